@@ -1,0 +1,354 @@
+//! The `.lstm` file: a fixed head, then a [postcard](https://postcard.jamesmunns.com) payload.
+//!
+//! `docs/FORMAT.md` gives every byte. The types here are both what the reader decodes and what the
+//! exporter encodes, so the two cannot drift apart.
+
+use crate::{Error, MAX_LAYERS};
+use crc::{CRC_32_ISO_HDLC, Crc, Table};
+use serde::{Deserialize, Serialize};
+
+/// The first four bytes of every file.
+pub const MAGIC: [u8; 4] = *b"LSTM";
+/// The format version that this library reads and writes.
+pub const VERSION: u16 = 1;
+/// Bytes of the head, which the payload follows.
+pub const HEAD_BYTES: usize = 16;
+/// The most hidden units in a layer.
+pub const MAX_HIDDEN: usize = 1024;
+/// Each array of the data section begins on a multiple of so many bytes from its start, and the
+/// data section itself does so from the start of the file.
+pub const ARRAY_ALIGN: usize = 16;
+/// Columns of a weight matrix are padded with zeros to a multiple of this number.
+pub const COLUMN_ALIGN: usize = 16;
+/// Rows of a weight matrix come in blocks of this number.
+pub const BLOCK_ROWS: usize = 4;
+
+static CRC: Crc<u32, Table<1>> = Crc::<u32, Table<1>>::new(&CRC_32_ISO_HDLC);
+
+/// How the numbers of a model are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Format {
+    /// IEEE 754 single precision: the reference.
+    F32,
+    /// 8-bit weights, table and hidden state; 16-bit cell.
+    Int8,
+}
+
+impl Format {
+    /// The name that users type and read.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Format::F32 => "f32",
+            Format::Int8 => "int8",
+        }
+    }
+}
+
+impl core::fmt::Display for Format {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The order in which the data section holds the weights. An order changes no number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Order {
+    /// Blocks of four rows; in a block, the four rows take turns: one column each for
+    /// [`Format::F32`], four columns each for [`Format::Int8`].
+    Rows4,
+}
+
+/// The kind of a recurrent layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Cell {
+    /// The LSTM with a forget gate and no peepholes; four rows a unit, in the order i, f, g, o.
+    Lstm,
+}
+
+/// The shape of a layer. Its input is the table for the first layer, and the layer below for the
+/// others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LayerShape {
+    /// The kind of cell.
+    pub cell: Cell,
+    /// The number of hidden units, 1 to [`MAX_HIDDEN`].
+    pub hidden: u16,
+    /// The width of a recurrent projection. Version 1 holds none.
+    pub projection: Option<u16>,
+}
+
+/// The payload of a file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Payload<'a> {
+    /// A name for people.
+    pub name: &'a str,
+    /// The symbols of the alphabet, in the order of their tokens.
+    pub symbols: &'a str,
+    /// Whether ASCII capitals are read as small letters.
+    pub fold_case: bool,
+    /// The window that the network was trained on without state between windows; `None` for a
+    /// network that carries its state.
+    pub window: Option<u16>,
+    /// The number format.
+    pub format: Format,
+    /// The order of the weights.
+    pub order: Order,
+    /// The layers, from the input up.
+    pub layers: heapless::Vec<LayerShape, MAX_LAYERS>,
+    /// Zeros, so that `data` begins on a multiple of [`ARRAY_ALIGN`] from the start of the file.
+    pub padding: &'a [u8],
+    /// The arrays, one after the other, each padded with zeros to [`ARRAY_ALIGN`]: for each layer
+    /// its table (first layer only), its rows and its weights; then the rows and the weights of the
+    /// dense layer.
+    pub data: &'a [u8],
+}
+
+/// The head of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// Bytes of the payload.
+    pub payload_bytes: usize,
+    /// CRC-32 of the head's first 12 bytes followed by the payload.
+    pub checksum: u32,
+}
+
+impl Head {
+    /// The head for this payload.
+    pub fn new(payload: &[u8]) -> Self {
+        let mut head = Head {
+            payload_bytes: payload.len(),
+            checksum: 0,
+        };
+        head.checksum = checksum(&head.to_bytes(), payload);
+        head
+    }
+
+    /// The head as it stands in the file.
+    pub fn to_bytes(self) -> [u8; HEAD_BYTES] {
+        let [m0, m1, m2, m3] = MAGIC;
+        let [v0, v1] = VERSION.to_le_bytes();
+        let [n0, n1, n2, n3] = (self.payload_bytes as u32).to_le_bytes();
+        let [c0, c1, c2, c3] = self.checksum.to_le_bytes();
+        [m0, m1, m2, m3, v0, v1, 0, 0, n0, n1, n2, n3, c0, c1, c2, c3]
+    }
+
+    /// Reads the head at the start of `bytes`. The payload is not looked at.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Truncated`], [`Error::Magic`], [`Error::Version`].
+    pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
+        let Some((head, _)) = bytes.split_first_chunk::<HEAD_BYTES>() else {
+            return Err(match bytes.split_first_chunk::<4>() {
+                Some((&found, _)) if found != MAGIC => Error::Magic { found },
+                _ => Error::Truncated {
+                    found: bytes.len(),
+                    expected: HEAD_BYTES,
+                },
+            });
+        };
+        let &[m0, m1, m2, m3, v0, v1, _, _, n0, n1, n2, n3, c0, c1, c2, c3] = head;
+        let found = [m0, m1, m2, m3];
+        if found != MAGIC {
+            return Err(Error::Magic { found });
+        }
+        let version = u16::from_le_bytes([v0, v1]);
+        if version != VERSION {
+            return Err(Error::Version {
+                found: version,
+                expected: VERSION,
+            });
+        }
+        Ok(Head {
+            payload_bytes: u32::from_le_bytes([n0, n1, n2, n3]) as usize,
+            checksum: u32::from_le_bytes([c0, c1, c2, c3]),
+        })
+    }
+
+    /// Bytes of the whole file.
+    pub fn file_bytes(self) -> usize {
+        self.payload_bytes.saturating_add(HEAD_BYTES)
+    }
+}
+
+/// Splits a file into its verified head and its payload.
+///
+/// # Errors
+///
+/// Those of [`Head::parse`], then [`Error::Truncated`], [`Error::TooLong`], [`Error::Checksum`];
+/// [`Error::Payload`] if a reserved byte is not zero.
+pub fn verify(bytes: &[u8]) -> Result<(Head, &[u8]), Error> {
+    let head = Head::parse(bytes)?;
+    let expected = head.file_bytes();
+    let found = bytes.len();
+    if found < expected {
+        return Err(Error::Truncated { found, expected });
+    }
+    if found > expected {
+        return Err(Error::TooLong { found, expected });
+    }
+    let (head_bytes, payload) = bytes
+        .split_first_chunk::<HEAD_BYTES>()
+        .unwrap_or((&[0; HEAD_BYTES], &[]));
+    let checksum = checksum(head_bytes, payload);
+    if checksum != head.checksum {
+        return Err(Error::Checksum {
+            found: checksum,
+            expected: head.checksum,
+        });
+    }
+    if head_bytes[6..8] != [0, 0] {
+        return Err(Error::Payload);
+    }
+    Ok((head, payload))
+}
+
+/// CRC-32 (ISO-HDLC, as in zip and Ethernet) of the head without its checksum, then the payload.
+fn checksum(head: &[u8; HEAD_BYTES], payload: &[u8]) -> u32 {
+    let mut digest = CRC.digest();
+    digest.update(&head[..HEAD_BYTES - 4]);
+    digest.update(payload);
+    digest.finalize()
+}
+
+/// CRC-32 (ISO-HDLC) of some bytes.
+pub(crate) fn crc32(bytes: &[u8]) -> u32 {
+    CRC.checksum(bytes)
+}
+
+/// `n` rounded up to a multiple of `align`.
+pub const fn round_up(n: usize, align: usize) -> usize {
+    n.div_ceil(align) * align
+}
+
+/// Byte lengths of the arrays of one weight matrix with `blocks` blocks of four rows and `columns`
+/// columns (a multiple of [`COLUMN_ALIGN`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MatrixBytes {
+    /// The row parameters: [`Format::F32`] a bias of 4 bytes, [`Format::Int8`] a [`Row`] of 8.
+    pub rows: usize,
+    /// The weights.
+    pub weights: usize,
+}
+
+impl MatrixBytes {
+    /// The lengths for this format.
+    pub const fn new(format: Format, blocks: usize, columns: usize) -> Self {
+        let (row, weight) = match format {
+            Format::F32 => (4, 4),
+            Format::Int8 => (Row::BYTES, 1),
+        };
+        MatrixBytes {
+            rows: blocks * BLOCK_ROWS * row,
+            weights: blocks * BLOCK_ROWS * columns * weight,
+        }
+    }
+}
+
+/// Bytes of one symbol's line of the folded table, for `hidden` units.
+pub const fn table_line_bytes(format: Format, hidden: usize) -> usize {
+    match format {
+        Format::F32 => BLOCK_ROWS * hidden * 4,
+        Format::Int8 => BLOCK_ROWS * hidden,
+    }
+}
+
+/// Bytes of the data section for these shapes.
+///
+/// # Errors
+///
+/// [`Error::Hidden`]; [`Error::Payload`] for a projection, which version 1 does not hold.
+pub fn data_bytes(format: Format, vocab: usize, layers: &[LayerShape]) -> Result<usize, Error> {
+    let array = |bytes: usize| round_up(bytes, ARRAY_ALIGN);
+    let matrix = |blocks, columns| {
+        let bytes = MatrixBytes::new(format, blocks, columns);
+        array(bytes.rows) + array(bytes.weights)
+    };
+    let mut total = 0;
+    let mut input = 0;
+    for shape in layers {
+        let hidden = usize::from(shape.hidden);
+        if hidden == 0 || hidden > MAX_HIDDEN {
+            return Err(Error::Hidden { found: hidden });
+        }
+        if shape.projection.is_some() {
+            return Err(Error::Payload);
+        }
+        if input == 0 {
+            total += array(vocab * table_line_bytes(format, hidden));
+        }
+        total += matrix(hidden, round_up(input + hidden, COLUMN_ALIGN));
+        input = hidden;
+    }
+    Ok(total + matrix(vocab.div_ceil(BLOCK_ROWS), round_up(input, COLUMN_ALIGN)))
+}
+
+/// The parameters of one row in [`Format::Int8`].
+///
+/// The row's pre-activation is `bias + weight_scale * sum(w * h) + table_scale * t`, in Q18.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Row {
+    /// Q18; it also holds half a step of the rounding that follows.
+    pub bias: i32,
+    /// The Q18 value of one step of weight times one step of hidden state.
+    pub weight_scale: u16,
+    /// The Q18 value of one step of the folded table.
+    pub table_scale: u16,
+}
+
+impl Row {
+    /// Bytes in the file.
+    pub const BYTES: usize = 8;
+
+    /// As it stands in the file.
+    pub fn to_bytes(self) -> [u8; Self::BYTES] {
+        let [b0, b1, b2, b3] = self.bias.to_le_bytes();
+        let [w0, w1] = self.weight_scale.to_le_bytes();
+        let [t0, t1] = self.table_scale.to_le_bytes();
+        [b0, b1, b2, b3, w0, w1, t0, t1]
+    }
+
+    /// From its bytes in the file.
+    pub fn from_bytes(bytes: &[u8; Self::BYTES]) -> Self {
+        let &[b0, b1, b2, b3, w0, w1, t0, t1] = bytes;
+        Row {
+            bias: i32::from_le_bytes([b0, b1, b2, b3]),
+            weight_scale: u16::from_le_bytes([w0, w1]),
+            table_scale: u16::from_le_bytes([t0, t1]),
+        }
+    }
+
+    /// Whether no sum of this row can leave 32 bits, whatever the state: `sum_abs` is the sum of
+    /// the absolute weights of the row. The dot product has room for a factor of 256, which the
+    /// kernel for Cortex-M4 needs.
+    pub fn in_range(self, sum_abs: u32) -> bool {
+        const LIMIT: u64 = i32::MAX as u64;
+        let dot = 127 * u64::from(sum_abs);
+        let total = u64::from(self.bias.unsigned_abs())
+            + dot * u64::from(self.weight_scale)
+            + 128 * u64::from(self.table_scale);
+        dot * 256 <= LIMIT && total <= LIMIT
+    }
+}
+
+/// The byte that stores an int8 weight: even columns are stored with an offset of 128, odd ones in
+/// two's complement, so that a pair of columns can share a 16-bit lane (see `docs/NUMBERS.md`).
+pub const fn encode_weight(weight: i8, column: usize) -> u8 {
+    if column.is_multiple_of(2) {
+        weight as u8 ^ 0x80
+    } else {
+        weight as u8
+    }
+}
+
+/// The weight that [`encode_weight`] stored.
+pub const fn decode_weight(byte: u8, column: usize) -> i8 {
+    if column.is_multiple_of(2) {
+        (byte ^ 0x80) as i8
+    } else {
+        byte as i8
+    }
+}

@@ -1,0 +1,62 @@
+//! What a number format is: its types, its sums and its activations.
+
+mod float;
+mod int8;
+pub(crate) mod tables;
+
+pub(crate) use float::F32;
+pub(crate) use int8::Int8;
+
+use bytemuck::Pod;
+
+/// The arithmetic of one format. The equations of the layers are in `cell.rs`.
+pub(crate) trait Arithmetic {
+    /// A hidden state's element.
+    type Hidden: Pod;
+    /// A cell state's element.
+    type Cell: Pod;
+    /// An element of the packed columns that the dot products read.
+    type Input: Pod;
+    /// What the dot products need to know of the packed columns besides.
+    type Correction: Copy;
+    /// A sum over the columns of a row.
+    type Dot: Copy;
+    /// The argument of an activation.
+    type PreActivation: Copy;
+    /// The value of an activation.
+    type Gate: Copy;
+    /// A logit.
+    type Logit: Pod;
+
+    /// Bytes of one row's parameters.
+    const ROW_BYTES: usize;
+    /// Bytes of one weight.
+    const WEIGHT_BYTES: usize;
+    /// Bytes of one entry of the folded table.
+    const TABLE_BYTES: usize;
+
+    /// Lays out the columns (layer below, own hidden state, then zeros) for the dot products.
+    fn pack(
+        below: &[Self::Hidden],
+        own: &[Self::Hidden],
+        input: &mut [Self::Input],
+    ) -> Self::Correction;
+    /// The dot products of the four rows of `block` with the packed columns.
+    fn dot4(block: &[u8], input: &[Self::Input], correction: Self::Correction) -> [Self::Dot; 4];
+    /// Adds the row parameters and the entries of the table line to the dot products.
+    fn pre_activations(
+        dots: [Self::Dot; 4],
+        rows: &[u8],
+        table: Option<&[u8]>,
+    ) -> [Self::PreActivation; 4];
+    /// The logistic function.
+    fn sigmoid(z: Self::PreActivation) -> Self::Gate;
+    /// The hyperbolic tangent.
+    fn tanh(z: Self::PreActivation) -> Self::Gate;
+    /// `f * c + i * g`.
+    fn cell(f: Self::Gate, c: Self::Cell, i: Self::Gate, g: Self::Gate) -> Self::Cell;
+    /// `o * tanh(c)`.
+    fn hidden(o: Self::Gate, c: Self::Cell) -> Self::Hidden;
+    /// A dense row's value as a logit.
+    fn logit(z: Self::PreActivation) -> Self::Logit;
+}

@@ -1,0 +1,86 @@
+//! The tables of the integer formats, computed by the compiler, so that every target has the same.
+
+/// `(value, slope)` of the sigmoid for 256 intervals of 1/16 from -8: the value at the start of the
+/// interval in Q15, and the rise over the interval.
+pub(crate) static SIGMOID: [(u16, i16); 256] = sigmoid_table();
+
+/// `2^(-i/256)` for `i` in 0..256, as a fraction of 65,535.
+pub(crate) static EXP2: [u16; 256] = exp2_table();
+
+/// `e^x` for |x| <= 16, to about 1e-15 relative.
+const fn exp(x: f64) -> f64 {
+    // Halve until small, sum the series, square back.
+    let y = x / 1024.0;
+    let mut term = 1.0;
+    let mut sum = 0.0;
+    let mut n = 1;
+    while n < 12 {
+        term = term * y / n as f64;
+        sum += term;
+        n += 1;
+    }
+    // sum = e^y - 1, kept apart from the 1 so that squaring loses no digits.
+    let mut i = 0;
+    while i < 10 {
+        sum = sum * (2.0 + sum);
+        i += 1;
+    }
+    1.0 + sum
+}
+
+const fn round(x: f64) -> i32 {
+    if x < 0.0 {
+        (x - 0.5) as i32
+    } else {
+        (x + 0.5) as i32
+    }
+}
+
+const fn sigmoid_q15(index: usize) -> i32 {
+    let x = (index as f64 - 128.0) / 16.0;
+    round(32768.0 / (1.0 + exp(-x)))
+}
+
+const fn sigmoid_table() -> [(u16, i16); 256] {
+    let mut table = [(0, 0); 256];
+    let mut i = 0;
+    while i < table.len() {
+        let (value, next) = (sigmoid_q15(i), sigmoid_q15(i + 1));
+        table[i] = (value as u16, (next - value) as i16);
+        i += 1;
+    }
+    table
+}
+
+const fn exp2_table() -> [u16; 256] {
+    let mut table = [0; 256];
+    let mut i = 0;
+    while i < table.len() {
+        table[i] = round(65535.0 * exp(-core::f64::consts::LN_2 * i as f64 / 256.0)) as u16;
+        i += 1;
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_compiler_computes_what_the_library_does() {
+        for i in -160..=160 {
+            let x = f64::from(i) / 10.0;
+            assert!((exp(x) / x.exp() - 1.0).abs() < 1e-12, "{x}");
+        }
+        for (i, &value) in EXP2.iter().enumerate() {
+            let exact = 65535.0 * (-(i as f64) / 256.0).exp2();
+            assert!((f64::from(value) - exact).abs() <= 0.5 + 1e-9);
+        }
+        for (i, &(value, slope)) in SIGMOID.iter().enumerate() {
+            let at = |i: usize| 32768.0 / (1.0 + (8.0 - i as f64 / 16.0).exp());
+            assert!((f64::from(value) - at(i)).abs() <= 0.5 + 1e-9);
+            let next = f64::from(value) + f64::from(slope);
+            assert!((next - at(i + 1)).abs() <= 0.5 + 1e-9);
+        }
+    }
+}

@@ -1,0 +1,349 @@
+//! A model at work.
+
+use crate::file::{self, Format};
+use crate::model::Layer;
+use crate::numbers::{Arithmetic, F32, Int8};
+use crate::workspace::{scratch_words, state_words};
+use crate::{Error, Model, Token, Workspace, cell};
+
+/// A model with its state. Made once, it cannot fail any more.
+///
+/// The code is the same for every size: sizes are in the [`Workspace`], which the session borrows
+/// as slices.
+#[derive(Debug)]
+pub struct Session<'s, 'm> {
+    model: &'s Model<'m>,
+    /// State of the layers, from the input up, then scratch.
+    words: &'s mut [u32],
+    /// One word a symbol: an f32 or an i32 in Q12.
+    logits: &'s mut [u32],
+}
+
+impl<'s, 'm> Session<'s, 'm> {
+    /// A session at the zero state.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WorkspaceWords`] or [`Error::WorkspaceSymbols`] if the workspace is too small.
+    pub fn new<const WORDS: usize, const VOCAB: usize>(
+        model: &'s Model<'m>,
+        workspace: &'s mut Workspace<WORDS, VOCAB>,
+    ) -> Result<Self, Error> {
+        Self::from_slices(model, &mut workspace.words, &mut workspace.logits)
+    }
+
+    /// As [`Session::new`], where the sizes are known at run time only: [`Session::words`] words
+    /// of state, and a word of logits for each symbol.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::new`].
+    pub fn from_slices(
+        model: &'s Model<'m>,
+        words: &'s mut [u32],
+        logits: &'s mut [u32],
+    ) -> Result<Self, Error> {
+        let (found, expected) = (words.len(), Self::words(model));
+        let Some(words) = words.get_mut(..expected) else {
+            return Err(Error::WorkspaceWords { found, expected });
+        };
+        let (found, expected) = (logits.len(), model.alphabet().len());
+        let Some(logits) = logits.get_mut(..expected) else {
+            return Err(Error::WorkspaceSymbols { found, expected });
+        };
+        let mut session = Session {
+            model,
+            words,
+            logits,
+        };
+        session.reset();
+        Ok(session)
+    }
+
+    /// Words of state and scratch that a model needs, as
+    /// [`workspace_words`](crate::workspace_words) for its shapes.
+    pub fn words(model: &Model<'_>) -> usize {
+        let scratch = model
+            .layers()
+            .iter()
+            .map(|layer| scratch_words(model.format(), layer.input + layer.hidden));
+        Self::state_words(model) + scratch.max().unwrap_or(0)
+    }
+
+    fn state_words(model: &Model<'_>) -> usize {
+        let layers = model.layers().iter();
+        layers
+            .map(|layer| state_words(model.format(), layer.hidden))
+            .map(|(h, c)| h + c)
+            .sum()
+    }
+
+    /// The model.
+    pub fn model(&self) -> &'s Model<'m> {
+        self.model
+    }
+
+    /// Back to the zero state, and all logits to zero.
+    pub fn reset(&mut self) {
+        self.words.fill(0);
+        self.logits.fill(0);
+    }
+
+    /// Feeds one token and gives the logits of the next.
+    ///
+    /// A token from outside the alphabet counts as token 0.
+    pub fn step(&mut self, token: Token) -> Logits<'_> {
+        match self.model.format() {
+            Format::F32 => {
+                self.layers::<F32>(token);
+                self.dense::<F32>();
+            }
+            Format::Int8 => {
+                self.layers::<Int8>(token);
+                self.dense::<Int8>();
+            }
+        }
+        Logits {
+            words: self.logits,
+            format: self.model.format(),
+        }
+    }
+
+    /// Feeds one token without computing logits: for priming with a text.
+    pub fn advance(&mut self, token: Token) {
+        match self.model.format() {
+            Format::F32 => self.layers::<F32>(token),
+            Format::Int8 => self.layers::<Int8>(token),
+        }
+    }
+
+    fn layers<A: Arithmetic>(&mut self, token: Token) {
+        let format = self.model.format();
+        let (state, scratch) = split(self.words, Self::state_words(self.model));
+        let mut below: &[A::Hidden] = &[];
+        let mut rest = state;
+        for layer in self.model.layers() {
+            let (words, next) = split(rest, layer_words(format, layer));
+            let (h, c) = split(words, state_words(format, layer.hidden).0);
+            let h = prefix::<A::Hidden>(h, layer.hidden);
+            let c = prefix::<A::Cell>(c, layer.hidden);
+            let input = prefix::<A::Input>(scratch, layer.matrix.columns);
+            let correction = A::pack(below, h, input);
+            cell::lstm::<A>(layer, token, input, correction, h, c);
+            below = h;
+            rest = next;
+        }
+    }
+
+    fn dense<A: Arithmetic>(&mut self) {
+        let format = self.model.format();
+        let (state, scratch) = split(self.words, Self::state_words(self.model));
+        let Some(top) = self.model.layers().last() else {
+            return;
+        };
+        let start = state.len().saturating_sub(layer_words(format, top));
+        let hidden = prefix::<A::Hidden>(split(state, start).1, top.hidden);
+        let matrix = self.model.dense();
+        let input = prefix::<A::Input>(scratch, matrix.columns);
+        let correction = A::pack(hidden, &[], input);
+        cell::dense::<A>(
+            &matrix,
+            input,
+            correction,
+            bytemuck::cast_slice_mut(self.logits),
+        );
+    }
+
+    /// Bytes of a snapshot: see [`Session::save`].
+    pub fn snapshot_bytes(&self) -> usize {
+        8 + self.state_bytes()
+    }
+
+    fn state_bytes(&self) -> usize {
+        let unit = match self.model.format() {
+            Format::F32 => 8,
+            Format::Int8 => 3,
+        };
+        self.model
+            .layers()
+            .iter()
+            .map(|layer| unit * layer.hidden)
+            .sum()
+    }
+
+    /// The state as a value: the model's checksum, then for each layer `h` and `c`, then a CRC-32
+    /// of all that; little-endian. It means the same on every chip.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::SnapshotLength`] if `N` is below [`Session::snapshot_bytes`].
+    pub fn save<const N: usize>(&self) -> Result<heapless::Vec<u8, N>, Error> {
+        let mut snapshot = heapless::Vec::new();
+        let too_small = Error::SnapshotLength {
+            found: N,
+            expected: self.snapshot_bytes(),
+        };
+        let mut push = |bytes: &[u8]| snapshot.extend_from_slice(bytes).map_err(|_| too_small);
+        push(&self.model.checksum().to_le_bytes())?;
+        let format = self.model.format();
+        let mut rest: &[u32] = self.words;
+        for layer in self.model.layers() {
+            let (words, next) = rest
+                .split_at_checked(layer_words(format, layer))
+                .unwrap_or_default();
+            let (h, c) = words
+                .split_at_checked(state_words(format, layer.hidden).0)
+                .unwrap_or_default();
+            rest = next;
+            match format {
+                Format::F32 => {
+                    for word in h.iter().chain(c) {
+                        push(&word.to_le_bytes())?;
+                    }
+                }
+                Format::Int8 => {
+                    for &byte in bytemuck::cast_slice::<u32, u8>(h).iter().take(layer.hidden) {
+                        push(&[byte])?;
+                    }
+                    for c in bytemuck::cast_slice::<u32, i16>(c)
+                        .iter()
+                        .take(layer.hidden)
+                    {
+                        push(&c.to_le_bytes())?;
+                    }
+                }
+            }
+        }
+        let checksum = file::crc32(&snapshot);
+        match snapshot.extend_from_slice(&checksum.to_le_bytes()) {
+            Ok(()) => Ok(snapshot),
+            Err(_) => Err(too_small),
+        }
+    }
+
+    /// Takes back a state that [`Session::save`] made, here or on another chip. On an error the
+    /// state is as it was.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::SnapshotLength`], [`Error::SnapshotDamaged`], [`Error::SnapshotModel`].
+    pub fn restore(&mut self, snapshot: &[u8]) -> Result<(), Error> {
+        let (found, expected) = (snapshot.len(), self.snapshot_bytes());
+        if found != expected {
+            return Err(Error::SnapshotLength { found, expected });
+        }
+        let (Some((content, checksum)), Some((model, state))) = (
+            snapshot.split_last_chunk::<4>(),
+            snapshot.split_first_chunk::<4>(),
+        ) else {
+            return Err(Error::SnapshotDamaged);
+        };
+        if file::crc32(content) != u32::from_le_bytes(*checksum) {
+            return Err(Error::SnapshotDamaged);
+        }
+        let (found, expected) = (u32::from_le_bytes(*model), self.model.checksum());
+        if found != expected {
+            return Err(Error::SnapshotModel { found, expected });
+        }
+        self.read_state(state, true)?;
+        self.read_state(state, false)
+    }
+
+    /// Checks the state in `bytes`, or takes it over.
+    fn read_state(&mut self, bytes: &[u8], check_only: bool) -> Result<(), Error> {
+        let format = self.model.format();
+        let mut bytes = bytes.iter().copied();
+        let mut rest: &mut [u32] = self.words;
+        for layer in self.model.layers() {
+            let (words, next) = split(rest, layer_words(format, layer));
+            let (h, c) = split(words, state_words(format, layer.hidden).0);
+            rest = next;
+            let mut next_byte = || bytes.next().ok_or(Error::SnapshotDamaged);
+            match format {
+                Format::F32 => {
+                    for word in h.iter_mut().chain(c) {
+                        let value = [next_byte()?, next_byte()?, next_byte()?, next_byte()?];
+                        let value = u32::from_le_bytes(value);
+                        if !f32::from_bits(value).is_finite() {
+                            return Err(Error::SnapshotDamaged);
+                        }
+                        if !check_only {
+                            *word = value;
+                        }
+                    }
+                }
+                Format::Int8 => {
+                    for h in prefix::<i8>(h, layer.hidden) {
+                        let value = next_byte()? as i8;
+                        if value == i8::MIN {
+                            return Err(Error::SnapshotDamaged);
+                        }
+                        if !check_only {
+                            *h = value;
+                        }
+                    }
+                    for c in prefix::<i16>(c, layer.hidden) {
+                        let value = i16::from_le_bytes([next_byte()?, next_byte()?]);
+                        if !check_only {
+                            *c = value;
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn layer_words(format: Format, layer: &Layer<'_>) -> usize {
+    let (h, c) = state_words(format, layer.hidden);
+    h + c
+}
+
+/// `split_at_mut`, without a path to a panic.
+fn split(words: &mut [u32], at: usize) -> (&mut [u32], &mut [u32]) {
+    words.split_at_mut(at.min(words.len()))
+}
+
+/// The first `len` elements of a stretch of words seen as `T`.
+fn prefix<T: bytemuck::Pod>(words: &mut [u32], len: usize) -> &mut [T] {
+    let elements = bytemuck::cast_slice_mut::<u32, T>(words);
+    let len = len.min(elements.len());
+    elements.get_mut(..len).unwrap_or_default()
+}
+
+/// The logits of the next token, `[vocab]`; [`Sampler::sample`](crate::Sampler::sample) turns them
+/// into a token.
+#[derive(Debug)]
+pub struct Logits<'s> {
+    words: &'s mut [u32],
+    format: Format,
+}
+
+impl<'s> Logits<'s> {
+    /// The number of symbols.
+    #[allow(clippy::len_without_is_empty, reason = "an alphabet is never empty")]
+    pub fn len(&self) -> usize {
+        self.words.len()
+    }
+
+    /// The logits as real numbers.
+    pub fn iter(&self) -> impl Iterator<Item = f32> + '_ {
+        let format = self.format;
+        self.words.iter().map(move |&word| match format {
+            Format::F32 => f32::from_bits(word),
+            Format::Int8 => word as i32 as f32 / 4096.0,
+        })
+    }
+
+    /// The logits in Q12, rounded where the format is [`Format::F32`]; saturating.
+    pub(crate) fn into_q12(self) -> &'s mut [i32] {
+        let words: &'s mut [i32] = bytemuck::cast_slice_mut(self.words);
+        if self.format == Format::F32 {
+            for word in words.iter_mut() {
+                *word = libm::roundf(f32::from_bits(*word as u32) * 4096.0) as i32;
+            }
+        }
+        words
+    }
+}

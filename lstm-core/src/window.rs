@@ -1,0 +1,47 @@
+//! Context as a window of the last characters.
+
+use crate::{Logits, Session, Token};
+
+/// The last `N` tokens. [`Window::step`] runs them all from the zero state, for networks that were
+/// trained on windows and never saw a carried state (`many-to-one` of the source notebook: 40).
+#[derive(Clone, Debug)]
+pub struct Window<const N: usize> {
+    tokens: heapless::Deque<Token, N>,
+}
+
+impl<const N: usize> Window<N> {
+    /// An empty window.
+    pub const fn new() -> Self {
+        Window {
+            tokens: heapless::Deque::new(),
+        }
+    }
+
+    /// Appends a token; the oldest falls out of a full window.
+    pub fn push(&mut self, token: Token) {
+        if self.tokens.is_full() {
+            self.tokens.pop_front();
+        }
+        // Cannot fail: there is room now, unless N is 0, and then there is nothing to keep.
+        let _ = self.tokens.push_back(token);
+    }
+
+    /// Appends `token` and gives the logits of the token after the window. It costs up to `N`
+    /// steps; the session's own state is replaced.
+    pub fn step<'s>(&mut self, session: &'s mut Session<'_, '_>, token: Token) -> Logits<'s> {
+        self.push(token);
+        session.reset();
+        let mut tokens = self.tokens.iter().copied();
+        let last = tokens.next_back().unwrap_or(token);
+        for token in tokens {
+            session.advance(token);
+        }
+        session.step(last)
+    }
+}
+
+impl<const N: usize> Default for Window<N> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
