@@ -9,6 +9,9 @@ pub(crate) static EXP2: [u16; 256] = exp2_table();
 
 /// `e^x` for |x| <= 16, to about 1e-15 relative.
 const fn exp(x: f64) -> f64 {
+    if x < 0.0 {
+        return 1.0 / exp(-x);
+    }
     // Halve until small, sum the series, square back.
     let y = x / 1024.0;
     let mut term = 1.0;
