@@ -1,11 +1,32 @@
 //! The dot products of the integer formats.
 //!
 //! `portable.rs` is the definition, and is always built. A CPU's kernel is a file beside it with
-//! the same names and signatures, chosen by one line below, and equal to it bit for bit.
+//! the same names and signatures, chosen by one line of `choose!`, and equal to it bit for bit.
 
+#[cfg_attr(target_arch = "arm", allow(dead_code, reason = "the definition is always built"))]
 mod portable;
 
-pub(crate) use portable::{Input, dot4, pack};
+/// Takes the first kernel whose condition holds, or the portable one.
+macro_rules! choose {
+    ($($condition:meta => $kernel:ident;)*) => {
+        choose!(@ [] $($condition => $kernel;)*);
+    };
+    (@ [$($before:meta,)*] $condition:meta => $kernel:ident; $($rest:tt)*) => {
+        #[cfg(all($condition, not(any($($before),*))))]
+        mod $kernel;
+        #[cfg(all($condition, not(any($($before),*))))]
+        pub(crate) use $kernel::{Input, dot4, pack};
+        choose!(@ [$($before,)* $condition,] $($rest)*);
+    };
+    (@ [$($before:meta,)*]) => {
+        #[cfg(not(any($($before),*)))]
+        pub(crate) use portable::{Input, dot4, pack};
+    };
+}
+
+choose! {
+    thumb = "v7em" => cortex_m4;
+}
 
 use crate::file::{BLOCK_ROWS, decode_weight};
 
@@ -20,4 +41,33 @@ pub(crate) fn sum_abs(block: &[u8]) -> [u32; BLOCK_ROWS] {
         }
     }
     sums
+}
+
+/// Calls `put` with each four columns of (layer below, own hidden state), the last filled with
+/// zeros.
+#[cfg(thumb = "v7em")]
+fn for_each_group(below: &[i8], own: &[i8], put: &mut impl FnMut([i8; 4])) {
+    let (below, uneven) = below.as_chunks::<4>();
+    for group in below {
+        put(*group);
+    }
+    if uneven.is_empty() {
+        let (own, rest) = own.as_chunks::<4>();
+        for group in own {
+            put(*group);
+        }
+        if !rest.is_empty() {
+            put(first4(rest.iter().copied()));
+        }
+    } else {
+        let mut columns = uneven.iter().chain(own).copied().peekable();
+        while columns.peek().is_some() {
+            put(first4(columns.by_ref()));
+        }
+    }
+}
+
+#[cfg(thumb = "v7em")]
+fn first4(mut columns: impl Iterator<Item = i8>) -> [i8; 4] {
+    [(); 4].map(|()| columns.next().unwrap_or(0))
 }
