@@ -54,7 +54,7 @@ pub(crate) fn dense<A: Arithmetic>(
 
 /// The blocks of four rows of a matrix: their weights and their row parameters.
 fn blocks<'m, A: Arithmetic>(matrix: &Matrix<'m>) -> impl Iterator<Item = (&'m [u8], &'m [u8])> {
-    let block_bytes = (A::WEIGHT_BYTES * BLOCK_ROWS * matrix.columns).max(1);
+    let block_bytes = (BLOCK_ROWS * matrix.columns * A::WEIGHT_BITS / 8).max(1);
     let weights = matrix.weights.chunks_exact(block_bytes);
     weights.zip(matrix.rows.chunks_exact(A::ROW_BYTES * BLOCK_ROWS))
 }

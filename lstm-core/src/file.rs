@@ -33,6 +33,8 @@ pub enum Format {
     F32,
     /// 8-bit weights, table and hidden state; 16-bit cell.
     Int8,
+    /// As [`Format::Int8`], with 4-bit weights in the recurrent layers.
+    Int4,
 }
 
 impl Format {
@@ -41,6 +43,47 @@ impl Format {
         match self {
             Format::F32 => "f32",
             Format::Int8 => "int8",
+            Format::Int4 => "int4",
+        }
+    }
+
+    /// How the weights of the recurrent layers are stored.
+    pub const fn layer_weights(self) -> WeightFormat {
+        match self {
+            Format::F32 => WeightFormat::F32,
+            Format::Int8 => WeightFormat::Int8,
+            Format::Int4 => WeightFormat::Int4,
+        }
+    }
+
+    /// How the weights of the dense layer are stored.
+    pub const fn dense_weights(self) -> WeightFormat {
+        match self {
+            Format::F32 => WeightFormat::F32,
+            Format::Int8 | Format::Int4 => WeightFormat::Int8,
+        }
+    }
+}
+
+/// How the weights of one matrix are stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WeightFormat {
+    /// Single precision.
+    #[default]
+    F32,
+    /// A byte each, see [`encode_weight`].
+    Int8,
+    /// Half a byte each, see [`encode_int4`].
+    Int4,
+}
+
+impl WeightFormat {
+    /// Bits of one weight.
+    pub const fn bits(self) -> usize {
+        match self {
+            WeightFormat::F32 => 32,
+            WeightFormat::Int8 => 8,
+            WeightFormat::Int4 => 4,
         }
     }
 }
@@ -56,7 +99,8 @@ impl core::fmt::Display for Format {
 #[non_exhaustive]
 pub enum Order {
     /// Blocks of four rows; in a block, the four rows take turns: one column each for
-    /// [`Format::F32`], four columns each for [`Format::Int8`].
+    /// [`WeightFormat::F32`], four columns each for [`WeightFormat::Int8`], eight for
+    /// [`WeightFormat::Int4`].
     Rows4,
 }
 
@@ -228,22 +272,22 @@ pub const fn round_up(n: usize, align: usize) -> usize {
 /// columns (a multiple of [`COLUMN_ALIGN`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MatrixBytes {
-    /// The row parameters: [`Format::F32`] a bias of 4 bytes, [`Format::Int8`] a [`Row`] of 8.
+    /// The row parameters: a bias of 4 bytes for f32, a [`Row`] of 8 for integers.
     pub rows: usize,
     /// The weights.
     pub weights: usize,
 }
 
 impl MatrixBytes {
-    /// The lengths for this format.
-    pub const fn new(format: Format, blocks: usize, columns: usize) -> Self {
-        let (row, weight) = match format {
-            Format::F32 => (4, 4),
-            Format::Int8 => (Row::BYTES, 1),
+    /// The lengths for weights stored so.
+    pub const fn new(format: WeightFormat, blocks: usize, columns: usize) -> Self {
+        let row = match format {
+            WeightFormat::F32 => 4,
+            WeightFormat::Int8 | WeightFormat::Int4 => Row::BYTES,
         };
         MatrixBytes {
             rows: blocks * BLOCK_ROWS * row,
-            weights: blocks * BLOCK_ROWS * columns * weight,
+            weights: blocks * BLOCK_ROWS * columns * format.bits() / 8,
         }
     }
 }
@@ -252,7 +296,7 @@ impl MatrixBytes {
 pub const fn table_line_bytes(format: Format, hidden: usize) -> usize {
     match format {
         Format::F32 => BLOCK_ROWS * hidden * 4,
-        Format::Int8 => BLOCK_ROWS * hidden,
+        Format::Int8 | Format::Int4 => BLOCK_ROWS * hidden,
     }
 }
 
@@ -263,7 +307,7 @@ pub const fn table_line_bytes(format: Format, hidden: usize) -> usize {
 /// [`Error::Hidden`]; [`Error::Payload`] for a projection, which version 1 does not hold.
 pub fn data_bytes(format: Format, vocab: usize, layers: &[LayerShape]) -> Result<usize, Error> {
     let array = |bytes: usize| round_up(bytes, ARRAY_ALIGN);
-    let matrix = |blocks, columns| {
+    let matrix = |format, blocks, columns| {
         let bytes = MatrixBytes::new(format, blocks, columns);
         array(bytes.rows) + array(bytes.weights)
     };
@@ -280,13 +324,19 @@ pub fn data_bytes(format: Format, vocab: usize, layers: &[LayerShape]) -> Result
         if input == 0 {
             total += array(vocab * table_line_bytes(format, hidden));
         }
-        total += matrix(hidden, round_up(input + hidden, COLUMN_ALIGN));
+        total += matrix(
+            format.layer_weights(),
+            hidden,
+            round_up(input + hidden, COLUMN_ALIGN),
+        );
         input = hidden;
     }
-    Ok(total + matrix(vocab.div_ceil(BLOCK_ROWS), round_up(input, COLUMN_ALIGN)))
+    let blocks = vocab.div_ceil(BLOCK_ROWS);
+    let columns = round_up(input, COLUMN_ALIGN);
+    Ok(total + matrix(format.dense_weights(), blocks, columns))
 }
 
-/// The parameters of one row in [`Format::Int8`].
+/// The parameters of one row in the integer formats.
 ///
 /// The row's pre-activation is `bias + weight_scale * sum(w * h) + table_scale * t`, in Q18.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -351,4 +401,18 @@ pub const fn decode_weight(byte: u8, column: usize) -> i8 {
     } else {
         byte as i8
     }
+}
+
+/// The word that stores eight int4 weights (-8..=7) of one row, each with an offset of 8: bits `4 k`
+/// hold column `2 k`, bits `16 + 4 k` column `2 k + 1`. So a shift and a mask give a pair of
+/// neighbouring columns in the two halves of a word.
+pub const fn encode_int4(weights: [i8; 8]) -> u32 {
+    let mut word = 0;
+    let mut k = 0;
+    while k < 8 {
+        let nibble = (weights[k] + 8) as u32 & 0xf;
+        word |= nibble << (16 * (k % 2) + 4 * (k / 2));
+        k += 1;
+    }
+    word
 }

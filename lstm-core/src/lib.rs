@@ -46,9 +46,10 @@
 //!
 //! # The numbers
 //!
-//! | quantity | shape | [`Format::F32`] | [`Format::Int8`] |
+//! | quantity | shape | [`Format::F32`] | [`Format::Int8`], [`Format::Int4`] |
 //! | --- | --- | --- | --- |
-//! | weights `U`, upper `W`, `V` | `[4H, K]`, `[vocab, H]` | f32 | int8, one scale a row |
+//! | weights `U`, upper `W` | `[4H, K]` | f32 | int8 or int4, one scale a row |
+//! | dense weights `V` | `[vocab, H]` | f32 | int8, one scale a row |
 //! | folded table `W x + b` | `[vocab, 4H]` | f32 | int8, one scale and one offset a row |
 //! | pre-activation | `[4H]` | f32 | i32, Q18, then Q12 |
 //! | gates `i f g o` | `[4H]` | f32 | Q15 |

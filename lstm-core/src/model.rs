@@ -2,7 +2,7 @@
 
 use crate::file::{
     self, ARRAY_ALIGN, BLOCK_ROWS, COLUMN_ALIGN, Cell, Format, Head, MatrixBytes, Payload, Row,
-    round_up,
+    WeightFormat, round_up,
 };
 use crate::{Alphabet, Error, MAX_LAYERS};
 
@@ -19,8 +19,11 @@ pub struct Aligned<T: ?Sized>(
 pub(crate) struct Matrix<'m> {
     /// Row parameters, see [`MatrixBytes::rows`].
     pub(crate) rows: &'m [u8],
-    /// Weights, `[blocks][columns][4]` in F32 and `[blocks][columns / 4][4][4]` in Int8.
+    /// Weights, `[blocks][columns][4]` in f32, `[blocks][columns / 4][4][4]` in int8,
+    /// `[blocks][columns / 8][4]` words in int4.
     pub(crate) weights: &'m [u8],
+    /// How the weights are stored.
+    pub(crate) format: WeightFormat,
     /// Columns, padded.
     pub(crate) columns: usize,
 }
@@ -125,12 +128,13 @@ impl<'m> Model<'m> {
                 hidden,
                 input,
                 table,
-                matrix: data.matrix(payload.format, hidden, columns)?,
+                matrix: data.matrix(payload.format.layer_weights(), hidden, columns)?,
             };
             input = hidden;
         }
         let blocks = alphabet.len().div_ceil(BLOCK_ROWS);
-        let dense = data.matrix(payload.format, blocks, round_up(input, COLUMN_ALIGN))?;
+        let columns = round_up(input, COLUMN_ALIGN);
+        let dense = data.matrix(payload.format.dense_weights(), blocks, columns)?;
 
         let model = Model {
             name: payload.name,
@@ -149,15 +153,18 @@ impl<'m> Model<'m> {
 
     /// Proves that no sum can overflow, so that a step needs no check.
     fn check_ranges(&self) -> Result<(), Error> {
-        if self.format != Format::Int8 {
+        if self.format == Format::F32 {
             return Ok(());
         }
         let mut row = 0;
         for matrix in self.matrices() {
-            let blocks = matrix.weights.chunks_exact(matrix.columns * BLOCK_ROWS);
+            let blocks = {
+                let bytes = matrix.columns * BLOCK_ROWS * matrix.format.bits() / 8;
+                matrix.weights.chunks_exact(bytes.max(1))
+            };
             let parameters = matrix.rows.as_chunks::<{ Row::BYTES }>().0;
             for (block, rows) in blocks.zip(parameters.as_chunks::<BLOCK_ROWS>().0) {
-                let sums = crate::kernel::sum_abs(block);
+                let sums = crate::kernel::sum_abs(matrix.format, block);
                 for (parameters, sum_abs) in rows.iter().zip(sums) {
                     if !Row::from_bytes(parameters).in_range(sum_abs) {
                         return Err(Error::RowRange { row });
@@ -241,7 +248,7 @@ impl<'m> Arrays<'m> {
 
     fn matrix(
         &mut self,
-        format: Format,
+        format: WeightFormat,
         blocks: usize,
         columns: usize,
     ) -> Result<Matrix<'m>, Error> {
@@ -249,6 +256,7 @@ impl<'m> Arrays<'m> {
         Ok(Matrix {
             rows: self.take(bytes.rows)?,
             weights: self.take(bytes.weights)?,
+            format,
             columns,
         })
     }

@@ -2,7 +2,7 @@
 
 use crate::file::{self, Format};
 use crate::model::Layer;
-use crate::numbers::{Arithmetic, F32, Int8};
+use crate::numbers::{Arithmetic, F32, Int4, Int8};
 use crate::workspace::{scratch_words, state_words};
 use crate::{Error, Model, Token, Workspace, cell};
 
@@ -102,6 +102,10 @@ impl<'s, 'm> Session<'s, 'm> {
                 self.layers::<Int8>(token);
                 self.dense::<Int8>();
             }
+            Format::Int4 => {
+                self.layers::<Int4>(token);
+                self.dense::<Int8>();
+            }
         }
         Logits {
             words: self.logits,
@@ -114,6 +118,7 @@ impl<'s, 'm> Session<'s, 'm> {
         match self.model.format() {
             Format::F32 => self.layers::<F32>(token),
             Format::Int8 => self.layers::<Int8>(token),
+            Format::Int4 => self.layers::<Int4>(token),
         }
     }
 
@@ -162,7 +167,7 @@ impl<'s, 'm> Session<'s, 'm> {
     fn state_bytes(&self) -> usize {
         let unit = match self.model.format() {
             Format::F32 => 8,
-            Format::Int8 => 3,
+            Format::Int8 | Format::Int4 => 3,
         };
         self.model
             .layers()
@@ -201,7 +206,7 @@ impl<'s, 'm> Session<'s, 'm> {
                         push(&word.to_le_bytes())?;
                     }
                 }
-                Format::Int8 => {
+                Format::Int8 | Format::Int4 => {
                     for &byte in bytemuck::cast_slice::<u32, u8>(h).iter().take(layer.hidden) {
                         push(&[byte])?;
                     }
@@ -272,7 +277,7 @@ impl<'s, 'm> Session<'s, 'm> {
                         }
                     }
                 }
-                Format::Int8 => {
+                Format::Int8 | Format::Int4 => {
                     for h in prefix::<i8>(h, layer.hidden) {
                         let value = next_byte()? as i8;
                         if value == i8::MIN {
@@ -332,7 +337,7 @@ impl<'s> Logits<'s> {
         let format = self.format;
         self.words.iter().map(move |&word| match format {
             Format::F32 => f32::from_bits(word),
-            Format::Int8 => word as i32 as f32 / 4096.0,
+            Format::Int8 | Format::Int4 => word as i32 as f32 / 4096.0,
         })
     }
 

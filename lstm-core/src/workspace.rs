@@ -31,9 +31,9 @@ impl<const WORDS: usize, const VOCAB: usize> Default for Workspace<WORDS, VOCAB>
 
 /// The `WORDS` of a [`Workspace`] for a model of this format with layers of so many hidden units.
 ///
-/// In bytes, a unit takes 3 of state in [`Format::Int8`] (1 of `h`, 2 of `c`) and 8 in
+/// In bytes, a unit takes 3 of state in the integer formats (1 of `h`, 2 of `c`) and 8 in
 /// [`Format::F32`]. One step's scratch is shared by the layers: a packed copy of the columns of
-/// the widest one, 1 to 4 bytes a column in Int8 (it depends on the CPU's kernel), 4 in F32.
+/// the widest one, 1 to 4 bytes a column in the integer formats (it depends on the CPU's kernel), 4 in F32.
 pub const fn workspace_words(format: Format, hidden: &[usize]) -> usize {
     let mut words = 0;
     let mut scratch = 0;
@@ -54,7 +54,7 @@ pub const fn workspace_words(format: Format, hidden: &[usize]) -> usize {
 pub(crate) const fn state_words(format: Format, hidden: usize) -> (usize, usize) {
     match format {
         Format::F32 => (hidden, hidden),
-        Format::Int8 => (hidden.div_ceil(4), hidden.div_ceil(2)),
+        Format::Int8 | Format::Int4 => (hidden.div_ceil(4), hidden.div_ceil(2)),
     }
 }
 
@@ -63,6 +63,14 @@ pub(crate) const fn scratch_words(format: Format, columns: usize) -> usize {
     let columns = round_up(columns, COLUMN_ALIGN);
     match format {
         Format::F32 => columns,
-        Format::Int8 => columns * size_of::<kernel::Input>() / 4,
+        Format::Int8 => columns * size_of::<kernel::int8::Input>() / 4,
+        // The dense layer is int8.
+        Format::Int4 => {
+            let (int4, int8) = (
+                size_of::<kernel::int4::Input>(),
+                size_of::<kernel::int8::Input>(),
+            );
+            columns * (if int4 > int8 { int4 } else { int8 }) / 4
+        }
     }
 }

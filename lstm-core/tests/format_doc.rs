@@ -3,6 +3,7 @@
 mod common;
 
 use common::{At, Int8Plain, Net, Plain};
+use lstm_core::Format;
 use lstm_core::file::Row;
 
 const START: &str = "<!-- dump: made by `BLESS=1 cargo test -p lstm-core --test format_doc` -->\n";
@@ -16,6 +17,7 @@ fn tiny() -> Net<i8, Int8Plain> {
     };
     Net {
         symbols: "ab".into(),
+        format: Format::Int8,
         hidden: vec![1],
         table: vec![vec![1, 2, 3, 4], vec![-1, -2, -3, -4]],
         layers: vec![Plain {

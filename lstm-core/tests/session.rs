@@ -84,7 +84,7 @@ impl<'n> Int8Reference<'n> {
 }
 
 #[test]
-fn int8_equals_the_definition_bit_for_bit() {
+fn int8_and_int4_equal_the_definition_bit_for_bit() {
     for (seed, hidden) in [
         &[1][..],
         &[4],
@@ -99,20 +99,22 @@ fn int8_equals_the_definition_bit_for_bit() {
     .enumerate()
     {
         let vocab = 2 + 5 * seed % 30;
-        let net = Net::<i8, _>::random(vocab, hidden, seed as u64);
-        let at = At::new(&net.file(), 0);
-        let model = at.model();
-        let mut workspace = Big::new();
-        let mut session = Session::new(&model, &mut workspace).unwrap();
-        let mut reference = Int8Reference::new(&net);
-        for token in tokens(200, vocab as u32, 99) {
-            let expected = reference.step(token);
-            let found: Vec<i64> = session
-                .step(token)
-                .iter()
-                .map(|l| (f64::from(l) * 4096.0) as i64)
-                .collect();
-            assert_eq!(found, expected, "{hidden:?}");
+        for format in [Format::Int8, Format::Int4] {
+            let net = Net::random_in(format, vocab, hidden, seed as u64);
+            let at = At::new(&net.file(), 0);
+            let model = at.model();
+            let mut workspace = Big::new();
+            let mut session = Session::new(&model, &mut workspace).unwrap();
+            let mut reference = Int8Reference::new(&net);
+            for token in tokens(200, vocab as u32, 99) {
+                let expected = reference.step(token);
+                let logits = session.step(token);
+                let found: Vec<i64> = logits
+                    .iter()
+                    .map(|l| (f64::from(l) * 4096.0) as i64)
+                    .collect();
+                assert_eq!(found, expected, "{format} {hidden:?}");
+            }
         }
     }
 }

@@ -1,9 +1,13 @@
 //! The dot products of the integer formats.
 //!
 //! `portable.rs` is the definition, and is always built. A CPU's kernel is a file beside it with
-//! the same names and signatures, chosen by one line of `choose!`, and equal to it bit for bit.
+//! the same names and signatures (modules `int8` and `int4`, each with `Input`, `pack` and `dot`),
+//! chosen by one line of `choose!`, and equal to it bit for bit.
 
-#[cfg_attr(target_arch = "arm", allow(dead_code, reason = "the definition is always built"))]
+#[cfg_attr(
+    target_arch = "arm",
+    allow(dead_code, reason = "the definition is always built")
+)]
 mod portable;
 
 /// Takes the first kernel whose condition holds, or the portable one.
@@ -15,12 +19,12 @@ macro_rules! choose {
         #[cfg(all($condition, not(any($($before),*))))]
         mod $kernel;
         #[cfg(all($condition, not(any($($before),*))))]
-        pub(crate) use $kernel::{Input, dot4, pack};
+        pub(crate) use $kernel::{int4, int8};
         choose!(@ [$($before,)* $condition,] $($rest)*);
     };
     (@ [$($before:meta,)*]) => {
         #[cfg(not(any($($before),*)))]
-        pub(crate) use portable::{Input, dot4, pack};
+        pub(crate) use portable::{int4, int8};
     };
 }
 
@@ -28,15 +32,29 @@ choose! {
     thumb = "v7em" => cortex_m4;
 }
 
-use crate::file::{BLOCK_ROWS, decode_weight};
+use crate::file::{BLOCK_ROWS, WeightFormat, decode_weight};
 
-/// The sum of the absolute weights of each row of an int8 block.
-pub(crate) fn sum_abs(block: &[u8]) -> [u32; BLOCK_ROWS] {
+/// The sum of the absolute weights of each row of a block, in the file's order.
+pub(crate) fn sum_abs(format: WeightFormat, block: &[u8]) -> [u32; BLOCK_ROWS] {
     let mut sums = [0; BLOCK_ROWS];
     for group in block.as_chunks::<16>().0 {
         for (sum, bytes) in sums.iter_mut().zip(group.as_chunks::<4>().0) {
-            for (column, &byte) in bytes.iter().enumerate() {
-                *sum += u32::from(decode_weight(byte, column).unsigned_abs());
+            match format {
+                WeightFormat::F32 => {}
+                WeightFormat::Int8 => {
+                    for (column, &byte) in bytes.iter().enumerate() {
+                        *sum += u32::from(decode_weight(byte, column).unsigned_abs());
+                    }
+                }
+                WeightFormat::Int4 => {
+                    for &byte in bytes {
+                        let nibbles = [byte & 0xf, byte >> 4];
+                        *sum += nibbles
+                            .map(|n| u32::from(n.abs_diff(8)))
+                            .iter()
+                            .sum::<u32>();
+                    }
+                }
             }
         }
     }

@@ -1,40 +1,71 @@
 //! Every CPU: the definition of the dot products, in plain Rust.
 #![deny(clippy::float_arithmetic)]
 
-/// A column as the dot products read it.
-pub(crate) type Input = i8;
+/// 8-bit weights.
+pub(crate) mod int8 {
+    /// A column as the dot products read it.
+    pub(crate) type Input = i8;
 
-/// Lays out the columns: the layer below, the own hidden state, zeros. Returns the correction for
-/// the offset of 128 with which the weights of even columns are stored: `128 * sum(x[even])`.
-pub(crate) fn pack(below: &[i8], own: &[i8], input: &mut [Input]) -> i32 {
+    /// Lays out the columns: the layer below, the own hidden state, zeros. Returns the correction
+    /// for the offset of 128 with which the weights of even columns are stored.
+    pub(crate) fn pack(below: &[i8], own: &[i8], input: &mut [Input]) -> i32 {
+        super::copy_columns(below, own, input);
+        let pairs = input.as_chunks::<2>().0;
+        128 * pairs.iter().map(|&[even, _]| i32::from(even)).sum::<i32>()
+    }
+
+    /// The dot products of the four rows of a block `[columns / 4][4 rows][4 columns]` with the
+    /// packed columns.
+    pub(crate) fn dot(block: &[u8], input: &[Input], correction: i32) -> [i32; 4] {
+        let mut sums = [-correction; 4];
+        let groups = block.as_chunks::<16>().0.iter();
+        for (group, x) in groups.zip(input.as_chunks::<4>().0) {
+            let [x0, x1, x2, x3] = x.map(i32::from);
+            for (sum, &[w0, w1, w2, w3]) in sums.iter_mut().zip(group.as_chunks::<4>().0) {
+                *sum += i32::from(w0) * x0
+                    + i32::from(w1 as i8) * x1
+                    + i32::from(w2) * x2
+                    + i32::from(w3 as i8) * x3;
+            }
+        }
+        sums
+    }
+}
+
+/// 4-bit weights.
+pub(crate) mod int4 {
+    /// A column as the dot products read it.
+    pub(crate) type Input = i8;
+
+    /// Lays out the columns as for 8 bits; the correction is for the offset of 8 of all weights.
+    pub(crate) fn pack(below: &[i8], own: &[i8], input: &mut [Input]) -> i32 {
+        super::copy_columns(below, own, input);
+        8 * input.iter().map(|&x| i32::from(x)).sum::<i32>()
+    }
+
+    /// The dot products of the four rows of a block `[columns / 8][4 rows]` of 32-bit words with
+    /// the packed columns. Bits `4 k` of a word hold column `2 k`, bits `16 + 4 k` column
+    /// `2 k + 1`.
+    pub(crate) fn dot(block: &[u8], input: &[Input], correction: i32) -> [i32; 4] {
+        let mut sums = [-correction; 4];
+        let groups = block.as_chunks::<16>().0.iter();
+        for (group, x) in groups.zip(input.as_chunks::<8>().0) {
+            let x = x.map(i32::from);
+            for (sum, word) in sums.iter_mut().zip(group.as_chunks::<4>().0) {
+                let mut word = u32::from_le_bytes(*word);
+                for &[even, odd] in x.as_chunks::<2>().0 {
+                    *sum += (word & 0xf) as i32 * even + (word >> 16 & 0xf) as i32 * odd;
+                    word >>= 4;
+                }
+            }
+        }
+        sums
+    }
+}
+
+fn copy_columns(below: &[i8], own: &[i8], input: &mut [i8]) {
     let columns = below.iter().chain(own).copied();
     for (input, value) in input.iter_mut().zip(columns.chain(core::iter::repeat(0))) {
         *input = value;
     }
-    let mut correction = 0;
-    for pair in input.as_chunks::<2>().0 {
-        correction += 128 * i32::from(pair[0]);
-    }
-    correction
-}
-
-/// The dot products of the four rows of an int8 block `[columns / 4][4 rows][4 columns]` with the
-/// packed columns.
-pub(crate) fn dot4(block: &[u8], input: &[Input], correction: i32) -> [i32; 4] {
-    let mut sums = [-correction; 4];
-    for (group, x) in block
-        .as_chunks::<16>()
-        .0
-        .iter()
-        .zip(input.as_chunks::<4>().0)
-    {
-        let [x0, x1, x2, x3] = x.map(i32::from);
-        for (sum, &[w0, w1, w2, w3]) in sums.iter_mut().zip(group.as_chunks::<4>().0) {
-            *sum += i32::from(w0) * x0
-                + i32::from(w1 as i8) * x1
-                + i32::from(w2) * x2
-                + i32::from(w3 as i8) * x3;
-        }
-    }
-    sums
 }

@@ -38,7 +38,7 @@ impl Arithmetic for F32 {
     type Logit = f32;
 
     const ROW_BYTES: usize = 4;
-    const WEIGHT_BYTES: usize = 4;
+    const WEIGHT_BITS: usize = 32;
     const TABLE_BYTES: usize = 4;
 
     fn pack(below: &[f32], own: &[f32], input: &mut [f32]) {

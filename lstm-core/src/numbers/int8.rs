@@ -22,7 +22,7 @@ pub(crate) fn sigmoid_q12(z: i32) -> i32 {
 impl Arithmetic for Int8 {
     type Hidden = i8;
     type Cell = i16;
-    type Input = kernel::Input;
+    type Input = kernel::int8::Input;
     type Correction = i32;
     type Dot = i32;
     type PreActivation = i32;
@@ -30,17 +30,17 @@ impl Arithmetic for Int8 {
     type Logit = i32;
 
     const ROW_BYTES: usize = Row::BYTES;
-    const WEIGHT_BYTES: usize = 1;
+    const WEIGHT_BITS: usize = 8;
     const TABLE_BYTES: usize = 1;
 
     #[inline(always)]
-    fn pack(below: &[i8], own: &[i8], input: &mut [kernel::Input]) -> i32 {
-        kernel::pack(below, own, input)
+    fn pack(below: &[i8], own: &[i8], input: &mut [Self::Input]) -> i32 {
+        kernel::int8::pack(below, own, input)
     }
 
     #[inline(always)]
-    fn dot4(block: &[u8], input: &[kernel::Input], correction: i32) -> [i32; 4] {
-        kernel::dot4(block, input, correction)
+    fn dot4(block: &[u8], input: &[Self::Input], correction: i32) -> [i32; 4] {
+        kernel::int8::dot(block, input, correction)
     }
 
     /// Q18. No sum overflows: [`Row::in_range`] was checked when the file was read.

@@ -1,10 +1,12 @@
 //! What a number format is: its types, its sums and its activations.
 
 mod float;
+mod int4;
 mod int8;
 pub(crate) mod tables;
 
 pub(crate) use float::F32;
+pub(crate) use int4::Int4;
 pub(crate) use int8::Int8;
 
 use bytemuck::Pod;
@@ -30,8 +32,8 @@ pub(crate) trait Arithmetic {
 
     /// Bytes of one row's parameters.
     const ROW_BYTES: usize;
-    /// Bytes of one weight.
-    const WEIGHT_BYTES: usize;
+    /// Bits of one weight.
+    const WEIGHT_BITS: usize;
     /// Bytes of one entry of the folded table.
     const TABLE_BYTES: usize;
 

@@ -7,7 +7,7 @@
 
 use lstm_core::file::{
     ARRAY_ALIGN, BLOCK_ROWS, COLUMN_ALIGN, Cell, HEAD_BYTES, Head, LayerShape, Order, Payload, Row,
-    encode_weight, round_up,
+    encode_int4, encode_weight, round_up,
 };
 use lstm_core::{Format, Model};
 use rand_xoshiro::Xoshiro128PlusPlus;
@@ -49,6 +49,7 @@ pub type F32Plain = Plain<f32, f32>;
 #[derive(Clone)]
 pub struct Net<T, M> {
     pub symbols: String,
+    pub format: Format,
     pub hidden: Vec<usize>,
     /// `[vocab][4 H]`, unit by unit.
     pub table: Vec<Vec<T>>,
@@ -68,12 +69,20 @@ fn columns(hidden: &[usize], layer: usize) -> usize {
 
 impl Net<i8, Int8Plain> {
     pub fn random(vocab: usize, hidden: &[usize], seed: u64) -> Self {
+        Self::random_in(Format::Int8, vocab, hidden, seed)
+    }
+
+    pub fn random_in(format: Format, vocab: usize, hidden: &[usize], seed: u64) -> Self {
         let mut random = Random::new(seed);
-        let mut matrix = |rows: usize, columns: usize| Plain {
+        let (low, high) = match format {
+            Format::Int4 => (-8, 7),
+            _ => (-127, 127),
+        };
+        let mut matrix = |rows: usize, columns: usize, low: i32, high: i32| Plain {
             weights: (0..rows)
                 .map(|_| {
                     (0..columns)
-                        .map(|_| random.between(-127, 127) as i8)
+                        .map(|_| random.between(low, high) as i8)
                         .collect()
                 })
                 .collect(),
@@ -86,9 +95,9 @@ impl Net<i8, Int8Plain> {
                 .collect(),
         };
         let layers = (0..hidden.len())
-            .map(|l| matrix(4 * hidden[l], columns(hidden, l)))
+            .map(|l| matrix(4 * hidden[l], columns(hidden, l), low, high))
             .collect();
-        let dense = matrix(vocab, *hidden.last().unwrap());
+        let dense = matrix(vocab, *hidden.last().unwrap(), -127, 127);
         let table = (0..vocab)
             .map(|_| {
                 (0..4 * hidden[0])
@@ -98,6 +107,7 @@ impl Net<i8, Int8Plain> {
             .collect();
         Net {
             symbols: symbols(vocab),
+            format,
             hidden: hidden.to_vec(),
             table,
             layers,
@@ -119,14 +129,27 @@ impl Net<i8, Int8Plain> {
                 (0..padded).flat_map(|r| row(r).to_bytes()).collect(),
             );
             let columns = round_up(matrix.weights[0].len(), COLUMN_ALIGN);
+            let int4 = self.format == Format::Int4 && !std::ptr::eq(matrix, &self.dense);
             let mut bytes = Vec::new();
             for block in 0..padded / 4 {
-                for group in 0..columns / 4 {
-                    for r in 0..4 {
-                        for k in 4 * group..4 * group + 4 {
-                            let row = matrix.weights.get(4 * block + r);
-                            let weight = row.and_then(|row| row.get(k)).copied().unwrap_or(0);
-                            bytes.push(encode_weight(weight, k));
+                let weight = |r: usize, k: usize| {
+                    let row = matrix.weights.get(4 * block + r);
+                    row.and_then(|row| row.get(k)).copied().unwrap_or(0)
+                };
+                if int4 {
+                    for group in 0..columns / 8 {
+                        for r in 0..4 {
+                            let mut k = 8 * group..;
+                            let weights = [(); 8].map(|()| weight(r, k.next().unwrap()));
+                            bytes.extend(encode_int4(weights).to_le_bytes());
+                        }
+                    }
+                } else {
+                    for group in 0..columns / 4 {
+                        for r in 0..4 {
+                            bytes.extend(
+                                (4 * group..4 * group + 4).map(|k| encode_weight(weight(r, k), k)),
+                            );
                         }
                     }
                 }
@@ -139,7 +162,7 @@ impl Net<i8, Int8Plain> {
     pub fn file(&self) -> Vec<u8> {
         file(
             &self.symbols,
-            Format::Int8,
+            self.format,
             &self.hidden,
             &self.payload_bytes(),
         )
@@ -164,6 +187,7 @@ impl Net<f32, F32Plain> {
             .collect();
         Net {
             symbols: symbols(vocab),
+            format: Format::F32,
             hidden: hidden.to_vec(),
             table,
             layers,
