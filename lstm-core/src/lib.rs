@@ -52,9 +52,9 @@
 //! | dense weights `V` | `[vocab, H]` | f32 | int8, one scale a row |
 //! | folded table `W x + b` | `[vocab, 4H]` | f32 | int8, one scale and one offset a row |
 //! | pre-activation | `[4H]` | f32 | i32, Q18, then Q12 |
-//! | gates `i f g o` | `[4H]` | f32 | Q15 |
+//! | gates `i f o`, and `g` | `[4H]` | f32 | Q15, and Q14 |
 //! | cell `c` | `[H]` | f32 | i16, Q4.11, saturating |
-//! | hidden `h` | `[H]` | f32 | i8, Q0.7, in -127..=127 |
+//! | hidden `h` | `[H]` | f32 | i8, in units of 1/127 |
 //! | logits | `[vocab]` | f32 | i32, Q12 |
 //!
 //! `docs/NUMBERS.md` in the repository defines the integer arithmetic to the last bit, and
@@ -101,6 +101,9 @@ mod cell;
 mod error;
 pub mod file;
 mod kernel;
+#[cfg(feature = "kernel-test")]
+#[doc(hidden)]
+pub mod kernel_test;
 mod model;
 mod numbers;
 mod sampler;

@@ -15,6 +15,8 @@ pub struct Session<'s, 'm> {
     model: &'s Model<'m>,
     /// State of the layers, from the input up, then scratch.
     words: &'s mut [u32],
+    /// How many of the words are state.
+    state_words: usize,
     /// One word a symbol: an f32 or an i32 in Q12.
     logits: &'s mut [u32],
 }
@@ -54,6 +56,7 @@ impl<'s, 'm> Session<'s, 'm> {
         let mut session = Session {
             model,
             words,
+            state_words: Self::state_words(model),
             logits,
         };
         session.reset();
@@ -124,7 +127,7 @@ impl<'s, 'm> Session<'s, 'm> {
 
     fn layers<A: Arithmetic>(&mut self, token: Token) {
         let format = self.model.format();
-        let (state, scratch) = split(self.words, Self::state_words(self.model));
+        let (state, scratch) = split(self.words, self.state_words);
         let mut below: &[A::Hidden] = &[];
         let mut rest = state;
         for layer in self.model.layers() {
@@ -142,7 +145,7 @@ impl<'s, 'm> Session<'s, 'm> {
 
     fn dense<A: Arithmetic>(&mut self) {
         let format = self.model.format();
-        let (state, scratch) = split(self.words, Self::state_words(self.model));
+        let (state, scratch) = split(self.words, self.state_words);
         let Some(top) = self.model.layers().last() else {
             return;
         };

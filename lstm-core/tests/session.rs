@@ -69,11 +69,12 @@ impl<'n> Int8Reference<'n> {
                     })
                     .collect();
                 let (i, f, o) = (sigmoid(z[0] >> 6), sigmoid(z[1] >> 6), sigmoid(z[3] >> 6));
-                let g = 2 * sigmoid(z[2] >> 5) - 32768;
-                let c = (f * self.c[l][unit] + ((i * g) >> 4) + (1 << 14)) >> 15;
+                let g = sigmoid(z[2] >> 5) - 16384;
+                let c = (f * self.c[l][unit] + ((i * g) >> 3) + (1 << 14)) >> 15;
                 self.c[l][unit] = c.clamp(-32768, 32767);
-                let tanh = 2 * sigmoid(self.c[l][unit] << 2) - 32768;
-                self.h[l][unit] = ((o * tanh + (1 << 22)) >> 23).clamp(-127, 127);
+                let tanh = sigmoid(self.c[l][unit] << 2) - 16384;
+                let p = o * tanh;
+                self.h[l][unit] = (p - (p >> 7) + (1 << 21)) >> 22;
             }
             below = self.h[l].clone();
         }

@@ -2,10 +2,43 @@
 //!
 //! Three instructions for four exact products of a row; `docs/NUMBERS.md`, "Two columns in a lane",
 //! shows why the sum is 256 times the dot product.
-#![allow(unsafe_code, reason = "naked assembly: LLVM would reorder the loads and spill")]
+#![allow(unsafe_code, reason = "assembly: LLVM would reorder the loads and spill")]
 #![deny(clippy::float_arithmetic)]
 
-use core::arch::naked_asm;
+
+/// The address of a whole block of weights.
+#[derive(Clone, Copy)]
+struct Block(*const u8);
+
+/// The blocks of a matrix, checked once against the columns.
+struct Blocks<'a> {
+    input: &'a [i16],
+    /// Where the next block begins.
+    block: *const u8,
+    left: usize,
+}
+
+impl<'a> Blocks<'a> {
+    /// The blocks of rows of `bytes` bytes a column.
+    fn new(weights: &[u8], input: &'a [i16], bytes: usize) -> Self {
+        let left = match input.len() {
+            0 => 0,
+            columns if columns % 16 != 0 => 0,
+            columns => weights.len() / (bytes * columns),
+        };
+        Blocks {
+            input,
+            block: weights.as_ptr(),
+            left,
+        }
+    }
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<Block> {
+        self.left = self.left.checked_sub(1)?;
+        Some(Block(self.block))
+    }
+}
 
 /// 8-bit weights.
 pub(crate) mod int8 {
@@ -38,20 +71,116 @@ pub(crate) mod int8 {
         even * (128 * 256)
     }
 
-    /// As [`super::super::portable::int8::dot`].
+    /// As [`super::super::portable::int8::dots`].
     #[inline(always)]
-    pub(crate) fn dot(block: &[u8], input: &[Input], correction: i32) -> [i32; 4] {
-        let columns = input.len().min(block.len() / 4) & !15;
-        let mut sums = [0; 4];
-        if columns != 0 {
-            // SAFETY: `columns` is a positive multiple of 16, `block` holds 4 bytes for each column and
-            // `input` an element; both begin on a multiple of 4 (a model checks its data, and the
-            // workspace is made of words). The function reads just these and writes `sums`.
-            unsafe {
-                super::smlad_int8(block.as_ptr(), input.as_ptr(), columns, -correction, &mut sums);
-            }
+    pub(crate) fn dots(
+        weights: &[u8],
+        input: &[Input],
+        correction: i32,
+    ) -> impl Iterator<Item = [i32; 4]> {
+        let mut blocks = super::Blocks::new(weights, input, 4);
+        core::iter::from_fn(move || {
+            let block = blocks.next()?;
+            let (sums, end) = dot(block, blocks.input, -correction);
+            blocks.block = end;
+            Some(sums)
+        })
+    }
+
+    /// The dot products of one block, plus `start`, and the end of the block.
+    #[inline(always)]
+    fn dot(block: super::Block, input: &[Input], start: i32) -> ([i32; 4], *const u8) {
+        let (mut a, mut b, mut c, mut d) = (start, start, start, start);
+        let mut end = block.0;
+        // SAFETY: `Blocks` gave a whole block and checked that the columns are a positive multiple
+        // of 16; both begin on a multiple of 4 (a model checks its data, and the workspace is made
+        // of words). The code reads just these, 16 or 32 columns a turn, starting in the middle if
+        // the turns do not come out even. It saves r6 and r7, which it may not name.
+        unsafe {
+            core::arch::asm!(
+            "push {{r6, r7, r8}}",
+            "tst r12, #16",
+            "bne 3f",
+            "2:",
+            ".rept 2",
+            "ldm r1!, {{r10, r11, r12, lr}}",
+            "ldm r0!, {{r6, r7, r8, r9}}",
+            "smlad r2, r6, r10, r2",
+            "smlad r3, r7, r10, r3",
+            "smlad r4, r8, r10, r4",
+            "smlad r5, r9, r10, r5",
+            "uxtb16 r6, r6",
+            "uxtb16 r7, r7",
+            "uxtb16 r8, r8",
+            "uxtb16 r9, r9",
+            "smlad r2, r6, r11, r2",
+            "smlad r3, r7, r11, r3",
+            "smlad r4, r8, r11, r4",
+            "smlad r5, r9, r11, r5",
+            "ldm r0!, {{r6, r7, r8, r9}}",
+            "smlad r2, r6, r12, r2",
+            "smlad r3, r7, r12, r3",
+            "smlad r4, r8, r12, r4",
+            "smlad r5, r9, r12, r5",
+            "uxtb16 r6, r6",
+            "uxtb16 r7, r7",
+            "uxtb16 r8, r8",
+            "uxtb16 r9, r9",
+            "smlad r2, r6, lr, r2",
+            "smlad r3, r7, lr, r3",
+            "smlad r4, r8, lr, r4",
+            "smlad r5, r9, lr, r5",
+            ".endr",
+            "3:",
+            ".rept 2",
+            "ldm r1!, {{r10, r11, r12, lr}}",
+            "ldm r0!, {{r6, r7, r8, r9}}",
+            "smlad r2, r6, r10, r2",
+            "smlad r3, r7, r10, r3",
+            "smlad r4, r8, r10, r4",
+            "smlad r5, r9, r10, r5",
+            "uxtb16 r6, r6",
+            "uxtb16 r7, r7",
+            "uxtb16 r8, r8",
+            "uxtb16 r9, r9",
+            "smlad r2, r6, r11, r2",
+            "smlad r3, r7, r11, r3",
+            "smlad r4, r8, r11, r4",
+            "smlad r5, r9, r11, r5",
+            "ldm r0!, {{r6, r7, r8, r9}}",
+            "smlad r2, r6, r12, r2",
+            "smlad r3, r7, r12, r3",
+            "smlad r4, r8, r12, r4",
+            "smlad r5, r9, r12, r5",
+            "uxtb16 r6, r6",
+            "uxtb16 r7, r7",
+            "uxtb16 r8, r8",
+            "uxtb16 r9, r9",
+            "smlad r2, r6, lr, r2",
+            "smlad r3, r7, lr, r3",
+            "smlad r4, r8, lr, r4",
+            "smlad r5, r9, lr, r5",
+            ".endr",
+            "ldr r6, [sp, #8]",
+            "cmp r1, r6",
+            "bne 2b",
+            "pop {{r6, r7, r8}}",
+                inout("r0") end,
+                inout("r1") input.as_ptr() => _,
+                inout("r2") a,
+                inout("r3") b,
+                inout("r4") c,
+                inout("r5") d,
+                inout("r8") input.as_ptr_range().end => _,
+                inout("r12") input.len() => _,
+                out("r9") _,
+                out("r10") _,
+                out("r11") _,
+                out("lr") _,
+                options(readonly),
+            );
         }
-        sums.map(|sum| sum >> 8)
+        ([a >> 8, b >> 8, c >> 8, d >> 8], end)
     }
 }
 
@@ -80,179 +209,88 @@ pub(crate) mod int4 {
         8 * sum
     }
 
-    /// As [`super::super::portable::int4::dot`].
+    /// As [`super::super::portable::int4::dots`].
     #[inline(always)]
-    pub(crate) fn dot(block: &[u8], input: &[Input], correction: i32) -> [i32; 4] {
-        let columns = input.len().min(block.len() / 2) & !15;
-        let mut sums = [0; 4];
-        if columns != 0 {
-            // SAFETY: as for 8 bits, with 2 bytes of `block` a column.
-            unsafe {
-                super::smlad_int4(
-                    block.as_ptr(),
-                    input.as_ptr(),
-                    columns,
-                    -correction,
-                    &mut sums,
-                );
-            }
-        }
-        sums
+    pub(crate) fn dots(
+        weights: &[u8],
+        input: &[Input],
+        correction: i32,
+    ) -> impl Iterator<Item = [i32; 4]> {
+        let mut blocks = super::Blocks::new(weights, input, 2);
+        core::iter::from_fn(move || {
+            let block = blocks.next()?;
+            let (sums, end) = dot(block, blocks.input, -correction);
+            blocks.block = end;
+            Some(sums)
+        })
     }
-}
 
-/// `sums[r] = start + 256 * dot(row r, input)` for four rows.
-#[unsafe(naked)]
-unsafe extern "C" fn smlad_int8(
-    block: *const u8,
-    input: *const i16,
-    columns: usize,
-    start: i32,
-    sums: &mut [i32; 4],
-) {
-    // r0 weights, r1 columns, r2-r5 sums, r6-r9 weights of four rows, r10-r12 lr columns.
-    naked_asm!(
-        "push {{r4-r11, lr}}",
-        "add lr, r1, r2, lsl #1",
-        "push {{lr}}",
-        "tst r2, #16",
-        "mov r2, r3",
-        "mov r4, r3",
-        "mov r5, r3",
-        "bne 2f",
-        "1:",
-        ".rept 2",
-        "ldm r1!, {{r10, r11, r12, lr}}",
-        "ldm r0!, {{r6, r7, r8, r9}}",
-        "smlad r2, r6, r10, r2",
-        "smlad r3, r7, r10, r3",
-        "smlad r4, r8, r10, r4",
-        "smlad r5, r9, r10, r5",
-        "uxtb16 r6, r6",
-        "uxtb16 r7, r7",
-        "uxtb16 r8, r8",
-        "uxtb16 r9, r9",
-        "smlad r2, r6, r11, r2",
-        "smlad r3, r7, r11, r3",
-        "smlad r4, r8, r11, r4",
-        "smlad r5, r9, r11, r5",
-        "ldm r0!, {{r6, r7, r8, r9}}",
-        "smlad r2, r6, r12, r2",
-        "smlad r3, r7, r12, r3",
-        "smlad r4, r8, r12, r4",
-        "smlad r5, r9, r12, r5",
-        "uxtb16 r6, r6",
-        "uxtb16 r7, r7",
-        "uxtb16 r8, r8",
-        "uxtb16 r9, r9",
-        "smlad r2, r6, lr, r2",
-        "smlad r3, r7, lr, r3",
-        "smlad r4, r8, lr, r4",
-        "smlad r5, r9, lr, r5",
-        ".endr",
-        "2:",
-        ".rept 2",
-        "ldm r1!, {{r10, r11, r12, lr}}",
-        "ldm r0!, {{r6, r7, r8, r9}}",
-        "smlad r2, r6, r10, r2",
-        "smlad r3, r7, r10, r3",
-        "smlad r4, r8, r10, r4",
-        "smlad r5, r9, r10, r5",
-        "uxtb16 r6, r6",
-        "uxtb16 r7, r7",
-        "uxtb16 r8, r8",
-        "uxtb16 r9, r9",
-        "smlad r2, r6, r11, r2",
-        "smlad r3, r7, r11, r3",
-        "smlad r4, r8, r11, r4",
-        "smlad r5, r9, r11, r5",
-        "ldm r0!, {{r6, r7, r8, r9}}",
-        "smlad r2, r6, r12, r2",
-        "smlad r3, r7, r12, r3",
-        "smlad r4, r8, r12, r4",
-        "smlad r5, r9, r12, r5",
-        "uxtb16 r6, r6",
-        "uxtb16 r7, r7",
-        "uxtb16 r8, r8",
-        "uxtb16 r9, r9",
-        "smlad r2, r6, lr, r2",
-        "smlad r3, r7, lr, r3",
-        "smlad r4, r8, lr, r4",
-        "smlad r5, r9, lr, r5",
-        ".endr",
-        "ldr r6, [sp]",
-        "cmp r1, r6",
-        "bne 1b",
-        "add sp, #4",
-        "ldr r6, [sp, #36]",
-        "stm r6, {{r2, r3, r4, r5}}",
-        "pop {{r4-r11, pc}}",
-    )
-}
-
-/// `sums[r] = start + dot(row r, input)` for four rows, with the offset of 8 in the weights.
-#[unsafe(naked)]
-unsafe extern "C" fn smlad_int4(
-    block: *const u8,
-    input: *const i16,
-    columns: usize,
-    start: i32,
-    sums: &mut [i32; 4],
-) {
-    // r0 weights, r1 columns, r2-r5 sums, r6-r9 weights of four rows, r10 r11 columns, r12 two
-    // weights, lr mask.
-    naked_asm!(
-        "push {{r4-r11, lr}}",
-        "add r12, r1, r2, lsl #1",
-        "push {{r12}}",
-        "mov lr, #0x000f000f",
-        "mov r2, r3",
-        "mov r4, r3",
-        "mov r5, r3",
-        "1:",
-        ".rept 2",
-        "ldrd r10, r11, [r1], #8",
-        "ldm r0!, {{r6, r7, r8, r9}}",
-        "and r12, lr, r6",
-        "smlad r2, r12, r10, r2",
-        "and r12, lr, r7",
-        "smlad r3, r12, r10, r3",
-        "and r12, lr, r8",
-        "smlad r4, r12, r10, r4",
-        "and r12, lr, r9",
-        "smlad r5, r12, r10, r5",
-        "and r12, lr, r6, lsr #4",
-        "smlad r2, r12, r11, r2",
-        "and r12, lr, r7, lsr #4",
-        "smlad r3, r12, r11, r3",
-        "and r12, lr, r8, lsr #4",
-        "smlad r4, r12, r11, r4",
-        "and r12, lr, r9, lsr #4",
-        "smlad r5, r12, r11, r5",
-        "ldrd r10, r11, [r1], #8",
-        "and r12, lr, r6, lsr #8",
-        "smlad r2, r12, r10, r2",
-        "and r12, lr, r7, lsr #8",
-        "smlad r3, r12, r10, r3",
-        "and r12, lr, r8, lsr #8",
-        "smlad r4, r12, r10, r4",
-        "and r12, lr, r9, lsr #8",
-        "smlad r5, r12, r10, r5",
-        "and r12, lr, r6, lsr #12",
-        "smlad r2, r12, r11, r2",
-        "and r12, lr, r7, lsr #12",
-        "smlad r3, r12, r11, r3",
-        "and r12, lr, r8, lsr #12",
-        "smlad r4, r12, r11, r4",
-        "and r12, lr, r9, lsr #12",
-        "smlad r5, r12, r11, r5",
-        ".endr",
-        "ldr r12, [sp]",
-        "cmp r1, r12",
-        "bne 1b",
-        "add sp, #4",
-        "ldr r6, [sp, #36]",
-        "stm r6, {{r2, r3, r4, r5}}",
-        "pop {{r4-r11, pc}}",
-    )
+    /// The dot products of one block, plus `start`, and the end of the block.
+    #[inline(always)]
+    fn dot(block: super::Block, input: &[Input], start: i32) -> ([i32; 4], *const u8) {
+        let (mut a, mut b, mut c, mut d) = (start, start, start, start);
+        let mut end = block.0;
+        // SAFETY: as for 8 bits, 16 columns a turn.
+        unsafe {
+            core::arch::asm!(
+            "push {{r6, r7, r8}}",
+            "2:",
+            ".rept 2",
+            "ldrd r10, r11, [r1], #8",
+            "ldm r0!, {{r6, r7, r8, r9}}",
+            "and r12, lr, r6",
+            "smlad r2, r12, r10, r2",
+            "and r12, lr, r7",
+            "smlad r3, r12, r10, r3",
+            "and r12, lr, r8",
+            "smlad r4, r12, r10, r4",
+            "and r12, lr, r9",
+            "smlad r5, r12, r10, r5",
+            "and r12, lr, r6, lsr #4",
+            "smlad r2, r12, r11, r2",
+            "and r12, lr, r7, lsr #4",
+            "smlad r3, r12, r11, r3",
+            "and r12, lr, r8, lsr #4",
+            "smlad r4, r12, r11, r4",
+            "and r12, lr, r9, lsr #4",
+            "smlad r5, r12, r11, r5",
+            "ldrd r10, r11, [r1], #8",
+            "and r12, lr, r6, lsr #8",
+            "smlad r2, r12, r10, r2",
+            "and r12, lr, r7, lsr #8",
+            "smlad r3, r12, r10, r3",
+            "and r12, lr, r8, lsr #8",
+            "smlad r4, r12, r10, r4",
+            "and r12, lr, r9, lsr #8",
+            "smlad r5, r12, r10, r5",
+            "and r12, lr, r6, lsr #12",
+            "smlad r2, r12, r11, r2",
+            "and r12, lr, r7, lsr #12",
+            "smlad r3, r12, r11, r3",
+            "and r12, lr, r8, lsr #12",
+            "smlad r4, r12, r11, r4",
+            "and r12, lr, r9, lsr #12",
+            "smlad r5, r12, r11, r5",
+            ".endr",
+            "ldr r6, [sp, #8]",
+            "cmp r1, r6",
+            "bne 2b",
+            "pop {{r6, r7, r8}}",
+                inout("r0") end,
+                inout("r1") input.as_ptr() => _,
+                inout("r2") a,
+                inout("r3") b,
+                inout("r4") c,
+                inout("r5") d,
+                inout("r8") input.as_ptr_range().end => _,
+                out("r9") _,
+                out("r10") _,
+                out("r11") _,
+                out("r12") _,
+                inout("lr") 0x000f_000f => _,
+                options(readonly),
+            );
+        }
+        ([a, b, c, d], end)
+    }
 }

@@ -1,14 +1,14 @@
 //! The dot products of the integer formats.
 //!
 //! `portable.rs` is the definition, and is always built. A CPU's kernel is a file beside it with
-//! the same names and signatures (modules `int8` and `int4`, each with `Input`, `pack` and `dot`),
+//! the same names and signatures (modules `int8` and `int4`, each with `Input`, `pack` and `dots`),
 //! chosen by one line of `choose!`, and equal to it bit for bit.
 
 #[cfg_attr(
     target_arch = "arm",
     allow(dead_code, reason = "the definition is always built")
 )]
-mod portable;
+pub(crate) mod portable;
 
 /// Takes the first kernel whose condition holds, or the portable one.
 macro_rules! choose {

@@ -14,9 +14,17 @@ pub(crate) mod int8 {
         128 * pairs.iter().map(|&[even, _]| i32::from(even)).sum::<i32>()
     }
 
-    /// The dot products of the four rows of a block `[columns / 4][4 rows][4 columns]` with the
-    /// packed columns.
-    pub(crate) fn dot(block: &[u8], input: &[Input], correction: i32) -> [i32; 4] {
+    /// The dot products of the rows with the packed columns, a block of four rows after the other.
+    /// A block is `[columns / 4][4 rows][4 columns]`.
+    pub(crate) fn dots(
+        weights: &[u8],
+        input: &[Input],
+        correction: i32,
+    ) -> impl Iterator<Item = [i32; 4]> {
+        super::blocks(weights, 4 * input.len()).map(move |block| dot(block, input, correction))
+    }
+
+    fn dot(block: &[u8], input: &[Input], correction: i32) -> [i32; 4] {
         let mut sums = [-correction; 4];
         let groups = block.as_chunks::<16>().0.iter();
         for (group, x) in groups.zip(input.as_chunks::<4>().0) {
@@ -43,10 +51,17 @@ pub(crate) mod int4 {
         8 * input.iter().map(|&x| i32::from(x)).sum::<i32>()
     }
 
-    /// The dot products of the four rows of a block `[columns / 8][4 rows]` of 32-bit words with
-    /// the packed columns. Bits `4 k` of a word hold column `2 k`, bits `16 + 4 k` column
+    /// The dot products, as for 8 bits. A block is `[columns / 8][4 rows]` of 32-bit words. Bits `4 k` of a word hold column `2 k`, bits `16 + 4 k` column
     /// `2 k + 1`.
-    pub(crate) fn dot(block: &[u8], input: &[Input], correction: i32) -> [i32; 4] {
+    pub(crate) fn dots(
+        weights: &[u8],
+        input: &[Input],
+        correction: i32,
+    ) -> impl Iterator<Item = [i32; 4]> {
+        super::blocks(weights, 2 * input.len()).map(move |block| dot(block, input, correction))
+    }
+
+    fn dot(block: &[u8], input: &[Input], correction: i32) -> [i32; 4] {
         let mut sums = [-correction; 4];
         let groups = block.as_chunks::<16>().0.iter();
         for (group, x) in groups.zip(input.as_chunks::<8>().0) {
@@ -61,6 +76,10 @@ pub(crate) mod int4 {
         }
         sums
     }
+}
+
+fn blocks(weights: &[u8], bytes: usize) -> impl Iterator<Item = &[u8]> {
+    weights.chunks_exact(bytes.max(1))
 }
 
 fn copy_columns(below: &[i8], own: &[i8], input: &mut [i8]) {

@@ -16,15 +16,10 @@ fn read4(bytes: &[u8; 16]) -> [f32; 4] {
     values
 }
 
-fn add4(a: [f32; 4], b: &[u8]) -> [f32; 4] {
-    match b.as_chunks::<16>().0 {
-        [b, ..] => {
-            let [b0, b1, b2, b3] = read4(b);
-            let [a0, a1, a2, a3] = a;
-            [a0 + b0, a1 + b1, a2 + b2, a3 + b3]
-        }
-        [] => a,
-    }
+fn add4(a: [f32; 4], b: &[u8; 16]) -> [f32; 4] {
+    let [b0, b1, b2, b3] = read4(b);
+    let [a0, a1, a2, a3] = a;
+    [a0 + b0, a1 + b1, a2 + b2, a3 + b3]
 }
 
 impl Arithmetic for F32 {
@@ -36,10 +31,8 @@ impl Arithmetic for F32 {
     type PreActivation = f32;
     type Gate = f32;
     type Logit = f32;
-
-    const ROW_BYTES: usize = 4;
-    const WEIGHT_BITS: usize = 32;
-    const TABLE_BYTES: usize = 4;
+    type Rows = [u8; 16];
+    type Entries = [u8; 16];
 
     fn pack(below: &[f32], own: &[f32], input: &mut [f32]) {
         let columns = below.iter().chain(own).copied();
@@ -48,20 +41,31 @@ impl Arithmetic for F32 {
         }
     }
 
-    fn dot4(block: &[u8], input: &[f32], (): ()) -> [f32; 4] {
-        let mut sums = [0.0; 4];
-        for (column, &x) in block.as_chunks::<16>().0.iter().zip(input) {
-            for (sum, weight) in sums.iter_mut().zip(read4(column)) {
-                *sum += weight * x;
+    fn dots(weights: &[u8], input: &[f32], (): ()) -> impl Iterator<Item = [f32; 4]> {
+        let columns = weights.as_chunks::<16>().0;
+        columns.chunks_exact(input.len().max(1)).map(move |block| {
+            let mut sums = [0.0; 4];
+            for (column, &x) in block.iter().zip(input) {
+                for (sum, weight) in sums.iter_mut().zip(read4(column)) {
+                    *sum += weight * x;
+                }
             }
-        }
-        sums
+            sums
+        })
     }
 
-    fn pre_activations(dots: [f32; 4], rows: &[u8], table: Option<&[u8]>) -> [f32; 4] {
+    fn rows(bytes: &[u8]) -> &[[u8; 16]] {
+        bytes.as_chunks().0
+    }
+
+    fn entries(bytes: &[u8]) -> &[[u8; 16]] {
+        bytes.as_chunks().0
+    }
+
+    fn pre_activations(dots: [f32; 4], rows: &[u8; 16], entries: Option<&[u8; 16]>) -> [f32; 4] {
         let sums = add4(dots, rows);
-        match table {
-            Some(table) => add4(sums, table),
+        match entries {
+            Some(entries) => add4(sums, entries),
             None => sums,
         }
     }

@@ -17,10 +17,8 @@ impl Arithmetic for Int4 {
     type PreActivation = i32;
     type Gate = i32;
     type Logit = i32;
-
-    const ROW_BYTES: usize = Int8::ROW_BYTES;
-    const WEIGHT_BITS: usize = 4;
-    const TABLE_BYTES: usize = Int8::TABLE_BYTES;
+    type Rows = <Int8 as Arithmetic>::Rows;
+    type Entries = <Int8 as Arithmetic>::Entries;
 
     #[inline(always)]
     fn pack(below: &[i8], own: &[i8], input: &mut [Self::Input]) -> i32 {
@@ -28,13 +26,31 @@ impl Arithmetic for Int4 {
     }
 
     #[inline(always)]
-    fn dot4(block: &[u8], input: &[Self::Input], correction: i32) -> [i32; 4] {
-        kernel::int4::dot(block, input, correction)
+    fn dots(
+        weights: &[u8],
+        input: &[Self::Input],
+        correction: i32,
+    ) -> impl Iterator<Item = [i32; 4]> {
+        kernel::int4::dots(weights, input, correction)
     }
 
     #[inline(always)]
-    fn pre_activations(dots: [i32; 4], rows: &[u8], table: Option<&[u8]>) -> [i32; 4] {
-        Int8::pre_activations(dots, rows, table)
+    fn rows(bytes: &[u8]) -> &[Self::Rows] {
+        Int8::rows(bytes)
+    }
+
+    #[inline(always)]
+    fn entries(bytes: &[u8]) -> &[Self::Entries] {
+        Int8::entries(bytes)
+    }
+
+    #[inline(always)]
+    fn pre_activations(
+        dots: [i32; 4],
+        rows: &Self::Rows,
+        entries: Option<&Self::Entries>,
+    ) -> [i32; 4] {
+        Int8::pre_activations(dots, rows, entries)
     }
 
     #[inline(always)]

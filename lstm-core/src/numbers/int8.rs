@@ -13,10 +13,10 @@ pub(crate) struct Int8;
 /// A table of 256 intervals of 1/16, linear in between.
 #[inline(always)]
 pub(crate) fn sigmoid_q12(z: i32) -> i32 {
-    let u = (z.clamp(-0x8000, 0x7fff) + 0x8000) as u32;
-    // The mask is for the compiler: u >> 8 is below 256.
-    let (value, slope) = tables::SIGMOID[(u >> 8 & 0xff) as usize];
-    i32::from(value) + ((i32::from(slope) * (u & 0xff) as i32) >> 8)
+    let z = z.clamp(-0x8000, 0x7fff);
+    let word = tables::SIGMOID[usize::from((z >> 8) as u8)];
+    let (value, rise) = ((word as i32) >> 16, i32::from(word as i16));
+    value + ((rise * (z & 0xff)) >> 8)
 }
 
 impl Arithmetic for Int8 {
@@ -28,10 +28,8 @@ impl Arithmetic for Int8 {
     type PreActivation = i32;
     type Gate = i32;
     type Logit = i32;
-
-    const ROW_BYTES: usize = Row::BYTES;
-    const WEIGHT_BITS: usize = 8;
-    const TABLE_BYTES: usize = 1;
+    type Rows = [[u8; Row::BYTES]; 4];
+    type Entries = [u8; 4];
 
     #[inline(always)]
     fn pack(below: &[i8], own: &[i8], input: &mut [Self::Input]) -> i32 {
@@ -39,35 +37,41 @@ impl Arithmetic for Int8 {
     }
 
     #[inline(always)]
-    fn dot4(block: &[u8], input: &[Self::Input], correction: i32) -> [i32; 4] {
-        kernel::int8::dot(block, input, correction)
+    fn dots(
+        weights: &[u8],
+        input: &[Self::Input],
+        correction: i32,
+    ) -> impl Iterator<Item = [i32; 4]> {
+        kernel::int8::dots(weights, input, correction)
+    }
+
+    #[inline(always)]
+    fn rows(bytes: &[u8]) -> &[Self::Rows] {
+        bytes.as_chunks().0.as_chunks().0
+    }
+
+    #[inline(always)]
+    fn entries(bytes: &[u8]) -> &[Self::Entries] {
+        bytes.as_chunks().0
     }
 
     /// Q18. No sum overflows: [`Row::in_range`] was checked when the file was read.
     #[inline(always)]
-    fn pre_activations(dots: [i32; 4], rows: &[u8], table: Option<&[u8]>) -> [i32; 4] {
-        let mut sums = dots;
-        let rows = rows.as_chunks::<{ Row::BYTES }>().0;
-        match table {
-            Some(table) => {
-                for ((sum, row), &entry) in sums.iter_mut().zip(rows).zip(table) {
-                    let row = Row::from_bytes(row);
-                    let entry = i32::from(entry as i8);
-                    *sum = (sum.wrapping_mul(i32::from(row.weight_scale)))
-                        .wrapping_add(entry.wrapping_mul(i32::from(row.table_scale)))
-                        .wrapping_add(row.bias);
-                }
-            }
-            None => {
-                for (sum, row) in sums.iter_mut().zip(rows) {
-                    let row = Row::from_bytes(row);
-                    *sum = sum
-                        .wrapping_mul(i32::from(row.weight_scale))
-                        .wrapping_add(row.bias);
-                }
-            }
-        }
-        sums
+    fn pre_activations(
+        dots: [i32; 4],
+        rows: &Self::Rows,
+        entries: Option<&Self::Entries>,
+    ) -> [i32; 4] {
+        let entries = entries.unwrap_or(&[0; 4]);
+        let sum = |r: usize| {
+            let row = Row::from_bytes(&rows[r]);
+            let entry = i32::from(entries[r] as i8);
+            dots[r]
+                .wrapping_mul(row.weight_scale.into())
+                .wrapping_add(entry.wrapping_mul(row.table_scale.into()))
+                .wrapping_add(row.bias)
+        };
+        [sum(0), sum(1), sum(2), sum(3)]
     }
 
     /// Q18 to Q15.
@@ -76,24 +80,25 @@ impl Arithmetic for Int8 {
         sigmoid_q12(z >> 6)
     }
 
-    /// Q18 to Q15, as `2 sigmoid(2 z) - 1`.
+    /// Q18 to Q14, as `2 sigmoid(2 z) - 1`.
     #[inline(always)]
     fn tanh(z: i32) -> i32 {
-        2 * sigmoid_q12(z >> 5) - 0x8000
+        sigmoid_q12(z >> 5) - 0x4000
     }
 
     /// Q4.11, saturating.
     #[inline(always)]
     fn cell(f: i32, c: i16, i: i32, g: i32) -> i16 {
-        let sum = (f * i32::from(c) + ((i * g) >> 4) + (1 << 14)) >> 15;
+        let sum = (f * i32::from(c) + ((i * g) >> 3) + (1 << 14)) >> 15;
         sum.clamp(-0x8000, 0x7fff) as i16
     }
 
-    /// Q0.7, in -127..=127.
+    /// In units of 1/127, from -127 to 127.
     #[inline(always)]
     fn hidden(o: i32, c: i16) -> i8 {
-        let tanh = 2 * sigmoid_q12(i32::from(c) << 2) - 0x8000;
-        ((o * tanh + (1 << 22)) >> 23).clamp(-127, 127) as i8
+        // o tanh(c) in Q29, then times 127/128, so that it needs no clamp.
+        let product = o * (sigmoid_q12(i32::from(c) << 2) - 0x4000);
+        ((product - (product >> 7) + (1 << 21)) >> 22) as i8
     }
 
     /// Q18 to Q12.
@@ -115,7 +120,7 @@ mod tests {
             let sigmoid = 1.0 / (1.0 + (-x).exp());
             let found = f64::from(sigmoid_q12(z)) / 32768.0;
             sigmoid_error = sigmoid_error.max((found - sigmoid).abs());
-            let tanh = f64::from(Int8::tanh(z << 6)) / 32768.0;
+            let tanh = f64::from(Int8::tanh(z << 6)) / 16384.0;
             if x.abs() < 4.0 {
                 tanh_error = tanh_error.max((tanh - x.tanh()).abs());
             }
@@ -129,8 +134,14 @@ mod tests {
     fn activations_saturate() {
         assert_eq!(sigmoid_q12(i32::MAX), sigmoid_q12(0x7fff));
         assert_eq!(sigmoid_q12(i32::MIN), sigmoid_q12(-0x8000));
-        assert!((0x7ff0..0x8000).contains(&sigmoid_q12(0x7fff)));
-        assert!((0..0x10).contains(&sigmoid_q12(-0x8000)));
+        // The ranges of docs/NUMBERS.md.
+        let all = (-0x8000..0x8000).map(sigmoid_q12);
+        assert_eq!((all.clone().min(), all.max()), (Some(11), Some(32_756)));
+        let all = (-0x8000..0x8000).map(|z| Int8::tanh(z << 5));
+        assert_eq!(
+            (all.clone().min(), all.max()),
+            (Some(-16_373), Some(16_372))
+        );
     }
 
     #[test]
@@ -143,8 +154,8 @@ mod tests {
     #[test]
     fn the_cell_saturates_and_the_hidden_state_is_symmetric() {
         let one = sigmoid_q12(0x7fff);
-        assert_eq!(Int8::cell(one, i16::MAX, one, one), i16::MAX);
-        assert_eq!(Int8::cell(one, i16::MIN, one, -one), i16::MIN);
+        assert_eq!(Int8::cell(one, i16::MAX, one, one / 2), i16::MAX);
+        assert_eq!(Int8::cell(one, i16::MIN, one, -one / 2), i16::MIN);
         assert_eq!(Int8::hidden(one, i16::MAX), 127);
         assert_eq!(Int8::hidden(one, i16::MIN), -127);
     }

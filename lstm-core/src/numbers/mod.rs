@@ -29,27 +29,32 @@ pub(crate) trait Arithmetic {
     type Gate: Copy;
     /// A logit.
     type Logit: Pod;
+    /// The parameters of the four rows of a block, as bytes of the file.
+    type Rows: 'static;
+    /// The folded table's entries for the four rows of a unit, as bytes of the file.
+    type Entries: 'static;
 
-    /// Bytes of one row's parameters.
-    const ROW_BYTES: usize;
-    /// Bits of one weight.
-    const WEIGHT_BITS: usize;
-    /// Bytes of one entry of the folded table.
-    const TABLE_BYTES: usize;
-
+    /// The row parameters of a matrix, by block.
+    fn rows(bytes: &[u8]) -> &[Self::Rows];
+    /// The folded table, by symbol and unit.
+    fn entries(bytes: &[u8]) -> &[Self::Entries];
     /// Lays out the columns (layer below, own hidden state, then zeros) for the dot products.
     fn pack(
         below: &[Self::Hidden],
         own: &[Self::Hidden],
         input: &mut [Self::Input],
     ) -> Self::Correction;
-    /// The dot products of the four rows of `block` with the packed columns.
-    fn dot4(block: &[u8], input: &[Self::Input], correction: Self::Correction) -> [Self::Dot; 4];
-    /// Adds the row parameters and the entries of the table line to the dot products.
+    /// The dot products of the rows with the packed columns, a block of four after the other.
+    fn dots(
+        weights: &[u8],
+        input: &[Self::Input],
+        correction: Self::Correction,
+    ) -> impl Iterator<Item = [Self::Dot; 4]>;
+    /// Adds the row parameters and the entries of the table to the dot products.
     fn pre_activations(
         dots: [Self::Dot; 4],
-        rows: &[u8],
-        table: Option<&[u8]>,
+        rows: &Self::Rows,
+        entries: Option<&Self::Entries>,
     ) -> [Self::PreActivation; 4];
     /// The logistic function.
     fn sigmoid(z: Self::PreActivation) -> Self::Gate;

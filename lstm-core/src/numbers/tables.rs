@@ -1,8 +1,9 @@
 //! The tables of the integer formats, computed by the compiler, so that every target has the same.
 
-/// `(value, slope)` of the sigmoid for 256 intervals of 1/16 from -8: the value at the start of the
-/// interval in Q15, and the rise over the interval.
-pub(crate) static SIGMOID: [(u16, i16); 256] = sigmoid_table();
+/// The sigmoid over 256 intervals of 1/16. Interval `k`, from `k / 16` on, is at index `k` modulo
+/// 256, `k` in -128..128. The upper half of a word is the value at the start of the interval in
+/// Q15, the lower half the rise over the interval.
+pub(crate) static SIGMOID: [u32; 256] = sigmoid_table();
 
 /// `2^(-i/256)` for `i` in 0..256, as a fraction of 65,535.
 pub(crate) static EXP2: [u16; 256] = exp2_table();
@@ -39,18 +40,17 @@ const fn round(x: f64) -> i32 {
     }
 }
 
-const fn sigmoid_q15(index: usize) -> i32 {
-    let x = (index as f64 - 128.0) / 16.0;
-    round(32768.0 / (1.0 + exp(-x)))
+const fn sigmoid_q15(k: i32) -> i32 {
+    round(32768.0 / (1.0 + exp(-k as f64 / 16.0)))
 }
 
-const fn sigmoid_table() -> [(u16, i16); 256] {
-    let mut table = [(0, 0); 256];
-    let mut i = 0;
-    while i < table.len() {
-        let (value, next) = (sigmoid_q15(i), sigmoid_q15(i + 1));
-        table[i] = (value as u16, (next - value) as i16);
-        i += 1;
+const fn sigmoid_table() -> [u32; 256] {
+    let mut table = [0; 256];
+    let mut k = -128;
+    while k < 128 {
+        let (value, next) = (sigmoid_q15(k), sigmoid_q15(k + 1));
+        table[(k & 0xff) as usize] = (value << 16 | (next - value)) as u32;
+        k += 1;
     }
     table
 }
@@ -79,11 +79,12 @@ mod tests {
             let exact = 65535.0 * (-(i as f64) / 256.0).exp2();
             assert!((f64::from(value) - exact).abs() <= 0.5 + 1e-9);
         }
-        for (i, &(value, slope)) in SIGMOID.iter().enumerate() {
-            let at = |i: usize| 32768.0 / (1.0 + (8.0 - i as f64 / 16.0).exp());
-            assert!((f64::from(value) - at(i)).abs() <= 0.5 + 1e-9);
-            let next = f64::from(value) + f64::from(slope);
-            assert!((next - at(i + 1)).abs() <= 0.5 + 1e-9);
+        for k in -128..128i32 {
+            let word = SIGMOID[(k & 0xff) as usize];
+            let at = |k: i32| 32768.0 / (1.0 + (-f64::from(k) / 16.0).exp());
+            let (value, rise) = (f64::from(word >> 16), f64::from(word & 0xffff));
+            assert!((value - at(k)).abs() <= 0.5 + 1e-9);
+            assert!((value + rise - at(k + 1)).abs() <= 0.5 + 1e-9);
         }
     }
 }
