@@ -1,0 +1,86 @@
+//! Inspect: tells people what is in a file.
+
+use crate::error::Result;
+use crate::model_file::ModelFile;
+use lstm_core::{Format, Model, Session};
+use std::path::PathBuf;
+
+/// Tell what is in a .lstm file.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The model (.lstm).
+    model: PathBuf,
+}
+
+/// Runs the subcommand.
+///
+/// # Errors
+///
+/// The file cannot be read or is refused.
+pub fn run(args: &Args) -> Result<()> {
+    let file = ModelFile::load(&args.model)?;
+    let model = file
+        .model()
+        .map_err(|e| crate::error::Error::bad_input(e.to_string()))?;
+    print!("{}", describe(&model));
+    Ok(())
+}
+
+/// What is in a model, a line each.
+pub fn describe(model: &Model<'_>) -> String {
+    let alphabet = model.alphabet();
+    let vocabulary = alphabet.len();
+    let layers: Vec<usize> = model.shapes().map(|(_, hidden)| hidden).collect();
+    let mut below = 0;
+    let mut multiply_adds = 0;
+    for &hidden in &layers {
+        multiply_adds += 4 * hidden * (below + hidden);
+        below = hidden;
+    }
+    multiply_adds += vocabulary * below;
+    let shape: Vec<String> = layers.iter().map(|h| format!("LSTM {h}")).collect();
+    let context = match model.window() {
+        None => "state carried".to_owned(),
+        Some(n) => format!("windows of {n} characters from a zero state"),
+    };
+    let numbers = match model.format() {
+        Format::F32 => "f32",
+        Format::Int8 => "int8 (weights, table and h 8 bits, c 16 bits; one scale a row)",
+        _ => "another",
+    };
+    let lines = [
+        ("name", model.name().to_owned()),
+        ("checksum", format!("{:08x}", model.checksum())),
+        ("format", numbers.to_owned()),
+        ("network", format!("{}, dense {vocabulary}", shape.join(", "))),
+        (
+            "alphabet",
+            format!(
+                "{vocabulary} symbols{}: {:?}",
+                if alphabet.fold_case() {
+                    ", capitals folded"
+                } else {
+                    ""
+                },
+                alphabet.symbols()
+            ),
+        ),
+        ("context", context),
+        ("flash", format!("{} bytes", model.file_bytes())),
+        (
+            "RAM",
+            format!(
+                "{} bytes on this computer; docs/NUMBERS.md has the formula for a chip",
+                4 * (Session::words(model) + vocabulary)
+            ),
+        ),
+        (
+            "multiply-adds",
+            format!("{multiply_adds} a character"),
+        ),
+    ];
+    lines
+        .iter()
+        .map(|(what, value)| format!("{what:<14} {value}\n"))
+        .collect()
+}

@@ -1,0 +1,45 @@
+//! Trains character-level LSTMs on the desk.
+//!
+//! Data takes one path, and each module is one step of it:
+//!
+//! 1. [`corpus`]: a text file becomes tokens by an [`alphabet`], in three parts (train, validation,
+//!    test).
+//! 2. [`feed`]: the training part becomes batches: shuffled windows, or streams side by side.
+//! 3. [`step`]: a batch becomes a loss and gradients: a candle graph whose two large nodes are
+//!    [`lstm_op`]'s, computed by [`lstm`] on plain slices with [`gemm`] and [`vectorize`].
+//! 4. [`optimizer`]: gradients move the weights of a [`network`].
+//! 5. [`train`]: the loop over all that, told what to do by a [`recipe`]; what it leaves lies in a
+//!    [`run_folder`].
+//! 6. [`evaluate`]: a [`predictor`] reads a text and is scored in bits per character; [`sample`]
+//!    lets it write.
+//! 7. [`mod@quantize`] decides the device's numbers, [`export`] the bytes of the `.lstm` file; from
+//!    there on [`model_file`] runs the device's own engine: [`evaluate`], [`generate`], [`inspect`].
+//!
+//! All chance comes from one seeded generator ([`random`]), whose state is part of a checkpoint, so
+//! a run that was stopped goes on to the identical files.
+
+pub mod alphabet;
+pub mod cli;
+pub mod corpus;
+pub mod error;
+pub mod evaluate;
+pub mod export;
+pub mod feed;
+pub mod gemm;
+pub mod generate;
+pub mod inspect;
+pub mod lstm;
+pub mod lstm_op;
+pub mod model_file;
+pub mod network;
+pub mod optimizer;
+pub mod predictor;
+pub mod quantize;
+pub mod random;
+pub mod recipe;
+pub mod run_folder;
+pub mod sample;
+pub mod step;
+pub mod tensors;
+pub mod train;
+pub mod vectorize;

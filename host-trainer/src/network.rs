@@ -1,0 +1,398 @@
+//! The network in plain memory: embedding, one to four LSTM layers, dense layer.
+//!
+//! Every matrix is row-major, `[in, out]`: a row vector times the matrix. The four gates lie side
+//! by side in the order i, f, g, o (as in Keras and PyTorch). With `x` the layer's input:
+//!
+//! ```text
+//! [i f g o] = x · w_ih + h · w_hh + bias          [in]·[in,4H] + [H]·[H,4H] + [4H]
+//! c = sigmoid(f) * c + sigmoid(i) * tanh(g)       [H]
+//! h = sigmoid(o) * tanh(c)                        [H]
+//! logits = h · dense_weight + dense_bias          [H]·[H,V] + [V]
+//! ```
+
+use crate::alphabet::{Alphabet, MAX_SYMBOLS};
+use crate::error::{Error, Result};
+use crate::gemm::{Matrix, gemm};
+use crate::random::Random;
+use crate::tensors::TensorFile;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// More layers than this are refused.
+pub const MAX_LAYERS: usize = 4;
+/// The metadata key of a network file.
+const KEY: &str = "network";
+
+/// The kind of recurrent cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Cell {
+    /// Four gates, no peepholes: the LSTM of Keras and PyTorch.
+    Lstm,
+}
+
+/// One recurrent layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LayerConfig {
+    /// The kind of cell.
+    pub cell: Cell,
+    /// Units, H.
+    pub hidden: usize,
+    /// Size of the recurrent projection; `None` where there is none.
+    pub projection: Option<usize>,
+}
+
+impl LayerConfig {
+    /// An LSTM of `hidden` units without projection.
+    pub fn lstm(hidden: usize) -> Self {
+        let (cell, projection) = (Cell::Lstm, None);
+        Self {
+            cell,
+            hidden,
+            projection,
+        }
+    }
+}
+
+/// The shape of a network, and the alphabet it speaks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkConfig {
+    /// The symbols in the order of their tokens; their number is V.
+    pub symbols: String,
+    /// Whether text is lower-cased before it is looked up.
+    pub fold_case: bool,
+    /// Width of the embedding, E.
+    pub embedding: usize,
+    /// The recurrent layers, the one next to the embedding first.
+    pub layers: Vec<LayerConfig>,
+}
+
+impl NetworkConfig {
+    /// A stack of equal LSTM layers.
+    pub fn lstm(alphabet: &Alphabet, embedding: usize, hidden: usize, layers: usize) -> Self {
+        Self {
+            symbols: alphabet.symbols.iter().collect(),
+            fold_case: alphabet.fold_case,
+            embedding,
+            layers: vec![LayerConfig::lstm(hidden); layers],
+        }
+    }
+
+    /// The alphabet that the network was trained with.
+    pub fn alphabet(&self) -> Alphabet {
+        Alphabet {
+            symbols: self.symbols.chars().collect(),
+            fold_case: self.fold_case,
+        }
+    }
+
+    /// Number of symbols, V.
+    pub fn vocabulary(&self) -> usize {
+        self.symbols.chars().count()
+    }
+
+    /// Width of the input of layer `index`.
+    pub fn input_width(&self, index: usize) -> usize {
+        match index {
+            0 => self.embedding,
+            _ => self.layers[index - 1].hidden,
+        }
+    }
+
+    /// Refuses what cannot be built.
+    ///
+    /// # Errors
+    /// Sizes of zero or out of bounds, a symbol twice, a projection.
+    pub fn check(&self) -> Result<()> {
+        let symbols: std::collections::HashSet<char> = self.symbols.chars().collect();
+        let found = |what: String| Err(Error::bad_input(what));
+        if symbols.len() != self.vocabulary() {
+            return found("found a symbol twice in the alphabet, expected each once".into());
+        }
+        if !(2..=MAX_SYMBOLS).contains(&symbols.len()) {
+            return found(format!(
+                "found {} symbols, expected 2 to {MAX_SYMBOLS}",
+                symbols.len()
+            ));
+        }
+        if !(1..=MAX_LAYERS).contains(&self.layers.len()) {
+            return found(format!(
+                "found {} layers, expected 1 to {MAX_LAYERS}",
+                self.layers.len()
+            ));
+        }
+        let widths = self.layers.iter().map(|l| ("hidden", l.hidden));
+        for (what, width) in std::iter::once(("embedding", self.embedding)).chain(widths) {
+            if !(1..=4096).contains(&width) {
+                return found(format!("found {what} size {width}, expected 1 to 4096"));
+            }
+        }
+        if let Some(p) = self.layers.iter().find_map(|l| l.projection) {
+            return found(format!("found a projection of {p}, expected none"));
+        }
+        Ok(())
+    }
+
+    /// Name and shape of every tensor, in the order of [`Network::parameters`].
+    pub fn shapes(&self) -> Vec<(String, Vec<usize>)> {
+        let vocabulary = self.vocabulary();
+        let mut shapes = vec![(
+            "embedding.weight".to_owned(),
+            vec![vocabulary, self.embedding],
+        )];
+        for (i, layer) in self.layers.iter().enumerate() {
+            let (input, hidden) = (self.input_width(i), layer.hidden);
+            shapes.push((format!("lstm.{i}.w_ih"), vec![input, 4 * hidden]));
+            shapes.push((format!("lstm.{i}.w_hh"), vec![hidden, 4 * hidden]));
+            shapes.push((format!("lstm.{i}.bias"), vec![4 * hidden]));
+        }
+        let hidden = self.input_width(self.layers.len());
+        shapes.push(("dense.weight".to_owned(), vec![hidden, vocabulary]));
+        shapes.push(("dense.bias".to_owned(), vec![vocabulary]));
+        shapes
+    }
+
+    /// Number of trained numbers.
+    pub fn parameter_count(&self) -> usize {
+        let count = |(_, shape): &(String, Vec<usize>)| shape.iter().product::<usize>();
+        self.shapes().iter().map(count).sum()
+    }
+}
+
+/// The weights of one LSTM layer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Layer {
+    /// Input weights `[in, 4H]`.
+    pub w_ih: Vec<f32>,
+    /// Recurrent weights `[H, 4H]`.
+    pub w_hh: Vec<f32>,
+    /// One bias a gate and unit `[4H]`.
+    pub bias: Vec<f32>,
+}
+
+/// A network: its shape and its weights.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Network {
+    /// The shape.
+    pub config: NetworkConfig,
+    /// `[V, E]`.
+    pub embedding: Vec<f32>,
+    /// The recurrent layers, the one next to the embedding first.
+    pub layers: Vec<Layer>,
+    /// `[H, V]`.
+    pub dense_weight: Vec<f32>,
+    /// `[V]`.
+    pub dense_bias: Vec<f32>,
+}
+
+impl Network {
+    /// A fresh network with Keras's initializers: embedding uniform in ±0.05, kernels Glorot
+    /// uniform, recurrent kernels orthogonal, biases zero but one for the forget gate.
+    ///
+    /// # Errors
+    /// As [`NetworkConfig::check`].
+    pub fn new(config: NetworkConfig, random: &mut Random) -> Result<Self> {
+        config.check()?;
+        let vocabulary = config.vocabulary();
+        let embedding = random.uniform_vec(vocabulary * config.embedding, 0.05);
+        let mut layers = Vec::new();
+        for (i, layer) in config.layers.iter().enumerate() {
+            let (input, hidden) = (config.input_width(i), layer.hidden);
+            let mut bias = vec![0.0; 4 * hidden];
+            bias[hidden..2 * hidden].fill(1.0);
+            layers.push(Layer {
+                w_ih: random.glorot_uniform(input, 4 * hidden),
+                w_hh: random.orthogonal(hidden, 4 * hidden),
+                bias,
+            });
+        }
+        let hidden = config.input_width(config.layers.len());
+        Ok(Self {
+            embedding,
+            layers,
+            dense_weight: random.glorot_uniform(hidden, vocabulary),
+            dense_bias: vec![0.0; vocabulary],
+            config,
+        })
+    }
+
+    /// Every tensor's numbers, in the order of [`NetworkConfig::shapes`].
+    pub fn parameters(&self) -> Vec<&[f32]> {
+        let mut all: Vec<&[f32]> = vec![&self.embedding];
+        for layer in &self.layers {
+            all.extend([&layer.w_ih[..], &layer.w_hh, &layer.bias]);
+        }
+        all.extend([&self.dense_weight[..], &self.dense_bias]);
+        all
+    }
+
+    /// As [`Network::parameters`], to be changed.
+    pub fn parameters_mut(&mut self) -> Vec<&mut [f32]> {
+        let mut all: Vec<&mut [f32]> = vec![&mut self.embedding];
+        for layer in &mut self.layers {
+            all.extend([&mut layer.w_ih[..], &mut layer.w_hh, &mut layer.bias]);
+        }
+        all.extend([&mut self.dense_weight[..], &mut self.dense_bias]);
+        all
+    }
+
+    /// Number of trained numbers.
+    pub fn parameter_count(&self) -> usize {
+        self.config.parameter_count()
+    }
+
+    /// The embedding folded into the first layer: `table[v] = embedding[v] · w_ih + bias`,
+    /// `[V, 4H]`.
+    pub fn folded_table(&self) -> Vec<f32> {
+        let (vocabulary, width) = (self.config.vocabulary(), self.config.embedding);
+        let columns = 4 * self.config.layers[0].hidden;
+        let mut table = self.layers[0].bias.repeat(vocabulary);
+        gemm(
+            Matrix::new(&self.embedding, vocabulary, width),
+            Matrix::new(&self.layers[0].w_ih, width, columns),
+            &mut table,
+            true,
+        );
+        table
+    }
+
+    /// Builds a network from tensors; `path` only names them in errors.
+    ///
+    /// # Errors
+    /// A tensor is missing, of another shape, one too many, or not finite.
+    pub fn from_tensors(path: &Path, config: NetworkConfig, file: &mut TensorFile) -> Result<Self> {
+        config
+            .check()
+            .map_err(|e| Error::bad_input(format!("{}: {e}", path.display())))?;
+        let mut tensors = Vec::new();
+        for (name, shape) in config.shapes() {
+            let values = file.take(path, &name, &shape)?;
+            if let Some(at) = values.iter().position(|x| !x.is_finite()) {
+                return Err(Error::bad_input(format!(
+                    "{}: tensor {name} holds {} at {at}, expected finite numbers",
+                    path.display(),
+                    values[at]
+                )));
+            }
+            tensors.push(values);
+        }
+        let mut tensors = tensors.into_iter();
+        let mut next = || tensors.next().expect("one for each shape");
+        let embedding = next();
+        let layer = |_| Layer {
+            w_ih: next(),
+            w_hh: next(),
+            bias: next(),
+        };
+        let layers = config.layers.iter().map(layer).collect();
+        let (dense_weight, dense_bias) = (next(), next());
+        Ok(Self {
+            config,
+            embedding,
+            layers,
+            dense_weight,
+            dense_bias,
+        })
+    }
+
+    /// Adds every tensor to `file`.
+    pub fn to_tensors(&self, file: &mut TensorFile) {
+        for ((name, shape), values) in self.config.shapes().iter().zip(self.parameters()) {
+            file.insert(name, shape, values);
+        }
+    }
+
+    /// Writes the network as a safetensors file, whole or not at all.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let metadata = serde_json::to_string(&self.config).expect("plain data");
+        let mut file = TensorFile {
+            metadata,
+            ..Default::default()
+        };
+        self.to_tensors(&mut file);
+        file.write(path, KEY)
+    }
+
+    /// Reads a network that [`Network::save`] wrote.
+    ///
+    /// # Errors
+    /// The file is missing, is not such a file, or its tensors do not fit its own config.
+    pub fn load(path: &Path) -> Result<Self> {
+        let mut file = TensorFile::read(path, KEY)?;
+        let config = serde_json::from_str(&file.metadata).map_err(|e| {
+            Error::bad_input(format!(
+                "{}: found a network description that does not parse ({e}), expected JSON",
+                path.display()
+            ))
+        })?;
+        let network = Self::from_tensors(path, config, &mut file)?;
+        match file.tensors.keys().next() {
+            Some(name) => Err(Error::bad_input(format!(
+                "{}: found tensor {name}, expected no more than the network's",
+                path.display()
+            ))),
+            None => Ok(network),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn network(hidden: usize, layers: usize) -> Network {
+        let config = NetworkConfig::lstm(&Alphabet::letters(), 64, hidden, layers);
+        Network::new(config, &mut Random::new(1)).unwrap()
+    }
+
+    #[test]
+    fn the_two_networks_of_the_notebook_have_their_parameter_counts() {
+        for (hidden, count) in [(64, 36_507), (256, 337_371)] {
+            let network = network(hidden, 1);
+            assert_eq!(network.parameter_count(), count);
+            let held: usize = network.parameters().iter().map(|p| p.len()).sum();
+            assert_eq!(held, count);
+        }
+    }
+
+    #[test]
+    fn a_saved_network_loads_equal_and_the_bytes_repeat() {
+        let folder = tempfile::tempdir().unwrap();
+        let (a, b) = (folder.path().join("a"), folder.path().join("b"));
+        let network = network(12, 3);
+        network.save(&a).unwrap();
+        network.save(&b).unwrap();
+        assert_eq!(Network::load(&a).unwrap(), network);
+        assert_eq!(std::fs::read(&a).unwrap(), std::fs::read(&b).unwrap());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn a_damaged_file_is_refused_in_one_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("n");
+        network(8, 1).save(&path).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        for length in [0, 7, 8, 100, bytes.len() - 1] {
+            std::fs::write(&path, &bytes[..length]).unwrap();
+            let error = Network::load(&path).unwrap_err();
+            assert!(matches!(error, Error::BadInput(_)));
+            assert_eq!(error.to_string().lines().count(), 1, "{error}");
+        }
+    }
+
+    #[test]
+    fn shapes_out_of_bounds_are_refused() {
+        let random = &mut Random::new(1);
+        for (embedding, hidden, layers) in [(0, 8, 1), (8, 0, 1), (8, 8, 0), (8, 8, 5)] {
+            let config = NetworkConfig::lstm(&Alphabet::letters(), embedding, hidden, layers);
+            assert!(Network::new(config, random).is_err());
+        }
+    }
+}

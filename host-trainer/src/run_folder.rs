@@ -1,0 +1,328 @@
+//! The folder of a training run: what was asked for, what came of it, and how to go on.
+
+use crate::alphabet::AlphabetKind;
+use crate::error::{Error, Result};
+use crate::feed::Cursor;
+use crate::lstm_op::State;
+use crate::network::{Network, NetworkConfig};
+use crate::optimizer::{Adam, AdamConfig};
+use crate::random::Random;
+use crate::recipe::{Phase, RecipeName};
+use crate::tensors::{TensorFile, write_atomically};
+use serde::{Deserialize, Serialize};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+const CHECKPOINT: &str = "checkpoint.safetensors";
+const CONFIG: &str = "config.json";
+const METRICS: &str = "metrics.csv";
+const SAMPLES: &str = "samples.txt";
+const BEST: &str = "best.safetensors";
+const FINAL: &str = "final.safetensors";
+/// The metadata key of a checkpoint.
+const KEY: &str = "checkpoint";
+
+/// A text that a run reads.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TextFile {
+    /// Where it lies.
+    pub path: PathBuf,
+    /// FNV-1a of its tokens, to notice that it was changed.
+    pub hash: String,
+}
+
+impl TextFile {
+    /// Describes a text that was read from `path`.
+    pub fn new(path: &Path, tokens: &[u8]) -> Self {
+        let step =
+            |hash: u64, &token: &u8| (hash ^ u64::from(token)).wrapping_mul(0x0000_0100_0000_01b3);
+        let hash = tokens.iter().fold(0xcbf2_9ce4_8422_2325, step);
+        let (path, hash) = (path.to_owned(), format!("{hash:016x}"));
+        Self { path, hash }
+    }
+}
+
+/// Everything that decides a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunConfig {
+    /// The recipe that the phases come from.
+    pub recipe: RecipeName,
+    /// Seed of every random choice.
+    pub seed: u64,
+    /// Threads; another number may change the last bits of a sum.
+    pub threads: usize,
+    /// Time to train for; the phases' passes if `None`.
+    pub minutes: Option<f64>,
+    /// How the alphabet was chosen.
+    pub alphabet: AlphabetKind,
+    /// The corpus.
+    pub corpus: TextFile,
+    /// Text for pre-training.
+    pub pretrain: Option<TextFile>,
+    /// The network.
+    pub network: NetworkConfig,
+    /// The phases with every flag applied.
+    pub phases: Vec<Phase>,
+}
+
+/// How far a run is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Progress {
+    /// Index of the phase.
+    pub phase: usize,
+    /// Batches done in this phase.
+    pub step: u64,
+    /// Passes done in this phase.
+    pub pass: u64,
+    /// Seconds of training in this phase.
+    pub phase_seconds: f64,
+    /// Seconds of training in all.
+    pub seconds: f64,
+    /// Characters read in all.
+    pub characters: u64,
+    /// Sum of loss (nats) times weight since the last report.
+    pub loss_sum: f64,
+    /// Sum of weights (counted characters) since the last report.
+    pub loss_weight: f64,
+    /// Step of this phase at the last report.
+    pub reported_step: u64,
+    /// Lowest bits per character on the validation part.
+    pub best: Option<f64>,
+    /// Length of metrics.csv.
+    pub metrics_bytes: u64,
+    /// Length of samples.txt.
+    pub samples_bytes: u64,
+    /// The generator.
+    pub random: Random,
+    /// Place in the text.
+    pub cursor: Cursor,
+}
+
+/// All that a run needs to go on as if it had never stopped.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checkpoint {
+    /// How far it is.
+    pub progress: Progress,
+    /// The weights.
+    pub network: Network,
+    /// Moments and step count.
+    pub adam: Adam,
+    /// State of every layer for every stream; empty for windows.
+    pub states: Vec<State>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CheckpointHeader {
+    progress: Progress,
+    network: NetworkConfig,
+    adam: AdamConfig,
+    adam_step: u64,
+    state_rows: usize,
+}
+
+/// A run's folder.
+#[derive(Clone, Debug)]
+pub struct RunFolder(PathBuf);
+
+impl RunFolder {
+    /// Refuses a folder that exists, unless `force`; creates nothing yet.
+    ///
+    /// # Errors
+    /// It exists.
+    pub fn check_new(path: &Path, force: bool) -> Result<()> {
+        if path.exists() && !(force && path.is_dir()) {
+            return Err(Error::bad_input(format!(
+                "{} exists, expected a new folder (--force overwrites it, --resume goes on)",
+                path.display()
+            )));
+        }
+        Ok(())
+    }
+
+    /// Creates the folder, or clears an earlier run's files from it, and writes `config.json`.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn create(path: &Path, config: &RunConfig) -> Result<Self> {
+        std::fs::create_dir_all(path).map_err(|e| Error::writing(path, &e))?;
+        let folder = Self(path.to_owned());
+        for name in [CHECKPOINT, METRICS, SAMPLES, BEST, FINAL] {
+            let file = folder.0.join(name);
+            if file.exists() {
+                std::fs::remove_file(&file).map_err(|e| Error::writing(&file, &e))?;
+            }
+        }
+        let text = serde_json::to_string_pretty(config).expect("plain data") + "\n";
+        write_atomically(&path.join(CONFIG), text.as_bytes())?;
+        Ok(folder)
+    }
+
+    /// Opens a run to go on with.
+    ///
+    /// # Errors
+    /// There is no run, or its files do not fit each other.
+    pub fn resume(path: &Path) -> Result<(Self, RunConfig, Option<Checkpoint>)> {
+        let folder = Self(path.to_owned());
+        let file = path.join(CONFIG);
+        let text = std::fs::read_to_string(&file).map_err(|e| Error::reading(&file, &e))?;
+        let config: RunConfig = serde_json::from_str(&text).map_err(|e| {
+            Error::bad_input(format!("{}: {e}, expected a run's config", file.display()))
+        })?;
+        let checkpoint = path.join(CHECKPOINT);
+        if !checkpoint.exists() {
+            folder.truncate(METRICS, 0)?;
+            folder.truncate(SAMPLES, 0)?;
+            return Ok((folder, config, None));
+        }
+        let checkpoint = Checkpoint::load(&checkpoint)?;
+        if checkpoint.network.config != config.network
+            || checkpoint.progress.phase >= config.phases.len()
+        {
+            return Err(Error::bad_input(format!(
+                "{}: found a checkpoint of another run, expected one of {CONFIG}",
+                path.display()
+            )));
+        }
+        folder.truncate(METRICS, checkpoint.progress.metrics_bytes)?;
+        folder.truncate(SAMPLES, checkpoint.progress.samples_bytes)?;
+        Ok((folder, config, Some(checkpoint)))
+    }
+
+    /// The folder itself.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The weights of the lowest validation loss.
+    pub fn best(&self) -> PathBuf {
+        self.0.join(BEST)
+    }
+
+    /// The last weights.
+    pub fn last(&self) -> PathBuf {
+        self.0.join(FINAL)
+    }
+
+    /// Writes the checkpoint, whole or not at all.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn save(&self, checkpoint: &Checkpoint) -> Result<()> {
+        checkpoint.save(&self.0.join(CHECKPOINT))
+    }
+
+    /// Adds lines to metrics.csv; returns its length.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn add_metrics(&self, text: &str) -> Result<u64> {
+        self.append(METRICS, text)
+    }
+
+    /// Adds text to samples.txt; returns its length.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn add_sample(&self, text: &str) -> Result<u64> {
+        self.append(SAMPLES, text)
+    }
+
+    fn append(&self, name: &str, text: &str) -> Result<u64> {
+        let path = self.0.join(name);
+        let append = || {
+            let mut options = std::fs::OpenOptions::new();
+            let mut file = options.create(true).append(true).open(&path)?;
+            file.write_all(text.as_bytes())?;
+            Ok(file.metadata()?.len())
+        };
+        append().map_err(|e| Error::writing(&path, &e))
+    }
+
+    /// Cuts a file back to what it was at the checkpoint.
+    fn truncate(&self, name: &str, bytes: u64) -> Result<()> {
+        let path = self.0.join(name);
+        if !path.exists() {
+            return Ok(());
+        }
+        let file = std::fs::OpenOptions::new().write(true).open(&path);
+        file.and_then(|f| f.set_len(bytes))
+            .map_err(|e| Error::writing(&path, &e))
+    }
+}
+
+impl Checkpoint {
+    /// Writes everything to one file, whole or not at all.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let rows = |s: &State, width: usize| s.h.len() / width;
+        let layers = &self.network.config.layers;
+        let header = CheckpointHeader {
+            progress: self.progress.clone(),
+            network: self.network.config.clone(),
+            adam: self.adam.config,
+            adam_step: self.adam.step,
+            state_rows: self.states.first().map_or(0, |s| rows(s, layers[0].hidden)),
+        };
+        let mut file = TensorFile {
+            metadata: serde_json::to_string(&header).expect("plain data"),
+            ..Default::default()
+        };
+        self.network.to_tensors(&mut file);
+        let shapes = self.network.config.shapes();
+        for ((name, shape), (m, v)) in shapes
+            .iter()
+            .zip(self.adam.first.iter().zip(&self.adam.second))
+        {
+            file.insert(format!("adam.first.{name}"), shape, m);
+            file.insert(format!("adam.second.{name}"), shape, v);
+        }
+        for (i, (state, layer)) in self.states.iter().zip(layers).enumerate() {
+            let shape = [header.state_rows, layer.hidden];
+            file.insert(format!("state.{i}.h"), &shape, &state.h);
+            file.insert(format!("state.{i}.c"), &shape, &state.c);
+        }
+        file.write(path, KEY)
+    }
+
+    /// Reads what [`Checkpoint::save`] wrote.
+    ///
+    /// # Errors
+    /// The file is missing or is no checkpoint.
+    pub fn load(path: &Path) -> Result<Self> {
+        let mut file = TensorFile::read(path, KEY)?;
+        let header: CheckpointHeader = serde_json::from_str(&file.metadata).map_err(|e| {
+            Error::bad_input(format!("{}: {e}, expected a checkpoint", path.display()))
+        })?;
+        let config = header.network;
+        let network = Network::from_tensors(path, config.clone(), &mut file)?;
+        let lengths: Vec<usize> = network.parameters().iter().map(|p| p.len()).collect();
+        let mut adam = Adam::new(header.adam, lengths.into_iter());
+        adam.step = header.adam_step;
+        for (i, (name, shape)) in config.shapes().iter().enumerate() {
+            adam.first[i] = file.take(path, &format!("adam.first.{name}"), shape)?;
+            adam.second[i] = file.take(path, &format!("adam.second.{name}"), shape)?;
+        }
+        let mut states = Vec::new();
+        if header.state_rows > 0 {
+            for (i, layer) in config.layers.iter().enumerate() {
+                let shape = [header.state_rows, layer.hidden];
+                let h = file.take(path, &format!("state.{i}.h"), &shape)?;
+                let c = file.take(path, &format!("state.{i}.c"), &shape)?;
+                states.push(State { h, c });
+            }
+        }
+        let progress = header.progress;
+        Ok(Self {
+            progress,
+            network,
+            adam,
+            states,
+        })
+    }
+}

@@ -1,0 +1,284 @@
+//! One training step: the candle graph of a network over a batch, its loss and its gradients.
+
+use crate::error::Result;
+use crate::lstm_op::{State, Tapes, dense_cross_entropy, lstm, with_slice};
+use crate::network::Network;
+use candle_core::{Device, Tensor, Var};
+use std::sync::Arc;
+
+/// Some texts side by side, with the character that follows each position.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// Steps, T.
+    pub steps: usize,
+    /// Rows, B.
+    pub rows: usize,
+    /// `[T, B]`.
+    pub inputs: Arc<[u8]>,
+    /// `[T, B]`, the inputs one step later.
+    pub targets: Arc<[u8]>,
+}
+
+impl Batch {
+    /// Reads `rows` texts of `steps + 1` characters: `at(row, step)`.
+    pub fn gather(rows: usize, steps: usize, at: impl Fn(usize, usize) -> u8) -> Self {
+        let shifted = |by: usize| {
+            let cell = |i: usize| at(i % rows, i / rows + by);
+            (0..rows * steps).map(cell).collect()
+        };
+        let (inputs, targets) = (shifted(0), shifted(1));
+        Self {
+            steps,
+            rows,
+            inputs,
+            targets,
+        }
+    }
+}
+
+/// Which steps of a window count in the loss.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LossOn {
+    /// Only the last: the many-to-one network.
+    LastStep,
+    /// All of them: the many-to-many network.
+    EveryStep,
+}
+
+/// What a step is computed with, besides the network and the batch.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    /// Threads to split the rows of a batch over.
+    pub threads: usize,
+    /// Memory used again from step to step.
+    pub tapes: Tapes,
+}
+
+impl Engine {
+    /// An engine with its own memory.
+    pub fn new(threads: usize) -> Self {
+        let tapes = Tapes::default();
+        Self { threads, tapes }
+    }
+
+    /// Loss (nats a counted character) and the gradient of every parameter, in the order of
+    /// [`Network::parameters`]. `states` has one state a layer; it goes in as a constant and comes
+    /// out as the state after the batch. `drop_connect` holds, for each layer, factors `[H, 4H]` on
+    /// `w_hh`; it may be empty.
+    ///
+    /// # Errors
+    /// Shapes that do not fit each other.
+    pub fn loss_and_gradients(
+        &self,
+        network: &Network,
+        batch: &Batch,
+        loss_on: LossOn,
+        states: &mut [State],
+        drop_connect: &[Vec<f32>],
+    ) -> Result<(f64, Vec<Vec<f32>>)> {
+        let vars = variables(network)?;
+        let mut var = vars.iter().map(Var::as_tensor);
+        let mut next = || var.next().expect("one for each parameter");
+        let (steps, rows) = (batch.steps, batch.rows);
+        let embedding = next();
+        let mut hs = embedding.clone();
+        for (i, state) in states.iter_mut().enumerate() {
+            let (w_ih, w_hh, bias) = (next(), next(), next());
+            let w_hh = match drop_connect.get(i) {
+                Some(mask) => (w_hh * Tensor::from_slice(mask, w_hh.shape(), &Device::Cpu)?)?,
+                None => w_hh.clone(),
+            };
+            // The first layer's input is the embedding itself: its product with w_ih is a table
+            // of one row a symbol, which the sequence then looks up.
+            let width = w_ih.dim(0)?;
+            let pre = hs.reshape(((), width))?.matmul(w_ih)?.broadcast_add(bias)?;
+            let (pre, tokens) = if i == 0 {
+                (pre, Some(batch.inputs.clone()))
+            } else {
+                (pre.reshape((steps, rows, ()))?, None)
+            };
+            hs = lstm(
+                &pre,
+                tokens,
+                &w_hh,
+                state,
+                (steps, rows),
+                self.threads,
+                &self.tapes,
+            )?;
+        }
+        let (weight, bias) = (next(), next());
+        let (hs, targets) = match loss_on {
+            LossOn::EveryStep => (hs, batch.targets.clone()),
+            LossOn::LastStep => (
+                hs.narrow(0, steps - 1, 1)?,
+                batch.targets[(steps - 1) * rows..].into(),
+            ),
+        };
+        let loss = dense_cross_entropy(&hs, weight, bias, targets, self.threads)?;
+        let gradients = loss.backward()?;
+        let mut all = Vec::with_capacity(vars.len());
+        for var in &vars {
+            let gradient = gradients.get(var).expect("every parameter takes part");
+            all.push(with_slice(&gradient.contiguous()?, <[f32]>::to_vec)?);
+        }
+        Ok((f64::from(loss.to_scalar::<f32>()?), all))
+    }
+}
+
+/// The state of every layer at the start of a text.
+pub fn zero_states(network: &Network, batch: usize) -> Vec<State> {
+    let layers = network.config.layers.iter();
+    layers
+        .map(|layer| State::zeros(batch, layer.hidden))
+        .collect()
+}
+
+/// The network's parameters as variables of a graph.
+fn variables(network: &Network) -> Result<Vec<Var>> {
+    let shapes = network.config.shapes();
+    let pairs = shapes.into_iter().zip(network.parameters());
+    pairs
+        .map(|((_, shape), values)| Ok(Var::from_slice(values, shape, &Device::Cpu)?))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alphabet::Alphabet;
+    use crate::network::NetworkConfig;
+    use crate::random::Random;
+
+    fn example(hidden: usize, layers: usize, steps: usize, rows: usize) -> (Network, Batch) {
+        let random = &mut Random::new(hidden as u64);
+        let config = NetworkConfig::lstm(&Alphabet::letters(), 7, hidden, layers);
+        let network = Network::new(config, random).unwrap();
+        let text: Vec<u8> = (0..rows * (steps + 1))
+            .map(|_| random.below(27) as u8)
+            .collect();
+        (
+            network,
+            Batch::gather(rows, steps, |r, t| text[r * (steps + 1) + t]),
+        )
+    }
+
+    /// The same network unrolled with candle's own operations: loss and gradients.
+    fn unrolled(
+        network: &Network,
+        batch: &Batch,
+        loss_on: LossOn,
+        start: &[State],
+    ) -> candle_core::Result<(f64, Vec<Vec<f32>>)> {
+        let vars = variables(network).unwrap();
+        let (steps, rows) = (batch.steps, batch.rows);
+        let tokens = |x: &[u8]| -> Vec<u32> { x.iter().map(|&t| u32::from(t)).collect() };
+        let mut xs = Vec::new();
+        for t in 0..steps {
+            let ids = tokens(&batch.inputs[t * rows..][..rows]);
+            xs.push(vars[0].index_select(&Tensor::new(ids, &Device::Cpu)?, 0)?);
+        }
+        for (i, state) in start.iter().enumerate() {
+            let [w_ih, w_hh, bias] = [1, 2, 3].map(|k| vars[3 * i + k].as_tensor());
+            let hidden = w_hh.dim(0)?;
+            let mut h = Tensor::from_slice(&state.h, (rows, hidden), &Device::Cpu)?;
+            let mut c = Tensor::from_slice(&state.c, (rows, hidden), &Device::Cpu)?;
+            for x in &mut xs {
+                let a = (x.matmul(w_ih)? + h.matmul(w_hh)?)?
+                    .broadcast_add(bias)?
+                    .chunk(4, 1)?;
+                let s = candle_nn::ops::sigmoid;
+                c = ((s(&a[1])? * &c)? + (s(&a[0])? * a[2].tanh()?)?)?;
+                h = (s(&a[3])? * c.tanh()?)?;
+                *x = h.clone();
+            }
+        }
+        let first = if loss_on == LossOn::LastStep {
+            steps - 1
+        } else {
+            0
+        };
+        let hs = Tensor::cat(&xs[first..], 0)?;
+        let [weight, bias] = [2, 1].map(|k| vars[vars.len() - k].as_tensor());
+        let logits = hs.matmul(weight)?.broadcast_add(bias)?;
+        let targets = Tensor::new(tokens(&batch.targets[first * rows..]), &Device::Cpu)?;
+        let loss = candle_nn::loss::cross_entropy(&logits, &targets)?;
+        let gradients = loss.backward()?;
+        let flat = |v: &Var| gradients.get(v).unwrap().flatten_all()?.to_vec1::<f32>();
+        Ok((
+            f64::from(loss.to_scalar::<f32>()?),
+            vars.iter().map(flat).collect::<Result<_, _>>()?,
+        ))
+    }
+
+    #[test]
+    fn loss_and_gradients_equal_candles_autograd_of_the_unrolled_network() {
+        use LossOn::{EveryStep, LastStep};
+        let cases = [
+            (6, 1, 5, 3, EveryStep),
+            (21, 2, 9, 4, EveryStep),
+            (16, 1, 1, 1, LastStep),
+        ];
+        let more = [
+            (37, 1, 12, 7, LastStep),
+            (40, 4, 6, 5, EveryStep),
+            (64, 1, 40, 9, LastStep),
+        ];
+        for (hidden, layers, steps, rows, loss_on) in cases.into_iter().chain(more) {
+            let (network, batch) = example(hidden, layers, steps, rows);
+            let random = &mut Random::new(4);
+            let start: Vec<State> = (0..layers)
+                .map(|_| State {
+                    h: random.uniform_vec(rows * hidden, 0.5),
+                    c: random.uniform_vec(rows * hidden, 2.0),
+                })
+                .collect();
+            let (expected_loss, expected) = unrolled(&network, &batch, loss_on, &start).unwrap();
+            for threads in [1, 2, 3] {
+                let mut states = start.clone();
+                let (loss, gradients) = Engine::new(threads)
+                    .loss_and_gradients(&network, &batch, loss_on, &mut states, &[])
+                    .unwrap();
+                assert!(
+                    (loss - expected_loss).abs() < 1e-5,
+                    "{loss} {expected_loss}"
+                );
+                let names = network.config.shapes();
+                for ((name, _), (a, b)) in names.iter().zip(gradients.iter().zip(&expected)) {
+                    let norm = |x: &mut dyn Iterator<Item = f32>| {
+                        x.map(|x| f64::from(x).powi(2)).sum::<f64>().sqrt()
+                    };
+                    let difference = norm(&mut a.iter().zip(b).map(|(a, b)| a - b));
+                    let relative = difference / norm(&mut b.iter().copied()).max(1e-12);
+                    assert!(
+                        relative < 2e-5,
+                        "hidden {hidden} layers {layers} {name} {relative:e}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_run_in_two_parts_carries_its_state_exactly() {
+        let (network, whole) = example(24, 2, 10, 3);
+        let engine = Engine::new(2);
+        let run = |states: &mut Vec<State>, from: usize, steps: usize| {
+            let at = |r: usize, t: usize| match (from + t) * 3 + r {
+                i if i < 30 => whole.inputs[i],
+                i => whole.targets[i - 3],
+            };
+            let part = Batch::gather(3, steps, at);
+            engine
+                .loss_and_gradients(&network, &part, LossOn::EveryStep, states, &[])
+                .unwrap()
+                .0
+        };
+        let (mut one, mut two) = (zero_states(&network, 3), zero_states(&network, 3));
+        let loss = run(&mut one, 0, 10);
+        let (first, second) = (run(&mut two, 0, 4), run(&mut two, 4, 6));
+        assert_eq!(one, two);
+        assert!((loss - (0.4 * first + 0.6 * second)).abs() < 1e-6);
+    }
+}

@@ -1,0 +1,138 @@
+//! Named f32 tensors in a safetensors file, written so that a reader never sees half of one.
+
+use crate::error::{Error, Result};
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::Path;
+
+/// A tensor's shape and its numbers in row-major order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NamedTensor {
+    /// Length of each axis.
+    pub shape: Vec<usize>,
+    /// The numbers.
+    pub values: Vec<f32>,
+}
+
+/// What a file holds: one JSON text and tensors by name.
+#[derive(Clone, Debug, Default)]
+pub struct TensorFile {
+    /// The text under the metadata key that the file was written with.
+    pub metadata: String,
+    /// The tensors.
+    pub tensors: BTreeMap<String, NamedTensor>,
+}
+
+impl TensorFile {
+    /// Adds a tensor.
+    ///
+    /// # Panics
+    /// `values` does not have as many numbers as `shape` says.
+    pub fn insert(&mut self, name: impl Into<String>, shape: &[usize], values: &[f32]) {
+        assert_eq!(shape.iter().product::<usize>(), values.len());
+        let (shape, values) = (shape.to_vec(), values.to_vec());
+        self.tensors
+            .insert(name.into(), NamedTensor { shape, values });
+    }
+
+    /// Takes a tensor out.
+    ///
+    /// # Errors
+    /// There is none of that name, or its shape is another.
+    pub fn take(&mut self, path: &Path, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+        let path = path.display();
+        let tensor = self.tensors.remove(name).ok_or_else(|| {
+            Error::bad_input(format!(
+                "{path}: found no tensor {name}, expected {shape:?}"
+            ))
+        })?;
+        if tensor.shape != shape {
+            return Err(Error::bad_input(format!(
+                "{path}: tensor {name} has shape {:?}, expected {shape:?}",
+                tensor.shape
+            )));
+        }
+        Ok(tensor.values)
+    }
+
+    /// Reads a file whose metadata has `key`.
+    ///
+    /// # Errors
+    /// It cannot be read, is not a safetensors file of f32, or lacks `key`.
+    pub fn read(path: &Path, key: &str) -> Result<Self> {
+        let bytes = std::fs::read(path).map_err(|e| Error::reading(path, &e))?;
+        let bad = |found: String| {
+            Error::bad_input(format!(
+                "{}: found {found}, expected a safetensors file of this trainer",
+                path.display()
+            ))
+        };
+        let (_, header) = SafeTensors::read_metadata(&bytes)
+            .map_err(|e| bad(format!("{} bytes that do not parse ({e})", bytes.len())))?;
+        let metadata = header.metadata().as_ref().and_then(|m| m.get(key));
+        let metadata = metadata
+            .ok_or_else(|| bad(format!("no \"{key}\" in the metadata")))?
+            .clone();
+        let file = SafeTensors::deserialize(&bytes).map_err(|e| bad(format!("damage ({e})")))?;
+        let mut tensors = BTreeMap::new();
+        for (name, view) in file.tensors() {
+            if view.dtype() != Dtype::F32 {
+                return Err(bad(format!("tensor {name} of {:?}", view.dtype())));
+            }
+            let values = view.data().as_chunks::<4>().0;
+            let values = values.iter().map(|&b| f32::from_le_bytes(b)).collect();
+            let shape = view.shape().to_vec();
+            tensors.insert(name, NamedTensor { shape, values });
+        }
+        Ok(Self { metadata, tensors })
+    }
+
+    /// Writes the file: to a temporary name in the same folder, synced, then renamed.
+    ///
+    /// # Errors
+    /// The disk refuses; nothing is left behind then.
+    pub fn write(&self, path: &Path, key: &str) -> Result<()> {
+        let bytes: Vec<(&String, &NamedTensor, Vec<u8>)> = self
+            .tensors
+            .iter()
+            .map(|(n, t)| {
+                (
+                    n,
+                    t,
+                    t.values.iter().flat_map(|x| x.to_le_bytes()).collect(),
+                )
+            })
+            .collect();
+        let views = bytes.iter().map(|(name, tensor, data)| {
+            let view = TensorView::new(Dtype::F32, tensor.shape.clone(), data);
+            (name, view.expect("the shape was checked by insert"))
+        });
+        let metadata = [(key.to_owned(), self.metadata.clone())].into();
+        let file = safetensors::serialize(views, Some(metadata))
+            .map_err(|e| Error::failed(format!("cannot serialize {}: {e}", path.display())))?;
+        write_atomically(path, &file)
+    }
+}
+
+/// Writes `bytes` to `path` through a temporary file in the same folder, synced and renamed.
+///
+/// # Errors
+/// The disk refuses; `path` is then as it was before.
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
+    let folder = match path.parent() {
+        Some(p) if !p.as_os_str().is_empty() => p,
+        _ => Path::new("."),
+    };
+    let write = || -> std::io::Result<()> {
+        let mut builder = tempfile::Builder::new();
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
+        let mut file = builder.suffix(".tmp").tempfile_in(folder)?;
+        file.write_all(bytes)?;
+        file.as_file().sync_all()?;
+        file.persist(path)?;
+        Ok(())
+    };
+    write().map_err(|e| Error::writing(path, &e))
+}

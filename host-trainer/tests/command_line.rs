@@ -1,0 +1,329 @@
+//! The real binary: bad input, and a whole small run.
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+fn trainer(folder: &Path, line: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_host-trainer"));
+    command.args(line.split_whitespace()).current_dir(folder);
+    command
+}
+
+fn run(folder: &Path, line: &str) -> Output {
+    trainer(folder, line).output().unwrap()
+}
+
+/// Every file and folder below `folder`.
+fn listing(folder: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(listing(&path));
+        }
+        found.push(path.display().to_string());
+    }
+    found.sort();
+    found
+}
+
+/// English-like text of `words` words, always the same.
+fn text(words: usize) -> String {
+    let list = [
+        "shall", "I", "compare", "thee", "to", "a", "summer's", "day,\n", "thou", "art",
+    ];
+    (0..words)
+        .map(|i| format!("{} ", list[(i * i + i / 7) % 10]))
+        .collect()
+}
+
+/// A folder with the files that the bad commands name.
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).unwrap();
+    write("good.txt", text(400).as_bytes());
+    write("empty.txt", b"");
+    write("latin1.txt", b"caf\xe9 au lait");
+    write("short.txt", b"shorter than one window");
+    write("forty.txt", "a".repeat(40).as_bytes());
+    let many: String = ('\u{4e00}'..).take(300).collect();
+    write("many.txt", many.as_bytes());
+    write("notes.safetensors", b"this is no network");
+    std::fs::create_dir(folder.path().join("taken")).unwrap();
+    folder
+}
+
+#[test]
+fn bad_input_is_one_line_and_exit_code_2() {
+    let cases = [
+        ("train --corpus missing.txt", "cannot read missing.txt"),
+        ("train --corpus taken", "cannot read taken"),
+        ("train --corpus empty.txt", "empty.txt is empty"),
+        (
+            "train --corpus latin1.txt",
+            "not UTF-8: found byte 0xe9 at offset 3",
+        ),
+        (
+            "train --corpus short.txt",
+            "20 characters in its training part, expected at least 65",
+        ),
+        (
+            "train --corpus short.txt --recipe many-to-one",
+            "23 characters, expected at least 41",
+        ),
+        (
+            "train --corpus forty.txt --recipe many-to-many",
+            "40 characters, expected at least 41",
+        ),
+        (
+            "train --corpus many.txt --alphabet text",
+            "300 different characters, expected 2 to 256",
+        ),
+        (
+            "train --corpus good.txt --alphabet runes",
+            "invalid value 'runes'",
+        ),
+        (
+            "train --corpus good.txt --recipe haiku",
+            "found recipe \"haiku\", expected one of many-to-one",
+        ),
+        (
+            "train --corpus good.txt --recipe best",
+            "found no --pretrain FILE",
+        ),
+        (
+            "train --corpus good.txt --recipe best --pretrain missing.txt",
+            "cannot read missing.txt",
+        ),
+        (
+            "train --corpus good.txt --recipe best --pretrain empty.txt",
+            "empty.txt is empty",
+        ),
+        (
+            "train --corpus good.txt --recipe best --pretrain short.txt",
+            "23 characters, expected at least 41",
+        ),
+        (
+            "train --corpus good.txt --pretrain good.txt",
+            "expected it with --recipe best only",
+        ),
+        (
+            "train --corpus good.txt --hidden 0",
+            "found hidden size 0, expected 1 to 4096",
+        ),
+        (
+            "train --corpus good.txt --embedding 9999",
+            "found embedding size 9999",
+        ),
+        (
+            "train --corpus good.txt --layers 5",
+            "found 5 layers, expected 1 to 4",
+        ),
+        (
+            "train --corpus good.txt --batch 0",
+            "found --batch 0, expected 1 to 4096",
+        ),
+        (
+            "train --corpus good.txt --threads 0",
+            "found --threads 0, expected 1 to 256",
+        ),
+        (
+            "train --corpus good.txt --epochs=-1",
+            "found --epochs -1, expected a number above 0",
+        ),
+        (
+            "train --corpus good.txt --learning-rate NaN",
+            "found --learning-rate NaN",
+        ),
+        ("train --corpus good.txt --minutes 0", "found --minutes 0"),
+        (
+            "train --corpus good.txt --out taken",
+            "taken exists, expected a new folder",
+        ),
+        (
+            "train --corpus good.txt --out good.txt --force",
+            "good.txt exists",
+        ),
+        ("train --resume --out nowhere", "cannot read nowhere"),
+        ("train --resume --out taken", "cannot read taken"),
+        ("train --resume --force --out taken", "cannot be used with"),
+        (
+            "train --corpus good.txt --colour red",
+            "unexpected argument '--colour'",
+        ),
+        ("evaluate", "required arguments were not provided: <FILE>"),
+        (
+            "evaluate missing.safetensors",
+            "cannot read missing.safetensors",
+        ),
+        (
+            "evaluate notes.safetensors",
+            "expected a safetensors file of this trainer",
+        ),
+        (
+            "evaluate good.txt",
+            "expected a safetensors file of this trainer",
+        ),
+        ("compose", "unrecognized subcommand 'compose'"),
+        ("", "requires a subcommand"),
+    ];
+    let folder = folder();
+    let before = listing(folder.path());
+    for (line, expected) in cases {
+        let output = run(folder.path(), line);
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{line}: {stderr}");
+        assert!(
+            stderr.starts_with("error: ") && stderr.contains(expected),
+            "{line}: {stderr}"
+        );
+        assert_eq!(stderr.lines().count(), 1, "{line}: {stderr}");
+        assert!(output.stdout.is_empty(), "{line}");
+        assert_eq!(
+            listing(folder.path()),
+            before,
+            "{line} left something behind"
+        );
+    }
+}
+
+const SMALL: &str = "train --corpus good.txt --hidden 12 --embedding 6 --batch 4 --threads 1";
+
+#[test]
+fn a_small_run_learns_and_its_network_scores() {
+    let folder = folder();
+    let output = run(
+        folder.path(),
+        &format!("{SMALL} --epochs 120 --alphabet text"),
+    );
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert!(stdout.contains("bits/char"), "{stdout}");
+    let files = listing(&folder.path().join("runs/sonnets-12"));
+    assert_eq!(files.len(), 6, "{files:?}");
+    let line = "evaluate runs/sonnets-12/best.safetensors --corpus good.txt --split validation";
+    let output = run(folder.path(), line);
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    let row = stdout.lines().last().unwrap();
+    let bits: f64 = row.split_whitespace().nth(2).unwrap().parse().unwrap();
+    assert!(bits < 3.0, "{stdout}");
+    // The same folder again is refused, and with --force is trained anew.
+    assert_eq!(run(folder.path(), SMALL).status.code(), Some(2));
+    let again = format!("{SMALL} --epochs 1 --force --layers 2");
+    assert!(run(folder.path(), &again).status.success());
+}
+
+#[test]
+fn every_recipe_runs() {
+    let folder = folder();
+    for recipe in [
+        "many-to-one",
+        "many-to-many",
+        "best --pretrain good.txt --pretrain-epochs 1",
+    ] {
+        let output = run(
+            folder.path(),
+            &format!("{SMALL} --epochs 1 --recipe {recipe}"),
+        );
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{recipe}: {stderr}");
+    }
+}
+
+#[test]
+fn a_time_limit_ends_the_run() {
+    let folder = folder();
+    let start = std::time::Instant::now();
+    let output = run(
+        folder.path(),
+        &format!("{SMALL} --epochs 1000000 --minutes 0.02"),
+    );
+    assert!(output.status.success());
+    assert!(start.elapsed().as_secs() < 30);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_stopped_run_goes_on_to_the_identical_files() {
+    let folder = folder();
+    let corpus = "--corpus good.txt --hidden 12 --embedding 6 --batch 4 --threads 1";
+    for (recipe, epochs) in [("sonnets", 200), ("many-to-many", 16)] {
+        let line = |out: &str| {
+            format!("train --recipe {recipe} {corpus} --epochs {epochs} --out {recipe}-{out}")
+        };
+        assert!(run(folder.path(), &line("whole")).status.success());
+        let child = trainer(folder.path(), &line("parts"))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let metrics = folder.path().join(format!("{recipe}-parts/metrics.csv"));
+        let lines = || std::fs::read_to_string(&metrics).map_or(0, |text| text.lines().count());
+        while lines() < 3 {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        let id = child.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args(["-INT", &id])
+                .status()
+                .unwrap()
+                .success()
+        );
+        let output = child.wait_with_output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(130), "{stderr}");
+        assert!(
+            stderr.contains(&format!("--resume --out {recipe}-parts")),
+            "{stderr}"
+        );
+        let output = run(
+            folder.path(),
+            &format!("train --resume --out {recipe}-parts"),
+        );
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let read = |run: &str, file: &str| {
+            std::fs::read(folder.path().join(format!("{recipe}-{run}/{file}"))).unwrap()
+        };
+        for file in ["final.safetensors", "best.safetensors", "samples.txt"] {
+            assert!(
+                read("whole", file) == read("parts", file),
+                "{recipe} {file} differs"
+            );
+        }
+        // Seconds, the fifth column, are the only thing that may differ.
+        let metrics = |run: &str| -> Vec<Vec<String>> {
+            let text = String::from_utf8(read(run, "metrics.csv")).unwrap();
+            let row = |line: &str| {
+                let mut row: Vec<String> = line.split(',').map(str::to_owned).collect();
+                row.remove(4);
+                row
+            };
+            text.lines().map(row).collect()
+        };
+        assert_eq!(metrics("whole"), metrics("parts"));
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_changed_corpus_is_noticed_when_a_run_goes_on() {
+    let folder = folder();
+    assert!(
+        run(folder.path(), &format!("{SMALL} --epochs 1 --out r"))
+            .status
+            .success()
+    );
+    std::fs::write(folder.path().join("good.txt"), text(401)).unwrap();
+    let output = run(folder.path(), "train --resume --out r");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("as when the run began"));
+}
