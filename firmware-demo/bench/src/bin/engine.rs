@@ -1,0 +1,30 @@
+//! The engine alone: reads the model, steps, samples. Its size less that of `no-engine` is the
+//! engine's.
+
+#![no_std]
+#![no_main]
+
+use core::hint::black_box;
+
+use firmware_bench::{WORDS, entry, model_region};
+use lstm_core::{MAX_SYMBOLS, Model, Sampler, Session, Token, Workspace};
+use semihosting::process;
+
+#[entry]
+fn main() -> ! {
+    let region = model_region();
+    let mut workspace = Workspace::<WORDS, MAX_SYMBOLS>::new();
+    let Ok(model) = Model::from_region(region) else {
+        process::exit(1)
+    };
+    let Ok(mut session) = Session::new(&model, &mut workspace) else {
+        process::exit(1)
+    };
+    let Ok(mut sampler) = Sampler::new(1).temperature(0.8) else {
+        process::exit(1)
+    };
+    let mut token = Token::default();
+    loop {
+        token = black_box(sampler.sample(session.step(token)));
+    }
+}

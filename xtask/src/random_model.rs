@@ -1,0 +1,211 @@
+//! Model files of random weights, where only the shape matters.
+
+use lstm_core::file::{
+    ARRAY_ALIGN, BLOCK_ROWS, COLUMN_ALIGN, Cell, Format, HEAD_BYTES, Head, LayerShape, Order,
+    Payload, Row, WeightFormat, encode_int4, encode_weight, round_up,
+};
+
+static ZEROS: [u8; ARRAY_ALIGN] = [0; ARRAY_ALIGN];
+
+/// The file of a model with random weights, layers of these widths and this alphabet.
+///
+/// The weights are so large that the text varies, and so small that no sum leaves its range.
+pub fn random_model(format: Format, symbols: &str, hidden: &[usize], seed: u64) -> Vec<u8> {
+    let vocab = symbols.chars().count();
+    let mut writer = Writer {
+        random: Random(seed),
+        data: Vec::new(),
+    };
+    let mut input = 0;
+    for &hidden in hidden {
+        if input == 0 {
+            writer.table(format, vocab * BLOCK_ROWS * hidden);
+        }
+        let columns = input + hidden;
+        writer.matrix(format.layer_weights(), BLOCK_ROWS * hidden, columns);
+        input = hidden;
+    }
+    writer.matrix(format.dense_weights(), vocab, input);
+
+    let layers = hidden.iter().map(|&hidden| LayerShape {
+        cell: Cell::Lstm,
+        hidden: u16::try_from(hidden).expect("a layer of at most 1024 units"),
+        projection: None,
+    });
+    encode(Payload {
+        name: "random",
+        symbols,
+        fold_case: false,
+        window: None,
+        format,
+        order: Order::Rows4,
+        layers: layers.collect(),
+        padding: &[],
+        data: &writer.data,
+    })
+}
+
+/// The file of a payload whose padding is still to be chosen.
+fn encode(mut payload: Payload<'_>) -> Vec<u8> {
+    let bytes = |payload: &Payload<'_>| postcard::to_stdvec(payload).expect("the payload encodes");
+    let start = HEAD_BYTES + bytes(&payload).len() - payload.data.len();
+    payload.padding = &ZEROS[..round_up(start, ARRAY_ALIGN) - start];
+    let payload = bytes(&payload);
+    [&Head::new(&payload).to_bytes(), &payload[..]].concat()
+}
+
+/// Writes the arrays one after the other.
+struct Writer {
+    random: Random,
+    data: Vec<u8>,
+}
+
+impl Writer {
+    /// Entries of the folded table. Each moves a pre-activation by 1.5 at most.
+    fn table(&mut self, format: Format, entries: usize) {
+        for _ in 0..entries {
+            if format == Format::F32 {
+                let entry = 1.5 * self.random.real();
+                self.data.extend(entry.to_le_bytes());
+            } else {
+                self.data.push(self.random.int(127) as u8);
+            }
+        }
+        self.pad();
+    }
+
+    /// The parameters of the rows, then the weights. Rows and columns that only fill up are zero.
+    fn matrix(&mut self, format: WeightFormat, rows: usize, columns: usize) {
+        let blocks = rows.div_ceil(BLOCK_ROWS);
+        for row in 0..blocks * BLOCK_ROWS {
+            self.row(format, row < rows, columns);
+        }
+        self.pad();
+        // Of a row, so many columns stand together.
+        let together = match format {
+            WeightFormat::F32 => 1,
+            WeightFormat::Int8 => 4,
+            WeightFormat::Int4 => 8,
+        };
+        for block in 0..blocks {
+            for group in 0..round_up(columns, COLUMN_ALIGN) / together {
+                for row in BLOCK_ROWS * block..BLOCK_ROWS * (block + 1) {
+                    let first = together * group;
+                    let used = if row < rows { columns } else { 0 };
+                    self.weights(format, first, used.saturating_sub(first), columns);
+                }
+            }
+        }
+        self.pad();
+    }
+
+    fn row(&mut self, format: WeightFormat, used: bool, columns: usize) {
+        // The sum over the columns grows like the root of their number.
+        let root = (columns as f32).sqrt();
+        let weight_scale = match format {
+            WeightFormat::F32 => {
+                let bias = if used { 0.5 * self.random.real() } else { 0.0 };
+                return self.data.extend(bias.to_le_bytes());
+            }
+            WeightFormat::Int8 => 120.0 / root,
+            WeightFormat::Int4 => 16.0 * 120.0 / root,
+        };
+        let row = Row {
+            bias: i32::from(self.random.int(127)) << 10,
+            weight_scale: weight_scale as u16,
+            table_scale: 3000,
+        };
+        let row = if used { row } else { Row::default() };
+        self.data.extend(row.to_bytes());
+    }
+
+    /// The weights of one row that stand together, from the column `first`; all but `used` are 0.
+    fn weights(&mut self, format: WeightFormat, first: usize, used: usize, columns: usize) {
+        match format {
+            WeightFormat::F32 => {
+                let weight = 4.0 / (columns as f32).sqrt() * self.random.real();
+                let weight = if used == 0 { 0.0 } else { weight };
+                self.data.extend(weight.to_le_bytes());
+            }
+            WeightFormat::Int8 => {
+                for k in 0..4 {
+                    let weight = if k < used { self.random.int(127) } else { 0 };
+                    self.data.push(encode_weight(weight, first + k));
+                }
+            }
+            WeightFormat::Int4 => {
+                let weight = |k| if k < used { self.random.int(7) } else { 0 };
+                let word = encode_int4(std::array::from_fn(weight));
+                self.data.extend(word.to_le_bytes());
+            }
+        }
+    }
+
+    fn pad(&mut self) {
+        self.data.resize(round_up(self.data.len(), ARRAY_ALIGN), 0);
+    }
+}
+
+/// Splitmix64.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    /// In `-limit..=limit`.
+    fn int(&mut self, limit: i8) -> i8 {
+        let values = 2 * u64::from(limit.unsigned_abs()) + 1;
+        (((self.next() >> 32) % values) as i16 - i16::from(limit)) as i8
+    }
+
+    /// In -1..1, a multiple of `2^-23`.
+    fn real(&mut self) -> f32 {
+        (self.next() >> 40) as f32 / (1 << 23) as f32 - 1.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lstm_core::{Model, Sampler, Session, Token};
+
+    use super::*;
+
+    const SYMBOLS: &str = "abcdefg";
+
+    /// In words, for the alignment.
+    fn aligned(file: &[u8]) -> Vec<u128> {
+        let chunks = file.chunks(16).map(|chunk| {
+            let mut word = [0; 16];
+            word[..chunk.len()].copy_from_slice(chunk);
+            u128::from_ne_bytes(word)
+        });
+        chunks.collect()
+    }
+
+    #[test]
+    fn every_format_and_shape_is_read_and_writes_every_symbol() {
+        for format in [Format::F32, Format::Int8, Format::Int4] {
+            for hidden in [&[20][..], &[64], &[48, 17, 32]] {
+                let file = random_model(format, SYMBOLS, hidden, 1);
+                let flash = aligned(&file);
+                let model = Model::from_region(bytemuck::cast_slice(&flash)).unwrap();
+                let mut words = vec![0; Session::words(&model)];
+                let mut logits = [0; SYMBOLS.len()];
+                let mut session = Session::from_slices(&model, &mut words, &mut logits).unwrap();
+                let mut sampler = Sampler::new(1);
+                let mut seen = [0; SYMBOLS.len()];
+                let mut token = Token::default();
+                for _ in 0..500 {
+                    token = sampler.sample(session.step(token));
+                    seen[token.index()] += 1;
+                }
+                assert!(seen.iter().all(|&n| n > 5), "{format} {hidden:?} {seen:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! `cargo xtask test`: every check and every test.
+
+use std::{path::Path, process::Command};
+
+use anyhow::{Result, bail};
+
+use crate::{
+    boards::BOARDS,
+    firmware, setup,
+    shell::{self, cargo, root, step, tee},
+};
+
+/// What a person may choose.
+#[derive(clap::Args)]
+pub struct Options {
+    /// Also run the tests that take minutes
+    #[arg(long)]
+    full: bool,
+}
+
+/// Runs everything, and stops at the first step that fails.
+pub fn run(options: &Options) -> Result<()> {
+    setup::run()?;
+    let (root, demo) = (root(), firmware::workspace());
+
+    check("rustfmt", cargo(&root).args(["fmt", "--all", "--check"]))?;
+    // Package by package, because --all would go through the path dependencies outside too.
+    let mut fmt = cargo(&demo);
+    fmt.args(["fmt", "--check", "--package", "firmware-app"]);
+    for board in BOARDS {
+        fmt.args(["--package", board.name]);
+    }
+    check("rustfmt, firmware", &mut fmt)?;
+    // With --release, so that build scripts and macros of the dependencies are built once for all.
+    check(
+        "clippy",
+        &mut clippy(&root, &["--workspace", "--all-targets"]),
+    )?;
+    check("clippy, firmware", &mut clippy(&demo, &["--all-targets"]))?;
+    for board in BOARDS {
+        let args = ["--package", board.name, "--target", board.target];
+        check(
+            &format!("clippy, {}", board.name),
+            &mut clippy(&demo, &args),
+        )?;
+    }
+    check("documentation", &mut doc(&root, &["--workspace"]))?;
+    check("documentation, firmware", &mut doc(&demo, &[]))?;
+
+    let mut core = cargo(&root);
+    core.args(["build", "--release", "--package", "lstm-core"]);
+    for target in setup::TARGETS {
+        core.args(["--target", target]);
+    }
+    check(
+        &format!("lstm-core for {}", setup::TARGETS.join(", ")),
+        &mut core,
+    )?;
+    for board in BOARDS {
+        step(&format!("firmware for {}", board.name), || {
+            firmware::build(board)
+        })?;
+    }
+
+    let mut count = Count::default();
+    for (what, folder, args) in [
+        ("tests, firmware", &demo, &[][..]),
+        ("tests", &root, &["--workspace"][..]),
+    ] {
+        let mut command = cargo(folder);
+        command
+            .args(["test", "--release", "--no-fail-fast"])
+            .args(args);
+        if options.full {
+            command.args(["--", "--include-ignored"]);
+        }
+        let success = step(what, || {
+            let (output, success) = tee(&mut command)?;
+            count.add(&output);
+            Ok(success)
+        })?;
+        if !success {
+            println!("{}", count.line());
+            bail!("{what}: not all passed");
+        }
+    }
+    println!("{}", count.line());
+    Ok(())
+}
+
+fn check(what: &str, command: &mut Command) -> Result<()> {
+    step(what, || shell::run(command))
+}
+
+fn clippy(folder: &Path, args: &[&str]) -> Command {
+    let mut command = cargo(folder);
+    command.args(["clippy", "--quiet", "--release"]).args(args);
+    command.args(["--", "--deny", "warnings"]);
+    command
+}
+
+fn doc(folder: &Path, args: &[&str]) -> Command {
+    let mut command = cargo(folder);
+    command
+        .args(["doc", "--quiet", "--release", "--no-deps"])
+        .args(args);
+    command.env("RUSTDOCFLAGS", "--deny warnings");
+    command
+}
+
+/// How many tests ran.
+#[derive(Debug, Default, PartialEq)]
+struct Count {
+    passed: usize,
+    failed: usize,
+}
+
+impl Count {
+    /// Adds each `test result: ok. 12 passed; 0 failed; ...` in the output of cargo test.
+    fn add(&mut self, output: &str) {
+        for result in output
+            .lines()
+            .filter_map(|l| l.strip_prefix("test result:"))
+        {
+            self.passed += number_before(result, " passed");
+            self.failed += number_before(result, " failed");
+        }
+    }
+
+    fn line(&self) -> String {
+        format!("{} passed, {} failed", self.passed, self.failed)
+    }
+}
+
+/// The number that stands before a word; 0 if there is none.
+fn number_before(line: &str, word: &str) -> usize {
+    let number = line
+        .split_once(word)
+        .and_then(|(before, _)| before.rsplit(' ').next());
+    number.and_then(|n| n.parse().ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_are_summed() {
+        let mut count = Count::default();
+        count.add(
+            "running 3 tests\ntest a ... ok\n\
+             test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out\n\
+             test result: FAILED. 12 passed; 2 failed; 0 ignored; 0 measured\n",
+        );
+        assert_eq!(count.line(), "15 passed, 2 failed");
+    }
+}
