@@ -4,35 +4,40 @@
 use crate::file::{BLOCK_ROWS, MAX_HIDDEN, WeightFormat};
 use crate::kernel;
 
-/// The dot products of a block of four rows, as it stands in the file and on a multiple of 16 in
-/// memory, with its columns: the layer below, the own hidden state, zeros.
-pub type Dot = fn(block: &[u8], below: &[i8], own: &[i8]) -> [i32; BLOCK_ROWS];
+/// The dot products of whole blocks of four rows, as they stand in the file and on a multiple of 16
+/// in memory, with so many columns: the layer below, the own hidden state, zeros. Fills `sums` from
+/// its start and returns how many blocks there were.
+pub type Dots = fn(
+    weights: &[u8],
+    columns: usize,
+    below: &[i8],
+    own: &[i8],
+    sums: &mut [[i32; BLOCK_ROWS]],
+) -> usize;
 
 /// One weight format in two kernels.
 #[derive(Clone, Copy, Debug)]
 pub struct Kernel {
-    /// The name of the weight format.
-    pub name: &'static str,
-    /// How the weights of a block are stored.
+    /// How the weights are stored.
     pub format: WeightFormat,
     /// This CPU's kernel.
-    pub arch: Dot,
+    pub arch: Dots,
     /// The definition.
-    pub portable: Dot,
+    pub portable: Dots,
 }
 
 /// Packs the columns and multiplies, as a step does.
-macro_rules! dot {
-    ($kernel:path, $format:expr) => {
-        |block, below, own| {
+macro_rules! dots {
+    ($kernel:path) => {
+        |weights, columns, below, own, sums| {
             use $kernel as kernel;
-            let columns = block.len() * 8 / ($format.bits() * BLOCK_ROWS);
             let mut scratch = [0u32; 2 * MAX_HIDDEN];
             let input = bytemuck::cast_slice_mut::<u32, kernel::Input>(&mut scratch);
             let input = input.get_mut(..columns).unwrap_or_default();
             let correction = kernel::pack(below, own, input);
-            let mut dots = kernel::dots(block, input, correction);
-            dots.next().unwrap_or_default()
+            let dots = kernel::dots(weights, input, correction);
+            let pairs = sums.iter_mut().zip(dots);
+            pairs.map(|(sum, dots)| *sum = dots).count()
         }
     };
 }
@@ -40,15 +45,13 @@ macro_rules! dot {
 /// Every weight format that has kernels.
 pub const KERNELS: &[Kernel] = &[
     Kernel {
-        name: "int8",
         format: WeightFormat::Int8,
-        arch: dot!(kernel::int8, WeightFormat::Int8),
-        portable: dot!(kernel::portable::int8, WeightFormat::Int8),
+        arch: dots!(kernel::int8),
+        portable: dots!(kernel::portable::int8),
     },
     Kernel {
-        name: "int4",
         format: WeightFormat::Int4,
-        arch: dot!(kernel::int4, WeightFormat::Int4),
-        portable: dot!(kernel::portable::int4, WeightFormat::Int4),
+        arch: dots!(kernel::int4),
+        portable: dots!(kernel::portable::int4),
     },
 ];
