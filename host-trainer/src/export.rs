@@ -47,9 +47,15 @@ pub fn encode_f32(network: &Network, labels: &Labels) -> Result<Vec<u8>> {
             floats(&mut data, &mut std::iter::repeat_n(0.0, 4 * hidden));
         } else {
             let bias = &network.layers[index].bias;
-            floats(&mut data, &mut (0..4 * hidden).map(|row| bias[unit_gate(row)]));
+            floats(
+                &mut data,
+                &mut (0..4 * hidden).map(|row| bias[unit_gate(row)]),
+            );
         }
-        floats(&mut data, &mut f32_blocks(quantize::layer_rows(network, index)));
+        floats(
+            &mut data,
+            &mut f32_blocks(quantize::layer_rows(network, index)),
+        );
     }
     let padded = round_up(vocabulary, BLOCK_ROWS);
     let bias = |v: usize| network.dense_bias.get(v).copied().unwrap_or(0.0);
@@ -65,7 +71,12 @@ fn f32_blocks(rows: Vec<Vec<f32>>) -> impl Iterator<Item = f32> {
     let positions = (0..blocks).flat_map(move |block| {
         (0..columns).flat_map(move |k| (0..BLOCK_ROWS).map(move |r| (block * BLOCK_ROWS + r, k)))
     });
-    positions.map(move |(row, k)| rows.get(row).and_then(|row| row.get(k)).copied().unwrap_or(0.0))
+    positions.map(move |(row, k)| {
+        rows.get(row)
+            .and_then(|row| row.get(k))
+            .copied()
+            .unwrap_or(0.0)
+    })
 }
 
 /// A quantized network as the bytes of a `.lstm` file in [`Format::Int8`].
@@ -111,7 +122,8 @@ struct Data {
 impl Data {
     fn array(&mut self, bytes: impl Iterator<Item = u8>) {
         self.bytes.extend(bytes);
-        self.bytes.resize(round_up(self.bytes.len(), ARRAY_ALIGN), 0);
+        self.bytes
+            .resize(round_up(self.bytes.len(), ARRAY_ALIGN), 0);
     }
 }
 
@@ -131,7 +143,10 @@ fn encode(config: &NetworkConfig, format: Format, labels: &Labels, data: &[u8]) 
             projection: None,
         };
         layers.push(shape).map_err(|_| {
-            Error::bad_input(format!("found {} layers, expected 1 to 4", config.layers.len()))
+            Error::bad_input(format!(
+                "found {} layers, expected 1 to 4",
+                config.layers.len()
+            ))
         })?;
     }
     let mut payload = Payload {
@@ -210,7 +225,10 @@ pub enum ExportFormat {
 ///
 /// The network cannot be read or does not fit the file, or the disk refuses.
 pub fn run(args: &Args) -> Result<()> {
-    let stem = args.out.file_stem().map(|s| s.to_string_lossy().into_owned());
+    let stem = args
+        .out
+        .file_stem()
+        .map(|s| s.to_string_lossy().into_owned());
     let labels = Labels {
         name: args.name.clone().or(stem).unwrap_or_default(),
         window: args.window,
@@ -250,7 +268,12 @@ pub fn run(args: &Args) -> Result<()> {
 /// # Errors
 ///
 /// The disk refuses.
-pub fn write_model(path: &Path, file: &[u8], errors: &[TensorError], notes: &[String]) -> Result<()> {
+pub fn write_model(
+    path: &Path,
+    file: &[u8],
+    errors: &[TensorError],
+    notes: &[String],
+) -> Result<()> {
     let read = crate::model_file::ModelFile::from_bytes(file);
     let model = read.model().map_err(|e| Error::failed(e.to_string()))?;
     let text = description(&model, errors, notes);

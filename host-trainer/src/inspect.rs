@@ -52,7 +52,10 @@ pub fn describe(model: &Model<'_>) -> String {
         ("name", model.name().to_owned()),
         ("checksum", format!("{:08x}", model.checksum())),
         ("format", numbers.to_owned()),
-        ("network", format!("{}, dense {vocabulary}", shape.join(", "))),
+        (
+            "network",
+            format!("{}, dense {vocabulary}", shape.join(", ")),
+        ),
         (
             "alphabet",
             format!(
@@ -74,10 +77,7 @@ pub fn describe(model: &Model<'_>) -> String {
                 4 * (Session::words(model) + vocabulary)
             ),
         ),
-        (
-            "multiply-adds",
-            format!("{multiply_adds} a character"),
-        ),
+        ("multiply-adds", format!("{multiply_adds} a character")),
     ];
     lines
         .iter()

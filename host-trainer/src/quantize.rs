@@ -342,8 +342,8 @@ impl Int8Network {
                 path.display()
             ))
         };
-        let config: NetworkConfig =
-            serde_json::from_str(config).map_err(|_| bad("found a description that does not parse"))?;
+        let config: NetworkConfig = serde_json::from_str(config)
+            .map_err(|_| bad("found a description that does not parse"))?;
         config.check()?;
         let file = SafeTensors::deserialize(&bytes).map_err(|_| bad("found damage"))?;
         let take = |name: &str, dtype: Dtype, shape: &[usize]| -> Result<Vec<u8>> {
@@ -378,7 +378,11 @@ impl Int8Network {
         let vocabulary = config.vocabulary();
         let mut layers = Vec::new();
         for (index, layer) in config.layers.iter().enumerate() {
-            let input = if index == 0 { 0 } else { config.input_width(index) };
+            let input = if index == 0 {
+                0
+            } else {
+                config.input_width(index)
+            };
             let name = format!("lstm.{index}");
             layers.push(matrix(&name, 4 * layer.hidden, input + layer.hidden)?);
         }

@@ -195,9 +195,9 @@ fn from_scratch() -> Phase {
             jitter: true,
         },
         passes: 40.0,
-        learning_rate: 4e-3,
+        learning_rate: 1e-2,
         schedule: Schedule::Cosine {
-            warm_up: 30,
+            warm_up: 60,
             floor: 0.02,
         },
         adam: AdamConfig {

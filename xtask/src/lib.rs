@@ -2,11 +2,13 @@
 //!
 //! The command line is in `main.rs`; the cross-crate tests use the same [`boards`] and [`qemu`].
 
+pub mod bench;
 pub mod boards;
 pub mod corpus;
 pub mod demo;
 pub mod firmware;
 pub mod qemu;
+pub mod random_model;
 pub mod setup;
 pub mod shell;
 pub mod test;

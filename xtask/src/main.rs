@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use xtask::{boards::Board, corpus, demo, firmware, qemu, setup, test};
+use xtask::{bench, boards::Board, corpus, demo, firmware, qemu, setup, test};
 
 #[derive(Parser)]
 #[command(
@@ -37,6 +37,8 @@ enum Command {
         #[arg(long)]
         elf: Option<PathBuf>,
     },
+    /// Count the instructions of a character on every core, and compare them with docs/bench.txt
+    Bench(bench::Options),
     /// Install what the other commands need: Rust targets and components, QEMU
     Setup,
     /// Fetch the rest of Shakespeare for pre-training, into target/corpus/pretrain.txt
@@ -70,7 +72,8 @@ fn run(command: Command) -> Result<()> {
             };
             qemu::show(board, &elf, &model, chars)
         }
-        Command::Setup => setup::run(),
+        Command::Bench(options) => bench::run(&options),
+        Command::Setup => setup::all(),
         Command::Corpus => corpus::run(),
     }
 }

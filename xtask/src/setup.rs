@@ -5,6 +5,7 @@ use std::{path::Path, process::Command};
 use anyhow::{Context, Result, bail};
 
 use crate::{
+    bench::MACHINES,
     boards::BOARDS,
     shell::{self, output, root, step, works},
 };
@@ -18,7 +19,13 @@ pub const TARGETS: [&str; 5] = [
     "wasm32-unknown-unknown",
 ];
 
-/// Installs what is missing.
+/// Installs what is missing for every command.
+pub fn all() -> Result<()> {
+    run()?;
+    step("checking the QEMU of the bench", bench_qemu)
+}
+
+/// Installs what is missing for a board.
 pub fn run() -> Result<()> {
     step("checking the Rust targets and components, and QEMU", || {
         rust()?;
@@ -91,12 +98,34 @@ fn qemu() -> Result<()> {
     if check_qemu().is_ok() {
         return Ok(());
     }
-    install_qemu().with_context(|| format!("QEMU is missing; {QEMU_HINT}"))?;
+    install_qemu("qemu-system-arm").with_context(|| format!("QEMU is missing; {QEMU_HINT}"))?;
     check_qemu()
 }
 
+/// No board needs this part of QEMU, so `cargo xtask demo` does without.
+fn bench_qemu() -> Result<()> {
+    let missing = || {
+        let mut programs = MACHINES.iter().map(|m| m.qemu);
+        programs.find(|qemu| !works(qemu, &["--version"]))
+    };
+    // Debian moved RISC-V from the first package to the second.
+    for package in ["qemu-system-misc", "qemu-system-riscv"] {
+        if missing().is_some() {
+            // If it fails, the line below says what to do.
+            let _ = install_qemu(package);
+        }
+    }
+    if let Some(qemu) = missing() {
+        bail!(
+            "{qemu} is missing; it is in `qemu-system-misc` or `qemu-system-riscv` (Debian, \
+             Ubuntu), or {QEMU_HINT}"
+        );
+    }
+    Ok(())
+}
+
 /// Installs QEMU where this needs no password.
-fn install_qemu() -> Result<()> {
+fn install_qemu(package: &str) -> Result<()> {
     if !works("apt-get", &["--version"]) {
         if works("brew", &["--version"]) {
             shell::run(Command::new("brew").args(["install", "qemu"]))?;
@@ -119,10 +148,5 @@ fn install_qemu() -> Result<()> {
         )
     };
     apt_get(&["update"])?;
-    apt_get(&[
-        "install",
-        "--yes",
-        "--no-install-recommends",
-        "qemu-system-arm",
-    ])
+    apt_get(&["install", "--yes", "--no-install-recommends", package])
 }

@@ -5,6 +5,7 @@ use std::{path::Path, process::Command};
 use anyhow::{Result, bail};
 
 use crate::{
+    bench::MACHINES,
     boards::BOARDS,
     firmware, setup,
     shell::{self, cargo, root, step, tee},
@@ -20,13 +21,14 @@ pub struct Options {
 
 /// Runs everything, and stops at the first step that fails.
 pub fn run(options: &Options) -> Result<()> {
-    setup::run()?;
+    setup::all()?;
     let (root, demo) = (root(), firmware::workspace());
 
     check("rustfmt", cargo(&root).args(["fmt", "--all", "--check"]))?;
     // Package by package, because --all would go through the path dependencies outside too.
     let mut fmt = cargo(&demo);
     fmt.args(["fmt", "--check", "--package", "firmware-app"]);
+    fmt.args(["--package", "firmware-bench"]);
     for board in BOARDS {
         fmt.args(["--package", board.name]);
     }
@@ -42,6 +44,14 @@ pub fn run(options: &Options) -> Result<()> {
         check(
             &format!("clippy, {}", board.name),
             &mut clippy(&demo, &args),
+        )?;
+    }
+    for machine in MACHINES {
+        let features = format!("kernel-test,markers,{}", machine.feature);
+        let package = ["--package", "firmware-bench", "--target", machine.target];
+        check(
+            &format!("clippy, bench for {}", machine.name),
+            &mut clippy(&demo, &[&package[..], &["--features", &features]].concat()),
         )?;
     }
     check("documentation", &mut doc(&root, &["--workspace"]))?;

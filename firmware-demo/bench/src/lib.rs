@@ -11,13 +11,13 @@
 #![no_std]
 
 pub mod counter;
+pub mod stack;
 
-use lstm_core::{Format, MAX_LAYERS, workspace_words};
-// Its panic handler prints the message and exits with 101.
-use semihosting as _;
+use core::panic::PanicInfo;
 
 #[cfg(target_arch = "arm")]
 pub use cortex_m_rt::entry;
+use lstm_core::{Format, MAX_LAYERS, workspace_words};
 #[cfg(target_arch = "riscv32")]
 pub use riscv_rt::entry;
 
@@ -35,6 +35,12 @@ pub const WORDS: usize = {
     let int8 = workspace_words(Format::Int8, &largest);
     if f32 > int8 { f32 } else { int8 }
 };
+
+/// Exits without a message: one would bring the formatting of numbers into `engine`.
+#[panic_handler]
+fn panic(_: &PanicInfo<'_>) -> ! {
+    semihosting::process::exit(101)
+}
 
 /// The memory in which a model may lie.
 #[allow(unsafe_code, reason = "the region's bounds come from the linker")]

@@ -6,43 +6,9 @@
 #![deny(clippy::float_arithmetic)]
 
 
-/// The address of a whole block of weights.
-#[derive(Clone, Copy)]
-struct Block(*const u8);
-
-/// The blocks of a matrix, checked once against the columns.
-struct Blocks<'a> {
-    input: &'a [i16],
-    /// Where the next block begins.
-    block: *const u8,
-    left: usize,
-}
-
-impl<'a> Blocks<'a> {
-    /// The blocks of rows of `bytes` bytes a column.
-    fn new(weights: &[u8], input: &'a [i16], bytes: usize) -> Self {
-        let left = match input.len() {
-            0 => 0,
-            columns if columns % 16 != 0 => 0,
-            columns => weights.len() / (bytes * columns),
-        };
-        Blocks {
-            input,
-            block: weights.as_ptr(),
-            left,
-        }
-    }
-
-    #[inline(always)]
-    fn next(&mut self) -> Option<Block> {
-        self.left = self.left.checked_sub(1)?;
-        Some(Block(self.block))
-    }
-}
-
 /// 8-bit weights.
 pub(crate) mod int8 {
-    use super::super::for_each_group;
+    use super::super::blocks::{Block, Blocks, pack_groups};
 
     /// Half a word. Four columns `x0 x1 x2 x3` are stored as `x1, x3, 256 x0 - x1, 256 x2 - x3`.
     pub(crate) type Input = i16;
@@ -50,24 +16,13 @@ pub(crate) mod int8 {
     /// As [`super::super::portable::int8::pack`]; the correction is 256 times as large.
     pub(crate) fn pack(below: &[i8], own: &[i8], input: &mut [Input]) -> i32 {
         let mut even = 0;
-        let mut groups = input.as_chunks_mut::<4>().0.iter_mut();
-        let mut put = |x: [i8; 4]| {
+        pack_groups(below, own, input, |x| {
             let [x0, x1, x2, x3] = x.map(i16::from);
-            even += i32::from(x0) + i32::from(x2);
-            if let Some(group) = groups.next() {
-                // No overflow: a hidden state is in -127..=127.
-                *group = [
-                    x1,
-                    x3,
-                    (x0 << 8).wrapping_sub(x1),
-                    (x2 << 8).wrapping_sub(x3),
-                ];
-            }
-        };
-        for_each_group(below, own, &mut put);
-        for group in groups {
-            *group = [0; 4];
-        }
+            even += i32::from(x0 + x2);
+            // No overflow: a hidden state is in -127..=127.
+            let [y0, y2] = [(x0 << 8).wrapping_sub(x1), (x2 << 8).wrapping_sub(x3)];
+            [x1, x3, y0, y2]
+        });
         even * (128 * 256)
     }
 
@@ -78,7 +33,7 @@ pub(crate) mod int8 {
         input: &[Input],
         correction: i32,
     ) -> impl Iterator<Item = [i32; 4]> {
-        let mut blocks = super::Blocks::new(weights, input, 4);
+        let mut blocks = Blocks::new(weights, 8, input, input.len());
         core::iter::from_fn(move || {
             let block = blocks.next()?;
             let (sums, end) = dot(block, blocks.input, -correction);
@@ -89,7 +44,7 @@ pub(crate) mod int8 {
 
     /// The dot products of one block, plus `start`, and the end of the block.
     #[inline(always)]
-    fn dot(block: super::Block, input: &[Input], start: i32) -> ([i32; 4], *const u8) {
+    fn dot(block: Block, input: &[Input], start: i32) -> ([i32; 4], *const u8) {
         let (mut a, mut b, mut c, mut d) = (start, start, start, start);
         let mut end = block.0;
         // SAFETY: `Blocks` gave a whole block and checked that the columns are a positive multiple
@@ -186,7 +141,7 @@ pub(crate) mod int8 {
 
 /// 4-bit weights.
 pub(crate) mod int4 {
-    use super::super::for_each_group;
+    use super::super::blocks::{Block, Blocks, pack_groups};
 
     /// Half a word: a pair of columns is a word.
     pub(crate) type Input = i16;
@@ -194,18 +149,11 @@ pub(crate) mod int4 {
     /// As [`super::super::portable::int4::pack`].
     pub(crate) fn pack(below: &[i8], own: &[i8], input: &mut [Input]) -> i32 {
         let mut sum = 0;
-        let mut groups = input.as_chunks_mut::<4>().0.iter_mut();
-        let mut put = |x: [i8; 4]| {
+        pack_groups(below, own, input, |x| {
             let x = x.map(i16::from);
-            sum += x.iter().copied().map(i32::from).sum::<i32>();
-            if let Some(group) = groups.next() {
-                *group = x;
-            }
-        };
-        for_each_group(below, own, &mut put);
-        for group in groups {
-            *group = [0; 4];
-        }
+            sum += i32::from(x[0] + x[1] + x[2] + x[3]);
+            x
+        });
         8 * sum
     }
 
@@ -216,7 +164,7 @@ pub(crate) mod int4 {
         input: &[Input],
         correction: i32,
     ) -> impl Iterator<Item = [i32; 4]> {
-        let mut blocks = super::Blocks::new(weights, input, 2);
+        let mut blocks = Blocks::new(weights, 4, input, input.len());
         core::iter::from_fn(move || {
             let block = blocks.next()?;
             let (sums, end) = dot(block, blocks.input, -correction);
@@ -227,7 +175,7 @@ pub(crate) mod int4 {
 
     /// The dot products of one block, plus `start`, and the end of the block.
     #[inline(always)]
-    fn dot(block: super::Block, input: &[Input], start: i32) -> ([i32; 4], *const u8) {
+    fn dot(block: Block, input: &[Input], start: i32) -> ([i32; 4], *const u8) {
         let (mut a, mut b, mut c, mut d) = (start, start, start, start);
         let mut end = block.0;
         // SAFETY: as for 8 bits, 16 columns a turn.

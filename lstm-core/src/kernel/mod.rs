@@ -5,10 +5,18 @@
 //! chosen by one line of `choose!`, and equal to it bit for bit.
 
 #[cfg_attr(
-    target_arch = "arm",
+    any(
+        target_arch = "x86_64",
+        target_arch = "aarch64",
+        target_arch = "arm",
+        target_arch = "riscv32"
+    ),
     allow(dead_code, reason = "the definition is always built")
 )]
 pub(crate) mod portable;
+
+#[cfg(any(target_arch = "arm", target_arch = "riscv32"))]
+mod blocks;
 
 /// Takes the first kernel whose condition holds, or the portable one.
 macro_rules! choose {
@@ -29,7 +37,12 @@ macro_rules! choose {
 }
 
 choose! {
+    all(target_arch = "x86_64", target_feature = "sse2") => x86_64;
+    all(target_arch = "aarch64", target_feature = "neon", target_endian = "little") => aarch64;
     thumb = "v7em" => cortex_m4;
+    thumb = "v7m" => cortex_m3;
+    thumb = "v6m" => cortex_m0;
+    target_arch = "riscv32" => riscv32;
 }
 
 use crate::file::{BLOCK_ROWS, WeightFormat, decode_weight};
@@ -61,31 +74,21 @@ pub(crate) fn sum_abs(format: WeightFormat, block: &[u8]) -> [u32; BLOCK_ROWS] {
     sums
 }
 
-/// Calls `put` with each four columns of (layer below, own hidden state), the last filled with
-/// zeros.
-#[cfg(thumb = "v7em")]
-fn for_each_group(below: &[i8], own: &[i8], put: &mut impl FnMut([i8; 4])) {
-    let (below, uneven) = below.as_chunks::<4>();
-    for group in below {
-        put(*group);
+/// The columns of (layer below, own hidden state), then zeros.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+fn copy_columns<T: From<i8>>(below: &[i8], own: &[i8], input: &mut [T]) {
+    let (below_input, input) = input.split_at_mut(below.len().min(input.len()));
+    let (own_input, padding) = input.split_at_mut(own.len().min(input.len()));
+    for (input, &value) in below_input.iter_mut().zip(below) {
+        *input = value.into();
     }
-    if uneven.is_empty() {
-        let (own, rest) = own.as_chunks::<4>();
-        for group in own {
-            put(*group);
-        }
-        if !rest.is_empty() {
-            put(first4(rest.iter().copied()));
-        }
-    } else {
-        let mut columns = uneven.iter().chain(own).copied().peekable();
-        while columns.peek().is_some() {
-            put(first4(columns.by_ref()));
-        }
+    for (input, &value) in own_input.iter_mut().zip(own) {
+        *input = value.into();
+    }
+    for input in padding {
+        *input = 0.into();
     }
 }
 
-#[cfg(thumb = "v7em")]
-fn first4(mut columns: impl Iterator<Item = i8>) -> [i8; 4] {
-    [(); 4].map(|()| columns.next().unwrap_or(0))
-}
+#[cfg(test)]
+mod tests;

@@ -4,12 +4,13 @@
 //!
 //! ```text
 //! bench format=int8 warm-up=8 characters=200 instructions=53123456 minimum=265000 maximum=266000
-//!     tokens=1f2e3d4c workspace=1364 room=40960
+//!     tokens=1f2e3d4c workspace=1364 room=40960 stack=600 load-stack=900
 //! ```
 //!
 //! `instructions` is the sum over `characters`, `minimum` and `maximum` are those of a single one,
 //! to a tick of the counter; `tokens` is the CRC-32 of all tokens drawn, warm-up included;
-//! `workspace` the bytes of RAM that this model needs, of the `room` there is.
+//! `workspace` the bytes of RAM that this model needs, of the `room` there is; `stack` and
+//! `load-stack` the bytes of stack that a character and the reader of the file take besides.
 
 #![no_std]
 #![no_main]
@@ -17,7 +18,7 @@
 use core::hint::black_box;
 
 use crc::{CRC_32_ISO_HDLC, Crc, NoTable};
-use firmware_bench::{WORDS, counter::Counter, entry, model_region};
+use firmware_bench::{WORDS, counter::Counter, entry, model_region, stack};
 use lstm_core::{Error, Format, MAX_SYMBOLS, Model, Sampler, Session, Token, Workspace};
 use semihosting::{println, process};
 
@@ -46,7 +47,8 @@ fn main() -> ! {
 }
 
 fn bench() -> Result<(), Error> {
-    let model = Model::from_region(model_region())?;
+    let (model, load_stack) = stack::depth(load);
+    let model = model?;
     let mut workspace = Workspace::<WORDS, MAX_SYMBOLS>::new();
     let mut session = Session::new(&model, &mut workspace)?;
     let mut sampler = Sampler::new(SEED).temperature(TEMPERATURE)?;
@@ -54,9 +56,12 @@ fn bench() -> Result<(), Error> {
     let mut tokens = crc.digest();
     let mut token = Token::default();
 
+    let mut stack = 0;
     for _ in 0..WARM_UP {
-        token = character(&mut session, &mut sampler, token);
+        let bytes;
+        (token, bytes) = stack::depth(|| character(&mut session, &mut sampler, token));
         tokens.update(&[token.index() as u8]);
+        stack = stack.max(bytes);
     }
     let counter = Counter::start();
     let characters = characters(model.format());
@@ -72,7 +77,7 @@ fn bench() -> Result<(), Error> {
 
     println!(
         "bench format={} warm-up={WARM_UP} characters={characters} instructions={} minimum={} maximum={} \
-         tokens={:08x} workspace={} room={}",
+         tokens={:08x} workspace={} room={} stack={stack} load-stack={load_stack}",
         model.format(),
         counter.instructions(sum, characters),
         counter.instructions(minimum.into(), 1),
@@ -82,6 +87,11 @@ fn bench() -> Result<(), Error> {
         size_of_val(&workspace),
     );
     Ok(())
+}
+
+#[inline(never)]
+fn load() -> Result<Model<'static>, Error> {
+    Model::from_region(model_region())
 }
 
 /// One character. Not inlined, so that it is compiled as in a firmware, and nothing of it leaves

@@ -68,7 +68,7 @@ impl Test {
             for filling in 0..4 {
                 self.fill_columns(filling);
                 let used = columns - self.below(COLUMN_STEP);
-                for below in [0, used / 2 & !3, self.below(used + 1)] {
+                for below in [0, used / 8 * 4, self.below(used + 1)] {
                     let blocks = 1 + self.below(MAX_BLOCKS);
                     self.compare(kernel, columns, blocks, below, used);
                 }
