@@ -30,7 +30,7 @@ pub fn run(args: &Args) -> Result<()> {
 pub fn describe(model: &Model<'_>) -> String {
     let alphabet = model.alphabet();
     let vocabulary = alphabet.len();
-    let layers: Vec<usize> = model.shapes().map(|(_, hidden)| hidden).collect();
+    let layers: Vec<usize> = model.shapes().map(|shape| usize::from(shape.hidden)).collect();
     let mut below = 0;
     let mut multiply_adds = 0;
     for &hidden in &layers {

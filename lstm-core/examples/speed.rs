@@ -42,7 +42,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let file = common::At::new(&file, 0);
     let model = Model::from_bytes(file.bytes()).map_err(|e| e.to_string())?;
     let rate = (0..ROUNDS).map(|_| rate(&model)).fold(0.0, f64::max);
-    let layers: Vec<_> = model.shapes().map(|(_, hidden)| hidden).collect();
+    let layers: Vec<_> = model.shapes().map(|shape| shape.hidden).collect();
     println!(
         "{} {layers:?}: {rate:.0} characters a second",
         model.format()

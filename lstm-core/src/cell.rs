@@ -1,53 +1,110 @@
-//! The recurrent cell and the dense layer, written once over the [`Arithmetic`] of a format.
+//! The recurrent cells and the dense layer, written once over the [`Arithmetic`] of a format.
 
 use crate::Token;
-use crate::file::BLOCK_ROWS;
+use crate::file::{BLOCK_ROWS, Cell};
 use crate::model::{Layer, Matrix};
 use crate::numbers::Arithmetic;
 
-/// One step of an LSTM layer.
+/// One step of a layer, up to its projection.
 ///
 /// `input` holds the columns of before the step (layer below, own `h`, padding), packed with
-/// `correction` by [`Arithmetic::pack`]; `hidden` and `cell`, `[H]` each, go forward by one
-/// character.
-#[inline(never)]
-pub(crate) fn lstm<A: Arithmetic>(
+/// `correction` by [`Arithmetic::pack`]. `output` becomes `o * tanh(c)`, and `cell` goes forward by
+/// one character; both are `[H]`.
+pub(crate) fn step<A: Arithmetic>(
     layer: &Layer<'_>,
     token: Token,
     input: &[A::Input],
     correction: A::Correction,
-    hidden: &mut [A::Hidden],
+    output: &mut [A::Hidden],
     cell: &mut [A::Cell],
 ) {
-    let mut dots = A::dots(layer.matrix.weights, input, correction);
-    let units = A::rows(layer.matrix.rows)
-        .iter()
-        .zip(hidden.iter_mut().zip(cell));
-    if layer.table.is_empty() {
-        for (rows, (h, c)) in units {
+    let table = A::entries(layer.table);
+    let line = |index: usize| table.get(index * layer.shape.gate_blocks()..);
+    // A token from outside the alphabet reads as symbol 0. An upper layer has no table.
+    let line = line(token.index()).filter(|line| !line.is_empty());
+    let line = line.unwrap_or(table);
+    match layer.shape.cell {
+        Cell::Lstm => lstm::<A>(&layer.gates, line, input, correction, output, cell),
+        Cell::Lean => lean::<A>(&layer.gates, line, input, correction, output, cell),
+    }
+}
+
+/// The LSTM: a block of four rows is a unit.
+#[inline(never)]
+fn lstm<A: Arithmetic>(
+    gates: &Matrix<'_>,
+    table: &[A::Entries],
+    input: &[A::Input],
+    correction: A::Correction,
+    output: &mut [A::Hidden],
+    cell: &mut [A::Cell],
+) {
+    #[inline(always)]
+    fn unit<A: Arithmetic>(z: [A::PreActivation; 4], c: A::Cell) -> (A::Hidden, A::Cell) {
+        let [i, f, g, o] = z;
+        let (i, f, g, o) = (A::sigmoid(i), A::sigmoid(f), A::tanh(g), A::sigmoid(o));
+        let c = A::cell(f, c, i, g);
+        (A::hidden(o, c), c)
+    }
+    let mut dots = A::dots(gates.weights, input, correction);
+    let units = A::rows(gates.rows).iter().zip(output.iter_mut().zip(cell));
+    if table.is_empty() {
+        for (rows, (m, c)) in units {
             let Some(dots) = dots.next() else { break };
-            (*h, *c) = unit::<A>(A::pre_activations(dots, rows, None), *c);
+            (*m, *c) = unit::<A>(A::pre_activations(dots, rows, None), *c);
         }
     } else {
-        let table = A::entries(layer.table);
-        let line = |index: usize| table.get(index * layer.hidden..);
-        // A token from outside the alphabet reads as symbol 0.
-        let line = line(token.index())
-            .filter(|line| !line.is_empty())
-            .unwrap_or(table);
-        for ((rows, (h, c)), entries) in units.zip(line) {
+        for ((rows, (m, c)), entries) in units.zip(table) {
             let Some(dots) = dots.next() else { break };
-            (*h, *c) = unit::<A>(A::pre_activations(dots, rows, Some(entries)), *c);
+            (*m, *c) = unit::<A>(A::pre_activations(dots, rows, Some(entries)), *c);
         }
     }
 }
 
-/// The LSTM's equations for one unit: its new `h` and `c`.
-#[inline(always)]
-fn unit<A: Arithmetic>([i, f, g, o]: [A::PreActivation; 4], c: A::Cell) -> (A::Hidden, A::Cell) {
-    let (i, f, g, o) = (A::sigmoid(i), A::sigmoid(f), A::tanh(g), A::sigmoid(o));
-    let c = A::cell(f, c, i, g);
-    (A::hidden(o, c), c)
+/// The LSTM with a coupled input and forget gate: three blocks are four units.
+#[inline(never)]
+fn lean<A: Arithmetic>(
+    gates: &Matrix<'_>,
+    table: &[A::Entries],
+    input: &[A::Input],
+    correction: A::Correction,
+    output: &mut [A::Hidden],
+    cell: &mut [A::Cell],
+) {
+    let mut dots = A::dots(gates.weights, input, correction);
+    let rows = A::rows(gates.rows).as_chunks::<3>().0.iter();
+    let mut entries = table.as_chunks::<3>().0.iter();
+    let units = output
+        .chunks_mut(BLOCK_ROWS)
+        .zip(cell.chunks_mut(BLOCK_ROWS));
+    for ([rows_i, rows_g, rows_o], (output, cell)) in rows.zip(units) {
+        let (entries_i, entries_g, entries_o) = match entries.next() {
+            Some([i, g, o]) => (Some(i), Some(g), Some(o)),
+            None => (None, None, None),
+        };
+        let Some(i) = dots.next() else { break };
+        let i = A::pre_activations(i, rows_i, entries_i);
+        let Some(g) = dots.next() else { break };
+        let g = A::pre_activations(g, rows_g, entries_g);
+        let Some(o) = dots.next() else { break };
+        let o = A::pre_activations(o, rows_o, entries_o);
+        for ((m, c), ((i, g), o)) in output.iter_mut().zip(cell).zip(i.into_iter().zip(g).zip(o)) {
+            let (i, g, o) = (A::sigmoid(i), A::tanh(g), A::sigmoid(o));
+            *c = A::cell(A::one_minus(i), *c, i, g);
+            *m = A::hidden(o, *c);
+        }
+    }
+}
+
+/// The recurrent projection: `h = P m`, `[output]`.
+#[inline(never)]
+pub(crate) fn project<A: Arithmetic>(
+    matrix: &Matrix<'_>,
+    input: &[A::Input],
+    correction: A::Correction,
+    hidden: &mut [A::Hidden],
+) {
+    rows::<A, _>(matrix, input, correction, hidden, A::projected);
 }
 
 /// The dense layer: `logits = V h + d`, `[vocab]`.
@@ -58,12 +115,25 @@ pub(crate) fn dense<A: Arithmetic>(
     correction: A::Correction,
     logits: &mut [A::Logit],
 ) {
-    let dots = A::dots(matrix.weights, input, correction);
-    let blocks = dots.zip(A::rows(matrix.rows));
-    for ((dots, rows), logits) in blocks.zip(logits.chunks_mut(BLOCK_ROWS)) {
-        let values = A::pre_activations(dots, rows, None);
-        for (logit, value) in logits.iter_mut().zip(values) {
-            *logit = A::logit(value);
+    rows::<A, _>(matrix, input, correction, logits, A::logit);
+}
+
+/// A matrix times the packed columns, plus the bias; each row's sum goes through `finish`.
+#[inline(always)]
+fn rows<A: Arithmetic, T>(
+    matrix: &Matrix<'_>,
+    input: &[A::Input],
+    correction: A::Correction,
+    values: &mut [T],
+    finish: impl Fn(A::PreActivation) -> T,
+) {
+    let mut dots = A::dots(matrix.weights, input, correction);
+    let blocks = A::rows(matrix.rows).iter();
+    for (rows, values) in blocks.zip(values.chunks_mut(BLOCK_ROWS)) {
+        let Some(dots) = dots.next() else { break };
+        let sums = A::pre_activations(dots, rows, None);
+        for (value, sum) in values.iter_mut().zip(sums) {
+            *value = finish(sum);
         }
     }
 }

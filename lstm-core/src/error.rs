@@ -64,6 +64,13 @@ pub enum Error {
         /// The number of units found.
         found: usize,
     },
+    /// A projection's width lies outside 1 to the layer's hidden units.
+    Projection {
+        /// The width found.
+        found: usize,
+        /// The layer's hidden units.
+        hidden: usize,
+    },
     /// The weights take another number of bytes than the shapes call for.
     Weights {
         /// Bytes found.
@@ -159,6 +166,10 @@ impl fmt::Display for Error {
                 f,
                 "a layer has {found} hidden units, expected 1 to {}",
                 crate::file::MAX_HIDDEN
+            ),
+            Error::Projection { found, hidden } => write!(
+                f,
+                "a projection is {found} wide, expected 1 to the layer's {hidden} units"
             ),
             Error::Weights { found, expected } => write!(
                 f,

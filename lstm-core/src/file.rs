@@ -108,8 +108,11 @@ pub enum Order {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Cell {
-    /// The LSTM with a forget gate and no peepholes; four rows a unit, in the order i, f, g, o.
+    /// The LSTM with a forget gate and no peepholes. A block of four rows is a unit: i, f, g, o.
     Lstm,
+    /// The LSTM with a coupled input and forget gate, `f = 1 - i` (Greff et al. 2015). Three blocks
+    /// are four units: their rows i, then g, then o.
+    Lean,
 }
 
 /// The shape of a layer. Its input is the table for the first layer, and the layer below for the
@@ -120,8 +123,60 @@ pub struct LayerShape {
     pub cell: Cell,
     /// The number of hidden units, 1 to [`MAX_HIDDEN`].
     pub hidden: u16,
-    /// The width of a recurrent projection. Version 1 holds none.
+    /// The width of a recurrent projection (Sak et al. 2014), at most `hidden`.
     pub projection: Option<u16>,
+}
+
+impl LayerShape {
+    /// An LSTM layer of so many units.
+    pub const fn lstm(hidden: u16) -> Self {
+        LayerShape {
+            cell: Cell::Lstm,
+            hidden,
+            projection: None,
+        }
+    }
+
+    /// A lean layer of so many units.
+    pub const fn lean(hidden: u16) -> Self {
+        LayerShape {
+            cell: Cell::Lean,
+            hidden,
+            projection: None,
+        }
+    }
+
+    /// The same with a recurrent projection to this width.
+    pub const fn project(self, width: u16) -> Self {
+        LayerShape {
+            projection: Some(width),
+            ..self
+        }
+    }
+
+    /// The width of the hidden state: what the recurrence and the layer above read.
+    pub const fn output(self) -> usize {
+        match self.projection {
+            Some(width) => width as usize,
+            None => self.hidden as usize,
+        }
+    }
+
+    /// Blocks of four rows that hold the gates of all units.
+    pub const fn gate_blocks(self) -> usize {
+        match self.cell {
+            Cell::Lstm => self.hidden as usize,
+            Cell::Lean => 3 * (self.hidden as usize).div_ceil(BLOCK_ROWS),
+        }
+    }
+
+    /// Blocks of four rows of the projection; 0 without one.
+    pub const fn projection_blocks(self) -> usize {
+        match self.projection {
+            Some(width) => (width as usize).div_ceil(BLOCK_ROWS),
+            None => 0,
+        }
+    }
 }
 
 /// The payload of a file.
@@ -145,8 +200,8 @@ pub struct Payload<'a> {
     /// Zeros, so that `data` begins on a multiple of [`ARRAY_ALIGN`] from the start of the file.
     pub padding: &'a [u8],
     /// The arrays, one after the other, each padded with zeros to [`ARRAY_ALIGN`]: for each layer
-    /// its table (first layer only), its rows and its weights; then the rows and the weights of the
-    /// dense layer.
+    /// its table (first layer only), its rows and its weights, and the rows and the weights of its
+    /// projection if it has one; then the rows and the weights of the dense layer.
     pub data: &'a [u8],
 }
 
@@ -292,11 +347,11 @@ impl MatrixBytes {
     }
 }
 
-/// Bytes of one symbol's line of the folded table, for `hidden` units.
-pub const fn table_line_bytes(format: Format, hidden: usize) -> usize {
+/// Bytes of one symbol's line of the folded table: an entry for each row of the gates.
+pub const fn table_line_bytes(format: Format, shape: LayerShape) -> usize {
     match format {
-        Format::F32 => BLOCK_ROWS * hidden * 4,
-        Format::Int8 | Format::Int4 => BLOCK_ROWS * hidden,
+        Format::F32 => BLOCK_ROWS * shape.gate_blocks() * 4,
+        Format::Int8 | Format::Int4 => BLOCK_ROWS * shape.gate_blocks(),
     }
 }
 
@@ -304,7 +359,7 @@ pub const fn table_line_bytes(format: Format, hidden: usize) -> usize {
 ///
 /// # Errors
 ///
-/// [`Error::Hidden`]; [`Error::Payload`] for a projection, which version 1 does not hold.
+/// [`Error::Hidden`], [`Error::Projection`].
 pub fn data_bytes(format: Format, vocab: usize, layers: &[LayerShape]) -> Result<usize, Error> {
     let array = |bytes: usize| round_up(bytes, ARRAY_ALIGN);
     let matrix = |format, blocks, columns| {
@@ -318,18 +373,22 @@ pub fn data_bytes(format: Format, vocab: usize, layers: &[LayerShape]) -> Result
         if hidden == 0 || hidden > MAX_HIDDEN {
             return Err(Error::Hidden { found: hidden });
         }
-        if shape.projection.is_some() {
-            return Err(Error::Payload);
+        let output = shape.output();
+        if output == 0 || output > hidden {
+            return Err(Error::Projection {
+                found: output,
+                hidden,
+            });
         }
+        let weights = format.layer_weights();
         if input == 0 {
-            total += array(vocab * table_line_bytes(format, hidden));
+            total += array(vocab * table_line_bytes(format, *shape));
         }
-        total += matrix(
-            format.layer_weights(),
-            hidden,
-            round_up(input + hidden, COLUMN_ALIGN),
-        );
-        input = hidden;
+        let columns = round_up(input + output, COLUMN_ALIGN);
+        total += matrix(weights, shape.gate_blocks(), columns);
+        let columns = round_up(hidden, COLUMN_ALIGN);
+        total += matrix(weights, shape.projection_blocks(), columns);
+        input = output;
     }
     let blocks = vocab.div_ceil(BLOCK_ROWS);
     let columns = round_up(input, COLUMN_ALIGN);

@@ -44,6 +44,10 @@
 //! `[vocab, 4 H]`, which the symbol indexes. Embedding and input product cost nothing at run time.
 //! An upper layer reads the `h'` of the layer below as its `x`.
 //!
+//! The lean cell ([`Cell::Lean`]) couples the forget gate, `f = 1 - i` (Greff et al. 2015), and has
+//! no rows for it. A layer of either kind may have a recurrent projection (Sak et al. 2014): then
+//! `h' = P (o * tanh(c'))`, narrower than `c`.
+//!
 //! # The numbers
 //!
 //! | quantity | shape | [`Format::F32`] | [`Format::Int8`], [`Format::Int4`] |
@@ -54,7 +58,7 @@
 //! | pre-activation | `[4H]` | f32 | i32, Q18, then Q12 |
 //! | gates `i f o`, and `g` | `[4H]` | f32 | Q15, and Q14 |
 //! | cell `c` | `[H]` | f32 | i16, Q4.11, saturating |
-//! | hidden `h` | `[H]` | f32 | i8, in units of 1/127 |
+//! | hidden `h` | `[H]` | f32 | i8, in units of 1/127; projected, in units of 1/16 |
 //! | logits | `[vocab]` | f32 | i32, Q12 |
 //!
 //! `docs/NUMBERS.md` in the repository defines the integer arithmetic to the last bit, and
@@ -65,10 +69,10 @@
 //!
 //! ```
 //! # fn run(file: &[u8]) -> Result<(), lstm_core::Error> {
-//! use lstm_core::{Format, Model, Sampler, Session, Workspace, workspace_words};
+//! use lstm_core::{Format, LayerShape, Model, Sampler, Session, Workspace, workspace_words};
 //!
 //! // Room for one int8 layer of up to 256 units and an alphabet of up to 64 symbols.
-//! const WORDS: usize = workspace_words(Format::Int8, &[256]);
+//! const WORDS: usize = workspace_words(Format::Int8, &[LayerShape::lstm(256)]);
 //! let mut workspace = Workspace::<WORDS, 64>::new();
 //!
 //! let model = Model::from_bytes(file)?;
@@ -113,7 +117,7 @@ mod workspace;
 
 pub use alphabet::{Alphabet, Token};
 pub use error::Error;
-pub use file::{Cell, Format};
+pub use file::{Cell, Format, LayerShape};
 pub use model::{Aligned, Model};
 pub use sampler::Sampler;
 pub use session::{Logits, Session};

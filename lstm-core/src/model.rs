@@ -1,8 +1,8 @@
 //! A model, borrowed from the bytes of its file.
 
 use crate::file::{
-    self, ARRAY_ALIGN, BLOCK_ROWS, COLUMN_ALIGN, Cell, Format, Head, MatrixBytes, Payload, Row,
-    WeightFormat, round_up,
+    self, ARRAY_ALIGN, BLOCK_ROWS, COLUMN_ALIGN, Format, Head, LayerShape, MatrixBytes, Payload,
+    Row, WeightFormat, round_up,
 };
 use crate::{Alphabet, Error, MAX_LAYERS};
 
@@ -15,7 +15,7 @@ pub struct Aligned<T: ?Sized>(
 );
 
 /// A matrix with its row parameters, in the order and format of the file.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Matrix<'m> {
     /// Row parameters, see [`MatrixBytes::rows`].
     pub(crate) rows: &'m [u8],
@@ -28,17 +28,43 @@ pub(crate) struct Matrix<'m> {
     pub(crate) columns: usize,
 }
 
+impl Matrix<'_> {
+    const EMPTY: Self = Matrix {
+        rows: &[],
+        weights: &[],
+        format: WeightFormat::F32,
+        columns: 0,
+    };
+}
+
 /// A layer.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Layer<'m> {
-    /// Hidden units.
-    pub(crate) hidden: usize,
+    /// Kind and sizes.
+    pub(crate) shape: LayerShape,
     /// Width of the layer below; 0 for the first layer.
     pub(crate) input: usize,
-    /// Folded table `[vocab][hidden][4]`; empty for all but the first layer.
+    /// Folded table `[vocab][gate blocks][4]`; empty for all but the first layer.
     pub(crate) table: &'m [u8],
-    /// `[hidden][4]` rows over the columns (input, then own hidden state).
-    pub(crate) matrix: Matrix<'m>,
+    /// `[gate blocks][4]` rows over the columns (input, then own hidden state).
+    pub(crate) gates: Matrix<'m>,
+    /// `[output]` rows over the units; empty without a projection.
+    pub(crate) projection: Matrix<'m>,
+}
+
+impl Layer<'_> {
+    const EMPTY: Self = Layer {
+        shape: LayerShape::lstm(0),
+        input: 0,
+        table: &[],
+        gates: Matrix::EMPTY,
+        projection: Matrix::EMPTY,
+    };
+
+    /// Hidden units.
+    pub(crate) fn hidden(&self) -> usize {
+        self.shape.hidden.into()
+    }
 }
 
 /// A verified model. It borrows everything from the file, which stays in flash.
@@ -113,28 +139,28 @@ impl<'m> Model<'m> {
         }
 
         let mut data = Arrays { rest: payload.data };
-        let mut layers = [Layer::default(); MAX_LAYERS];
+        let mut layers = [Layer::EMPTY; MAX_LAYERS];
         let mut input = 0;
         for (layer, shape) in layers.iter_mut().zip(&payload.layers) {
-            let hidden = usize::from(shape.hidden);
             let table = if input == 0 {
-                let line = file::table_line_bytes(payload.format, hidden);
+                let line = file::table_line_bytes(payload.format, *shape);
                 data.take(alphabet.len() * line)?
             } else {
                 &[]
             };
-            let columns = round_up(input + hidden, COLUMN_ALIGN);
+            let weights = payload.format.layer_weights();
+            let (columns, units) = (input + shape.output(), shape.hidden.into());
             *layer = Layer {
-                hidden,
+                shape: *shape,
                 input,
                 table,
-                matrix: data.matrix(payload.format.layer_weights(), hidden, columns)?,
+                gates: data.matrix(weights, shape.gate_blocks(), columns)?,
+                projection: data.matrix(weights, shape.projection_blocks(), units)?,
             };
-            input = hidden;
+            input = shape.output();
         }
         let blocks = alphabet.len().div_ceil(BLOCK_ROWS);
-        let columns = round_up(input, COLUMN_ALIGN);
-        let dense = data.matrix(payload.format.dense_weights(), blocks, columns)?;
+        let dense = data.matrix(payload.format.dense_weights(), blocks, input)?;
 
         let model = Model {
             name: payload.name,
@@ -178,7 +204,8 @@ impl<'m> Model<'m> {
 
     /// The matrices in the order of the file.
     fn matrices(&self) -> impl Iterator<Item = Matrix<'m>> {
-        let layers = self.layers().iter().map(|layer| layer.matrix);
+        let layers = self.layers().iter();
+        let layers = layers.flat_map(|layer| [layer.gates, layer.projection]);
         layers.chain([self.dense])
     }
 
@@ -225,9 +252,9 @@ impl<'m> Model<'m> {
         self.depth
     }
 
-    /// The kind and the number of hidden units of each layer, from the input up.
-    pub fn shapes(&self) -> impl Iterator<Item = (Cell, usize)> {
-        self.layers().iter().map(|layer| (Cell::Lstm, layer.hidden))
+    /// The shapes of the layers, from the input up.
+    pub fn shapes(&self) -> impl Iterator<Item = LayerShape> {
+        self.layers().iter().map(|layer| layer.shape)
     }
 }
 
@@ -252,6 +279,7 @@ impl<'m> Arrays<'m> {
         blocks: usize,
         columns: usize,
     ) -> Result<Matrix<'m>, Error> {
+        let columns = round_up(columns, COLUMN_ALIGN);
         let bytes = MatrixBytes::new(format, blocks, columns);
         Ok(Matrix {
             rows: self.take(bytes.rows)?,

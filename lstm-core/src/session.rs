@@ -3,7 +3,7 @@
 use crate::file::{self, Format};
 use crate::model::Layer;
 use crate::numbers::{Arithmetic, F32, Int4, Int8};
-use crate::workspace::{scratch_words, state_words};
+use crate::workspace::{Scratch, state_words};
 use crate::{Error, Model, Token, Workspace, cell};
 
 /// A model with its state. Made once, it cannot fail any more.
@@ -17,6 +17,8 @@ pub struct Session<'s, 'm> {
     words: &'s mut [u32],
     /// How many of the words are state.
     state_words: usize,
+    /// How many of the words after the state are for packed columns.
+    column_words: usize,
     /// One word a symbol: an f32 or an i32 in Q12.
     logits: &'s mut [u32],
 }
@@ -57,6 +59,7 @@ impl<'s, 'm> Session<'s, 'm> {
             model,
             words,
             state_words: Self::state_words(model),
+            column_words: Self::scratch(model).columns,
             logits,
         };
         session.reset();
@@ -66,17 +69,21 @@ impl<'s, 'm> Session<'s, 'm> {
     /// Words of state and scratch that a model needs, as
     /// [`workspace_words`](crate::workspace_words) for its shapes.
     pub fn words(model: &Model<'_>) -> usize {
-        let scratch = model
-            .layers()
-            .iter()
-            .map(|layer| scratch_words(model.format(), layer.input + layer.hidden));
-        Self::state_words(model) + scratch.max().unwrap_or(0)
+        let scratch = Self::scratch(model);
+        Self::state_words(model) + scratch.columns + scratch.cell_output
+    }
+
+    fn scratch(model: &Model<'_>) -> Scratch {
+        let and = |scratch: Scratch, layer: &Layer<'_>| {
+            scratch.and(model.format(), layer.input, layer.shape)
+        };
+        model.layers().iter().fold(Scratch::NONE, and)
     }
 
     fn state_words(model: &Model<'_>) -> usize {
         let layers = model.layers().iter();
         layers
-            .map(|layer| state_words(model.format(), layer.hidden))
+            .map(|layer| state_words(model.format(), layer.shape))
             .map(|(h, c)| h + c)
             .sum()
     }
@@ -128,16 +135,25 @@ impl<'s, 'm> Session<'s, 'm> {
     fn layers<A: Arithmetic>(&mut self, token: Token) {
         let format = self.model.format();
         let (state, scratch) = split(self.words, self.state_words);
+        let (columns, cell_output) = split(scratch, self.column_words);
         let mut below: &[A::Hidden] = &[];
         let mut rest = state;
         for layer in self.model.layers() {
             let (words, next) = split(rest, layer_words(format, layer));
-            let (h, c) = split(words, state_words(format, layer.hidden).0);
-            let h = prefix::<A::Hidden>(h, layer.hidden);
-            let c = prefix::<A::Cell>(c, layer.hidden);
-            let input = prefix::<A::Input>(scratch, layer.matrix.columns);
+            let (h, c) = split(words, state_words(format, layer.shape).0);
+            let h = prefix::<A::Hidden>(h, layer.shape.output());
+            let c = prefix::<A::Cell>(c, layer.hidden());
+            let input = prefix::<A::Input>(columns, layer.gates.columns);
             let correction = A::pack(below, h, input);
-            cell::lstm::<A>(layer, token, input, correction, h, c);
+            if layer.shape.projection.is_none() {
+                cell::step::<A>(layer, token, input, correction, h, c);
+            } else {
+                let output = prefix::<A::Hidden>(cell_output, layer.hidden());
+                cell::step::<A>(layer, token, input, correction, output, c);
+                let input = prefix::<A::Input>(columns, layer.projection.columns);
+                let correction = A::pack(&[], output, input);
+                cell::project::<A>(&layer.projection, input, correction, h);
+            }
             below = h;
             rest = next;
         }
@@ -150,7 +166,7 @@ impl<'s, 'm> Session<'s, 'm> {
             return;
         };
         let start = state.len().saturating_sub(layer_words(format, top));
-        let hidden = prefix::<A::Hidden>(split(state, start).1, top.hidden);
+        let hidden = prefix::<A::Hidden>(split(state, start).1, top.shape.output());
         let matrix = self.model.dense();
         let input = prefix::<A::Input>(scratch, matrix.columns);
         let correction = A::pack(hidden, &[], input);
@@ -168,14 +184,14 @@ impl<'s, 'm> Session<'s, 'm> {
     }
 
     fn state_bytes(&self) -> usize {
-        let unit = match self.model.format() {
-            Format::F32 => 8,
-            Format::Int8 | Format::Int4 => 3,
+        let (h, c) = match self.model.format() {
+            Format::F32 => (4, 4),
+            Format::Int8 | Format::Int4 => (1, 2),
         };
         self.model
             .layers()
             .iter()
-            .map(|layer| unit * layer.hidden)
+            .map(|layer| h * layer.shape.output() + c * layer.hidden())
             .sum()
     }
 
@@ -200,7 +216,7 @@ impl<'s, 'm> Session<'s, 'm> {
                 .split_at_checked(layer_words(format, layer))
                 .unwrap_or_default();
             let (h, c) = words
-                .split_at_checked(state_words(format, layer.hidden).0)
+                .split_at_checked(state_words(format, layer.shape).0)
                 .unwrap_or_default();
             rest = next;
             match format {
@@ -210,12 +226,15 @@ impl<'s, 'm> Session<'s, 'm> {
                     }
                 }
                 Format::Int8 | Format::Int4 => {
-                    for &byte in bytemuck::cast_slice::<u32, u8>(h).iter().take(layer.hidden) {
+                    for &byte in bytemuck::cast_slice::<u32, u8>(h)
+                        .iter()
+                        .take(layer.shape.output())
+                    {
                         push(&[byte])?;
                     }
                     for c in bytemuck::cast_slice::<u32, i16>(c)
                         .iter()
-                        .take(layer.hidden)
+                        .take(layer.hidden())
                     {
                         push(&c.to_le_bytes())?;
                     }
@@ -264,7 +283,7 @@ impl<'s, 'm> Session<'s, 'm> {
         let mut rest: &mut [u32] = self.words;
         for layer in self.model.layers() {
             let (words, next) = split(rest, layer_words(format, layer));
-            let (h, c) = split(words, state_words(format, layer.hidden).0);
+            let (h, c) = split(words, state_words(format, layer.shape).0);
             rest = next;
             let mut next_byte = || bytes.next().ok_or(Error::SnapshotDamaged);
             match format {
@@ -281,7 +300,7 @@ impl<'s, 'm> Session<'s, 'm> {
                     }
                 }
                 Format::Int8 | Format::Int4 => {
-                    for h in prefix::<i8>(h, layer.hidden) {
+                    for h in prefix::<i8>(h, layer.shape.output()) {
                         let value = next_byte()? as i8;
                         if value == i8::MIN {
                             return Err(Error::SnapshotDamaged);
@@ -290,7 +309,7 @@ impl<'s, 'm> Session<'s, 'm> {
                             *h = value;
                         }
                     }
-                    for c in prefix::<i16>(c, layer.hidden) {
+                    for c in prefix::<i16>(c, layer.hidden()) {
                         let value = i16::from_le_bytes([next_byte()?, next_byte()?]);
                         if !check_only {
                             *c = value;
@@ -304,7 +323,7 @@ impl<'s, 'm> Session<'s, 'm> {
 }
 
 fn layer_words(format: Format, layer: &Layer<'_>) -> usize {
-    let (h, c) = state_words(format, layer.hidden);
+    let (h, c) = state_words(format, layer.shape);
     h + c
 }
 

@@ -1,6 +1,6 @@
 //! The RAM of a session.
 
-use crate::file::{COLUMN_ALIGN, Format, round_up};
+use crate::file::{COLUMN_ALIGN, Format, LayerShape, round_up};
 use crate::kernel;
 
 /// Everything that a session changes: the state of the layers, scratch for one step, the logits.
@@ -29,48 +29,86 @@ impl<const WORDS: usize, const VOCAB: usize> Default for Workspace<WORDS, VOCAB>
     }
 }
 
-/// The `WORDS` of a [`Workspace`] for a model of this format with layers of so many hidden units.
+/// The `WORDS` of a [`Workspace`] for a model of this format with these layers, from the input up.
 ///
-/// In bytes, a unit takes 3 of state in the integer formats (1 of `h`, 2 of `c`) and 8 in
-/// [`Format::F32`]. One step's scratch is shared by the layers: a packed copy of the columns of
-/// the widest one, 1 to 4 bytes a column in the integer formats (it depends on the CPU's kernel), 4 in F32.
-pub const fn workspace_words(format: Format, hidden: &[usize]) -> usize {
-    let mut words = 0;
-    let mut scratch = 0;
+/// In bytes, the state takes 1 for each element of `h` and 2 for each of `c` in the integer formats,
+/// 4 and 4 in [`Format::F32`]. One step's scratch is shared by the layers: a packed copy of the
+/// columns of the widest matrix, 1 to 4 bytes a column in the integer formats (it depends on the
+/// CPU's kernel), 4 in F32; and the cell's output of the largest layer with a projection, as `h`.
+pub const fn workspace_words(format: Format, layers: &[LayerShape]) -> usize {
+    let mut state = 0;
+    let mut scratch = Scratch::NONE;
     let mut below = 0;
     let mut i = 0;
-    while i < hidden.len() {
-        let (h, c) = state_words(format, hidden[i]);
-        words += h + c;
-        let layer = scratch_words(format, below + hidden[i]);
-        scratch = if layer > scratch { layer } else { scratch };
-        below = hidden[i];
+    while i < layers.len() {
+        let (h, c) = state_words(format, layers[i]);
+        state += h + c;
+        scratch = scratch.and(format, below, layers[i]);
+        below = layers[i].output();
         i += 1;
     }
-    words + scratch
+    state + scratch.columns + scratch.cell_output
 }
 
 /// Words of `h` and of `c` for one layer.
-pub(crate) const fn state_words(format: Format, hidden: usize) -> (usize, usize) {
+pub(crate) const fn state_words(format: Format, shape: LayerShape) -> (usize, usize) {
+    let (output, hidden) = (shape.output(), shape.hidden as usize);
     match format {
-        Format::F32 => (hidden, hidden),
-        Format::Int8 | Format::Int4 => (hidden.div_ceil(4), hidden.div_ceil(2)),
+        Format::F32 => (output, hidden),
+        Format::Int8 | Format::Int4 => (output.div_ceil(4), hidden.div_ceil(2)),
     }
 }
 
-/// Words of the packed columns.
-pub(crate) const fn scratch_words(format: Format, columns: usize) -> usize {
-    let columns = round_up(columns, COLUMN_ALIGN);
-    match format {
-        Format::F32 => columns,
-        Format::Int8 => columns * size_of::<kernel::int8::Input>() / 4,
-        // The dense layer is int8.
-        Format::Int4 => {
-            let (int4, int8) = (
-                size_of::<kernel::int4::Input>(),
-                size_of::<kernel::int8::Input>(),
-            );
-            columns * (if int4 > int8 { int4 } else { int8 }) / 4
+/// Words of scratch.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scratch {
+    /// For packed columns.
+    pub(crate) columns: usize,
+    /// For the cell's output before a projection.
+    pub(crate) cell_output: usize,
+}
+
+impl Scratch {
+    pub(crate) const NONE: Self = Scratch {
+        columns: 0,
+        cell_output: 0,
+    };
+
+    /// Enough for one more layer over an input of width `below`.
+    pub(crate) const fn and(self, format: Format, below: usize, shape: LayerShape) -> Self {
+        let hidden = shape.hidden as usize;
+        let (widest, cell_output) = match shape.projection {
+            Some(_) => (
+                max(below + shape.output(), hidden),
+                match format {
+                    Format::F32 => hidden,
+                    Format::Int8 | Format::Int4 => hidden.div_ceil(4),
+                },
+            ),
+            None => (below + hidden, 0),
+        };
+        Scratch {
+            columns: max(self.columns, column_words(format, widest)),
+            cell_output: max(self.cell_output, cell_output),
         }
     }
+}
+
+/// Words of so many packed columns.
+const fn column_words(format: Format, columns: usize) -> usize {
+    let columns = round_up(columns, COLUMN_ALIGN);
+    let (int8, int4) = (
+        size_of::<kernel::int8::Input>(),
+        size_of::<kernel::int4::Input>(),
+    );
+    match format {
+        Format::F32 => columns,
+        Format::Int8 => columns * int8 / 4,
+        // The dense layer is int8.
+        Format::Int4 => columns * max(int8, int4) / 4,
+    }
+}
+
+const fn max(a: usize, b: usize) -> usize {
+    if a > b { a } else { b }
 }

@@ -3,8 +3,8 @@
 mod common;
 
 use common::{At, Net, encode, file, symbols, with_head};
-use lstm_core::file::{Cell, HEAD_BYTES, LayerShape, Order, Payload, VERSION};
-use lstm_core::{Error, Format, Model};
+use lstm_core::file::{HEAD_BYTES, Order, Payload, VERSION};
+use lstm_core::{Error, Format, LayerShape, Model};
 
 fn small() -> Vec<u8> {
     Net::<i8, _>::random(3, &[2], 7).file()
@@ -21,7 +21,7 @@ fn a_model_is_read_in_place() {
     assert_eq!((model.name(), model.format()), ("test", Format::Int8));
     assert_eq!(model.alphabet().symbols(), "abc");
     assert_eq!(model.file_bytes(), bytes.bytes().len());
-    assert!(model.shapes().eq([(Cell::Lstm, 2)]));
+    assert!(model.shapes().eq([LayerShape::lstm(2)]));
     assert!(
         bytes
             .bytes()
@@ -182,11 +182,7 @@ fn payload<'a>(symbols: &'a str, layers: &[LayerShape], data: &'a [u8]) -> Paylo
     }
 }
 
-const TWO_UNITS: LayerShape = LayerShape {
-    cell: Cell::Lstm,
-    hidden: 2,
-    projection: None,
-};
+const TWO_UNITS: LayerShape = LayerShape::lstm(2);
 
 /// A valid checksum does not make a friendly file.
 #[test]
@@ -228,11 +224,16 @@ fn a_valid_checksum_does_not_help_a_wrong_description() {
             }
         );
     }
-    let projected = LayerShape {
-        projection: Some(1),
-        ..TWO_UNITS
-    };
-    assert_eq!(refused(payload("abc", &[projected], &data)), Error::Payload);
+    for found in [0, 3] {
+        let layer = TWO_UNITS.project(found);
+        assert_eq!(
+            refused(payload("abc", &[layer], &data)),
+            Error::Projection {
+                found: found.into(),
+                hidden: 2
+            }
+        );
+    }
     assert_eq!(
         refused(payload("abc", &[TWO_UNITS], &data[16..])),
         Error::Weights {

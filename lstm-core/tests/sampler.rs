@@ -3,7 +3,7 @@
 mod common;
 
 use common::{At, F32Plain, Net};
-use lstm_core::{Error, Format, Sampler, Session, Token, Workspace, workspace_words};
+use lstm_core::{Error, Format, LayerShape, Sampler, Session, Token, Workspace, workspace_words};
 
 /// A model whose logits are these, whatever it reads.
 fn constant(logits: &[f32]) -> At {
@@ -15,7 +15,8 @@ fn constant(logits: &[f32]) -> At {
 
 fn draw(at: &At, mut sampler: Sampler, n: usize) -> Vec<Token> {
     let model = at.model();
-    let mut workspace = Workspace::<{ workspace_words(Format::F32, &[1]) }, 256>::new();
+    let mut workspace =
+        Workspace::<{ workspace_words(Format::F32, &[LayerShape::lstm(1)]) }, 256>::new();
     let mut session = Session::new(&model, &mut workspace).unwrap();
     (0..n)
         .map(|_| sampler.sample(session.step(Token::new(0))))

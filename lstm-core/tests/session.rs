@@ -3,9 +3,11 @@
 mod common;
 
 use common::{At, F32Plain, Int8Plain, Net, Random};
-use lstm_core::{Error, Format, Logits, Session, Token, Window, Workspace, workspace_words};
+use lstm_core::{
+    Error, Format, LayerShape, Logits, Session, Token, Window, Workspace, workspace_words,
+};
 
-type Big = Workspace<{ workspace_words(Format::F32, &[40, 40, 40, 40]) }, 32>;
+type Big = Workspace<{ workspace_words(Format::F32, &[LayerShape::lstm(40); 4]) }, 32>;
 
 fn values(logits: Logits<'_>) -> Vec<f32> {
     logits.iter().collect()
@@ -327,7 +329,7 @@ fn a_window_is_the_last_tokens_from_the_zero_state() {
 fn a_workspace_that_is_too_small_is_refused() {
     let at = At::new(&Net::<i8, _>::random(11, &[32], 3).file(), 0);
     let model = at.model();
-    const WORDS: usize = workspace_words(Format::Int8, &[32]);
+    const WORDS: usize = workspace_words(Format::Int8, &[LayerShape::lstm(32)]);
     assert_eq!(Session::words(&model), WORDS);
     assert!(Session::new(&model, &mut Workspace::<WORDS, 11>::new()).is_ok());
     assert_eq!(
@@ -348,7 +350,10 @@ fn a_workspace_that_is_too_small_is_refused() {
 
 #[test]
 fn ram_is_a_few_bytes_a_unit() {
-    let bytes = 4 * workspace_words(Format::Int8, &[256]);
+    let bytes = 4 * workspace_words(Format::Int8, &[LayerShape::lstm(256)]);
     assert!(bytes <= 10 * 256, "{bytes}");
-    assert_eq!(4 * workspace_words(Format::F32, &[256]), 12 * 256);
+    assert_eq!(
+        4 * workspace_words(Format::F32, &[LayerShape::lstm(256)]),
+        12 * 256
+    );
 }

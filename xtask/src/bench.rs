@@ -21,6 +21,7 @@ use crate::{
     random_model::random_model,
     setup,
     shell::{self, cargo, root, step, target},
+    table::{Table, differences, grouped},
 };
 
 /// What a person may choose.
@@ -29,8 +30,11 @@ pub struct Options {
     /// Count on this machine only
     #[arg(long, value_parser = Machine::parse)]
     machine: Option<&'static Machine>,
+    /// Count this model, and compare nothing
+    #[arg(long)]
+    model: Option<PathBuf>,
     /// Write the figures to docs/bench.txt, instead of comparing them with it
-    #[arg(long, conflicts_with = "machine")]
+    #[arg(long, conflicts_with_all = ["machine", "model"])]
     bless: bool,
 }
 
@@ -128,6 +132,8 @@ const SEED: u64 = 1;
 const TEMPERATURE: f32 = 0.8;
 /// QEMU needs a few seconds for the slowest.
 const LIMIT: Duration = Duration::from_secs(300);
+/// Bytes for a model, as in `firmware-demo/bench/memory`.
+const MODEL_ROOM: usize = 3 << 20;
 /// A figure may differ from the snapshot by this share.
 const TOLERANCE: f64 = 0.02;
 
@@ -164,7 +170,7 @@ impl Machine {
     }
 
     /// Runs a program to its end, and gives what it prints.
-    fn run(&self, program: &Path, options: &[String]) -> Result<String> {
+    fn run(&self, program: &Path, options: &[&str]) -> Result<String> {
         let mut qemu = Command::new(self.qemu)
             .args(["-M", self.name, "-display", "none"])
             .args(["-monitor", "none", "-serial", "none"])
@@ -177,7 +183,12 @@ impl Machine {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
-            .with_context(|| format!("{} does not start; `cargo xtask setup` installs it", self.qemu))?;
+            .with_context(|| {
+                format!(
+                    "{} does not start; `cargo xtask setup` installs it",
+                    self.qemu
+                )
+            })?;
         let mut stdout = qemu.stdout.take().context("standard output is piped")?;
         let reader = thread::spawn(move || {
             let mut output = String::new();
@@ -217,19 +228,23 @@ impl Machine {
         self.run(&programs.join("kernel-test"), &[])
     }
 
-    /// Counts one model, and checks that it drew the same tokens as on the host.
-    fn count(&self, program: &Path, path: &Path, model: &Model<'_>) -> Result<Count> {
+    /// Counts one model, and checks that it draws the same tokens as on the host. Gives the cells
+    /// of [`count_table`].
+    fn count(&self, programs: &Path, file: &ModelFile) -> Result<Vec<String>> {
+        ensure!(
+            file.len <= MODEL_ROOM,
+            "{} does not fit: found {} bytes, expected at most {MODEL_ROOM}",
+            file.path.display(),
+            file.len
+        );
+        let model = file.model()?;
         // A comma in a file name is doubled; QEMU takes a single one for the end of it.
-        let file = path.display().to_string().replace(',', ",,");
+        let path = file.path.display().to_string().replace(',', ",,");
         let address = self.model_address;
+        let loader = format!("loader,file={path},addr={address:#x},force-raw=on");
         let line = self.run(
-            program,
-            &[
-                "-icount".to_owned(),
-                "shift=0".to_owned(),
-                "-device".to_owned(),
-                format!("loader,file={file},addr={address:#x},force-raw=on"),
-            ],
+            &programs.join("bench"),
+            &["-icount", "shift=0", "-device", &loader],
         )?;
         let field = |name: &str| -> Result<&str> {
             let mut words = line.split_whitespace();
@@ -237,33 +252,41 @@ impl Machine {
             value.with_context(|| format!("found {line:?}, expected {name}="))
         };
         let number = |name| -> Result<u64> { Ok(field(name)?.parse()?) };
+
         let characters = number("characters")?;
         let found = u32::from_str_radix(field("tokens")?, 16)?;
-        let expected = host_tokens(model, number("warm-up")? + characters)?;
+        let expected = host_tokens(&model, number("warm-up")? + characters)?;
         ensure!(
             found == expected,
             "{} does not write what the host writes with {}: \
              found {found:08x}, expected {expected:08x}",
             self.name,
-            path.display()
+            file.path.display()
         );
-        Ok(Count {
-            mean: number("instructions")? / characters,
-            minimum: number("minimum")?,
-            maximum: number("maximum")?,
-            workspace: number("workspace")?,
-            stack: number("stack")?.max(number("load-stack")?),
-        })
-    }
-}
 
-/// What the program `bench` finds for one model.
-struct Count {
-    mean: u64,
-    minimum: u64,
-    maximum: u64,
-    workspace: u64,
-    stack: u64,
+        let mean = number("instructions")? as f64 / characters as f64;
+        let multiply_adds = multiply_adds(&model);
+        // CMSIS-NN has no float arithmetic to compare with.
+        let cmsis_nn = file.network.filter(|_| model.format() != Format::F32);
+        let cmsis_nn = cmsis_nn.map(|network| self.cmsis_nn[network]);
+        let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+        Ok(vec![
+            self.name.to_owned(),
+            self.core.to_owned(),
+            model.format().to_string(),
+            file.name.clone(),
+            grouped(mean.round() as u64),
+            grouped(number("minimum")?),
+            grouped(number("maximum")?),
+            grouped(multiply_adds as u64),
+            format!("{:.3}", mean / multiply_adds as f64),
+            or_none(cmsis_nn.map(grouped)),
+            or_none(cmsis_nn.map(|n| format!("{:.2}", n as f64 / mean))),
+            grouped(file.len as u64),
+            grouped(number("workspace")?),
+            grouped(number("stack")?.max(number("load-stack")?)),
+        ])
+    }
 }
 
 /// The CRC-32 of the tokens that a model draws on the host.
@@ -332,6 +355,16 @@ pub fn run(options: &Options) -> Result<()> {
             },
         )?;
     }
+    if let Some(path) = &options.model {
+        let file = ModelFile::read(path)?;
+        let mut counts = count_table();
+        for machine in machines {
+            let programs = machine.build(&["bench"], &[])?;
+            counts.push(machine.count(&programs, &file)?);
+        }
+        print!("\n{}", counts.render());
+        return Ok(());
+    }
     let report = measure(machines)?;
     print!("\n{report}");
     let path = snapshot();
@@ -347,46 +380,22 @@ fn snapshot() -> PathBuf {
     root().join("docs/bench.txt")
 }
 
-/// Counts every model on these machines, and writes what docs/bench.txt holds.
+/// Counts every network in every format on these machines, and writes what docs/bench.txt holds.
 ///
 /// # Errors
 ///
 /// A program that does not build or run; a machine that writes other text than the host.
 pub fn measure(machines: &[Machine]) -> Result<String> {
-    let models = write_models()?;
-    let mut counts = Table::new(&[
-        "machine",
-        "core",
-        "format",
-        "network",
-        "mean",
-        "minimum",
-        "maximum",
-        "per multiply-add",
-        "CMSIS-NN",
-        "ratio",
-        "model bytes",
-        "RAM bytes",
-        "stack bytes",
-    ]);
+    let files = random_models()?;
+    let mut counts = count_table();
     let mut sizes = Table::new(&["machine", "core", "code", "constants", "sum", "variables"]);
     for machine in machines {
         let programs = step(&format!("building for {}", machine.name), || {
             machine.build(&["bench", "engine", "no-engine"], &[])
         })?;
-        step(
-            &format!("comparing the kernels on {}", machine.name),
-            || {
-                let line = machine.test_kernels()?;
-                print!("    {line}");
-                Ok(())
-            },
-        )?;
         step(&format!("counting on {}", machine.name), || {
-            for file in &models {
-                let model = Model::from_region(file.bytes())?;
-                let count = machine.count(&programs.join("bench"), &file.path, &model)?;
-                counts.push(machine.row(file, &count));
+            for file in &files {
+                counts.push(machine.count(&programs, file)?);
             }
             Ok(())
         })?;
@@ -401,13 +410,8 @@ pub fn measure(machines: &[Machine]) -> Result<String> {
             grouped(engine.variables),
         ]);
     }
-    let networks = NETWORKS.map(|network| {
-        let (hidden, multiply_adds) = (network.hidden, grouped(network.multiply_adds()));
-        format!(
-            "{}: an LSTM of {hidden} units, {multiply_adds} multiply-adds.",
-            network.name
-        )
-    });
+    let networks =
+        NETWORKS.map(|network| format!("{}: an LSTM of {} units.", network.name, network.hidden));
     Ok(format!(
         "Instructions of one character under QEMU: an LSTM step, the dense layer and a sample at\n\
          temperature {TEMPERATURE}. `cargo xtask bench` compares this file, `--bless` renews it.\n\
@@ -422,42 +426,12 @@ pub fn measure(machines: &[Machine]) -> Result<String> {
     ))
 }
 
-impl Network {
-    fn multiply_adds(&self) -> u64 {
-        (4 * self.hidden * self.hidden + SYMBOLS.len() * self.hidden) as u64
-    }
-}
-
-impl Machine {
-    fn row(&self, file: &ModelFile, count: &Count) -> Vec<String> {
-        let network = &NETWORKS[file.network];
-        let cmsis_nn = self.cmsis_nn[file.network];
-        let mean = count.mean as f64;
-        // CMSIS-NN has no such arithmetic to compare with.
-        let is_float = file.format == Format::F32;
-        let comparison = |text: String| if is_float { "-".to_owned() } else { text };
-        vec![
-            self.name.into(),
-            self.core.into(),
-            file.format.to_string(),
-            network.name.into(),
-            grouped(count.mean),
-            grouped(count.minimum),
-            grouped(count.maximum),
-            format!("{:.3}", mean / network.multiply_adds() as f64),
-            comparison(grouped(cmsis_nn)),
-            comparison(format!("{:.2}", cmsis_nn as f64 / mean)),
-            grouped(file.len as u64),
-            grouped(count.workspace),
-            grouped(count.stack),
-        ]
-    }
-}
-
-/// A model of random weights, on disk and in memory.
+/// A model on disk and in memory.
 struct ModelFile {
-    network: usize,
-    format: Format,
+    /// For the table.
+    name: String,
+    /// The index of the network, if it is one of [`NETWORKS`].
+    network: Option<usize>,
     path: PathBuf,
     /// In words, for the alignment.
     words: Vec<u128>,
@@ -465,89 +439,74 @@ struct ModelFile {
 }
 
 impl ModelFile {
-    fn bytes(&self) -> &[u8] {
-        &bytemuck::cast_slice(&self.words)[..self.len]
+    fn new(name: String, network: Option<usize>, path: PathBuf, bytes: &[u8]) -> Self {
+        let mut words = vec![0; bytes.len().div_ceil(size_of::<u128>())];
+        bytemuck::cast_slice_mut(&mut words)[..bytes.len()].copy_from_slice(bytes);
+        ModelFile {
+            name,
+            network,
+            path,
+            words,
+            len: bytes.len(),
+        }
+    }
+
+    fn read(path: &Path) -> Result<Self> {
+        let bytes = fs::read(path).with_context(|| path.display().to_string())?;
+        let name = path.file_stem().unwrap_or_default().display().to_string();
+        Ok(Self::new(name, None, path.to_owned(), &bytes))
+    }
+
+    fn model(&self) -> Result<Model<'_>> {
+        let bytes = &bytemuck::cast_slice(&self.words)[..self.len];
+        Model::from_bytes(bytes).with_context(|| self.path.display().to_string())
     }
 }
 
-fn write_models() -> Result<Vec<ModelFile>> {
+/// Every network in every format, written to disk.
+fn random_models() -> Result<Vec<ModelFile>> {
     let folder = target().join("bench");
     fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
-    let mut models = Vec::new();
+    let mut files = Vec::new();
     for format in FORMATS {
         for (index, network) in NETWORKS.iter().enumerate() {
-            let file = random_model(format, SYMBOLS, &[network.hidden], SEED);
+            let bytes = random_model(format, SYMBOLS, &[network.hidden], SEED);
             let path = folder.join(format!("{}-{format}.lstm", network.name));
-            fs::write(&path, &file).with_context(|| path.display().to_string())?;
-            let mut words = vec![0; file.len().div_ceil(size_of::<u128>())];
-            bytemuck::cast_slice_mut(&mut words)[..file.len()].copy_from_slice(&file);
-            models.push(ModelFile {
-                network: index,
-                format,
-                path,
-                words,
-                len: file.len(),
-            });
+            fs::write(&path, &bytes).with_context(|| path.display().to_string())?;
+            let name = network.name.to_owned();
+            files.push(ModelFile::new(name, Some(index), path, &bytes));
         }
     }
-    Ok(models)
+    Ok(files)
 }
 
-/// Columns of text, aligned.
-struct Table {
-    rows: Vec<Vec<String>>,
+/// The multiply-adds of a character: the recurrent layers and the dense layer.
+fn multiply_adds(model: &Model<'_>) -> usize {
+    let (mut sum, mut below) = (0, 0);
+    for (_, hidden) in model.shapes() {
+        sum += 4 * hidden * (below + hidden);
+        below = hidden;
+    }
+    sum + model.alphabet().len() * below
 }
 
-impl Table {
-    fn new(head: &[&str]) -> Self {
-        let head = head.iter().map(|&title| title.to_owned()).collect();
-        Table { rows: vec![head] }
-    }
-
-    fn push(&mut self, row: Vec<String>) {
-        self.rows.push(row);
-    }
-
-    /// Words to the left, numbers to the right.
-    fn render(&self) -> String {
-        let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
-        let column = |k: usize| self.rows.iter().filter_map(move |row| row.get(k));
-        let mut text = String::new();
-        for row in &self.rows {
-            let mut line = String::new();
-            for (k, cell) in row.iter().enumerate().take(columns) {
-                let width = column(k).map(String::len).max().unwrap_or(0);
-                let is_number = column(k).skip(1).any(|cell| number(cell).is_some());
-                let cell = if is_number {
-                    format!("{cell:>width$}  ")
-                } else {
-                    format!("{cell:width$}  ")
-                };
-                line += &cell;
-            }
-            text += line.trim_end();
-            text.push('\n');
-        }
-        text
-    }
-}
-
-/// `12,345`.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// The number that [`grouped`] or a format wrote.
-fn number(word: &str) -> Option<f64> {
-    word.replace(',', "").parse().ok()
+fn count_table() -> Table {
+    Table::new(&[
+        "machine",
+        "core",
+        "format",
+        "network",
+        "mean",
+        "minimum",
+        "maximum",
+        "multiply-adds",
+        "per multiply-add",
+        "CMSIS-NN",
+        "ratio",
+        "model bytes",
+        "RAM bytes",
+        "stack bytes",
+    ])
 }
 
 /// Compares a report with the snapshot.
@@ -558,7 +517,7 @@ fn number(word: &str) -> Option<f64> {
 pub fn check(report: &str) -> Result<()> {
     let path = snapshot();
     let snapshot = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-    let differences = differences(&snapshot, report);
+    let differences = differences(&snapshot, report, TOLERANCE);
     ensure!(
         differences.is_empty(),
         "{} differs by more than {} %; `cargo xtask bench --bless` renews it:\n{}",
@@ -570,86 +529,21 @@ pub fn check(report: &str) -> Result<()> {
     Ok(())
 }
 
-/// The lines of the report that have no match in the snapshot.
-fn differences(snapshot: &str, report: &str) -> Vec<String> {
-    let mut differences = Vec::new();
-    for line in report.lines() {
-        if !snapshot.lines().any(|expected| is_near(expected, line)) {
-            // The line that begins alike is the one that was meant.
-            let common = |other: &&str| {
-                let pairs = other.split_whitespace().zip(line.split_whitespace());
-                pairs.take_while(|(a, b)| a == b).count()
-            };
-            let expected = snapshot.lines().max_by_key(common).unwrap_or_default();
-            differences.push(format!("found    {line}\nexpected {expected}"));
-        }
-    }
-    differences
-}
-
-/// Whether two lines have the same words, and numbers within the tolerance.
-fn is_near(expected: &str, found: &str) -> bool {
-    let (mut expected, mut found) = (expected.split_whitespace(), found.split_whitespace());
-    loop {
-        let is_same = match (expected.next(), found.next()) {
-            (None, None) => return true,
-            (Some(a), Some(b)) => match (number(a), number(b)) {
-                (Some(a), Some(b)) => (b - a).abs() <= TOLERANCE * a.abs(),
-                _ => a == b,
-            },
-            _ => false,
-        };
-        if !is_same {
-            return false;
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_grouped_and_read_back() {
-        for (value, text) in [
-            (0, "0"),
-            (999, "999"),
-            (1000, "1,000"),
-            (1234567, "1,234,567"),
-        ] {
-            assert_eq!(grouped(value), text);
-            assert_eq!(number(text), Some(value as f64));
-        }
-        assert_eq!(number("microbit"), None);
-    }
-
-    #[test]
-    fn a_figure_may_move_by_two_percent() {
-        let snapshot = "a  x  1,000  2.00\nb  x  1,000  2.00\n";
-        assert_eq!(differences(snapshot, snapshot), [""; 0]);
-        assert_eq!(differences(snapshot, "b  x   980  2.03\n"), [""; 0]);
-        assert_eq!(
-            differences(snapshot, "b  x   979  2.00\n"),
-            ["found    b  x   979  2.00\nexpected b  x  1,000  2.00"]
-        );
-        assert_eq!(differences(snapshot, "c  x  1,000  2.00\n").len(), 1);
-        assert_eq!(differences(snapshot, "a  x  1,000\n").len(), 1);
-    }
-
-    #[test]
-    fn words_stand_left_and_numbers_right() {
-        let mut table = Table::new(&["name", "n"]);
-        table.push(vec!["a".into(), "1,000".into()]);
-        table.push(vec!["longer".into(), "7".into()]);
-        assert_eq!(
-            table.render(),
-            "name        n\na       1,000\nlonger      7\n"
-        );
-    }
-
-    #[test]
     fn an_unknown_machine_is_named_with_those_there_are() {
         let error = Machine::parse("m4").unwrap_err();
         assert!(error.starts_with("found \"m4\", expected one of: mps2-an386"));
+    }
+
+    #[test]
+    fn multiply_adds_are_those_of_the_matrices() {
+        let bytes = random_model(Format::Int8, "abc", &[16, 32], 1);
+        let file = ModelFile::new(String::new(), None, PathBuf::new(), &bytes);
+        let expected = 64 * 16 + 128 * (16 + 32) + 3 * 32;
+        assert_eq!(multiply_adds(&file.model().unwrap()), expected);
     }
 }

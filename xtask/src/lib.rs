@@ -11,5 +11,6 @@ pub mod qemu;
 pub mod random_model;
 pub mod setup;
 pub mod shell;
+pub mod table;
 pub mod test;
 pub mod trainer;

@@ -148,7 +148,7 @@ mod tests {
     use super::*;
 
     const SYMBOLS: &str = "\nab\u{e9}";
-    const WORDS: usize = workspace_words(Format::F32, &[HIDDEN]);
+    const WORDS: usize = workspace_words(Format::F32, &[file::LayerShape::lstm(HIDDEN as u16)]);
     const HIDDEN: usize = 2;
 
     type Ram = Workspace<WORDS, { SYMBOLS.len() }>;

@@ -17,7 +17,7 @@ use core::panic::PanicInfo;
 
 #[cfg(target_arch = "arm")]
 pub use cortex_m_rt::entry;
-use lstm_core::{Format, MAX_LAYERS, workspace_words};
+use lstm_core::{Format, LayerShape, MAX_LAYERS, workspace_words};
 #[cfg(target_arch = "riscv32")]
 pub use riscv_rt::entry;
 
@@ -30,7 +30,7 @@ compile_error!("choose a machine: mps2 or microbit on Arm, virt on riscv32");
 
 /// Words of the workspace: the largest model here has four layers of 512 units, in any format.
 pub const WORDS: usize = {
-    let largest = [512; MAX_LAYERS];
+    let largest = [LayerShape::lstm(512); MAX_LAYERS];
     let f32 = workspace_words(Format::F32, &largest);
     let int8 = workspace_words(Format::Int8, &largest);
     if f32 > int8 { f32 } else { int8 }

@@ -78,12 +78,20 @@ impl Arithmetic for F32 {
         libm::tanhf(z)
     }
 
+    fn one_minus(i: f32) -> f32 {
+        1.0 - i
+    }
+
     fn cell(f: f32, c: f32, i: f32, g: f32) -> f32 {
         f * c + i * g
     }
 
     fn hidden(o: f32, c: f32) -> f32 {
         o * libm::tanhf(c)
+    }
+
+    fn projected(z: f32) -> f32 {
+        z
     }
 
     fn logit(z: f32) -> f32 {

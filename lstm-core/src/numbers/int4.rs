@@ -64,6 +64,11 @@ impl Arithmetic for Int4 {
     }
 
     #[inline(always)]
+    fn one_minus(i: i32) -> i32 {
+        Int8::one_minus(i)
+    }
+
+    #[inline(always)]
     fn cell(f: i32, c: i16, i: i32, g: i32) -> i16 {
         Int8::cell(f, c, i, g)
     }
@@ -71,6 +76,11 @@ impl Arithmetic for Int4 {
     #[inline(always)]
     fn hidden(o: i32, c: i16) -> i8 {
         Int8::hidden(o, c)
+    }
+
+    #[inline(always)]
+    fn projected(z: i32) -> i8 {
+        Int8::projected(z)
     }
 
     #[inline(always)]

@@ -86,6 +86,11 @@ impl Arithmetic for Int8 {
         sigmoid_q12(z >> 5) - 0x4000
     }
 
+    #[inline(always)]
+    fn one_minus(i: i32) -> i32 {
+        0x8000 - i
+    }
+
     /// Q4.11, saturating.
     #[inline(always)]
     fn cell(f: i32, c: i16, i: i32, g: i32) -> i16 {
@@ -99,6 +104,12 @@ impl Arithmetic for Int8 {
         // o tanh(c) in Q29, then times 127/128, so that it needs no clamp.
         let product = o * (sigmoid_q12(i32::from(c) << 2) - 0x4000);
         ((product - (product >> 7) + (1 << 21)) >> 22) as i8
+    }
+
+    /// Q18 to Q4, saturating at 127.
+    #[inline(always)]
+    fn projected(z: i32) -> i8 {
+        (z >> 14).clamp(-127, 127) as i8
     }
 
     /// Q18 to Q12.

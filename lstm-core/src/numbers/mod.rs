@@ -60,10 +60,14 @@ pub(crate) trait Arithmetic {
     fn sigmoid(z: Self::PreActivation) -> Self::Gate;
     /// The hyperbolic tangent.
     fn tanh(z: Self::PreActivation) -> Self::Gate;
+    /// `1 - i`.
+    fn one_minus(i: Self::Gate) -> Self::Gate;
     /// `f * c + i * g`.
     fn cell(f: Self::Gate, c: Self::Cell, i: Self::Gate, g: Self::Gate) -> Self::Cell;
     /// `o * tanh(c)`.
     fn hidden(o: Self::Gate, c: Self::Cell) -> Self::Hidden;
+    /// A projection row's value as an element of the hidden state.
+    fn projected(z: Self::PreActivation) -> Self::Hidden;
     /// A dense row's value as a logit.
     fn logit(z: Self::PreActivation) -> Self::Logit;
 }

@@ -10,11 +10,11 @@ use core::{convert::Infallible, panic::PanicInfo};
 use cortex_m::asm;
 use cortex_m_rt::entry;
 use embedded_io::{ErrorType, Write};
-use lstm_core::{Format, MAX_LAYERS, MAX_SYMBOLS, Workspace, workspace_words};
+use lstm_core::{Format, LayerShape, MAX_LAYERS, MAX_SYMBOLS, Workspace, workspace_words};
 
 /// The largest model that this board runs: four layers of 512 units, either format, any alphabet.
 const WORDS: usize = {
-    let largest = [512; MAX_LAYERS];
+    let largest = [LayerShape::lstm(512); MAX_LAYERS];
     let f32 = workspace_words(Format::F32, &largest);
     let int8 = workspace_words(Format::Int8, &largest);
     if f32 > int8 { f32 } else { int8 }
