@@ -6,7 +6,7 @@
 //!    test).
 //! 2. [`feed`]: the training part becomes batches: shuffled windows, or streams side by side.
 //! 3. [`step`]: a batch becomes a loss and gradients: a candle graph whose two large nodes are
-//!    [`lstm_op`]'s, computed by [`lstm`] on plain slices with [`gemm`] and [`vectorize`].
+//!    [`lstm_op`]'s, computed by [`mod@lstm`] on plain slices with [`gemm`] and [`vectorize`].
 //! 4. [`optimizer`]: gradients move the weights of a [`network`].
 //! 5. [`train`]: the loop over all that, told what to do by a [`recipe`]; what it leaves lies in a
 //!    [`run_folder`].

@@ -252,6 +252,22 @@ impl<'m> Model<'m> {
         self.depth
     }
 
+    /// Multiply-adds of one character: the weights of all matrices, without padding.
+    pub fn multiply_adds(&self) -> usize {
+        let (mut sum, mut below) = (0, 0);
+        for shape in self.shapes() {
+            let (hidden, output) = (usize::from(shape.hidden), shape.output());
+            let gates = match shape.cell {
+                file::Cell::Lstm => 4,
+                file::Cell::Lean => 3,
+            };
+            sum += gates * hidden * (below + output);
+            sum += shape.projection.map_or(0, |_| hidden * output);
+            below = output;
+        }
+        sum + self.alphabet.len() * below
+    }
+
     /// The shapes of the layers, from the input up.
     pub fn shapes(&self) -> impl Iterator<Item = LayerShape> {
         self.layers().iter().map(|layer| layer.shape)

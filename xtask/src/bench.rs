@@ -13,7 +13,8 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 use crc::{CRC_32_ISO_HDLC, Crc};
-use lstm_core::{Format, Model, Sampler, Session, Token};
+use lstm_core::file::BLOCK_ROWS;
+use lstm_core::{Format, LayerShape, Model, Sampler, Session, Token};
 use object::{Object, ObjectSection, SectionKind};
 
 use crate::{
@@ -54,9 +55,9 @@ pub struct Machine {
     pub feature: &'static str,
     /// Where the model lies, as in `firmware-demo/bench/memory`.
     model_address: u64,
-    /// Instructions that CMSIS-NN's int8 LSTM and dense layer take for each network, without
-    /// sampling.
-    cmsis_nn: [u64; NETWORKS.len()],
+    /// Instructions that CMSIS-NN's int8 LSTM and dense layer take for the networks A and B, without
+    /// sampling. It has no lean layer.
+    cmsis_nn: [u64; 2],
 }
 
 /// Every machine.
@@ -112,17 +113,30 @@ pub const MACHINES: &[Machine] = &[
 /// A network, but for its format and its weights.
 struct Network {
     name: &'static str,
-    hidden: usize,
+    description: &'static str,
+    layer: LayerShape,
 }
 
-const NETWORKS: [Network; 2] = [
+const NETWORKS: [Network; 4] = [
     Network {
         name: "A",
-        hidden: 64,
+        description: "an LSTM of 64 units",
+        layer: LayerShape::lstm(64),
     },
     Network {
         name: "B",
-        hidden: 256,
+        description: "an LSTM of 256 units",
+        layer: LayerShape::lstm(256),
+    },
+    Network {
+        name: "C",
+        description: "a lean layer of 384 units, projected to 96",
+        layer: LayerShape::lean(384).project(96),
+    },
+    Network {
+        name: "D",
+        description: "a lean layer of 96 units, projected to 32",
+        layer: LayerShape::lean(96).project(32),
     },
 ];
 const SYMBOLS: &str = " abcdefghijklmnopqrstuvwxyz";
@@ -265,10 +279,10 @@ impl Machine {
         );
 
         let mean = number("instructions")? as f64 / characters as f64;
-        let multiply_adds = multiply_adds(&model);
+        let multiply_adds = model.multiply_adds();
         // CMSIS-NN has no float arithmetic to compare with.
         let cmsis_nn = file.network.filter(|_| model.format() != Format::F32);
-        let cmsis_nn = cmsis_nn.map(|network| self.cmsis_nn[network]);
+        let cmsis_nn = cmsis_nn.and_then(|network| self.cmsis_nn.get(network).copied());
         let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
         Ok(vec![
             self.name.to_owned(),
@@ -410,17 +424,16 @@ pub fn measure(machines: &[Machine]) -> Result<String> {
             grouped(engine.variables),
         ]);
     }
-    let networks =
-        NETWORKS.map(|network| format!("{}: an LSTM of {} units.", network.name, network.hidden));
+    let networks = NETWORKS.map(|network| format!("{}: {}", network.name, network.description));
     Ok(format!(
-        "Instructions of one character under QEMU: an LSTM step, the dense layer and a sample at\n\
+        "Instructions of one character under QEMU: a step, the dense layer and a sample at\n\
          temperature {TEMPERATURE}. `cargo xtask bench` compares this file, `--bless` renews it.\n\
-         {} symbols. {}\n\
+         {} symbols. {}.\n\
          CMSIS-NN: its int8 LSTM and dense layer, without a sample.\n\
          RAM: state, scratch and logits. Stack: the deepest of reading the file and a character.\n\n{}\n\
          Bytes of the engine in flash: file reader, steps of all formats, sampler, tables.\n\n{}",
         SYMBOLS.len(),
-        networks.join(" "),
+        networks.join("; "),
         counts.render(),
         sizes.render()
     ))
@@ -470,7 +483,7 @@ fn random_models() -> Result<Vec<ModelFile>> {
     let mut files = Vec::new();
     for format in FORMATS {
         for (index, network) in NETWORKS.iter().enumerate() {
-            let bytes = random_model(format, SYMBOLS, &[network.hidden], SEED);
+            let bytes = random_model(format, SYMBOLS, &[network.layer], SEED);
             let path = folder.join(format!("{}-{format}.lstm", network.name));
             fs::write(&path, &bytes).with_context(|| path.display().to_string())?;
             let name = network.name.to_owned();
@@ -478,16 +491,6 @@ fn random_models() -> Result<Vec<ModelFile>> {
         }
     }
     Ok(files)
-}
-
-/// The multiply-adds of a character: the recurrent layers and the dense layer.
-fn multiply_adds(model: &Model<'_>) -> usize {
-    let (mut sum, mut below) = (0, 0);
-    for (_, hidden) in model.shapes() {
-        sum += 4 * hidden * (below + hidden);
-        below = hidden;
-    }
-    sum + model.alphabet().len() * below
 }
 
 fn count_table() -> Table {
@@ -541,9 +544,10 @@ mod tests {
 
     #[test]
     fn multiply_adds_are_those_of_the_matrices() {
-        let bytes = random_model(Format::Int8, "abc", &[16, 32], 1);
+        let layers = [LayerShape::lstm(16), LayerShape::lean(32).project(24)];
+        let bytes = random_model(Format::Int8, "abc", &layers, 1);
         let file = ModelFile::new(String::new(), None, PathBuf::new(), &bytes);
-        let expected = 64 * 16 + 128 * (16 + 32) + 3 * 32;
-        assert_eq!(multiply_adds(&file.model().unwrap()), expected);
+        let expected = 64 * 16 + 96 * (16 + 24) + 32 * 24 + 3 * 24;
+        assert_eq!(file.model().unwrap().multiply_adds(), expected);
     }
 }

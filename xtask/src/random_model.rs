@@ -7,31 +7,37 @@ use lstm_core::file::{
 
 static ZEROS: [u8; ARRAY_ALIGN] = [0; ARRAY_ALIGN];
 
-/// The file of a model with random weights, layers of these widths and this alphabet.
+/// The file of a model with random weights, these layers from the input up and this alphabet.
 ///
 /// The weights are so large that the text varies, and so small that no sum leaves its range.
-pub fn random_model(format: Format, symbols: &str, hidden: &[usize], seed: u64) -> Vec<u8> {
+pub fn random_model(format: Format, symbols: &str, layers: &[LayerShape], seed: u64) -> Vec<u8> {
     let vocab = symbols.chars().count();
     let mut writer = Writer {
         random: Random(seed),
         data: Vec::new(),
     };
+    let weights = format.layer_weights();
     let mut input = 0;
-    for &hidden in hidden {
+    for shape in layers {
+        let (blocks, units) = (shape.gate_blocks(), usize::from(shape.hidden));
         if input == 0 {
-            writer.table(format, vocab * BLOCK_ROWS * hidden);
+            writer.table(format, vocab * blocks * BLOCK_ROWS);
         }
-        let columns = input + hidden;
-        writer.matrix(format.layer_weights(), BLOCK_ROWS * hidden, columns);
-        input = hidden;
+        // A block of an LSTM is a unit; three of a lean layer are four units, and may not be full.
+        let is_used = |row| match shape.cell {
+            Cell::Lstm => true,
+            _ => row / (3 * BLOCK_ROWS) * BLOCK_ROWS + row % BLOCK_ROWS < units,
+        };
+        writer.matrix(weights, blocks, input + shape.output(), is_used);
+        if shape.projection.is_some() {
+            let is_used = |row| row < shape.output();
+            writer.matrix(weights, shape.projection_blocks(), units, is_used);
+        }
+        input = shape.output();
     }
-    writer.matrix(format.dense_weights(), vocab, input);
+    let blocks = vocab.div_ceil(BLOCK_ROWS);
+    writer.matrix(format.dense_weights(), blocks, input, |row| row < vocab);
 
-    let layers = hidden.iter().map(|&hidden| LayerShape {
-        cell: Cell::Lstm,
-        hidden: u16::try_from(hidden).expect("a layer of at most 1024 units"),
-        projection: None,
-    });
     encode(Payload {
         name: "random",
         symbols,
@@ -39,7 +45,7 @@ pub fn random_model(format: Format, symbols: &str, hidden: &[usize], seed: u64) 
         window: None,
         format,
         order: Order::Rows4,
-        layers: layers.collect(),
+        layers: layers.iter().copied().collect(),
         padding: &[],
         data: &writer.data,
     })
@@ -75,10 +81,15 @@ impl Writer {
     }
 
     /// The parameters of the rows, then the weights. Rows and columns that only fill up are zero.
-    fn matrix(&mut self, format: WeightFormat, rows: usize, columns: usize) {
-        let blocks = rows.div_ceil(BLOCK_ROWS);
+    fn matrix(
+        &mut self,
+        format: WeightFormat,
+        blocks: usize,
+        columns: usize,
+        is_used: impl Fn(usize) -> bool,
+    ) {
         for row in 0..blocks * BLOCK_ROWS {
-            self.row(format, row < rows, columns);
+            self.row(format, is_used(row), columns);
         }
         self.pad();
         // Of a row, so many columns stand together.
@@ -91,7 +102,7 @@ impl Writer {
             for group in 0..round_up(columns, COLUMN_ALIGN) / together {
                 for row in BLOCK_ROWS * block..BLOCK_ROWS * (block + 1) {
                     let first = together * group;
-                    let used = if row < rows { columns } else { 0 };
+                    let used = if is_used(row) { columns } else { 0 };
                     self.weights(format, first, used.saturating_sub(first), columns);
                 }
             }
@@ -177,6 +188,14 @@ mod tests {
 
     const SYMBOLS: &str = "abcdefg";
 
+    fn lstm(hidden: u16) -> LayerShape {
+        LayerShape::lstm(hidden)
+    }
+
+    fn lean(hidden: u16) -> LayerShape {
+        LayerShape::lean(hidden)
+    }
+
     /// In words, for the alignment.
     fn aligned(file: &[u8]) -> Vec<u128> {
         let chunks = file.chunks(16).map(|chunk| {
@@ -190,8 +209,13 @@ mod tests {
     #[test]
     fn every_format_and_shape_is_read_and_writes_every_symbol() {
         for format in [Format::F32, Format::Int8, Format::Int4] {
-            for hidden in [&[20][..], &[64], &[48, 17, 32]] {
-                let file = random_model(format, SYMBOLS, hidden, 1);
+            for layers in [
+                &[lstm(20)][..],
+                &[lstm(48), lstm(17), lstm(32)],
+                &[lean(21).project(10)],
+                &[lean(32), lean(18).project(18), lstm(16).project(7)],
+            ] {
+                let file = random_model(format, SYMBOLS, layers, 1);
                 let flash = aligned(&file);
                 let model = Model::from_region(bytemuck::cast_slice(&flash)).unwrap();
                 let mut words = vec![0; Session::words(&model)];
@@ -204,7 +228,7 @@ mod tests {
                     token = sampler.sample(session.step(token));
                     seen[token.index()] += 1;
                 }
-                assert!(seen.iter().all(|&n| n > 5), "{format} {hidden:?} {seen:?}");
+                assert!(seen.iter().all(|&n| n > 5), "{format} {layers:?} {seen:?}");
             }
         }
     }
