@@ -1,14 +1,19 @@
-//! The network in plain memory: embedding, one to four LSTM layers, dense layer.
+//! The network in plain memory: embedding, one to four recurrent layers, dense layer.
 //!
-//! Every matrix is row-major, `[in, out]`: a row vector times the matrix. The four gates lie side
-//! by side in the order i, f, g, o (as in Keras and PyTorch). With `x` the layer's input:
+//! Every matrix is row-major, `[in, out]`: a row vector times the matrix. The gates lie side by side
+//! in the order i, f, g, o (as in Keras and PyTorch). With `x` the layer's input:
 //!
 //! ```text
-//! [i f g o] = x · w_ih + h · w_hh + bias          [in]·[in,4H] + [H]·[H,4H] + [4H]
+//! [i f g o] = x · w_ih + h · w_hh + bias          [in]·[in,4H] + [R]·[R,4H] + [4H]
 //! c = sigmoid(f) * c + sigmoid(i) * tanh(g)       [H]
-//! h = sigmoid(o) * tanh(c)                        [H]
-//! logits = h · dense_weight + dense_bias          [H]·[H,V] + [V]
+//! m = sigmoid(o) * tanh(c)                        [H]
+//! h = m · projection                              [H]·[H,R]
+//! logits = h · dense_weight + dense_bias          [R]·[R,V] + [V]
 //! ```
+//!
+//! Without a projection (Sak et al. 2014), `h = m` and `R = H`. The lean cell couples its gates,
+//! `sigmoid(f) = 1 - sigmoid(i)` (Greff et al. 2015): it has three, i, g, o, side by side in `3H`
+//! columns.
 
 use crate::alphabet::{Alphabet, MAX_SYMBOLS};
 use crate::error::{Error, Result};
@@ -24,12 +29,32 @@ pub const MAX_LAYERS: usize = 4;
 const KEY: &str = "network";
 
 /// The kind of recurrent cell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Cell {
     /// Four gates, no peepholes: the LSTM of Keras and PyTorch.
     Lstm,
+    /// Three gates: what the input gate lets in, the cell forgets.
+    Lean,
+}
+
+impl Cell {
+    /// The gates in their order.
+    pub const fn gates(self) -> &'static [&'static str] {
+        match self {
+            Self::Lstm => &["i", "f", "g", "o"],
+            Self::Lean => &["i", "g", "o"],
+        }
+    }
+
+    /// The name of a layer's tensors.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Lstm => "lstm",
+            Self::Lean => "lean",
+        }
+    }
 }
 
 /// One recurrent layer.
@@ -40,19 +65,55 @@ pub struct LayerConfig {
     pub cell: Cell,
     /// Units, H.
     pub hidden: usize,
-    /// Size of the recurrent projection; `None` where there is none.
+    /// Width of the recurrent projection, R; `None` where there is none.
     pub projection: Option<usize>,
 }
 
 impl LayerConfig {
     /// An LSTM of `hidden` units without projection.
-    pub fn lstm(hidden: usize) -> Self {
+    pub const fn lstm(hidden: usize) -> Self {
         let (cell, projection) = (Cell::Lstm, None);
         Self {
             cell,
             hidden,
             projection,
         }
+    }
+
+    /// A lean layer of `hidden` units, projected to `projection`.
+    pub const fn lean(hidden: usize, projection: usize) -> Self {
+        let (cell, projection) = (Cell::Lean, Some(projection));
+        Self {
+            cell,
+            hidden,
+            projection,
+        }
+    }
+
+    /// Width of what the recurrence, the layer above and the dense layer see: R, or H without a
+    /// projection.
+    pub const fn output(self) -> usize {
+        match self.projection {
+            Some(width) => width,
+            None => self.hidden,
+        }
+    }
+
+    /// Columns of all gates together: 4H or 3H.
+    pub const fn columns(self) -> usize {
+        self.cell.gates().len() * self.hidden
+    }
+}
+
+/// For example `LSTM 256` or `lean 384,96`.
+impl std::fmt::Display for LayerConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let name = match self.cell {
+            Cell::Lstm => "LSTM",
+            Cell::Lean => "lean",
+        };
+        write!(f, "{name} {}", self.hidden)?;
+        self.projection.map_or(Ok(()), |p| write!(f, ",{p}"))
     }
 }
 
@@ -71,14 +132,19 @@ pub struct NetworkConfig {
 }
 
 impl NetworkConfig {
-    /// A stack of equal LSTM layers.
-    pub fn lstm(alphabet: &Alphabet, embedding: usize, hidden: usize, layers: usize) -> Self {
+    /// A stack of equal layers.
+    pub fn stack(alphabet: &Alphabet, embedding: usize, layer: LayerConfig, layers: usize) -> Self {
         Self {
             symbols: alphabet.symbols.iter().collect(),
             fold_case: alphabet.fold_case,
             embedding,
-            layers: vec![LayerConfig::lstm(hidden); layers],
+            layers: vec![layer; layers],
         }
+    }
+
+    /// A stack of equal LSTM layers.
+    pub fn lstm(alphabet: &Alphabet, embedding: usize, hidden: usize, layers: usize) -> Self {
+        Self::stack(alphabet, embedding, LayerConfig::lstm(hidden), layers)
     }
 
     /// The alphabet that the network was trained with.
@@ -98,14 +164,14 @@ impl NetworkConfig {
     pub fn input_width(&self, index: usize) -> usize {
         match index {
             0 => self.embedding,
-            _ => self.layers[index - 1].hidden,
+            _ => self.layers[index - 1].output(),
         }
     }
 
     /// Refuses what cannot be built.
     ///
     /// # Errors
-    /// Sizes of zero or out of bounds, a symbol twice, a projection.
+    /// Sizes of zero or out of bounds, a symbol twice, a projection wider than its layer.
     pub fn check(&self) -> Result<()> {
         let symbols: std::collections::HashSet<char> = self.symbols.chars().collect();
         let found = |what: String| Err(Error::bad_input(what));
@@ -130,10 +196,22 @@ impl NetworkConfig {
                 return found(format!("found {what} size {width}, expected 1 to 4096"));
             }
         }
-        if let Some(p) = self.layers.iter().find_map(|l| l.projection) {
-            return found(format!("found a projection of {p}, expected none"));
+        for layer in &self.layers {
+            if !(1..=layer.hidden).contains(&layer.output()) {
+                return found(format!(
+                    "found a projection of {} units to {}, expected 1 to {}",
+                    layer.hidden,
+                    layer.output(),
+                    layer.hidden
+                ));
+            }
         }
         Ok(())
+    }
+
+    /// The name that the tensors of layer `index` begin with, for example `lstm.0`.
+    pub fn layer_name(&self, index: usize) -> String {
+        format!("{}.{index}", self.layers[index].cell.name())
     }
 
     /// Name and shape of every tensor, in the order of [`Network::parameters`].
@@ -144,13 +222,17 @@ impl NetworkConfig {
             vec![vocabulary, self.embedding],
         )];
         for (i, layer) in self.layers.iter().enumerate() {
-            let (input, hidden) = (self.input_width(i), layer.hidden);
-            shapes.push((format!("lstm.{i}.w_ih"), vec![input, 4 * hidden]));
-            shapes.push((format!("lstm.{i}.w_hh"), vec![hidden, 4 * hidden]));
-            shapes.push((format!("lstm.{i}.bias"), vec![4 * hidden]));
+            let (input, columns, output) = (self.input_width(i), layer.columns(), layer.output());
+            let name = self.layer_name(i);
+            shapes.push((format!("{name}.w_ih"), vec![input, columns]));
+            shapes.push((format!("{name}.w_hh"), vec![output, columns]));
+            shapes.push((format!("{name}.bias"), vec![columns]));
+            if layer.projection.is_some() {
+                shapes.push((format!("{name}.projection"), vec![layer.hidden, output]));
+            }
         }
-        let hidden = self.input_width(self.layers.len());
-        shapes.push(("dense.weight".to_owned(), vec![hidden, vocabulary]));
+        let output = self.input_width(self.layers.len());
+        shapes.push(("dense.weight".to_owned(), vec![output, vocabulary]));
         shapes.push(("dense.bias".to_owned(), vec![vocabulary]));
         shapes
     }
@@ -162,15 +244,17 @@ impl NetworkConfig {
     }
 }
 
-/// The weights of one LSTM layer.
+/// The weights of one recurrent layer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Layer {
-    /// Input weights `[in, 4H]`.
+    /// Input weights `[in, 4H]`, or `[in, 3H]` in a lean layer.
     pub w_ih: Vec<f32>,
-    /// Recurrent weights `[H, 4H]`.
+    /// Recurrent weights `[R, 4H]` or `[R, 3H]`.
     pub w_hh: Vec<f32>,
-    /// One bias a gate and unit `[4H]`.
+    /// One bias a gate and unit `[4H]` or `[3H]`.
     pub bias: Vec<f32>,
+    /// `[H, R]`.
+    pub projection: Option<Vec<f32>>,
 }
 
 /// A network: its shape and its weights.
@@ -182,15 +266,17 @@ pub struct Network {
     pub embedding: Vec<f32>,
     /// The recurrent layers, the one next to the embedding first.
     pub layers: Vec<Layer>,
-    /// `[H, V]`.
+    /// `[R, V]`, with R of the last layer.
     pub dense_weight: Vec<f32>,
     /// `[V]`.
     pub dense_bias: Vec<f32>,
 }
 
 impl Network {
-    /// A fresh network with Keras's initializers: embedding uniform in ±0.05, kernels Glorot
-    /// uniform, recurrent kernels orthogonal, biases zero but one for the forget gate.
+    /// A fresh network with Keras's initializers: embedding uniform in ±0.05, kernels and
+    /// projections Glorot uniform, recurrent kernels orthogonal, biases zero but one for the forget
+    /// gate. A lean layer has its recurrent kernel uniform with variance 1/R, and -1 for the biases
+    /// of its input gate: both start by keeping what the cell holds.
     ///
     /// # Errors
     /// As [`NetworkConfig::check`].
@@ -201,19 +287,29 @@ impl Network {
         let mut layers = Vec::new();
         for (i, layer) in config.layers.iter().enumerate() {
             let (input, hidden) = (config.input_width(i), layer.hidden);
-            let mut bias = vec![0.0; 4 * hidden];
-            bias[hidden..2 * hidden].fill(1.0);
+            let (columns, output) = (layer.columns(), layer.output());
+            let mut bias = vec![0.0; columns];
+            match layer.cell {
+                Cell::Lstm => bias[hidden..2 * hidden].fill(1.0),
+                Cell::Lean => bias[..hidden].fill(-1.0),
+            }
             layers.push(Layer {
-                w_ih: random.glorot_uniform(input, 4 * hidden),
-                w_hh: random.orthogonal(hidden, 4 * hidden),
+                w_ih: random.glorot_uniform(input, columns),
+                w_hh: match layer.cell {
+                    Cell::Lstm => random.orthogonal(output, columns),
+                    Cell::Lean => {
+                        random.uniform_vec(output * columns, (3.0 / output as f32).sqrt())
+                    }
+                },
                 bias,
+                projection: layer.projection.map(|r| random.glorot_uniform(hidden, r)),
             });
         }
-        let hidden = config.input_width(config.layers.len());
+        let output = config.input_width(config.layers.len());
         Ok(Self {
             embedding,
             layers,
-            dense_weight: random.glorot_uniform(hidden, vocabulary),
+            dense_weight: random.glorot_uniform(output, vocabulary),
             dense_bias: vec![0.0; vocabulary],
             config,
         })
@@ -224,6 +320,7 @@ impl Network {
         let mut all: Vec<&[f32]> = vec![&self.embedding];
         for layer in &self.layers {
             all.extend([&layer.w_ih[..], &layer.w_hh, &layer.bias]);
+            all.extend(layer.projection.as_deref());
         }
         all.extend([&self.dense_weight[..], &self.dense_bias]);
         all
@@ -234,6 +331,7 @@ impl Network {
         let mut all: Vec<&mut [f32]> = vec![&mut self.embedding];
         for layer in &mut self.layers {
             all.extend([&mut layer.w_ih[..], &mut layer.w_hh, &mut layer.bias]);
+            all.extend(layer.projection.as_deref_mut());
         }
         all.extend([&mut self.dense_weight[..], &mut self.dense_bias]);
         all
@@ -245,10 +343,10 @@ impl Network {
     }
 
     /// The embedding folded into the first layer: `table[v] = embedding[v] · w_ih + bias`,
-    /// `[V, 4H]`.
+    /// `[V, 4H]` or `[V, 3H]`.
     pub fn folded_table(&self) -> Vec<f32> {
         let (vocabulary, width) = (self.config.vocabulary(), self.config.embedding);
-        let columns = 4 * self.config.layers[0].hidden;
+        let columns = self.config.layers[0].columns();
         let mut table = self.layers[0].bias.repeat(vocabulary);
         gemm(
             Matrix::new(&self.embedding, vocabulary, width),
@@ -282,10 +380,11 @@ impl Network {
         let mut tensors = tensors.into_iter();
         let mut next = || tensors.next().expect("one for each shape");
         let embedding = next();
-        let layer = |_| Layer {
+        let layer = |layer: &LayerConfig| Layer {
             w_ih: next(),
             w_hh: next(),
             bias: next(),
+            projection: layer.projection.map(|_| next()),
         };
         let layers = config.layers.iter().map(layer).collect();
         let (dense_weight, dense_bias) = (next(), next());
@@ -351,6 +450,12 @@ mod tests {
         Network::new(config, &mut Random::new(1)).unwrap()
     }
 
+    fn lean(hidden: usize, projection: usize, layers: usize) -> Network {
+        let layer = LayerConfig::lean(hidden, projection);
+        let config = NetworkConfig::stack(&Alphabet::letters(), 64, layer, layers);
+        Network::new(config, &mut Random::new(1)).unwrap()
+    }
+
     #[test]
     fn the_two_networks_of_the_notebook_have_their_parameter_counts() {
         for (hidden, count) in [(64, 36_507), (256, 337_371)] {
@@ -362,15 +467,66 @@ mod tests {
     }
 
     #[test]
+    fn the_lean_networks_have_their_parameter_counts() {
+        for (hidden, projection, count) in
+            [(384, 96, 226_683), (256, 64, 119_323), (96, 32, 33_627)]
+        {
+            let network = lean(hidden, projection, 1);
+            assert_eq!(network.parameter_count(), count);
+            let held: usize = network.parameters().iter().map(|p| p.len()).sum();
+            assert_eq!(held, count);
+            assert_eq!(network.layers[0].bias.len(), 3 * hidden);
+            assert_eq!(network.folded_table().len(), 27 * 3 * hidden);
+        }
+    }
+
+    #[test]
+    fn a_layer_starts_by_keeping() {
+        let start = |network: Network| network.layers[0].bias.clone();
+        let expected = [vec![0.0; 8], vec![1.0; 8], vec![0.0; 16]].concat();
+        assert_eq!(start(network(8, 1)), expected);
+        let expected = [vec![-1.0; 8], vec![0.0; 16]].concat();
+        assert_eq!(start(lean(8, 4, 1)), expected);
+    }
+
+    #[test]
     fn a_saved_network_loads_equal_and_the_bytes_repeat() {
         let folder = tempfile::tempdir().unwrap();
         let (a, b) = (folder.path().join("a"), folder.path().join("b"));
-        let network = network(12, 3);
-        network.save(&a).unwrap();
-        network.save(&b).unwrap();
-        assert_eq!(Network::load(&a).unwrap(), network);
-        assert_eq!(std::fs::read(&a).unwrap(), std::fs::read(&b).unwrap());
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+        let mut mixed = lean(12, 5, 3).config;
+        mixed.layers[1] = LayerConfig::lstm(7);
+        mixed.layers[2].projection = None;
+        let mixed = Network::new(mixed, &mut Random::new(1)).unwrap();
+        for network in [network(12, 3), lean(12, 5, 2), mixed] {
+            network.save(&a).unwrap();
+            network.save(&b).unwrap();
+            assert_eq!(Network::load(&a).unwrap(), network);
+            assert_eq!(std::fs::read(&a).unwrap(), std::fs::read(&b).unwrap());
+            assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+        }
+    }
+
+    #[test]
+    fn the_names_and_shapes_of_the_tensors() {
+        let mut config = lean(8, 3, 2).config;
+        config.layers[1] = LayerConfig::lstm(5);
+        let shapes = config.shapes();
+        let expected: [(&str, &[usize]); 10] = [
+            ("embedding.weight", &[27, 64]),
+            ("lean.0.w_ih", &[64, 24]),
+            ("lean.0.w_hh", &[3, 24]),
+            ("lean.0.bias", &[24]),
+            ("lean.0.projection", &[8, 3]),
+            ("lstm.1.w_ih", &[3, 20]),
+            ("lstm.1.w_hh", &[5, 20]),
+            ("lstm.1.bias", &[20]),
+            ("dense.weight", &[5, 27]),
+            ("dense.bias", &[27]),
+        ];
+        assert_eq!(shapes.len(), expected.len());
+        for ((name, shape), (expected_name, expected)) in shapes.iter().zip(expected) {
+            assert_eq!((&name[..], &shape[..]), (expected_name, expected));
+        }
     }
 
     #[test]
@@ -393,6 +549,12 @@ mod tests {
         for (embedding, hidden, layers) in [(0, 8, 1), (8, 0, 1), (8, 8, 0), (8, 8, 5)] {
             let config = NetworkConfig::lstm(&Alphabet::letters(), embedding, hidden, layers);
             assert!(Network::new(config, random).is_err());
+        }
+        for projection in [0, 9] {
+            let layer = LayerConfig::lean(8, projection);
+            let config = NetworkConfig::stack(&Alphabet::letters(), 8, layer, 1);
+            let error = Network::new(config, random).unwrap_err().to_string();
+            assert!(error.contains("expected 1 to 8"), "{error}");
         }
     }
 }

@@ -224,11 +224,11 @@ mod tests {
                 let mut sampler = Sampler::new(1);
                 let mut seen = [0; SYMBOLS.len()];
                 let mut token = Token::default();
-                for _ in 0..500 {
+                for _ in 0..2000 {
                     token = sampler.sample(session.step(token));
                     seen[token.index()] += 1;
                 }
-                assert!(seen.iter().all(|&n| n > 5), "{format} {layers:?} {seen:?}");
+                assert!(seen.iter().all(|&n| n > 0), "{format} {layers:?} {seen:?}");
             }
         }
     }
