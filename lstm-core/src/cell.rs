@@ -2,6 +2,7 @@
 
 use crate::Token;
 use crate::file::{BLOCK_ROWS, Cell};
+use crate::kernel::BATCH;
 use crate::model::{Layer, Matrix};
 use crate::numbers::Arithmetic;
 
@@ -46,19 +47,26 @@ fn lstm<A: Arithmetic>(
         let c = A::cell(f, c, i, g);
         (A::hidden(o, c), c)
     }
-    let mut dots = A::dots(gates.weights, input, correction);
-    let units = A::rows(gates.rows).iter().zip(output.iter_mut().zip(cell));
-    if table.is_empty() {
-        for (rows, (m, c)) in units {
-            let Some(dots) = dots.next() else { break };
-            (*m, *c) = unit::<A>(A::pre_activations(dots, rows, None), *c);
+    let mut rows = A::rows(gates.rows).chunks(BATCH);
+    let mut table = table.chunks(BATCH);
+    let mut output = output.chunks_mut(BATCH);
+    let mut cell = cell.chunks_mut(BATCH);
+    A::for_each_batch(gates.weights, input, correction, |dots| {
+        let (Some(rows), Some(output), Some(cell)) = (rows.next(), output.next(), cell.next())
+        else {
+            return;
+        };
+        let units = dots.iter().zip(rows).zip(output.iter_mut().zip(cell));
+        if let Some(table) = table.next() {
+            for (((dots, rows), (m, c)), entries) in units.zip(table) {
+                (*m, *c) = unit::<A>(A::pre_activations(*dots, rows, Some(entries)), *c);
+            }
+        } else {
+            for ((dots, rows), (m, c)) in units {
+                (*m, *c) = unit::<A>(A::pre_activations(*dots, rows, None), *c);
+            }
         }
-    } else {
-        for ((rows, (m, c)), entries) in units.zip(table) {
-            let Some(dots) = dots.next() else { break };
-            (*m, *c) = unit::<A>(A::pre_activations(dots, rows, Some(entries)), *c);
-        }
-    }
+    });
 }
 
 /// The LSTM with a coupled input and forget gate: three blocks are four units.
@@ -71,29 +79,39 @@ fn lean<A: Arithmetic>(
     output: &mut [A::Hidden],
     cell: &mut [A::Cell],
 ) {
-    let mut dots = A::dots(gates.weights, input, correction);
-    let rows = A::rows(gates.rows).as_chunks::<3>().0.iter();
-    let mut entries = table.as_chunks::<3>().0.iter();
-    let units = output
-        .chunks_mut(BLOCK_ROWS)
-        .zip(cell.chunks_mut(BLOCK_ROWS));
-    for ([rows_i, rows_g, rows_o], (output, cell)) in rows.zip(units) {
-        let (entries_i, entries_g, entries_o) = match entries.next() {
-            Some([i, g, o]) => (Some(i), Some(g), Some(o)),
-            None => (None, None, None),
+    const UNITS: usize = BATCH / 3 * BLOCK_ROWS;
+    let mut rows = A::rows(gates.rows).chunks(BATCH);
+    let mut table = table.chunks(BATCH);
+    let mut output = output.chunks_mut(UNITS);
+    let mut cell = cell.chunks_mut(UNITS);
+    A::for_each_batch(gates.weights, input, correction, |dots| {
+        let (Some(rows), Some(output), Some(cell)) = (rows.next(), output.next(), cell.next())
+        else {
+            return;
         };
-        let Some(i) = dots.next() else { break };
-        let i = A::pre_activations(i, rows_i, entries_i);
-        let Some(g) = dots.next() else { break };
-        let g = A::pre_activations(g, rows_g, entries_g);
-        let Some(o) = dots.next() else { break };
-        let o = A::pre_activations(o, rows_o, entries_o);
-        for ((m, c), ((i, g), o)) in output.iter_mut().zip(cell).zip(i.into_iter().zip(g).zip(o)) {
-            let (i, g, o) = (A::sigmoid(i), A::tanh(g), A::sigmoid(o));
-            *c = A::cell(A::one_minus(i), *c, i, g);
-            *m = A::hidden(o, *c);
+        let dots = dots.as_chunks::<3>().0.iter();
+        let rows = rows.as_chunks::<3>().0;
+        let table = table.next().unwrap_or_default().as_chunks::<3>().0;
+        let mut table = table.iter();
+        let units = output
+            .chunks_mut(BLOCK_ROWS)
+            .zip(cell.chunks_mut(BLOCK_ROWS));
+        for (([i, g, o], [rows_i, rows_g, rows_o]), (output, cell)) in dots.zip(rows).zip(units) {
+            let (entries_i, entries_g, entries_o) = match table.next() {
+                Some([i, g, o]) => (Some(i), Some(g), Some(o)),
+                None => (None, None, None),
+            };
+            let i = A::pre_activations(*i, rows_i, entries_i);
+            let g = A::pre_activations(*g, rows_g, entries_g);
+            let o = A::pre_activations(*o, rows_o, entries_o);
+            let gates = i.into_iter().zip(g).zip(o);
+            for ((m, c), ((i, g), o)) in output.iter_mut().zip(cell).zip(gates) {
+                let (i, g, o) = (A::sigmoid(i), A::tanh(g), A::sigmoid(o));
+                *c = A::cell(A::one_minus(i), *c, i, g);
+                *m = A::hidden(o, *c);
+            }
         }
-    }
+    });
 }
 
 /// The recurrent projection: `h = P m`, `[output]`.
@@ -127,13 +145,17 @@ fn rows<A: Arithmetic, T>(
     values: &mut [T],
     finish: impl Fn(A::PreActivation) -> T,
 ) {
-    let mut dots = A::dots(matrix.weights, input, correction);
-    let blocks = A::rows(matrix.rows).iter();
-    for (rows, values) in blocks.zip(values.chunks_mut(BLOCK_ROWS)) {
-        let Some(dots) = dots.next() else { break };
-        let sums = A::pre_activations(dots, rows, None);
-        for (value, sum) in values.iter_mut().zip(sums) {
-            *value = finish(sum);
+    let mut rows = A::rows(matrix.rows).chunks(BATCH);
+    let mut values = values.chunks_mut(BATCH * BLOCK_ROWS);
+    A::for_each_batch(matrix.weights, input, correction, |dots| {
+        let (Some(rows), Some(values)) = (rows.next(), values.next()) else {
+            return;
+        };
+        for ((dots, rows), values) in dots.iter().zip(rows).zip(values.chunks_mut(BLOCK_ROWS)) {
+            let sums = A::pre_activations(*dots, rows, None);
+            for (value, sum) in values.iter_mut().zip(sums) {
+                *value = finish(sum);
+            }
         }
-    }
+    });
 }

@@ -71,6 +71,11 @@ pub enum Error {
         /// The layer's hidden units.
         hidden: usize,
     },
+    /// A matrix of an integer format has more than 512 columns: inputs and hidden units together.
+    Columns {
+        /// The number found.
+        found: usize,
+    },
     /// The weights take another number of bytes than the shapes call for.
     Weights {
         /// Bytes found.
@@ -170,6 +175,11 @@ impl fmt::Display for Error {
             Error::Projection { found, hidden } => write!(
                 f,
                 "a projection is {found} wide, expected 1 to the layer's {hidden} units"
+            ),
+            Error::Columns { found } => write!(
+                f,
+                "a matrix has {found} columns, expected at most {} in an integer format",
+                crate::file::MAX_INTEGER_COLUMNS
             ),
             Error::Weights { found, expected } => write!(
                 f,

@@ -19,7 +19,9 @@ pub const MAX_HIDDEN: usize = 1024;
 /// data section itself does so from the start of the file.
 pub const ARRAY_ALIGN: usize = 16;
 /// Columns of a weight matrix are padded with zeros to a multiple of this number.
-pub const COLUMN_ALIGN: usize = 16;
+pub const COLUMN_ALIGN: usize = 32;
+/// The most columns of a matrix in an integer format, so that the kernels' sums fit.
+pub const MAX_INTEGER_COLUMNS: usize = 512;
 /// Rows of a weight matrix come in blocks of this number.
 pub const BLOCK_ROWS: usize = 4;
 
@@ -359,7 +361,7 @@ pub const fn table_line_bytes(format: Format, shape: LayerShape) -> usize {
 ///
 /// # Errors
 ///
-/// [`Error::Hidden`], [`Error::Projection`].
+/// [`Error::Hidden`], [`Error::Projection`], [`Error::Columns`].
 pub fn data_bytes(format: Format, vocab: usize, layers: &[LayerShape]) -> Result<usize, Error> {
     let array = |bytes: usize| round_up(bytes, ARRAY_ALIGN);
     let matrix = |format, blocks, columns| {
@@ -385,6 +387,10 @@ pub fn data_bytes(format: Format, vocab: usize, layers: &[LayerShape]) -> Result
             total += array(vocab * table_line_bytes(format, *shape));
         }
         let columns = round_up(input + output, COLUMN_ALIGN);
+        let widest = columns.max(hidden);
+        if format != Format::F32 && widest > MAX_INTEGER_COLUMNS {
+            return Err(Error::Columns { found: widest });
+        }
         total += matrix(weights, shape.gate_blocks(), columns);
         let columns = round_up(hidden, COLUMN_ALIGN);
         total += matrix(weights, shape.projection_blocks(), columns);

@@ -35,9 +35,15 @@ macro_rules! dots {
             let input = bytemuck::cast_slice_mut::<u32, kernel::Input>(&mut scratch);
             let input = input.get_mut(..columns).unwrap_or_default();
             let correction = kernel::pack(below, own, input);
-            let dots = kernel::dots(weights, input, correction);
-            let pairs = sums.iter_mut().zip(dots);
-            pairs.map(|(sum, dots)| *sum = dots).count()
+            let mut sums = sums.iter_mut();
+            let mut count = 0;
+            kernel::for_each_batch(weights, input, correction, |batch| {
+                for (dots, sums) in batch.iter().zip(sums.by_ref()) {
+                    *sums = *dots;
+                    count += 1;
+                }
+            });
+            count
         }
     };
 }

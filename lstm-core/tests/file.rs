@@ -245,7 +245,7 @@ fn a_valid_checksum_does_not_help_a_wrong_description() {
         refused(payload("abc", &[TWO_UNITS, TWO_UNITS], &data)),
         Error::Weights {
             found: len,
-            expected: len + 8 * 8 + 8 * 16
+            expected: len + 8 * 8 + 8 * 32
         }
     );
 

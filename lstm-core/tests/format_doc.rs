@@ -55,7 +55,7 @@ fn dump(file: &[u8]) -> String {
         (1, "hidden: 1"),
         (1, "projection: none"),
         (14, "padding: 13 zeros"),
-        (2, "data: 208 bytes"),
+        (2, "data: 336 bytes"),
         (8, "table: a, then b; gates i f g o"),
         (8, "to a multiple of 16"),
         (8, "row i: bias 32, weight_scale 5, table_scale 6"),
@@ -66,12 +66,12 @@ fn dump(file: &[u8]) -> String {
             16,
             "columns 0 to 3 of rows i f g o: 10, 20, -30, 127 in column 0",
         ),
-        (48, "columns 4 to 15: zeros"),
+        (112, "columns 4 to 31: zeros"),
         (8, "dense row a: bias 32, weight_scale 13"),
         (8, "dense row b: bias -32, 14"),
         (16, "two empty rows"),
         (16, "columns 0 to 3 of rows a and b: -127, 64 in column 0"),
-        (48, "columns 4 to 15: zeros"),
+        (112, "columns 4 to 31: zeros"),
     ];
     let mut text = String::from("```text\n");
     let mut offset = 0;

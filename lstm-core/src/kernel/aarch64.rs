@@ -12,7 +12,7 @@ use bytemuck::must_cast;
 use core::arch::aarch64::*;
 
 /// Columns of a turn, which a block's columns are a multiple of.
-const TURN: usize = crate::file::COLUMN_ALIGN;
+const TURN: usize = 16;
 
 /// The blocks of a matrix, `BYTES` bytes a turn, one after the other.
 #[inline(always)]
@@ -41,9 +41,21 @@ pub(crate) mod int8 {
         0
     }
 
+    /// Calls `each` with the dot products of the rows and the packed columns, a block of four rows
+    /// after the other, [`BATCH`](super::super::BATCH) blocks at a time.
+    #[inline(always)]
+    pub(crate) fn for_each_batch(
+        weights: &[u8],
+        input: &[Input],
+        correction: i32,
+        each: impl FnMut(&[[i32; 4]]),
+    ) {
+        super::super::batches(dots(weights, input, correction), each);
+    }
+
     /// As [`super::super::portable::int8::dots`].
     #[inline(always)]
-    pub(crate) fn dots(
+    pub(super) fn dots(
         weights: &[u8],
         input: &[Input],
         correction: i32,
@@ -99,9 +111,21 @@ pub(crate) mod int4 {
         8 * sum
     }
 
+    /// Calls `each` with the dot products of the rows and the packed columns, a block of four rows
+    /// after the other, [`BATCH`](super::super::BATCH) blocks at a time.
+    #[inline(always)]
+    pub(crate) fn for_each_batch(
+        weights: &[u8],
+        input: &[Input],
+        correction: i32,
+        each: impl FnMut(&[[i32; 4]]),
+    ) {
+        super::super::batches(dots(weights, input, correction), each);
+    }
+
     /// As [`super::super::portable::int4::dots`].
     #[inline(always)]
-    pub(crate) fn dots(
+    pub(super) fn dots(
         weights: &[u8],
         input: &[Input],
         correction: i32,

@@ -1,40 +1,71 @@
 //! What the kernels of small CPUs share: the walk over blocks and over groups of columns.
+#![allow(unsafe_code, reason = "the kernels are assembly")]
 
-/// The address of a whole block of weights.
-#[derive(Clone, Copy)]
-pub(super) struct Block(pub(super) *const u8);
+use super::BATCH;
+use crate::file::COLUMN_ALIGN;
+use core::mem::MaybeUninit;
 
-/// The blocks of a matrix, checked once against the columns.
+/// A kernel: writes the dot products of the blocks at `weights` with the columns from `input` to
+/// `input_end`, plus `start`, to `sums` up to `sums_end`; returns the end of those blocks.
 ///
-/// Every block that [`Blocks::next`] gives holds as many bytes as the columns call for, and the
-/// number of columns is a positive multiple of 16.
-pub(super) struct Blocks<'x, X> {
-    /// The packed columns.
-    pub(super) input: &'x [X],
-    /// Where the next block begins; the kernel moves it to the end of a block.
-    pub(super) block: *const u8,
-    left: usize,
+/// # Safety
+///
+/// There are as many blocks as sums, at least one; the number of columns is a positive multiple of
+/// [`COLUMN_ALIGN`]; weights and columns begin on a multiple of 4, the sums on a multiple of 16.
+pub(super) type Kernel<X> = unsafe extern "C" fn(
+    weights: *const u8,
+    input: *const X,
+    input_end: *const X,
+    start: i32,
+    sums: *mut [i32; 4],
+    sums_end: *mut [i32; 4],
+) -> *const u8;
+
+/// A matrix and the kernel for it. A call of the kernel takes a batch of blocks, which spreads the
+/// cost of the call, and of the registers that the caller has to put away, over as many units.
+pub(super) struct Rows<'a, X> {
+    pub(super) kernel: Kernel<X>,
+    /// Bits of a weight.
+    pub(super) bits: usize,
+    /// The weights, block by block.
+    pub(super) weights: &'a [u8],
 }
 
-impl<'x, X> Blocks<'x, X> {
-    /// The blocks of four rows of `bits` bits a weight, for `columns` columns.
-    pub(super) fn new(weights: &[u8], bits: usize, input: &'x [X], columns: usize) -> Self {
-        let left = match columns {
-            0 => 0,
-            columns if !columns.is_multiple_of(16) => 0,
-            columns => weights.len() / (columns * bits / 2),
-        };
-        Blocks {
-            input,
-            block: weights.as_ptr(),
-            left,
-        }
-    }
+/// The dot products of a batch.
+#[repr(align(16))]
+struct Batch([MaybeUninit<[i32; 4]>; BATCH]);
 
+impl<X> Rows<'_, X> {
+    /// Calls `each` with the dot products with the packed columns, plus `start`.
     #[inline(always)]
-    pub(super) fn next(&mut self) -> Option<Block> {
-        self.left = self.left.checked_sub(1)?;
-        Some(Block(self.block))
+    pub(super) fn for_each_batch(
+        &self,
+        input: &[X],
+        columns: usize,
+        start: i32,
+        mut each: impl FnMut(&[[i32; 4]]),
+    ) {
+        if !columns.is_multiple_of(COLUMN_ALIGN) {
+            return;
+        }
+        let mut left = self.weights.len().checked_div(columns * self.bits / 2);
+        let mut weights = self.weights.as_ptr();
+        let columns = input.as_ptr_range();
+        let mut batch = Batch([MaybeUninit::uninit(); BATCH]);
+        while let Some(blocks @ 1..) = left {
+            let filled = blocks.min(BATCH);
+            let sums = batch.0.as_mut_ptr().cast::<[i32; 4]>();
+            // SAFETY: the whole blocks were counted and the columns checked. A model checks that its
+            // data begins on a multiple of 4, the columns lie in a workspace, which is made of words,
+            // and a `Batch` is aligned to 16 and has room for `filled` sums, which the kernel writes.
+            let sums = unsafe {
+                let end = sums.add(filled);
+                weights = (self.kernel)(weights, columns.start, columns.end, start, sums, end);
+                core::slice::from_raw_parts(sums, filled)
+            };
+            each(sums);
+            left = Some(blocks - filled);
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use core::arch::naked_asm;
 
 /// 8-bit weights, a byte at a time: even columns are loaded as they are, odd ones with their sign.
 pub(crate) mod int8 {
-    use super::super::blocks::{Block, Blocks, pack_groups};
+    use super::super::blocks::{Rows, pack_groups};
 
     /// A column.
     pub(crate) type Input = i32;
@@ -22,31 +22,26 @@ pub(crate) mod int8 {
         128 * even
     }
 
-    /// As [`super::super::portable::int8::dots`].
+    /// As [`super::super::portable::int8::for_each_batch`].
     #[inline(always)]
-    pub(crate) fn dots(
+    pub(crate) fn for_each_batch(
         weights: &[u8],
         input: &[Input],
         correction: i32,
-    ) -> impl Iterator<Item = [i32; 4]> {
-        let mut blocks = Blocks::new(weights, 8, input, input.len());
-        core::iter::from_fn(move || {
-            let Block(block) = blocks.next()?;
-            let mut sums = [-correction; 4];
-            let end = block.wrapping_add(4 * blocks.input.len());
-            // SAFETY: `Blocks` gave a whole block and a positive multiple of 16 columns; both begin
-            // on a multiple of 4 (a model checks its data, and the workspace is made of words). The
-            // function reads just these and `sums`, which it also writes.
-            unsafe { super::dot_int8(block, blocks.input.as_ptr(), end, &mut sums) };
-            blocks.block = end;
-            Some(sums)
-        })
+        each: impl FnMut(&[[i32; 4]]),
+    ) {
+        let rows = Rows {
+            kernel: super::dots_int8,
+            bits: 8,
+            weights,
+        };
+        rows.for_each_batch(input, input.len(), -correction, each);
     }
 }
 
 /// 4-bit weights: two columns a multiply, as on Cortex-M3.
 pub(crate) mod int4 {
-    use super::super::blocks::{Block, Blocks, pack_crossed_pairs};
+    use super::super::blocks::{Rows, pack_crossed_pairs};
 
     /// Half a word: a pair of columns `x0 x1` is the word `x1 + 2^16 x0`.
     pub(crate) type Input = i16;
@@ -56,54 +51,62 @@ pub(crate) mod int4 {
         pack_crossed_pairs(below, own, input)
     }
 
-    /// As [`super::super::portable::int4::dots`].
+    /// As [`super::super::portable::int4::for_each_batch`].
     #[inline(always)]
-    pub(crate) fn dots(
+    pub(crate) fn for_each_batch(
         weights: &[u8],
         input: &[Input],
         correction: i32,
-    ) -> impl Iterator<Item = [i32; 4]> {
-        let mut blocks = Blocks::new(weights, 4, input, input.len());
-        core::iter::from_fn(move || {
-            let Block(block) = blocks.next()?;
-            let mut sums = [-correction; 4];
-            let end = block.wrapping_add(2 * blocks.input.len());
-            // SAFETY: as for 8 bits, with half as many bytes of weights.
-            unsafe { super::dot_int4(block, blocks.input.as_ptr(), end, &mut sums) };
-            blocks.block = end;
-            Some(sums)
-        })
+        each: impl FnMut(&[[i32; 4]]),
+    ) {
+        let rows = Rows {
+            kernel: super::dots_int4,
+            bits: 4,
+            weights,
+        };
+        rows.for_each_batch(input, input.len(), -correction, each);
     }
 }
 
-/// Adds the dot products of a block of 8-bit weights to `sums`.
+/// Four rows at a time, a byte at a time.
 #[unsafe(naked)]
-unsafe extern "C" fn dot_int8(
-    block: *const u8,
+unsafe extern "C" fn dots_int8(
+    weights: *const u8,
     input: *const i32,
-    end: *const u8,
-    sums: &mut [i32; 4],
-) {
+    input_end: *const i32,
+    start: i32,
+    sums: *mut [i32; 4],
+    sums_end: *mut [i32; 4],
+) -> *const u8 {
     // r0 weights, r1 = 1 and r2 = 3 (a load with sign takes its offset from a register), r3 product,
-    // r4-r7 columns, r8-r11 sums, r12 address of the columns, lr end of the weights.
+    // r4-r7 columns, r8-r11 sums, r12 address of the columns, lr end of the block.
+    // On the stack: input, input_end, start, bytes of a block (as many as of the columns), saved
+    // registers, sums, sums_end.
     naked_asm!(
-        "push {{r3, r4, r5, r6, r7, lr}}",
-        "mov r4, r8",
-        "mov r5, r9",
-        "mov r6, r10",
+        "push {{r4, r5, r6, r7, lr}}",
+        "subs r4, r2, r1",
+        "mov r5, r8",
+        "mov r6, r9",
+        "mov r7, r10",
+        "push {{r5, r6, r7}}",
         "mov r7, r11",
-        "push {{r4, r5, r6, r7}}",
-        "mov r12, r1",
-        "mov lr, r2",
-        "ldm r3!, {{r4, r5, r6, r7}}",
-        "mov r8, r4",
-        "mov r9, r5",
-        "mov r10, r6",
-        "mov r11, r7",
+        "push {{r7}}",
+        "push {{r1, r2, r3, r4}}",
         "movs r1, #1",
         "movs r2, #3",
+        "1:",
+        "ldr r3, [sp]",
+        "mov r12, r3",
+        "ldr r3, [sp, #12]",
+        "adds r3, r0, r3",
+        "mov lr, r3",
+        "ldr r3, [sp, #8]",
+        "mov r8, r3",
+        "mov r9, r3",
+        "mov r10, r3",
+        "mov r11, r3",
         "2:",
-        ".rept 4",
+        ".rept 8",
         "mov r3, r12",
         "ldm r3!, {{r4, r5, r6, r7}}",
         "mov r12, r3",
@@ -164,50 +167,72 @@ unsafe extern "C" fn dot_int8(
         "beq 3f",
         "b 2b",
         "3:",
-        "ldr r3, [sp, #16]",
+        "ldr r3, [sp, #52]",
         "mov r4, r8",
         "mov r5, r9",
         "mov r6, r10",
         "mov r7, r11",
         "stm r3!, {{r4, r5, r6, r7}}",
+        "str r3, [sp, #52]",
+        "ldr r4, [sp, #56]",
+        "cmp r3, r4",
+        "beq 4f",
+        "b 1b",
+        "4:",
+        "add sp, #16",
         "pop {{r4, r5, r6, r7}}",
-        "mov r8, r4",
-        "mov r9, r5",
-        "mov r10, r6",
-        "mov r11, r7",
-        "pop {{r3, r4, r5, r6, r7, pc}}",
+        "mov r11, r4",
+        "mov r8, r5",
+        "mov r9, r6",
+        "mov r10, r7",
+        "pop {{r4, r5, r6, r7, pc}}",
     )
 }
 
-/// Adds the dot products of a block of 4-bit weights to `sums`.
+/// Four rows at a time, two columns a multiply, 16 columns between two cuts.
 #[unsafe(naked)]
-unsafe extern "C" fn dot_int4(
-    block: *const u8,
+unsafe extern "C" fn dots_int4(
+    weights: *const u8,
     input: *const i16,
-    end: *const u8,
-    sums: &mut [i32; 4],
-) {
+    input_end: *const i16,
+    start: i32,
+    sums: *mut [i32; 4],
+    sums_end: *mut [i32; 4],
+) -> *const u8 {
     // r0 weights, r1 weights of a row, r2 mask, r3 product, r4-r7 pairs of columns, r8-r11 sums over
-    // 16 columns, r12 address of the columns, lr end of the weights. On the stack: sums, half of bit
-    // 16, saved registers.
+    // 16 columns, r12 address of the columns, lr end of the block.
+    // On the stack: four sums, half of bit 16, input, input_end, start, bytes of a block (as many as
+    // of the columns), saved registers, sums, sums_end.
     naked_asm!(
-        "push {{r3, r4, r5, r6, r7, lr}}",
-        "mov r4, r8",
-        "mov r5, r9",
-        "mov r6, r10",
+        "push {{r4, r5, r6, r7, lr}}",
+        "subs r4, r2, r1",
+        "mov r5, r8",
+        "mov r6, r9",
+        "mov r7, r10",
+        "push {{r5, r6, r7}}",
         "mov r7, r11",
-        "push {{r4, r5, r6, r7}}",
-        "mov r12, r1",
-        "mov lr, r2",
-        "ldm r3!, {{r4, r5, r6, r7}}",
-        "movs r3, #0x80",
-        "lsls r3, r3, #8",
-        "push {{r3}}",
-        "push {{r4, r5, r6, r7}}",
+        "push {{r7}}",
+        "push {{r1, r2, r3, r4}}",
+        "movs r2, #0x80",
+        "lsls r2, r2, #8",
+        "push {{r2}}",
+        "sub sp, #16",
         "movs r2, #0x0f",
         "lsls r3, r2, #16",
         "orrs r2, r3",
+        "1:",
+        "ldr r3, [sp, #20]",
+        "mov r12, r3",
+        "ldr r3, [sp, #32]",
+        "adds r3, r0, r3",
+        "mov lr, r3",
+        "ldr r3, [sp, #28]",
+        "str r3, [sp]",
+        "str r3, [sp, #4]",
+        "str r3, [sp, #8]",
+        "str r3, [sp, #12]",
         "2:",
+        ".rept 2",
         "mov r3, r12",
         "ldm r3!, {{r4, r5, r6, r7}}",
         "mov r12, r3",
@@ -344,41 +369,53 @@ unsafe extern "C" fn dot_int4(
         "add r11, r1",
         "ldr r4, [sp, #16]",
         "mov r3, r8",
-        "add r3, r4",
+        "adds r3, r3, r4",
         "asrs r3, r3, #16",
         "ldr r1, [sp, #0]",
-        "adds r1, r3",
+        "adds r1, r1, r3",
         "str r1, [sp, #0]",
         "mov r3, r9",
-        "add r3, r4",
+        "adds r3, r3, r4",
         "asrs r3, r3, #16",
         "ldr r1, [sp, #4]",
-        "adds r1, r3",
+        "adds r1, r1, r3",
         "str r1, [sp, #4]",
         "mov r3, r10",
-        "add r3, r4",
+        "adds r3, r3, r4",
         "asrs r3, r3, #16",
         "ldr r1, [sp, #8]",
-        "adds r1, r3",
+        "adds r1, r1, r3",
         "str r1, [sp, #8]",
         "mov r3, r11",
-        "add r3, r4",
+        "adds r3, r3, r4",
         "asrs r3, r3, #16",
         "ldr r1, [sp, #12]",
-        "adds r1, r3",
+        "adds r1, r1, r3",
         "str r1, [sp, #12]",
+        ".endr",
         "cmp r0, lr",
         "beq 3f",
         "b 2b",
         "3:",
-        "pop {{r4, r5, r6, r7}}",
-        "ldr r3, [sp, #20]",
+        "ldr r3, [sp, #72]",
+        "ldr r4, [sp]",
+        "ldr r5, [sp, #4]",
+        "ldr r6, [sp, #8]",
+        "ldr r7, [sp, #12]",
         "stm r3!, {{r4, r5, r6, r7}}",
-        "pop {{r3, r4, r5, r6, r7}}",
-        "mov r8, r4",
-        "mov r9, r5",
-        "mov r10, r6",
-        "mov r11, r7",
-        "pop {{r3, r4, r5, r6, r7, pc}}",
+        "str r3, [sp, #72]",
+        "ldr r4, [sp, #76]",
+        "cmp r3, r4",
+        "beq 4f",
+        "b 1b",
+        "4:",
+        "add sp, #20",
+        "add sp, #16",
+        "pop {{r4, r5, r6, r7}}",
+        "mov r11, r4",
+        "mov r8, r5",
+        "mov r9, r6",
+        "mov r10, r7",
+        "pop {{r4, r5, r6, r7, pc}}",
     )
 }

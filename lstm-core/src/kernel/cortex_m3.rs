@@ -2,6 +2,8 @@
 #![allow(unsafe_code, reason = "assembly: LLVM would reorder the loads and spill")]
 #![deny(clippy::float_arithmetic)]
 
+use core::arch::naked_asm;
+
 /// 8-bit weights: two columns a multiply with SMLAL.
 ///
 /// A word of four columns has the bytes `b0 w1 b2 w3`, with `b = w + 128`. Masked with `0xff0000ff`
@@ -12,14 +14,11 @@
 ///
 /// [`Row::in_range`]: crate::file::Row::in_range
 pub(crate) mod int8 {
-    use super::super::blocks::{Block, Blocks, pack_groups};
+    use super::super::blocks::{Rows, pack_groups};
 
     /// Half a column's share of a word: four columns are stored as the words `x3 + 2^24 x0` and
     /// `x1 + 2^24 x2`.
     pub(crate) type Input = i16;
-
-    /// So many columns at a time keep the low parts small.
-    const CHUNK: usize = 512;
 
     /// As [`super::super::portable::int8::pack`].
     pub(crate) fn pack(below: &[i8], own: &[i8], input: &mut [Input]) -> i32 {
@@ -33,118 +32,20 @@ pub(crate) mod int8 {
         128 * even
     }
 
-    /// As [`super::super::portable::int8::dots`].
+    /// As [`super::super::portable::int8::for_each_batch`].
     #[inline(always)]
-    pub(crate) fn dots(
+    pub(crate) fn for_each_batch(
         weights: &[u8],
         input: &[Input],
         correction: i32,
-    ) -> impl Iterator<Item = [i32; 4]> {
-        let mut blocks = Blocks::new(weights, 8, input, input.len());
-        core::iter::from_fn(move || {
-            let mut block = blocks.next()?;
-            let mut start = -correction;
-            let mut sums = [0i32; 4];
-            for input in blocks.input.chunks(CHUNK) {
-                let [a, b] = rows2(block, input, start);
-                let [c, d] = rows2(Block(block.0.wrapping_add(8)), input, start);
-                sums[0] = sums[0].wrapping_add(a);
-                sums[1] = sums[1].wrapping_add(b);
-                sums[2] = sums[2].wrapping_add(c);
-                sums[3] = sums[3].wrapping_add(d);
-                block = Block(block.0.wrapping_add(4 * input.len()));
-                start = 0;
-            }
-            blocks.block = block.0;
-            let [a, b, c, d] = sums;
-            // The sums count modulo 2^24.
-            Some([a << 8 >> 8, b << 8 >> 8, c << 8 >> 8, d << 8 >> 8])
-        })
-    }
-
-    /// `start` plus the dot products of the first two rows of a chunk of a block, modulo `2^24`.
-    #[inline(always)]
-    fn rows2(block: Block, input: &[Input], start: i32) -> [i32; 2] {
-        // Half of bit 24, so that cutting off the low part rounds it away.
-        let start = (i64::from(start) << 24) + (1 << 23);
-        let (low, high) = (start as u32, (start >> 32) as u32);
-        let (mut a0, mut a1, mut b0, mut b1) = (low, high, low, high);
-        // SAFETY: `Blocks` gave a whole block and a positive multiple of 16 columns, so a chunk has
-        // one too; both begin on a multiple of 4 (a model checks its data, and the workspace is made
-        // of words). The code reads just these, 16 or 32 columns a turn, starting in the middle if
-        // the turns do not come out even. It saves r6 and r7, which it may not name.
-        unsafe {
-            core::arch::asm!(
-                "push {{r6, r7, r8}}",
-                "tst r12, #16",
-                "bne 3f",
-                "2:",
-                ".rept 2",
-                "ldrd r6, r7, [r0], #16",
-                "ldm r1!, {{r8, r9, r10, r11}}",
-                "and r12, lr, r6",
-                "smlal r2, r3, r12, r8",
-                "and r12, lr, r6, ror #16",
-                "smlal r2, r3, r12, r9",
-                "and r12, lr, r7",
-                "smlal r4, r5, r12, r8",
-                "and r12, lr, r7, ror #16",
-                "smlal r4, r5, r12, r9",
-                "ldrd r6, r7, [r0], #16",
-                "and r12, lr, r6",
-                "smlal r2, r3, r12, r10",
-                "and r12, lr, r6, ror #16",
-                "smlal r2, r3, r12, r11",
-                "and r12, lr, r7",
-                "smlal r4, r5, r12, r10",
-                "and r12, lr, r7, ror #16",
-                "smlal r4, r5, r12, r11",
-                ".endr",
-                "3:",
-                ".rept 2",
-                "ldrd r6, r7, [r0], #16",
-                "ldm r1!, {{r8, r9, r10, r11}}",
-                "and r12, lr, r6",
-                "smlal r2, r3, r12, r8",
-                "and r12, lr, r6, ror #16",
-                "smlal r2, r3, r12, r9",
-                "and r12, lr, r7",
-                "smlal r4, r5, r12, r8",
-                "and r12, lr, r7, ror #16",
-                "smlal r4, r5, r12, r9",
-                "ldrd r6, r7, [r0], #16",
-                "and r12, lr, r6",
-                "smlal r2, r3, r12, r10",
-                "and r12, lr, r6, ror #16",
-                "smlal r2, r3, r12, r11",
-                "and r12, lr, r7",
-                "smlal r4, r5, r12, r10",
-                "and r12, lr, r7, ror #16",
-                "smlal r4, r5, r12, r11",
-                ".endr",
-                "ldr r6, [sp, #8]",
-                "cmp r1, r6",
-                "bne 2b",
-                "pop {{r6, r7, r8}}",
-                inout("r0") block.0 => _,
-                inout("r1") input.as_ptr() => _,
-                inout("r2") a0,
-                inout("r3") a1,
-                inout("r4") b0,
-                inout("r5") b1,
-                inout("r8") input.as_ptr_range().end => _,
-                out("r9") _,
-                out("r10") _,
-                out("r11") _,
-                inout("r12") input.len() => _,
-                inout("lr") 0xff00_00ff_u32 => _,
-                options(readonly),
-            );
-        }
-        [
-            (a1 << 8 | a0 >> 24) as i32,
-            (b1 << 8 | b0 >> 24) as i32,
-        ]
+        each: impl FnMut(&[[i32; 4]]),
+    ) {
+        let rows = Rows {
+            kernel: super::dots_int8,
+            bits: 8,
+            weights,
+        };
+        rows.for_each_batch(input, input.len(), -correction, each);
     }
 }
 
@@ -155,7 +56,7 @@ pub(crate) mod int8 {
 /// the dot product of 16 columns in its upper half: at most `15 * 127 * 16 < 2^15`; half of bit 16
 /// is added first, so that the lower half, as small, is rounded away.
 pub(crate) mod int4 {
-    use super::super::blocks::{Block, Blocks, pack_crossed_pairs};
+    use super::super::blocks::{Rows, pack_crossed_pairs};
 
     /// Half a word: a pair of columns `x0 x1` is the word `x1 + 2^16 x0`.
     pub(crate) type Input = i16;
@@ -165,134 +66,184 @@ pub(crate) mod int4 {
         pack_crossed_pairs(below, own, input)
     }
 
-    /// As [`super::super::portable::int4::dots`].
+    /// As [`super::super::portable::int4::for_each_batch`].
     #[inline(always)]
-    pub(crate) fn dots(
+    pub(crate) fn for_each_batch(
         weights: &[u8],
         input: &[Input],
         correction: i32,
-    ) -> impl Iterator<Item = [i32; 4]> {
-        let mut blocks = Blocks::new(weights, 4, input, input.len());
-        core::iter::from_fn(move || {
-            let block = blocks.next()?;
-            let [a, b] = rows2(block, blocks.input, -correction);
-            let [c, d] = rows2(Block(block.0.wrapping_add(8)), blocks.input, -correction);
-            blocks.block = block.0.wrapping_add(2 * blocks.input.len());
-            Some([a, b, c, d])
-        })
+        each: impl FnMut(&[[i32; 4]]),
+    ) {
+        let rows = Rows {
+            kernel: super::dots_int4,
+            bits: 4,
+            weights,
+        };
+        rows.for_each_batch(input, input.len(), -correction, each);
     }
+}
 
-    /// `start` plus the dot products of the first two rows of a block.
-    #[inline(always)]
-    fn rows2(block: Block, input: &[Input], start: i32) -> [i32; 2] {
-        let (mut a, mut b) = (start, start);
-        // SAFETY: as for 8 bits, with half as many bytes of weights.
-        unsafe {
-            core::arch::asm!(
-                "push {{r6, r7, r8}}",
-                "tst r12, #16",
-                "bne 3f",
-                "2:",
-                "mov r2, #0x8000",
-                "mov r3, #0x8000",
-                "ldrd r6, r7, [r0], #16",
-                "ldm r1!, {{r8, r9, r10, r11}}",
-                "and r12, lr, r6",
-                "mla r2, r12, r8, r2",
-                "and r12, lr, r7",
-                "mla r3, r12, r8, r3",
-                "and r12, lr, r6, lsr #4",
-                "mla r2, r12, r9, r2",
-                "and r12, lr, r7, lsr #4",
-                "mla r3, r12, r9, r3",
-                "and r12, lr, r6, lsr #8",
-                "mla r2, r12, r10, r2",
-                "and r12, lr, r7, lsr #8",
-                "mla r3, r12, r10, r3",
-                "and r12, lr, r6, lsr #12",
-                "mla r2, r12, r11, r2",
-                "and r12, lr, r7, lsr #12",
-                "mla r3, r12, r11, r3",
-                "ldrd r6, r7, [r0], #16",
-                "ldm r1!, {{r8, r9, r10, r11}}",
-                "and r12, lr, r6",
-                "mla r2, r12, r8, r2",
-                "and r12, lr, r7",
-                "mla r3, r12, r8, r3",
-                "and r12, lr, r6, lsr #4",
-                "mla r2, r12, r9, r2",
-                "and r12, lr, r7, lsr #4",
-                "mla r3, r12, r9, r3",
-                "and r12, lr, r6, lsr #8",
-                "mla r2, r12, r10, r2",
-                "and r12, lr, r7, lsr #8",
-                "mla r3, r12, r10, r3",
-                "and r12, lr, r6, lsr #12",
-                "mla r2, r12, r11, r2",
-                "and r12, lr, r7, lsr #12",
-                "mla r3, r12, r11, r3",
-                "add r4, r4, r2, asr #16",
-                "add r5, r5, r3, asr #16",
-                "3:",
-                "mov r2, #0x8000",
-                "mov r3, #0x8000",
-                "ldrd r6, r7, [r0], #16",
-                "ldm r1!, {{r8, r9, r10, r11}}",
-                "and r12, lr, r6",
-                "mla r2, r12, r8, r2",
-                "and r12, lr, r7",
-                "mla r3, r12, r8, r3",
-                "and r12, lr, r6, lsr #4",
-                "mla r2, r12, r9, r2",
-                "and r12, lr, r7, lsr #4",
-                "mla r3, r12, r9, r3",
-                "and r12, lr, r6, lsr #8",
-                "mla r2, r12, r10, r2",
-                "and r12, lr, r7, lsr #8",
-                "mla r3, r12, r10, r3",
-                "and r12, lr, r6, lsr #12",
-                "mla r2, r12, r11, r2",
-                "and r12, lr, r7, lsr #12",
-                "mla r3, r12, r11, r3",
-                "ldrd r6, r7, [r0], #16",
-                "ldm r1!, {{r8, r9, r10, r11}}",
-                "and r12, lr, r6",
-                "mla r2, r12, r8, r2",
-                "and r12, lr, r7",
-                "mla r3, r12, r8, r3",
-                "and r12, lr, r6, lsr #4",
-                "mla r2, r12, r9, r2",
-                "and r12, lr, r7, lsr #4",
-                "mla r3, r12, r9, r3",
-                "and r12, lr, r6, lsr #8",
-                "mla r2, r12, r10, r2",
-                "and r12, lr, r7, lsr #8",
-                "mla r3, r12, r10, r3",
-                "and r12, lr, r6, lsr #12",
-                "mla r2, r12, r11, r2",
-                "and r12, lr, r7, lsr #12",
-                "mla r3, r12, r11, r3",
-                "add r4, r4, r2, asr #16",
-                "add r5, r5, r3, asr #16",
-                "ldr r6, [sp, #8]",
-                "cmp r1, r6",
-                "bne 2b",
-                "pop {{r6, r7, r8}}",
-                inout("r0") block.0 => _,
-                inout("r1") input.as_ptr() => _,
-                out("r2") _,
-                out("r3") _,
-                inout("r4") a,
-                inout("r5") b,
-                inout("r8") input.as_ptr_range().end => _,
-                out("r9") _,
-                out("r10") _,
-                out("r11") _,
-                inout("r12") input.len() => _,
-                inout("lr") 0x000f_000f => _,
-                options(readonly),
-            );
-        }
-        [a, b]
-    }
+/// Two rows at a time, with sums of 64 bits.
+#[unsafe(naked)]
+unsafe extern "C" fn dots_int8(
+    weights: *const u8,
+    input: *const i16,
+    input_end: *const i16,
+    start: i32,
+    sums: *mut [i32; 4],
+    sums_end: *mut [i32; 4],
+) -> *const u8 {
+    // r0 weights, r1 columns, r2 r3 and r4 r5 sums, r6 r7 weights of two rows, r8-r11 columns,
+    // r12 two weights, lr mask.
+    // On the stack: input, input_end, start, from the end of a block's first rows to the beginning
+    // of its last ones, saved registers, sums, sums_end.
+    naked_asm!(
+        "push {{r4-r11, lr}}",
+        "sub r12, r2, r1",
+        "lsl r12, r12, #1",
+        "sub r12, r12, #8",
+        "movw lr, #0x00ff",
+        "movt lr, #0xff00",
+        "push {{r1, r2, r3, r12}}",
+        "1:",
+        "ldr r1, [sp]",
+        "ldr r3, [sp, #8]",
+        "mov r2, #0x00800000",
+        "orr r2, r2, r3, lsl #24",
+        "asr r3, r3, #8",
+        "mov r4, r2",
+        "mov r5, r3",
+        "2:",
+        ".rept 4",
+        "ldrd r6, r7, [r0], #16",
+        "ldm r1!, {{r8, r9, r10, r11}}",
+        "and r12, lr, r6",
+        "smlal r2, r3, r12, r8",
+        "and r12, lr, r6, ror #16",
+        "smlal r2, r3, r12, r9",
+        "and r12, lr, r7",
+        "smlal r4, r5, r12, r8",
+        "and r12, lr, r7, ror #16",
+        "smlal r4, r5, r12, r9",
+        "ldrd r6, r7, [r0], #16",
+        "and r12, lr, r6",
+        "smlal r2, r3, r12, r10",
+        "and r12, lr, r6, ror #16",
+        "smlal r2, r3, r12, r11",
+        "and r12, lr, r7",
+        "smlal r4, r5, r12, r10",
+        "and r12, lr, r7, ror #16",
+        "smlal r4, r5, r12, r11",
+        ".endr",
+        "ldr r6, [sp, #4]",
+        "cmp r1, r6",
+        "bne 2b",
+        "ldr r6, [sp, #52]",
+        "lsl r3, r3, #16",
+        "orr r3, r3, r2, lsr #16",
+        "asr r3, r3, #8",
+        "lsl r5, r5, #16",
+        "orr r5, r5, r4, lsr #16",
+        "asr r5, r5, #8",
+        "stm r6!, {{r3, r5}}",
+        "str r6, [sp, #52]",
+        "tst r6, #8",
+        "ittt ne",
+        "ldrne r7, [sp, #12]",
+        "subne r0, r0, r7",
+        "bne 1b",
+        "ldr r7, [sp, #56]",
+        "sub r0, r0, #8",
+        "cmp r6, r7",
+        "bne 1b",
+        "add sp, #16",
+        "pop {{r4-r11, pc}}",
+    )
+}
+
+/// Two rows at a time, 16 columns between two cuts.
+#[unsafe(naked)]
+unsafe extern "C" fn dots_int4(
+    weights: *const u8,
+    input: *const i16,
+    input_end: *const i16,
+    start: i32,
+    sums: *mut [i32; 4],
+    sums_end: *mut [i32; 4],
+) -> *const u8 {
+    // r0 weights, r1 columns, r2 r3 sums over 16 columns, r4 r5 sums, r6 r7 weights of two rows,
+    // r8-r11 columns, r12 two weights, lr mask.
+    // On the stack: input, input_end, start, from the end of a block's first rows to the beginning
+    // of its last ones, saved registers, sums, sums_end.
+    naked_asm!(
+        "push {{r4-r11, lr}}",
+        "sub r12, r2, r1",
+        "sub r12, r12, #8",
+        "mov lr, #0x000f000f",
+        "push {{r1, r2, r3, r12}}",
+        "1:",
+        "ldr r1, [sp]",
+        "ldr r4, [sp, #8]",
+        "mov r5, r4",
+        "2:",
+        ".rept 2",
+        "mov r2, #0x8000",
+        "mov r3, #0x8000",
+        "ldrd r6, r7, [r0], #16",
+        "ldm r1!, {{r8, r9, r10, r11}}",
+        "and r12, lr, r6",
+        "mla r2, r12, r8, r2",
+        "and r12, lr, r7",
+        "mla r3, r12, r8, r3",
+        "and r12, lr, r6, lsr #4",
+        "mla r2, r12, r9, r2",
+        "and r12, lr, r7, lsr #4",
+        "mla r3, r12, r9, r3",
+        "and r12, lr, r6, lsr #8",
+        "mla r2, r12, r10, r2",
+        "and r12, lr, r7, lsr #8",
+        "mla r3, r12, r10, r3",
+        "and r12, lr, r6, lsr #12",
+        "mla r2, r12, r11, r2",
+        "and r12, lr, r7, lsr #12",
+        "mla r3, r12, r11, r3",
+        "ldrd r6, r7, [r0], #16",
+        "ldm r1!, {{r8, r9, r10, r11}}",
+        "and r12, lr, r6",
+        "mla r2, r12, r8, r2",
+        "and r12, lr, r7",
+        "mla r3, r12, r8, r3",
+        "and r12, lr, r6, lsr #4",
+        "mla r2, r12, r9, r2",
+        "and r12, lr, r7, lsr #4",
+        "mla r3, r12, r9, r3",
+        "and r12, lr, r6, lsr #8",
+        "mla r2, r12, r10, r2",
+        "and r12, lr, r7, lsr #8",
+        "mla r3, r12, r10, r3",
+        "and r12, lr, r6, lsr #12",
+        "mla r2, r12, r11, r2",
+        "and r12, lr, r7, lsr #12",
+        "mla r3, r12, r11, r3",
+        "add r4, r4, r2, asr #16",
+        "add r5, r5, r3, asr #16",
+        ".endr",
+        "ldr r6, [sp, #4]",
+        "cmp r1, r6",
+        "bne 2b",
+        "ldr r6, [sp, #52]",
+        "stm r6!, {{r4, r5}}",
+        "str r6, [sp, #52]",
+        "tst r6, #8",
+        "ittt ne",
+        "ldrne r7, [sp, #12]",
+        "subne r0, r0, r7",
+        "bne 1b",
+        "ldr r7, [sp, #56]",
+        "sub r0, r0, #8",
+        "cmp r6, r7",
+        "bne 1b",
+        "add sp, #16",
+        "pop {{r4-r11, pc}}",
+    )
 }

@@ -1,8 +1,8 @@
 //! The dot products of the integer formats.
 //!
 //! `portable.rs` is the definition, and is always built. A CPU's kernel is a file beside it with
-//! the same names and signatures (modules `int8` and `int4`, each with `Input`, `pack` and `dots`),
-//! chosen by one line of `choose!`, and equal to it bit for bit.
+//! the same names and signatures (modules `int8` and `int4`, each with `Input`, `pack` and
+//! `for_each_batch`), chosen by one line of `choose!`, and equal to it bit for bit.
 
 #[cfg_attr(
     any(
@@ -46,6 +46,32 @@ choose! {
 }
 
 use crate::file::{BLOCK_ROWS, WeightFormat, decode_weight};
+
+/// Blocks whose dot products a kernel hands over at a time: a multiple of 3, for the cells whose
+/// units take three blocks.
+pub(crate) const BATCH: usize = 12;
+
+/// Hands over dot products that come block by block, in batches of [`BATCH`]; the last may be
+/// smaller.
+#[cfg_attr(
+    any(target_arch = "arm", target_arch = "riscv32"),
+    allow(dead_code, reason = "the kernels there fill batches themselves")
+)]
+#[inline(always)]
+fn batches(mut dots: impl Iterator<Item = [i32; 4]>, mut each: impl FnMut(&[[i32; 4]])) {
+    let mut batch = [[0; 4]; BATCH];
+    loop {
+        let mut filled = 0;
+        for (sums, dots) in batch.iter_mut().zip(dots.by_ref()) {
+            *sums = dots;
+            filled += 1;
+        }
+        let Some(filled) = batch.get(..filled).filter(|filled| !filled.is_empty()) else {
+            break;
+        };
+        each(filled);
+    }
+}
 
 /// The sum of the absolute weights of each row of a block, in the file's order.
 pub(crate) fn sum_abs(format: WeightFormat, block: &[u8]) -> [u32; BLOCK_ROWS] {

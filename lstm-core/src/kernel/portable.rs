@@ -14,6 +14,18 @@ pub(crate) mod int8 {
         128 * pairs.iter().map(|&[even, _]| i32::from(even)).sum::<i32>()
     }
 
+    /// Calls `each` with the dot products of the rows and the packed columns, a block of four rows
+    /// after the other, [`BATCH`](super::super::BATCH) blocks at a time.
+    #[inline(always)]
+    pub(crate) fn for_each_batch(
+        weights: &[u8],
+        input: &[Input],
+        correction: i32,
+        each: impl FnMut(&[[i32; 4]]),
+    ) {
+        super::super::batches(dots(weights, input, correction), each);
+    }
+
     /// The dot products of the rows with the packed columns, a block of four rows after the other.
     /// A block is `[columns / 4][4 rows][4 columns]`.
     pub(crate) fn dots(
@@ -49,6 +61,18 @@ pub(crate) mod int4 {
     pub(crate) fn pack(below: &[i8], own: &[i8], input: &mut [Input]) -> i32 {
         super::copy_columns(below, own, input);
         8 * input.iter().map(|&x| i32::from(x)).sum::<i32>()
+    }
+
+    /// Calls `each` with the dot products of the rows and the packed columns, a block of four rows
+    /// after the other, [`BATCH`](super::super::BATCH) blocks at a time.
+    #[inline(always)]
+    pub(crate) fn for_each_batch(
+        weights: &[u8],
+        input: &[Input],
+        correction: i32,
+        each: impl FnMut(&[[i32; 4]]),
+    ) {
+        super::super::batches(dots(weights, input, correction), each);
     }
 
     /// The dot products, as for 8 bits. A block is `[columns / 8][4 rows]` of 32-bit words. Bits `4 k` of a word hold column `2 k`, bits `16 + 4 k` column

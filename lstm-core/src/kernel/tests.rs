@@ -10,22 +10,32 @@ use std::vec::Vec;
 /// zeros.
 type Dots = dyn Fn(&[u8], usize, &[i8], &[i8]) -> Vec<[i32; BLOCK_ROWS]>;
 
-/// Packs the columns and multiplies, as a step does: the module of a kernel, and its function
-/// `dots`.
+/// Packs the columns and multiplies, as a step does: the module of a kernel, and where it is not
+/// `for_each_batch`, its function that gives the dot products block by block.
 macro_rules! kernel {
     ($kernel:path) => {
-        $crate::kernel::tests::kernel!($kernel, kernel::dots)
+        |weights: &[u8], columns: usize, below: &[i8], own: &[i8]| {
+            use $kernel as kernel;
+            // Not zeros, so that `pack` has to write each.
+            let mut input = std::vec![kernel::Input::from(99i8); columns];
+            let correction = kernel::pack(below, own, &mut input);
+            let mut sums = Vec::new();
+            kernel::for_each_batch(weights, &input, correction, |batch| {
+                sums.extend_from_slice(batch);
+            });
+            sums
+        }
     };
     ($kernel:path, $dots:expr) => {
         move |weights: &[u8], columns: usize, below: &[i8], own: &[i8]| {
             use $kernel as kernel;
-            // Not zeros, so that `pack` has to write each.
             let mut input = std::vec![kernel::Input::from(99i8); columns];
             let correction = kernel::pack(below, own, &mut input);
             $dots(weights, &input, correction).collect()
         }
     };
 }
+#[cfg(target_arch = "x86_64")]
 pub(super) use kernel;
 
 /// Pairs of neighbouring bytes that are extreme: int8 stores 127, -127 and -128 as `ff 7f`, `01 81`

@@ -15,19 +15,35 @@ use core::arch::x86_64::*;
 cpufeatures::new!(avx2, "avx2");
 
 /// Columns of a turn, which a block's columns are a multiple of.
-const TURN: usize = crate::file::COLUMN_ALIGN;
+const TURN: usize = 16;
 
-/// The blocks of a matrix, whose turns are of `BYTES` bytes, one after the other.
+/// Blocks whose dot products are computed at once. They share the work on the columns, and the
+/// caller's work on their sums can overlap.
+const BATCH: usize = 4;
+
+/// The dot products of the blocks of a matrix, `BYTES` bytes a turn.
 #[inline(always)]
 fn dots<const BYTES: usize>(
     weights: &[u8],
     input: &[i16],
     correction: i32,
-    dot: impl Fn(&[[u8; BYTES]], &[[i16; TURN]], i32) -> [i32; 4],
+    dot: impl Fn([&[[u8; BYTES]]; BATCH], &[[i16; TURN]], i32) -> [[i32; 4]; BATCH],
 ) -> impl Iterator<Item = [i32; 4]> {
-    let (turns, _) = input.as_chunks();
-    let blocks = weights.as_chunks().0.chunks_exact(turns.len().max(1));
-    blocks.map(move |block| dot(block, turns, -correction))
+    let (input, _) = input.as_chunks();
+    let turns = input.len().max(1);
+    let mut blocks = weights.as_chunks().0.chunks_exact(turns);
+    let end = blocks.len();
+    let mut sums = [[0; 4]; BATCH];
+    (0..end).map(move |block| {
+        let place = block % BATCH;
+        if place == 0 {
+            // Where fewer are left, the first stands in for the missing ones.
+            let first = blocks.next().unwrap_or_default();
+            let mut next = || blocks.next().unwrap_or(first);
+            sums = dot([first, next(), next(), next()], input, -correction);
+        }
+        sums[place]
+    })
 }
 
 /// 8-bit weights.
@@ -50,14 +66,31 @@ pub(crate) mod int8 {
                 x[0], x[2], x[1], x[3], x[8], x[10], x[9], x[11], //
                 x[4], x[6], x[5], x[7], x[12], x[14], x[13], x[15],
             ];
-            even += x.as_chunks().0.iter().map(|&[x, _]| i32::from(x)).sum::<i32>();
+            even += x
+                .as_chunks()
+                .0
+                .iter()
+                .map(|&[x, _]| i32::from(x))
+                .sum::<i32>();
         }
         128 * even
     }
 
+    /// Calls `each` with the dot products of the rows and the packed columns, a block of four rows
+    /// after the other, [`BATCH`](super::super::BATCH) blocks at a time.
+    #[inline(always)]
+    pub(crate) fn for_each_batch(
+        weights: &[u8],
+        input: &[Input],
+        correction: i32,
+        each: impl FnMut(&[[i32; 4]]),
+    ) {
+        super::super::batches(dots(weights, input, correction), each);
+    }
+
     /// As [`super::super::portable::int8::dots`].
     #[inline(always)]
-    pub(crate) fn dots(
+    pub(super) fn dots(
         weights: &[u8],
         input: &[Input],
         correction: i32,
@@ -65,7 +98,7 @@ pub(crate) mod int8 {
         dots_on(avx2::get(), weights, input, correction)
     }
 
-    /// As [`dots`], on a CPU with or without AVX2.
+    /// As [`dots`]; the CPU must have AVX2 if `avx2` says so.
     #[inline(always)]
     pub(super) fn dots_on(
         avx2: bool,
@@ -73,70 +106,87 @@ pub(crate) mod int8 {
         input: &[Input],
         correction: i32,
     ) -> impl Iterator<Item = [i32; 4]> {
-        super::dots(weights, input, correction, move |block, input, start| {
+        super::dots(weights, input, correction, move |blocks, input, start| {
             if avx2 {
                 // SAFETY: the CPU has AVX2.
-                unsafe { dot_avx2(block, input, start) }
+                unsafe { dot_avx2(blocks, input, start) }
             } else {
                 // SAFETY: the target has SSE2.
-                unsafe { dot_sse2(block, input, start) }
+                unsafe { dot_sse2(blocks, input, start) }
             }
         })
     }
 
     #[target_feature(enable = "avx2")]
-    fn dot_avx2(block: &[[u8; 64]], input: &[[i16; TURN]], start: i32) -> [i32; 4] {
+    fn dot_avx2(
+        [a, b, c, d]: [&[[u8; 64]]; BATCH],
+        input: &[[i16; TURN]],
+        start: i32,
+    ) -> [[i32; 4]; BATCH] {
         let mask = _mm256_set1_epi16(0xff);
-        let mut even = _mm256_setzero_si256();
-        let mut odd = _mm256_setzero_si256();
-        for (w, x) in block.iter().zip(input) {
-            let [w0, w1]: [__m256i; 2] = must_cast(*w);
+        let mut sums = [_mm256_setzero_si256(); BATCH];
+        for ((((a, b), c), d), x) in a.iter().zip(b).zip(c).zip(d).zip(input) {
             let x: __m256i = must_cast(*x);
-            let mut add = |w, x_even, x_odd| {
-                let w_even = _mm256_and_si256(w, mask);
-                let w_odd = _mm256_srai_epi16::<8>(w);
-                even = _mm256_add_epi32(even, _mm256_madd_epi16(w_even, x_even));
-                odd = _mm256_add_epi32(odd, _mm256_madd_epi16(w_odd, x_odd));
-            };
-            add(
-                w0,
-                _mm256_shuffle_epi32::<0x00>(x),
-                _mm256_shuffle_epi32::<0x55>(x),
-            );
-            add(
-                w1,
-                _mm256_shuffle_epi32::<0xaa>(x),
-                _mm256_shuffle_epi32::<0xff>(x),
-            );
+            let x = [
+                (
+                    _mm256_shuffle_epi32::<0x00>(x),
+                    _mm256_shuffle_epi32::<0x55>(x),
+                ),
+                (
+                    _mm256_shuffle_epi32::<0xaa>(x),
+                    _mm256_shuffle_epi32::<0xff>(x),
+                ),
+            ];
+            for (sum, &w) in sums.iter_mut().zip([a, b, c, d]) {
+                let w: [__m256i; 2] = must_cast(w);
+                for (w, (x_even, x_odd)) in w.into_iter().zip(x) {
+                    let even = _mm256_madd_epi16(_mm256_and_si256(w, mask), x_even);
+                    let odd = _mm256_madd_epi16(_mm256_srai_epi16::<8>(w), x_odd);
+                    *sum = _mm256_add_epi32(*sum, _mm256_add_epi32(even, odd));
+                }
+            }
         }
-        let sums = _mm256_add_epi32(even, odd);
-        let sums = _mm_add_epi32(
-            _mm256_castsi256_si128(sums),
-            _mm256_extracti128_si256::<1>(sums),
-        );
-        must_cast(_mm_add_epi32(sums, _mm_set1_epi32(start)))
+        sums.map(|sum| finish_avx2(sum, start))
     }
 
     #[target_feature(enable = "sse2")]
-    fn dot_sse2(block: &[[u8; 64]], input: &[[i16; TURN]], start: i32) -> [i32; 4] {
+    fn dot_sse2(
+        [a, b, c, d]: [&[[u8; 64]]; BATCH],
+        input: &[[i16; TURN]],
+        start: i32,
+    ) -> [[i32; 4]; BATCH] {
         let mask = _mm_set1_epi16(0xff);
-        let mut even = _mm_set1_epi32(start);
-        let mut odd = _mm_setzero_si128();
-        for (w, x) in block.iter().zip(input) {
-            let [w0, w1, w2, w3]: [__m128i; 4] = must_cast(*w);
+        let mut sums = [_mm_set1_epi32(start); BATCH];
+        for ((((a, b), c), d), x) in a.iter().zip(b).zip(c).zip(d).zip(input) {
             let [x02, x13]: [__m128i; 2] = must_cast(*x);
-            let mut add = |w, x_even, x_odd| {
-                let w_even = _mm_and_si128(w, mask);
-                let w_odd = _mm_srai_epi16::<8>(w);
-                even = _mm_add_epi32(even, _mm_madd_epi16(w_even, x_even));
-                odd = _mm_add_epi32(odd, _mm_madd_epi16(w_odd, x_odd));
-            };
-            add(w0, _mm_shuffle_epi32::<0x00>(x02), _mm_shuffle_epi32::<0x55>(x02));
-            add(w1, _mm_shuffle_epi32::<0x00>(x13), _mm_shuffle_epi32::<0x55>(x13));
-            add(w2, _mm_shuffle_epi32::<0xaa>(x02), _mm_shuffle_epi32::<0xff>(x02));
-            add(w3, _mm_shuffle_epi32::<0xaa>(x13), _mm_shuffle_epi32::<0xff>(x13));
+            let x = [
+                (
+                    _mm_shuffle_epi32::<0x00>(x02),
+                    _mm_shuffle_epi32::<0x55>(x02),
+                ),
+                (
+                    _mm_shuffle_epi32::<0x00>(x13),
+                    _mm_shuffle_epi32::<0x55>(x13),
+                ),
+                (
+                    _mm_shuffle_epi32::<0xaa>(x02),
+                    _mm_shuffle_epi32::<0xff>(x02),
+                ),
+                (
+                    _mm_shuffle_epi32::<0xaa>(x13),
+                    _mm_shuffle_epi32::<0xff>(x13),
+                ),
+            ];
+            for (sum, &w) in sums.iter_mut().zip([a, b, c, d]) {
+                let w: [__m128i; 4] = must_cast(w);
+                for (w, (x_even, x_odd)) in w.into_iter().zip(x) {
+                    let even = _mm_madd_epi16(_mm_and_si128(w, mask), x_even);
+                    let odd = _mm_madd_epi16(_mm_srai_epi16::<8>(w), x_odd);
+                    *sum = _mm_add_epi32(*sum, _mm_add_epi32(even, odd));
+                }
+            }
         }
-        must_cast(_mm_add_epi32(even, odd))
+        sums.map(must_cast)
     }
 }
 
@@ -153,9 +203,21 @@ pub(crate) mod int4 {
         8 * input.iter().copied().map(i32::from).sum::<i32>()
     }
 
+    /// Calls `each` with the dot products of the rows and the packed columns, a block of four rows
+    /// after the other, [`BATCH`](super::super::BATCH) blocks at a time.
+    #[inline(always)]
+    pub(crate) fn for_each_batch(
+        weights: &[u8],
+        input: &[Input],
+        correction: i32,
+        each: impl FnMut(&[[i32; 4]]),
+    ) {
+        super::super::batches(dots(weights, input, correction), each);
+    }
+
     /// As [`super::super::portable::int4::dots`].
     #[inline(always)]
-    pub(crate) fn dots(
+    pub(super) fn dots(
         weights: &[u8],
         input: &[Input],
         correction: i32,
@@ -163,7 +225,7 @@ pub(crate) mod int4 {
         dots_on(avx2::get(), weights, input, correction)
     }
 
-    /// As [`dots`], on a CPU with or without AVX2.
+    /// As [`dots`]; the CPU must have AVX2 if `avx2` says so.
     #[inline(always)]
     pub(super) fn dots_on(
         avx2: bool,
@@ -171,60 +233,99 @@ pub(crate) mod int4 {
         input: &[Input],
         correction: i32,
     ) -> impl Iterator<Item = [i32; 4]> {
-        super::dots(weights, input, correction, move |block, input, start| {
+        super::dots(weights, input, correction, move |blocks, input, start| {
             if avx2 {
                 // SAFETY: the CPU has AVX2.
-                unsafe { dot_avx2(block, input, start) }
+                unsafe { dot_avx2(blocks, input, start) }
             } else {
                 // SAFETY: the target has SSE2.
-                unsafe { dot_sse2(block, input, start) }
+                unsafe { dot_sse2(blocks, input, start) }
             }
         })
     }
 
     #[target_feature(enable = "avx2")]
-    fn dot_avx2(block: &[[u8; 32]], input: &[[i16; TURN]], start: i32) -> [i32; 4] {
+    fn dot_avx2(
+        [a, b, c, d]: [&[[u8; 32]]; BATCH],
+        input: &[[i16; TURN]],
+        start: i32,
+    ) -> [[i32; 4]; BATCH] {
         let mask = _mm256_set1_epi16(0xf);
-        let mut sums = _mm256_setzero_si256();
-        for (w, x) in block.iter().zip(input) {
-            let w: __m256i = must_cast(*w);
+        let mut sums = [_mm256_setzero_si256(); BATCH];
+        for ((((a, b), c), d), x) in a.iter().zip(b).zip(c).zip(d).zip(input) {
             let x: __m256i = must_cast(*x);
-            let mut add = |w, x| {
-                let w = _mm256_and_si256(w, mask);
-                sums = _mm256_add_epi32(sums, _mm256_madd_epi16(w, x));
-            };
-            add(w, _mm256_shuffle_epi32::<0x00>(x));
-            add(_mm256_srli_epi16::<4>(w), _mm256_shuffle_epi32::<0x55>(x));
-            add(_mm256_srli_epi16::<8>(w), _mm256_shuffle_epi32::<0xaa>(x));
-            add(_mm256_srli_epi16::<12>(w), _mm256_shuffle_epi32::<0xff>(x));
+            let x = [
+                _mm256_shuffle_epi32::<0x00>(x),
+                _mm256_shuffle_epi32::<0x55>(x),
+                _mm256_shuffle_epi32::<0xaa>(x),
+                _mm256_shuffle_epi32::<0xff>(x),
+            ];
+            for (sum, &w) in sums.iter_mut().zip([a, b, c, d]) {
+                let w: __m256i = must_cast(w);
+                let w = [
+                    w,
+                    _mm256_srli_epi16::<4>(w),
+                    _mm256_srli_epi16::<8>(w),
+                    _mm256_srli_epi16::<12>(w),
+                ];
+                for (w, x) in w.into_iter().zip(x) {
+                    let product = _mm256_madd_epi16(_mm256_and_si256(w, mask), x);
+                    *sum = _mm256_add_epi32(*sum, product);
+                }
+            }
         }
-        let sums = _mm_add_epi32(
-            _mm256_castsi256_si128(sums),
-            _mm256_extracti128_si256::<1>(sums),
-        );
-        must_cast(_mm_add_epi32(sums, _mm_set1_epi32(start)))
+        sums.map(|sum| finish_avx2(sum, start))
     }
 
     #[target_feature(enable = "sse2")]
-    fn dot_sse2(block: &[[u8; 32]], input: &[[i16; TURN]], start: i32) -> [i32; 4] {
+    fn dot_sse2(
+        [a, b, c, d]: [&[[u8; 32]]; BATCH],
+        input: &[[i16; TURN]],
+        start: i32,
+    ) -> [[i32; 4]; BATCH] {
         let mask = _mm_set1_epi16(0xf);
-        let mut sums = _mm_set1_epi32(start);
-        for (w, x) in block.iter().zip(input) {
-            let w: [__m128i; 2] = must_cast(*w);
+        let mut sums = [_mm_set1_epi32(start); BATCH];
+        for ((((a, b), c), d), x) in a.iter().zip(b).zip(c).zip(d).zip(input) {
             let x: [__m128i; 2] = must_cast(*x);
-            let mut add = |w, x| {
-                let w = _mm_and_si128(w, mask);
-                sums = _mm_add_epi32(sums, _mm_madd_epi16(w, x));
-            };
-            for (w, x) in w.into_iter().zip(x) {
-                add(w, _mm_shuffle_epi32::<0x00>(x));
-                add(_mm_srli_epi16::<4>(w), _mm_shuffle_epi32::<0x55>(x));
-                add(_mm_srli_epi16::<8>(w), _mm_shuffle_epi32::<0xaa>(x));
-                add(_mm_srli_epi16::<12>(w), _mm_shuffle_epi32::<0xff>(x));
+            let x = x.map(|x| {
+                [
+                    _mm_shuffle_epi32::<0x00>(x),
+                    _mm_shuffle_epi32::<0x55>(x),
+                    _mm_shuffle_epi32::<0xaa>(x),
+                    _mm_shuffle_epi32::<0xff>(x),
+                ]
+            });
+            for (sum, &w) in sums.iter_mut().zip([a, b, c, d]) {
+                let w: [__m128i; 2] = must_cast(w);
+                for (w, x) in w.into_iter().zip(x) {
+                    let w = [
+                        w,
+                        _mm_srli_epi16::<4>(w),
+                        _mm_srli_epi16::<8>(w),
+                        _mm_srli_epi16::<12>(w),
+                    ];
+                    for (w, x) in w.into_iter().zip(x) {
+                        let product = _mm_madd_epi16(_mm_and_si128(w, mask), x);
+                        *sum = _mm_add_epi32(*sum, product);
+                    }
+                }
             }
         }
-        must_cast(sums)
+        sums.map(must_cast)
     }
+}
+
+/// The sums of four rows, whose two halves lie in the halves of a vector.
+#[target_feature(enable = "avx2")]
+fn finish_avx2(sums: __m256i, start: i32) -> [i32; 4] {
+    let (low, high) = (
+        _mm256_castsi256_si128(sums),
+        _mm256_extracti128_si256::<1>(sums),
+    );
+    must_cast(_mm_add_epi32(
+        _mm_add_epi32(low, high),
+        _mm_set1_epi32(start),
+    ))
 }
 
 #[cfg(test)]

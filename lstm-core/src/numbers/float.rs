@@ -3,6 +3,7 @@
 //! too gives the same numbers on every chip.
 
 use super::Arithmetic;
+use crate::kernel::BATCH;
 
 /// The arithmetic of [`Format::F32`](crate::Format::F32).
 pub(crate) struct F32;
@@ -41,17 +42,23 @@ impl Arithmetic for F32 {
         }
     }
 
-    fn dots(weights: &[u8], input: &[f32], (): ()) -> impl Iterator<Item = [f32; 4]> {
+    fn for_each_batch(weights: &[u8], input: &[f32], (): (), mut each: impl FnMut(&[[f32; 4]])) {
         let columns = weights.as_chunks::<16>().0;
-        columns.chunks_exact(input.len().max(1)).map(move |block| {
-            let mut sums = [0.0; 4];
-            for (column, &x) in block.iter().zip(input) {
-                for (sum, weight) in sums.iter_mut().zip(read4(column)) {
-                    *sum += weight * x;
+        let mut blocks = columns.chunks_exact(input.len().max(1));
+        let mut batch = [[0.0; 4]; BATCH];
+        while blocks.len() > 0 {
+            let mut filled = 0;
+            for (sums, block) in batch.iter_mut().zip(blocks.by_ref()) {
+                *sums = [0.0; 4];
+                for (column, &x) in block.iter().zip(input) {
+                    for (sum, weight) in sums.iter_mut().zip(read4(column)) {
+                        *sum += weight * x;
+                    }
                 }
+                filled += 1;
             }
-            sums
-        })
+            each(batch.get(..filled).unwrap_or_default());
+        }
     }
 
     fn rows(bytes: &[u8]) -> &[[u8; 16]] {

@@ -26,12 +26,13 @@ impl Arithmetic for Int4 {
     }
 
     #[inline(always)]
-    fn dots(
+    fn for_each_batch(
         weights: &[u8],
         input: &[Self::Input],
         correction: i32,
-    ) -> impl Iterator<Item = [i32; 4]> {
-        kernel::int4::dots(weights, input, correction)
+        each: impl FnMut(&[[i32; 4]]),
+    ) {
+        kernel::int4::for_each_batch(weights, input, correction, each);
     }
 
     #[inline(always)]

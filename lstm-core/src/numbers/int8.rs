@@ -37,12 +37,13 @@ impl Arithmetic for Int8 {
     }
 
     #[inline(always)]
-    fn dots(
+    fn for_each_batch(
         weights: &[u8],
         input: &[Self::Input],
         correction: i32,
-    ) -> impl Iterator<Item = [i32; 4]> {
-        kernel::int8::dots(weights, input, correction)
+        each: impl FnMut(&[[i32; 4]]),
+    ) {
+        kernel::int8::for_each_batch(weights, input, correction, each);
     }
 
     #[inline(always)]

@@ -44,12 +44,14 @@ pub(crate) trait Arithmetic {
         own: &[Self::Hidden],
         input: &mut [Self::Input],
     ) -> Self::Correction;
-    /// The dot products of the rows with the packed columns, a block of four after the other.
-    fn dots(
+    /// Calls `each` with the dot products of the rows and the packed columns, a block of four rows
+    /// after the other, [`BATCH`](crate::kernel::BATCH) blocks at a time.
+    fn for_each_batch(
         weights: &[u8],
         input: &[Self::Input],
         correction: Self::Correction,
-    ) -> impl Iterator<Item = [Self::Dot; 4]>;
+        each: impl FnMut(&[[Self::Dot; 4]]),
+    );
     /// Adds the row parameters and the entries of the table to the dot products.
     fn pre_activations(
         dots: [Self::Dot; 4],
