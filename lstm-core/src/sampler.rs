@@ -110,39 +110,47 @@ impl Sampler {
     }
 
     /// Sets to 0 the weights that top-k and top-p leave out; returns the sum of the others.
+    #[inline(never)]
     fn keep_likeliest(&self, weights: &mut [i32], sum: u32) -> u32 {
-        // A key sorts by weight (17 bits at most), the lower index first among equals.
-        let key = |(index, &weight): (usize, &i32)| (weight as u32) << 8 | (255 - index as u32);
-        let mut heap: BinaryHeap<u32, Max, MAX_SYMBOLS> = BinaryHeap::new();
-        for key in weights.iter().enumerate().map(key) {
-            let _ = heap.push(key); // An alphabet has at most MAX_SYMBOLS symbols.
-        }
-        let mut kept = sum;
-        if self.top_k < weights.len() {
-            kept = 0;
-            let mut best = heap.clone();
-            for _ in 0..self.top_k {
-                kept += best.pop().unwrap_or(0) >> 8;
-            }
-        }
+        let kept = if self.top_k < weights.len() {
+            likeliest(weights, self.top_k, u32::MAX).0
+        } else {
+            sum
+        };
         let enough = (u64::from(kept) * u64::from(self.top_p)).div_ceil(1 << 16) as u32;
-        let mut threshold = 0;
-        let mut total = 0;
-        for _ in 0..self.top_k {
-            if total >= enough {
-                break;
-            }
-            let Some(key) = heap.pop() else { break };
-            threshold = key;
-            total += key >> 8;
-        }
+        let (total, threshold) = likeliest(weights, self.top_k, enough);
         for (index, weight) in weights.iter_mut().enumerate() {
-            if key((index, weight)) < threshold {
+            if key(index, *weight) < threshold {
                 *weight = 0;
             }
         }
         total
     }
+}
+
+/// A key sorts by weight (17 bits at most), the lower index first among equals.
+fn key(index: usize, weight: i32) -> u32 {
+    (weight as u32) << 8 | (255 - index as u32)
+}
+
+/// Takes the largest weights, at most `count` and no more than it takes to have `enough`: their sum,
+/// and the key of the last.
+#[inline(never)]
+fn likeliest(weights: &[i32], count: usize, enough: u32) -> (u32, u32) {
+    let mut heap: BinaryHeap<u32, Max, MAX_SYMBOLS> = BinaryHeap::new();
+    for (index, &weight) in weights.iter().enumerate() {
+        let _ = heap.push(key(index, weight)); // An alphabet has at most MAX_SYMBOLS symbols.
+    }
+    let (mut total, mut last) = (0, 0);
+    for _ in 0..count {
+        if total >= enough {
+            break;
+        }
+        let Some(key) = heap.pop() else { break };
+        last = key;
+        total += key >> 8;
+    }
+    (total, last)
 }
 
 /// The first of the largest.

@@ -287,7 +287,12 @@ fn rows_that_could_overflow_are_refused() {
             &mut hostile.dense
         };
         matrix.rows[if row < 8 { row } else { row - 8 }].bias = i32::MIN;
-        let bytes = file(&symbols(3), Format::Int8, &[2], &hostile.payload_bytes());
+        let bytes = file(
+            &symbols(3),
+            Format::Int8,
+            &[TWO_UNITS],
+            &hostile.payload_bytes(),
+        );
         assert_eq!(error(&bytes), Error::RowRange { row });
     }
 }

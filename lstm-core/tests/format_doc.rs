@@ -18,7 +18,7 @@ fn tiny() -> Net<i8, Int8Plain> {
     Net {
         symbols: "ab".into(),
         format: Format::Int8,
-        hidden: vec![1],
+        shapes: common::lstms(&[1]),
         table: vec![vec![1, 2, 3, 4], vec![-1, -2, -3, -4]],
         layers: vec![Plain {
             weights: vec![vec![10], vec![20], vec![-30], vec![127]],
@@ -29,6 +29,7 @@ fn tiny() -> Net<i8, Int8Plain> {
                 row(32, 11, 12),
             ],
         }],
+        projections: vec![None],
         dense: Plain {
             weights: vec![vec![-128 + 1], vec![64]],
             rows: vec![row(32, 13, 0), row(-32, 14, 0)],

@@ -50,10 +50,12 @@ pub type F32Plain = Plain<f32, f32>;
 pub struct Net<T, M> {
     pub symbols: String,
     pub format: Format,
-    pub hidden: Vec<usize>,
-    /// `[vocab][4 H]`, unit by unit.
+    pub shapes: Vec<LayerShape>,
+    /// `[vocab][gate rows]`, in the order of the file.
     pub table: Vec<Vec<T>>,
+    /// The gates of each layer, rows in the order of the file.
     pub layers: Vec<M>,
+    pub projections: Vec<Option<M>>,
     pub dense: M,
 }
 
@@ -63,8 +65,63 @@ pub fn symbols(n: usize) -> String {
         .collect()
 }
 
-fn columns(hidden: &[usize], layer: usize) -> usize {
-    hidden[layer] + if layer == 0 { 0 } else { hidden[layer - 1] }
+pub fn lstms(hidden: &[usize]) -> Vec<LayerShape> {
+    let shape = |&hidden: &usize| LayerShape::lstm(hidden as u16);
+    hidden.iter().map(shape).collect()
+}
+
+/// The row of a gate (in the order of the cell's gates) of a unit, in the order of the file.
+pub fn gate_row(shape: LayerShape, unit: usize, gate: usize) -> usize {
+    match shape.cell {
+        Cell::Lstm => 4 * unit + gate,
+        _ => 12 * (unit / 4) + 4 * gate + unit % 4,
+    }
+}
+
+/// Rows and columns of the gates.
+fn gate_shape(shapes: &[LayerShape], layer: usize) -> (usize, usize) {
+    let below = layer.checked_sub(1).map_or(0, |l| shapes[l].output());
+    let shape = shapes[layer];
+    (4 * shape.gate_blocks(), below + shape.output())
+}
+
+impl<T, M> Net<T, M> {
+    /// A network of these shapes whose matrices of so many rows and columns `matrix` makes (the
+    /// flag tells the dense one), and whose table entries `entry` makes.
+    fn make(
+        format: Format,
+        vocab: usize,
+        shapes: &[LayerShape],
+        mut matrix: impl FnMut(usize, usize, bool) -> M,
+        mut entry: impl FnMut() -> T,
+    ) -> Self {
+        let (mut layers, mut projections) = (Vec::new(), Vec::new());
+        for (l, shape) in shapes.iter().enumerate() {
+            let (rows, columns) = gate_shape(shapes, l);
+            layers.push(matrix(rows, columns, false));
+            let width = shape.projection.map(usize::from);
+            projections.push(width.map(|r| matrix(r, shape.hidden.into(), false)));
+        }
+        let dense = matrix(vocab, shapes[shapes.len() - 1].output(), true);
+        let rows = gate_shape(shapes, 0).0;
+        let mut line = || (0..rows).map(|_| entry()).collect();
+        Net {
+            symbols: symbols(vocab),
+            format,
+            shapes: shapes.to_vec(),
+            table: (0..vocab).map(|_| line()).collect(),
+            layers,
+            projections,
+            dense,
+        }
+    }
+
+    /// The matrices in the order of the file.
+    fn matrices(&self) -> impl Iterator<Item = &M> {
+        let layers = self.layers.iter().zip(&self.projections);
+        let layers = layers.flat_map(|(gates, projection)| [Some(gates), projection.as_ref()]);
+        layers.flatten().chain([&self.dense])
+    }
 }
 
 impl Net<i8, Int8Plain> {
@@ -73,46 +130,34 @@ impl Net<i8, Int8Plain> {
     }
 
     pub fn random_in(format: Format, vocab: usize, hidden: &[usize], seed: u64) -> Self {
+        Self::random_shapes(format, vocab, &lstms(hidden), seed)
+    }
+
+    pub fn random_shapes(format: Format, vocab: usize, shapes: &[LayerShape], seed: u64) -> Self {
         let mut random = Random::new(seed);
-        let (low, high) = match format {
-            Format::Int4 => (-8, 7),
-            _ => (-127, 127),
-        };
-        let mut matrix = |rows: usize, columns: usize, low: i32, high: i32| Plain {
-            weights: (0..rows)
-                .map(|_| {
-                    (0..columns)
-                        .map(|_| random.between(low, high) as i8)
-                        .collect()
-                })
-                .collect(),
-            rows: (0..rows)
-                .map(|_| Row {
-                    bias: random.between(-300_000, 300_000),
-                    weight_scale: random.between(1, 60) as u16,
-                    table_scale: random.between(1, 9000) as u16,
-                })
-                .collect(),
-        };
-        let layers = (0..hidden.len())
-            .map(|l| matrix(4 * hidden[l], columns(hidden, l), low, high))
-            .collect();
-        let dense = matrix(vocab, *hidden.last().unwrap(), -127, 127);
-        let table = (0..vocab)
-            .map(|_| {
-                (0..4 * hidden[0])
-                    .map(|_| random.between(-128, 127) as i8)
+        let mut entries = Random::new(seed + 1);
+        let matrix = |rows: usize, columns: usize, dense: bool| {
+            let (low, high) = match format {
+                Format::Int4 if !dense => (-8, 7),
+                _ => (-127, 127),
+            };
+            let mut weights = || {
+                (0..columns)
+                    .map(|_| random.between(low, high) as i8)
                     .collect()
-            })
-            .collect();
-        Net {
-            symbols: symbols(vocab),
-            format,
-            hidden: hidden.to_vec(),
-            table,
-            layers,
-            dense,
-        }
+            };
+            let weights = (0..rows).map(|_| weights()).collect();
+            let mut row = || Row {
+                bias: random.between(-300_000, 300_000),
+                weight_scale: random.between(1, 60) as u16,
+                table_scale: random.between(1, 9000) as u16,
+            };
+            let rows = (0..rows).map(|_| row()).collect();
+            Plain { weights, rows }
+        };
+        Self::make(format, vocab, shapes, matrix, || {
+            entries.between(-128, 127) as i8
+        })
     }
 
     pub fn payload_bytes(&self) -> Vec<u8> {
@@ -121,7 +166,7 @@ impl Net<i8, Int8Plain> {
             &mut data,
             self.table.iter().flatten().map(|&t| t as u8).collect(),
         );
-        for matrix in self.layers.iter().chain([&self.dense]) {
+        for matrix in self.matrices() {
             let padded = round_up(matrix.rows.len(), BLOCK_ROWS);
             let row = |r: usize| matrix.rows.get(r).copied().unwrap_or_default();
             array(
@@ -163,7 +208,7 @@ impl Net<i8, Int8Plain> {
         file(
             &self.symbols,
             self.format,
-            &self.hidden,
+            &self.shapes,
             &self.payload_bytes(),
         )
     }
@@ -171,28 +216,19 @@ impl Net<i8, Int8Plain> {
 
 impl Net<f32, F32Plain> {
     pub fn random(vocab: usize, hidden: &[usize], seed: u64) -> Self {
+        Self::random_shapes(vocab, &lstms(hidden), seed)
+    }
+
+    pub fn random_shapes(vocab: usize, shapes: &[LayerShape], seed: u64) -> Self {
         let mut random = Random::new(seed);
-        let mut matrix = |rows: usize, columns: usize| Plain {
+        let mut entries = Random::new(seed + 1);
+        let matrix = |rows: usize, columns: usize, _| Plain {
             weights: (0..rows)
                 .map(|_| (0..columns).map(|_| random.real()).collect())
                 .collect(),
             rows: (0..rows).map(|_| random.real()).collect(),
         };
-        let layers = (0..hidden.len())
-            .map(|l| matrix(4 * hidden[l], columns(hidden, l)))
-            .collect();
-        let dense = matrix(vocab, *hidden.last().unwrap());
-        let table = (0..vocab)
-            .map(|_| (0..4 * hidden[0]).map(|_| 3.0 * random.real()).collect())
-            .collect();
-        Net {
-            symbols: symbols(vocab),
-            format: Format::F32,
-            hidden: hidden.to_vec(),
-            table,
-            layers,
-            dense,
-        }
+        Self::make(Format::F32, vocab, shapes, matrix, || 3.0 * entries.real())
     }
 
     pub fn file(&self) -> Vec<u8> {
@@ -201,7 +237,7 @@ impl Net<f32, F32Plain> {
         };
         let mut data = Vec::new();
         array(&mut data, bytes(&mut self.table.iter().flatten().copied()));
-        for matrix in self.layers.iter().chain([&self.dense]) {
+        for matrix in self.matrices() {
             let padded = round_up(matrix.rows.len(), BLOCK_ROWS);
             let row = |r: usize| matrix.rows.get(r).copied().unwrap_or_default();
             array(&mut data, bytes(&mut (0..padded).map(row)));
@@ -217,7 +253,7 @@ impl Net<f32, F32Plain> {
             }
             array(&mut data, bytes(&mut values.into_iter()));
         }
-        file(&self.symbols, Format::F32, &self.hidden, &data)
+        file(&self.symbols, Format::F32, &self.shapes, &data)
     }
 }
 
@@ -226,12 +262,7 @@ fn array(data: &mut Vec<u8>, bytes: Vec<u8>) {
     data.resize(round_up(data.len(), ARRAY_ALIGN), 0);
 }
 
-pub fn file(symbols: &str, format: Format, hidden: &[usize], data: &[u8]) -> Vec<u8> {
-    let layers = hidden.iter().map(|&hidden| LayerShape {
-        cell: Cell::Lstm,
-        hidden: hidden as u16,
-        projection: None,
-    });
+pub fn file(symbols: &str, format: Format, shapes: &[LayerShape], data: &[u8]) -> Vec<u8> {
     encode(Payload {
         name: "test",
         symbols,
@@ -239,7 +270,7 @@ pub fn file(symbols: &str, format: Format, hidden: &[usize], data: &[u8]) -> Vec
         window: None,
         format,
         order: Order::Rows4,
-        layers: layers.collect(),
+        layers: shapes.iter().copied().collect(),
         padding: &[],
         data,
     })
