@@ -184,12 +184,14 @@ impl<'m> Model<'m> {
         }
         let mut row = 0;
         for matrix in self.matrices() {
-            let blocks = {
-                let bytes = matrix.columns * BLOCK_ROWS * matrix.format.bits() / 8;
-                matrix.weights.chunks_exact(bytes.max(1))
-            };
+            let block_bytes = matrix.columns * BLOCK_ROWS * matrix.format.bits() / 8;
+            let mut weights = matrix.weights;
             let parameters = matrix.rows.as_chunks::<{ Row::BYTES }>().0;
-            for (block, rows) in blocks.zip(parameters.as_chunks::<BLOCK_ROWS>().0) {
+            for rows in parameters.as_chunks::<BLOCK_ROWS>().0 {
+                let Some((block, rest)) = weights.split_at_checked(block_bytes) else {
+                    break;
+                };
+                weights = rest;
                 let sums = crate::kernel::sum_abs(matrix.format, block);
                 for (parameters, sum_abs) in rows.iter().zip(sums) {
                     if !Row::from_bytes(parameters).in_range(sum_abs) {
