@@ -436,6 +436,16 @@ impl Row {
         }
     }
 
+    /// From its two words in the file, as this computer loads them.
+    pub(crate) fn from_words([bias, scales]: [u32; 2]) -> Self {
+        let (bias, scales) = (u32::from_le(bias), u32::from_le(scales));
+        Row {
+            bias: bias as i32,
+            weight_scale: scales as u16,
+            table_scale: (scales >> 16) as u16,
+        }
+    }
+
     /// Whether no sum of this row can leave 32 bits, whatever the state: `sum_abs` is the sum of
     /// the absolute weights of the row. The dot product has room for a factor of 256, which the
     /// kernel for Cortex-M4 needs.
