@@ -29,6 +29,7 @@ fn dots<const BYTES: usize>(
 
 /// 8-bit weights.
 pub(crate) mod int8 {
+    use super::super::Rows;
     use super::*;
 
     /// A byte, for SMULL.
@@ -41,16 +42,16 @@ pub(crate) mod int8 {
         0
     }
 
-    /// Calls `each` with the dot products of the rows and the packed columns, a block of four rows
-    /// after the other, [`BATCH`](super::super::BATCH) blocks at a time.
+    /// Calls `each` with the sums of the rows over the packed columns, a block of four rows after
+    /// the other, [`BATCH`](super::super::BATCH) blocks at a time.
     #[inline(always)]
     pub(crate) fn for_each_batch(
-        weights: &[u8],
+        rows: &Rows<'_>,
         input: &[Input],
         correction: i32,
         each: impl FnMut(&[[i32; 4]]),
     ) {
-        super::super::batches(dots(weights, input, correction), each);
+        super::super::batches(rows, dots(rows.weights, input, correction), each);
     }
 
     /// As [`super::super::portable::int8::dots`].
@@ -94,6 +95,7 @@ pub(crate) mod int8 {
 
 /// 4-bit weights.
 pub(crate) mod int4 {
+    use super::super::Rows;
     use super::*;
 
     /// A byte, for SMULL. Eight columns are stored in the order of the bytes of a word of weights:
@@ -111,16 +113,16 @@ pub(crate) mod int4 {
         8 * sum
     }
 
-    /// Calls `each` with the dot products of the rows and the packed columns, a block of four rows
-    /// after the other, [`BATCH`](super::super::BATCH) blocks at a time.
+    /// Calls `each` with the sums of the rows over the packed columns, a block of four rows after
+    /// the other, [`BATCH`](super::super::BATCH) blocks at a time.
     #[inline(always)]
     pub(crate) fn for_each_batch(
-        weights: &[u8],
+        rows: &Rows<'_>,
         input: &[Input],
         correction: i32,
         each: impl FnMut(&[[i32; 4]]),
     ) {
-        super::super::batches(dots(weights, input, correction), each);
+        super::super::batches(rows, dots(rows.weights, input, correction), each);
     }
 
     /// As [`super::super::portable::int4::dots`].

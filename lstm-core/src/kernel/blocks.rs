@@ -1,71 +1,101 @@
 //! What the kernels of small CPUs share: the walk over blocks and over groups of columns.
 #![allow(unsafe_code, reason = "the kernels are assembly")]
 
-use super::BATCH;
+use super::{BATCH, Rows};
 use crate::file::COLUMN_ALIGN;
 use core::mem::MaybeUninit;
 
-/// A kernel: writes the dot products of the blocks at `weights` with the columns from `input` to
-/// `input_end`, plus `start`, to `sums` up to `sums_end`; returns the end of those blocks.
+/// What a kernel is to compute, and where it is; the assembly knows the offsets.
+#[repr(C)]
+pub(super) struct Batch<X> {
+    /// The packed columns; 0.
+    input: *const X,
+    /// A row's sum of products begins here; 4.
+    start: i32,
+    /// The end of the columns; 8.
+    input_end: *const X,
+    /// The parameters of the next row, on a multiple of 4; 12.
+    rows: *const [u32; 2],
+    /// The table's entry for the next row; 16.
+    entries: *const u8,
+    /// Where the next row's sum goes, on a multiple of 16 for the first; 20.
+    sums: *mut [i32; 4],
+    /// The end of the sums; 24.
+    sums_end: *mut [i32; 4],
+}
+
+/// A kernel: writes the sums of the rows of the blocks at `weights`, each with the row's parameters
+/// and its entry of the table, as far as `batch` says; returns the end of those blocks.
 ///
 /// # Safety
 ///
-/// There are as many blocks as sums, at least one; the number of columns is a positive multiple of
-/// [`COLUMN_ALIGN`]; weights and columns begin on a multiple of 4, the sums on a multiple of 16.
-pub(super) type Kernel<X> = unsafe extern "C" fn(
-    weights: *const u8,
-    input: *const X,
-    input_end: *const X,
-    start: i32,
-    sums: *mut [i32; 4],
-    sums_end: *mut [i32; 4],
-) -> *const u8;
+/// There are as many blocks of weights, parameters and entries as sums, at least one; the number of
+/// columns is a positive multiple of [`COLUMN_ALIGN`]; weights, columns and rows begin on a multiple
+/// of 4, the sums on a multiple of 16.
+pub(super) type Kernel<X> =
+    unsafe extern "C" fn(weights: *const u8, batch: &mut Batch<X>) -> *const u8;
 
-/// A matrix and the kernel for it. A call of the kernel takes a batch of blocks, which spreads the
-/// cost of the call, and of the registers that the caller has to put away, over as many units.
-pub(super) struct Rows<'a, X> {
-    pub(super) kernel: Kernel<X>,
-    /// Bits of a weight.
-    pub(super) bits: usize,
-    /// The weights, block by block.
-    pub(super) weights: &'a [u8],
-}
-
-/// The dot products of a batch.
+/// The sums of a batch.
 #[repr(align(16))]
-struct Batch([MaybeUninit<[i32; 4]>; BATCH]);
+struct Sums([MaybeUninit<[i32; 4]>; BATCH]);
 
-impl<X> Rows<'_, X> {
-    /// Calls `each` with the dot products with the packed columns, plus `start`.
-    #[inline(always)]
-    pub(super) fn for_each_batch(
-        &self,
-        input: &[X],
-        columns: usize,
-        start: i32,
-        mut each: impl FnMut(&[[i32; 4]]),
-    ) {
-        if !columns.is_multiple_of(COLUMN_ALIGN) {
-            return;
+/// Calls `each` with the sums of the rows over the packed columns, a batch at a time. A call of the
+/// kernel takes a batch of blocks, which spreads the cost of the call, and of the registers that
+/// the caller has to put away, over as many units.
+#[inline(always)]
+pub(super) fn for_each_batch<X>(
+    kernel: Kernel<X>,
+    rows: &Rows<'_>,
+    bits: usize,
+    input: &[X],
+    start: i32,
+    mut each: impl FnMut(&[[i32; 4]]),
+) {
+    /// The entries where there is no table.
+    static ZEROS: [[u8; 4]; BATCH] = [[0; 4]; BATCH];
+    let columns = input.len();
+    if !columns.is_multiple_of(COLUMN_ALIGN) {
+        return;
+    }
+    let Some(blocks) = rows.weights.len().checked_div(columns * bits / 2) else {
+        return;
+    };
+    let mut left = blocks.min(rows.parameters.len());
+    let mut entries = rows.entries;
+    if !entries.is_empty() {
+        left = left.min(entries.len());
+    }
+    let mut weights = rows.weights.as_ptr();
+    let columns = input.as_ptr_range();
+    let mut sums = Sums([MaybeUninit::uninit(); BATCH]);
+    let first = sums.0.as_mut_ptr().cast::<[i32; 4]>();
+    let mut batch = Batch {
+        input: columns.start,
+        start,
+        input_end: columns.end,
+        rows: rows.parameters.as_ptr().cast(),
+        entries: entries.as_ptr().cast(),
+        sums: first,
+        sums_end: first,
+    };
+    while left != 0 {
+        let filled = left.min(BATCH);
+        if rows.entries.is_empty() {
+            entries = &ZEROS;
+            batch.entries = entries.as_ptr().cast();
         }
-        let mut left = self.weights.len().checked_div(columns * self.bits / 2);
-        let mut weights = self.weights.as_ptr();
-        let columns = input.as_ptr_range();
-        let mut batch = Batch([MaybeUninit::uninit(); BATCH]);
-        while let Some(blocks @ 1..) = left {
-            let filled = blocks.min(BATCH);
-            let sums = batch.0.as_mut_ptr().cast::<[i32; 4]>();
-            // SAFETY: the whole blocks were counted and the columns checked. A model checks that its
-            // data begins on a multiple of 4, the columns lie in a workspace, which is made of words,
-            // and a `Batch` is aligned to 16 and has room for `filled` sums, which the kernel writes.
-            let sums = unsafe {
-                let end = sums.add(filled);
-                weights = (self.kernel)(weights, columns.start, columns.end, start, sums, end);
-                core::slice::from_raw_parts(sums, filled)
-            };
-            each(sums);
-            left = Some(blocks - filled);
-        }
+        batch.sums = first;
+        batch.sums_end = first.wrapping_add(filled);
+        // SAFETY: whole blocks of weights, parameters and entries were counted and the columns
+        // checked. A model checks that its data begins on a multiple of 4, the columns lie in a
+        // workspace, which is made of words, and `Sums` is aligned to 16 and has room for `filled`
+        // sums, which the kernel writes.
+        let sums = unsafe {
+            weights = kernel(weights, &mut batch);
+            core::slice::from_raw_parts(first, filled)
+        };
+        each(sums);
+        left -= filled;
     }
 }
 

@@ -2,11 +2,13 @@
 #![allow(unsafe_code, reason = "assembly: LLVM would reorder the loads and spill")]
 #![deny(clippy::float_arithmetic)]
 
+use super::blocks::Batch;
 use core::arch::naked_asm;
 
 /// 8-bit weights, a byte at a time: even columns are loaded as they are, odd ones with their sign.
 pub(crate) mod int8 {
-    use super::super::blocks::{Rows, pack_groups};
+    use super::super::Rows;
+    use super::super::blocks::{self, pack_groups};
 
     /// A column.
     pub(crate) type Input = i32;
@@ -25,23 +27,19 @@ pub(crate) mod int8 {
     /// As [`super::super::portable::int8::for_each_batch`].
     #[inline(always)]
     pub(crate) fn for_each_batch(
-        weights: &[u8],
+        rows: &Rows<'_>,
         input: &[Input],
         correction: i32,
         each: impl FnMut(&[[i32; 4]]),
     ) {
-        let rows = Rows {
-            kernel: super::dots_int8,
-            bits: 8,
-            weights,
-        };
-        rows.for_each_batch(input, input.len(), -correction, each);
+        blocks::for_each_batch(super::rows_int8, rows, 8, input, -correction, each);
     }
 }
 
 /// 4-bit weights: two columns a multiply, as on Cortex-M3.
 pub(crate) mod int4 {
-    use super::super::blocks::{Rows, pack_crossed_pairs};
+    use super::super::Rows;
+    use super::super::blocks::{self, pack_crossed_pairs};
 
     /// Half a word: a pair of columns `x0 x1` is the word `x1 + 2^16 x0`.
     pub(crate) type Input = i16;
@@ -54,57 +52,45 @@ pub(crate) mod int4 {
     /// As [`super::super::portable::int4::for_each_batch`].
     #[inline(always)]
     pub(crate) fn for_each_batch(
-        weights: &[u8],
+        rows: &Rows<'_>,
         input: &[Input],
         correction: i32,
         each: impl FnMut(&[[i32; 4]]),
     ) {
-        let rows = Rows {
-            kernel: super::dots_int4,
-            bits: 4,
-            weights,
-        };
-        rows.for_each_batch(input, input.len(), -correction, each);
+        blocks::for_each_batch(super::rows_int4, rows, 4, input, -correction, each);
     }
 }
 
 /// Four rows at a time, a byte at a time.
 #[unsafe(naked)]
-unsafe extern "C" fn dots_int8(
-    weights: *const u8,
-    input: *const i32,
-    input_end: *const i32,
-    start: i32,
-    sums: *mut [i32; 4],
-    sums_end: *mut [i32; 4],
-) -> *const u8 {
+unsafe extern "C" fn rows_int8(weights: *const u8, batch: &mut Batch<i32>) -> *const u8 {
     // r0 weights, r1 = 1 and r2 = 3 (a load with sign takes its offset from a register), r3 product,
     // r4-r7 columns, r8-r11 sums, r12 address of the columns, lr end of the block.
-    // On the stack: input, input_end, start, bytes of a block (as many as of the columns), saved
-    // registers, sums, sums_end.
+    // On the stack: batch, bytes of a block (as many as of the columns), saved registers.
     naked_asm!(
         "push {{r4, r5, r6, r7, lr}}",
-        "subs r4, r2, r1",
-        "mov r5, r8",
-        "mov r6, r9",
-        "mov r7, r10",
-        "push {{r5, r6, r7}}",
+        "mov r4, r8",
+        "mov r5, r9",
+        "mov r6, r10",
         "mov r7, r11",
-        "push {{r7}}",
-        "push {{r1, r2, r3, r4}}",
-        "movs r1, #1",
-        "movs r2, #3",
+        "push {{r4, r5, r6, r7}}",
+        "ldr r2, [r1]",
+        "ldr r3, [r1, #8]",
+        "subs r2, r3, r2",
+        "push {{r1, r2}}",
         "1:",
         "ldr r3, [sp]",
-        "mov r12, r3",
-        "ldr r3, [sp, #12]",
+        "ldm r3, {{r1, r2, r3}}",
+        "mov r12, r1",
+        "mov r8, r2",
+        "mov r9, r2",
+        "mov r10, r2",
+        "mov r11, r2",
+        "ldr r3, [sp, #4]",
         "adds r3, r0, r3",
         "mov lr, r3",
-        "ldr r3, [sp, #8]",
-        "mov r8, r3",
-        "mov r9, r3",
-        "mov r10, r3",
-        "mov r11, r3",
+        "movs r1, #1",
+        "movs r2, #3",
         "2:",
         ".rept 8",
         "mov r3, r12",
@@ -167,70 +153,112 @@ unsafe extern "C" fn dots_int8(
         "beq 3f",
         "b 2b",
         "3:",
-        "ldr r3, [sp, #52]",
-        "mov r4, r8",
-        "mov r5, r9",
-        "mov r6, r10",
-        "mov r7, r11",
-        "stm r3!, {{r4, r5, r6, r7}}",
-        "str r3, [sp, #52]",
-        "ldr r4, [sp, #56]",
-        "cmp r3, r4",
+        // The parameters of the rows and the entries of the table.
+        "ldr r3, [sp, #0]",
+        "ldr r4, [r3, #12]",
+        "ldr r5, [r3, #16]",
+        "ldr r7, [r3, #20]",
+        "ldm r4!, {{r3, r6}}",
+        "mov r1, r8",
+        "uxth r2, r6",
+        "muls r1, r2, r1",
+        "adds r1, r1, r3",
+        "ldrb r2, [r5, #0]",
+        "sxtb r2, r2",
+        "lsrs r6, r6, #16",
+        "muls r2, r6, r2",
+        "adds r1, r1, r2",
+        "str r1, [r7, #0]",
+        "ldm r4!, {{r3, r6}}",
+        "mov r1, r9",
+        "uxth r2, r6",
+        "muls r1, r2, r1",
+        "adds r1, r1, r3",
+        "ldrb r2, [r5, #1]",
+        "sxtb r2, r2",
+        "lsrs r6, r6, #16",
+        "muls r2, r6, r2",
+        "adds r1, r1, r2",
+        "str r1, [r7, #4]",
+        "ldm r4!, {{r3, r6}}",
+        "mov r1, r10",
+        "uxth r2, r6",
+        "muls r1, r2, r1",
+        "adds r1, r1, r3",
+        "ldrb r2, [r5, #2]",
+        "sxtb r2, r2",
+        "lsrs r6, r6, #16",
+        "muls r2, r6, r2",
+        "adds r1, r1, r2",
+        "str r1, [r7, #8]",
+        "ldm r4!, {{r3, r6}}",
+        "mov r1, r11",
+        "uxth r2, r6",
+        "muls r1, r2, r1",
+        "adds r1, r1, r3",
+        "ldrb r2, [r5, #3]",
+        "sxtb r2, r2",
+        "lsrs r6, r6, #16",
+        "muls r2, r6, r2",
+        "adds r1, r1, r2",
+        "str r1, [r7, #12]",
+        "adds r5, #4",
+        "adds r7, #16",
+        "ldr r3, [sp, #0]",
+        "str r4, [r3, #12]",
+        "str r5, [r3, #16]",
+        "str r7, [r3, #20]",
+        "ldr r4, [r3, #24]",
+        "cmp r7, r4",
         "beq 4f",
         "b 1b",
         "4:",
-        "add sp, #16",
+        "add sp, #8",
         "pop {{r4, r5, r6, r7}}",
-        "mov r11, r4",
-        "mov r8, r5",
-        "mov r9, r6",
-        "mov r10, r7",
+        "mov r8, r4",
+        "mov r9, r5",
+        "mov r10, r6",
+        "mov r11, r7",
         "pop {{r4, r5, r6, r7, pc}}",
     )
 }
 
 /// Four rows at a time, two columns a multiply, 16 columns between two cuts.
 #[unsafe(naked)]
-unsafe extern "C" fn dots_int4(
-    weights: *const u8,
-    input: *const i16,
-    input_end: *const i16,
-    start: i32,
-    sums: *mut [i32; 4],
-    sums_end: *mut [i32; 4],
-) -> *const u8 {
+unsafe extern "C" fn rows_int4(weights: *const u8, batch: &mut Batch<i16>) -> *const u8 {
     // r0 weights, r1 weights of a row, r2 mask, r3 product, r4-r7 pairs of columns, r8-r11 sums over
     // 16 columns, r12 address of the columns, lr end of the block.
-    // On the stack: four sums, half of bit 16, input, input_end, start, bytes of a block (as many as
-    // of the columns), saved registers, sums, sums_end.
+    // On the stack: four sums, half of bit 16, batch, bytes of a block (as many as of the columns),
+    // saved registers.
     naked_asm!(
         "push {{r4, r5, r6, r7, lr}}",
-        "subs r4, r2, r1",
-        "mov r5, r8",
-        "mov r6, r9",
-        "mov r7, r10",
-        "push {{r5, r6, r7}}",
+        "mov r4, r8",
+        "mov r5, r9",
+        "mov r6, r10",
         "mov r7, r11",
-        "push {{r7}}",
-        "push {{r1, r2, r3, r4}}",
+        "push {{r4, r5, r6, r7}}",
+        "ldr r2, [r1]",
+        "ldr r3, [r1, #8]",
+        "subs r2, r3, r2",
+        "push {{r1, r2}}",
         "movs r2, #0x80",
         "lsls r2, r2, #8",
         "push {{r2}}",
         "sub sp, #16",
+        "1:",
+        "ldr r3, [sp, #20]",
+        "ldm r3, {{r1, r2, r3}}",
+        "mov r12, r1",
+        "str r2, [sp]",
+        "str r2, [sp, #4]",
+        "str r2, [sp, #8]",
+        "str r2, [sp, #12]",
+        "ldr r3, [sp, #24]",
+        "adds r3, r0, r3",
+        "mov lr, r3",
         "movs r2, #0x0f",
         "lsls r3, r2, #16",
         "orrs r2, r3",
-        "1:",
-        "ldr r3, [sp, #20]",
-        "mov r12, r3",
-        "ldr r3, [sp, #32]",
-        "adds r3, r0, r3",
-        "mov lr, r3",
-        "ldr r3, [sp, #28]",
-        "str r3, [sp]",
-        "str r3, [sp, #4]",
-        "str r3, [sp, #8]",
-        "str r3, [sp, #12]",
         "2:",
         ".rept 2",
         "mov r3, r12",
@@ -397,25 +425,73 @@ unsafe extern "C" fn dots_int4(
         "beq 3f",
         "b 2b",
         "3:",
-        "ldr r3, [sp, #72]",
-        "ldr r4, [sp]",
-        "ldr r5, [sp, #4]",
-        "ldr r6, [sp, #8]",
-        "ldr r7, [sp, #12]",
-        "stm r3!, {{r4, r5, r6, r7}}",
-        "str r3, [sp, #72]",
-        "ldr r4, [sp, #76]",
-        "cmp r3, r4",
+        // The parameters of the rows and the entries of the table.
+        "ldr r3, [sp, #20]",
+        "ldr r4, [r3, #12]",
+        "ldr r5, [r3, #16]",
+        "ldr r7, [r3, #20]",
+        "ldm r4!, {{r3, r6}}",
+        "ldr r1, [sp, #0]",
+        "uxth r2, r6",
+        "muls r1, r2, r1",
+        "adds r1, r1, r3",
+        "ldrb r2, [r5, #0]",
+        "sxtb r2, r2",
+        "lsrs r6, r6, #16",
+        "muls r2, r6, r2",
+        "adds r1, r1, r2",
+        "str r1, [r7, #0]",
+        "ldm r4!, {{r3, r6}}",
+        "ldr r1, [sp, #4]",
+        "uxth r2, r6",
+        "muls r1, r2, r1",
+        "adds r1, r1, r3",
+        "ldrb r2, [r5, #1]",
+        "sxtb r2, r2",
+        "lsrs r6, r6, #16",
+        "muls r2, r6, r2",
+        "adds r1, r1, r2",
+        "str r1, [r7, #4]",
+        "ldm r4!, {{r3, r6}}",
+        "ldr r1, [sp, #8]",
+        "uxth r2, r6",
+        "muls r1, r2, r1",
+        "adds r1, r1, r3",
+        "ldrb r2, [r5, #2]",
+        "sxtb r2, r2",
+        "lsrs r6, r6, #16",
+        "muls r2, r6, r2",
+        "adds r1, r1, r2",
+        "str r1, [r7, #8]",
+        "ldm r4!, {{r3, r6}}",
+        "ldr r1, [sp, #12]",
+        "uxth r2, r6",
+        "muls r1, r2, r1",
+        "adds r1, r1, r3",
+        "ldrb r2, [r5, #3]",
+        "sxtb r2, r2",
+        "lsrs r6, r6, #16",
+        "muls r2, r6, r2",
+        "adds r1, r1, r2",
+        "str r1, [r7, #12]",
+        "adds r5, #4",
+        "adds r7, #16",
+        "ldr r3, [sp, #20]",
+        "str r4, [r3, #12]",
+        "str r5, [r3, #16]",
+        "str r7, [r3, #20]",
+        "ldr r4, [r3, #24]",
+        "cmp r7, r4",
         "beq 4f",
         "b 1b",
         "4:",
         "add sp, #20",
-        "add sp, #16",
+        "add sp, #8",
         "pop {{r4, r5, r6, r7}}",
-        "mov r11, r4",
-        "mov r8, r5",
-        "mov r9, r6",
-        "mov r10, r7",
+        "mov r8, r4",
+        "mov r9, r5",
+        "mov r10, r6",
+        "mov r11, r7",
         "pop {{r4, r5, r6, r7, pc}}",
     )
 }

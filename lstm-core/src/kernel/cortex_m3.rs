@@ -2,6 +2,7 @@
 #![allow(unsafe_code, reason = "assembly: LLVM would reorder the loads and spill")]
 #![deny(clippy::float_arithmetic)]
 
+use super::blocks::Batch;
 use core::arch::naked_asm;
 
 /// 8-bit weights: two columns a multiply with SMLAL.
@@ -14,7 +15,8 @@ use core::arch::naked_asm;
 ///
 /// [`Row::in_range`]: crate::file::Row::in_range
 pub(crate) mod int8 {
-    use super::super::blocks::{Rows, pack_groups};
+    use super::super::Rows;
+    use super::super::blocks::{self, pack_groups};
 
     /// Half a column's share of a word: four columns are stored as the words `x3 + 2^24 x0` and
     /// `x1 + 2^24 x2`.
@@ -35,17 +37,12 @@ pub(crate) mod int8 {
     /// As [`super::super::portable::int8::for_each_batch`].
     #[inline(always)]
     pub(crate) fn for_each_batch(
-        weights: &[u8],
+        rows: &Rows<'_>,
         input: &[Input],
         correction: i32,
         each: impl FnMut(&[[i32; 4]]),
     ) {
-        let rows = Rows {
-            kernel: super::dots_int8,
-            bits: 8,
-            weights,
-        };
-        rows.for_each_batch(input, input.len(), -correction, each);
+        blocks::for_each_batch(super::rows_int8, rows, 8, input, -correction, each);
     }
 }
 
@@ -56,7 +53,8 @@ pub(crate) mod int8 {
 /// the dot product of 16 columns in its upper half: at most `15 * 127 * 16 < 2^15`; half of bit 16
 /// is added first, so that the lower half, as small, is rounded away.
 pub(crate) mod int4 {
-    use super::super::blocks::{Rows, pack_crossed_pairs};
+    use super::super::Rows;
+    use super::super::blocks::{self, pack_crossed_pairs};
 
     /// Half a word: a pair of columns `x0 x1` is the word `x1 + 2^16 x0`.
     pub(crate) type Input = i16;
@@ -69,45 +67,35 @@ pub(crate) mod int4 {
     /// As [`super::super::portable::int4::for_each_batch`].
     #[inline(always)]
     pub(crate) fn for_each_batch(
-        weights: &[u8],
+        rows: &Rows<'_>,
         input: &[Input],
         correction: i32,
         each: impl FnMut(&[[i32; 4]]),
     ) {
-        let rows = Rows {
-            kernel: super::dots_int4,
-            bits: 4,
-            weights,
-        };
-        rows.for_each_batch(input, input.len(), -correction, each);
+        blocks::for_each_batch(super::rows_int4, rows, 4, input, -correction, each);
     }
 }
 
 /// Two rows at a time, with sums of 64 bits.
 #[unsafe(naked)]
-unsafe extern "C" fn dots_int8(
-    weights: *const u8,
-    input: *const i16,
-    input_end: *const i16,
-    start: i32,
-    sums: *mut [i32; 4],
-    sums_end: *mut [i32; 4],
-) -> *const u8 {
+unsafe extern "C" fn rows_int8(weights: *const u8, batch: &mut Batch<i16>) -> *const u8 {
     // r0 weights, r1 columns, r2 r3 and r4 r5 sums, r6 r7 weights of two rows, r8-r11 columns,
     // r12 two weights, lr mask.
-    // On the stack: input, input_end, start, from the end of a block's first rows to the beginning
-    // of its last ones, saved registers, sums, sums_end.
+    // On the stack: batch, input_end, from the end of a block's first two rows to the beginning of
+    // its last two, saved registers.
     naked_asm!(
         "push {{r4-r11, lr}}",
-        "sub r12, r2, r1",
-        "lsl r12, r12, #1",
-        "sub r12, r12, #8",
+        "ldr r2, [r1, #8]",
+        "ldr r3, [r1]",
+        "sub r3, r2, r3",
+        "lsl r3, r3, #1",
+        "sub r3, r3, #8",
+        "push {{r1, r2, r3}}",
         "movw lr, #0x00ff",
         "movt lr, #0xff00",
-        "push {{r1, r2, r3, r12}}",
         "1:",
-        "ldr r1, [sp]",
-        "ldr r3, [sp, #8]",
+        "ldr r6, [sp]",
+        "ldrd r1, r3, [r6]",
         "mov r2, #0x00800000",
         "orr r2, r2, r3, lsl #24",
         "asr r3, r3, #8",
@@ -138,52 +126,62 @@ unsafe extern "C" fn dots_int8(
         "ldr r6, [sp, #4]",
         "cmp r1, r6",
         "bne 2b",
-        "ldr r6, [sp, #52]",
         "lsl r3, r3, #16",
         "orr r3, r3, r2, lsr #16",
         "asr r3, r3, #8",
         "lsl r5, r5, #16",
         "orr r5, r5, r4, lsr #16",
         "asr r5, r5, #8",
-        "stm r6!, {{r3, r5}}",
-        "str r6, [sp, #52]",
-        "tst r6, #8",
+        // The parameters of the rows and the entries of the table.
+        "ldr r6, [sp]",
+        "add r7, r6, #12",
+        "ldm r7, {{r8, r9, r10}}",
+        "ldrd r11, r12, [r8], #8",
+        "uxth r1, r12",
+        "mla r3, r3, r1, r11",
+        "ldrsb r11, [r9], #1",
+        "lsr r12, r12, #16",
+        "mla r3, r12, r11, r3",
+        "ldrd r11, r12, [r8], #8",
+        "uxth r1, r12",
+        "mla r5, r5, r1, r11",
+        "ldrsb r11, [r9], #1",
+        "lsr r12, r12, #16",
+        "mla r5, r12, r11, r5",
+        "stm r10!, {{r3, r5}}",
+        "stm r7, {{r8, r9, r10}}",
+        "tst r10, #8",
         "ittt ne",
-        "ldrne r7, [sp, #12]",
+        "ldrne r7, [sp, #8]",
         "subne r0, r0, r7",
         "bne 1b",
-        "ldr r7, [sp, #56]",
+        "ldr r11, [r6, #24]",
         "sub r0, r0, #8",
-        "cmp r6, r7",
+        "cmp r10, r11",
         "bne 1b",
-        "add sp, #16",
+        "add sp, #12",
         "pop {{r4-r11, pc}}",
     )
 }
 
 /// Two rows at a time, 16 columns between two cuts.
 #[unsafe(naked)]
-unsafe extern "C" fn dots_int4(
-    weights: *const u8,
-    input: *const i16,
-    input_end: *const i16,
-    start: i32,
-    sums: *mut [i32; 4],
-    sums_end: *mut [i32; 4],
-) -> *const u8 {
+unsafe extern "C" fn rows_int4(weights: *const u8, batch: &mut Batch<i16>) -> *const u8 {
     // r0 weights, r1 columns, r2 r3 sums over 16 columns, r4 r5 sums, r6 r7 weights of two rows,
     // r8-r11 columns, r12 two weights, lr mask.
-    // On the stack: input, input_end, start, from the end of a block's first rows to the beginning
-    // of its last ones, saved registers, sums, sums_end.
+    // On the stack: batch, input_end, from the end of a block's first two rows to the beginning of
+    // its last two, saved registers.
     naked_asm!(
         "push {{r4-r11, lr}}",
-        "sub r12, r2, r1",
-        "sub r12, r12, #8",
+        "ldr r2, [r1, #8]",
+        "ldr r3, [r1]",
+        "sub r3, r2, r3",
+        "sub r3, r3, #8",
+        "push {{r1, r2, r3}}",
         "mov lr, #0x000f000f",
-        "push {{r1, r2, r3, r12}}",
         "1:",
-        "ldr r1, [sp]",
-        "ldr r4, [sp, #8]",
+        "ldr r6, [sp]",
+        "ldrd r1, r4, [r6]",
         "mov r5, r4",
         "2:",
         ".rept 2",
@@ -231,19 +229,34 @@ unsafe extern "C" fn dots_int4(
         "ldr r6, [sp, #4]",
         "cmp r1, r6",
         "bne 2b",
-        "ldr r6, [sp, #52]",
-        "stm r6!, {{r4, r5}}",
-        "str r6, [sp, #52]",
-        "tst r6, #8",
+        // The parameters of the rows and the entries of the table.
+        "ldr r6, [sp]",
+        "add r7, r6, #12",
+        "ldm r7, {{r8, r9, r10}}",
+        "ldrd r11, r12, [r8], #8",
+        "uxth r1, r12",
+        "mla r4, r4, r1, r11",
+        "ldrsb r11, [r9], #1",
+        "lsr r12, r12, #16",
+        "mla r4, r12, r11, r4",
+        "ldrd r11, r12, [r8], #8",
+        "uxth r1, r12",
+        "mla r5, r5, r1, r11",
+        "ldrsb r11, [r9], #1",
+        "lsr r12, r12, #16",
+        "mla r5, r12, r11, r5",
+        "stm r10!, {{r4, r5}}",
+        "stm r7, {{r8, r9, r10}}",
+        "tst r10, #8",
         "ittt ne",
-        "ldrne r7, [sp, #12]",
+        "ldrne r7, [sp, #8]",
         "subne r0, r0, r7",
         "bne 1b",
-        "ldr r7, [sp, #56]",
+        "ldr r11, [r6, #24]",
         "sub r0, r0, #8",
-        "cmp r6, r7",
+        "cmp r10, r11",
         "bne 1b",
-        "add sp, #16",
+        "add sp, #12",
         "pop {{r4-r11, pc}}",
     )
 }

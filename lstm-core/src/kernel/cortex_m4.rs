@@ -5,12 +5,14 @@
 #![allow(unsafe_code, reason = "assembly: LLVM would reorder the loads and spill")]
 #![deny(clippy::float_arithmetic)]
 
+use super::blocks::Batch;
 use core::arch::naked_asm;
 
 
 /// 8-bit weights.
 pub(crate) mod int8 {
-    use super::super::blocks::{Rows, pack_groups};
+    use super::super::Rows;
+    use super::super::blocks::{self, pack_groups};
 
     /// Half a word. Four columns `x0 x1 x2 x3` are stored as `x1, x3, 256 x0 - x1, 256 x2 - x3`.
     pub(crate) type Input = i16;
@@ -31,23 +33,19 @@ pub(crate) mod int8 {
     /// As [`super::super::portable::int8::for_each_batch`].
     #[inline(always)]
     pub(crate) fn for_each_batch(
-        weights: &[u8],
+        rows: &Rows<'_>,
         input: &[Input],
         correction: i32,
         each: impl FnMut(&[[i32; 4]]),
     ) {
-        let rows = Rows {
-            kernel: super::dots_int8,
-            bits: 8,
-            weights,
-        };
-        rows.for_each_batch(input, input.len(), -correction, each);
+        blocks::for_each_batch(super::rows_int8, rows, 8, input, -correction, each);
     }
 }
 
 /// 4-bit weights.
 pub(crate) mod int4 {
-    use super::super::blocks::{Rows, pack_groups};
+    use super::super::Rows;
+    use super::super::blocks::{self, pack_groups};
 
     /// Half a word: a pair of columns is a word.
     pub(crate) type Input = i16;
@@ -66,38 +64,27 @@ pub(crate) mod int4 {
     /// As [`super::super::portable::int4::for_each_batch`].
     #[inline(always)]
     pub(crate) fn for_each_batch(
-        weights: &[u8],
+        rows: &Rows<'_>,
         input: &[Input],
         correction: i32,
         each: impl FnMut(&[[i32; 4]]),
     ) {
-        let rows = Rows {
-            kernel: super::dots_int4,
-            bits: 4,
-            weights,
-        };
-        rows.for_each_batch(input, input.len(), -correction, each);
+        blocks::for_each_batch(super::rows_int4, rows, 4, input, -correction, each);
     }
 }
 
 /// Three instructions for four products of a row; the sums are 256 times the dot products.
 #[unsafe(naked)]
-unsafe extern "C" fn dots_int8(
-    weights: *const u8,
-    input: *const i16,
-    input_end: *const i16,
-    start: i32,
-    sums: *mut [i32; 4],
-    sums_end: *mut [i32; 4],
-) -> *const u8 {
+unsafe extern "C" fn rows_int8(weights: *const u8, batch: &mut Batch<i16>) -> *const u8 {
     // r0 weights, r1 columns, r2-r5 sums, r6-r9 weights of four rows, r10-r12 lr columns.
-    // On the stack: input, input_end, start, saved registers, sums, sums_end.
+    // On the stack: batch, input_end, saved registers.
     naked_asm!(
         "push {{r4-r11, lr}}",
-        "push {{r1, r2, r3}}",
+        "ldr r2, [r1, #8]",
+        "push {{r1, r2}}",
         "1:",
-        "ldr r1, [sp]",
-        "ldr r2, [sp, #8]",
+        "ldr r6, [sp]",
+        "ldrd r1, r2, [r6]",
         "mov r3, r2",
         "mov r4, r2",
         "mov r5, r2",
@@ -134,44 +121,65 @@ unsafe extern "C" fn dots_int8(
         "ldr r6, [sp, #4]",
         "cmp r1, r6",
         "bne 2b",
-        "ldr r6, [sp, #48]",
-        "ldr r7, [sp, #52]",
+        // The parameters of the rows and the entries of the table.
+        "ldr r6, [sp]",
+        "add r7, r6, #12",
+        "ldm r7, {{r8, r9, r10}}",
         "asr r2, r2, #8",
+        "ldrd r11, r12, [r8], #8",
+        "uxth r1, r12",
+        "mla r2, r2, r1, r11",
+        "ldrsb r11, [r9], #1",
+        "lsr r12, r12, #16",
+        "mla r2, r12, r11, r2",
         "asr r3, r3, #8",
+        "ldrd r11, r12, [r8], #8",
+        "uxth r1, r12",
+        "mla r3, r3, r1, r11",
+        "ldrsb r11, [r9], #1",
+        "lsr r12, r12, #16",
+        "mla r3, r12, r11, r3",
         "asr r4, r4, #8",
+        "ldrd r11, r12, [r8], #8",
+        "uxth r1, r12",
+        "mla r4, r4, r1, r11",
+        "ldrsb r11, [r9], #1",
+        "lsr r12, r12, #16",
+        "mla r4, r12, r11, r4",
         "asr r5, r5, #8",
-        "stm r6!, {{r2, r3, r4, r5}}",
-        "str r6, [sp, #48]",
-        "cmp r6, r7",
+        "ldrd r11, r12, [r8], #8",
+        "uxth r1, r12",
+        "mla r5, r5, r1, r11",
+        "ldrsb r11, [r9], #1",
+        "lsr r12, r12, #16",
+        "mla r5, r12, r11, r5",
+        "stm r10!, {{r2, r3, r4, r5}}",
+        "stm r7, {{r8, r9, r10}}",
+        "ldr r11, [r6, #24]",
+        "cmp r10, r11",
         "bne 1b",
-        "add sp, #12",
+        "add sp, #8",
         "pop {{r4-r11, pc}}",
     )
 }
 
 /// A mask and a multiply for two products of a row.
 #[unsafe(naked)]
-unsafe extern "C" fn dots_int4(
-    weights: *const u8,
-    input: *const i16,
-    input_end: *const i16,
-    start: i32,
-    sums: *mut [i32; 4],
-    sums_end: *mut [i32; 4],
-) -> *const u8 {
+unsafe extern "C" fn rows_int4(weights: *const u8, batch: &mut Batch<i16>) -> *const u8 {
     // r0 weights, r1 columns, r2-r5 sums, r6-r9 weights of four rows, r10 r11 columns,
     // r12 two weights, lr mask.
-    // On the stack: input, input_end, start, saved registers, sums, sums_end.
+    // On the stack: batch, input_end, saved registers.
     naked_asm!(
         "push {{r4-r11, lr}}",
-        "push {{r1, r2, r3}}",
-        "mov lr, #0x000f000f",
+        "ldr r2, [r1, #8]",
+        "push {{r1, r2}}",
         "1:",
-        "ldr r1, [sp]",
-        "ldr r2, [sp, #8]",
+        "ldr r6, [sp]",
+        "ldrd r1, r2, [r6]",
         "mov r3, r2",
         "mov r4, r2",
         "mov r5, r2",
+        "mov lr, #0x000f000f",
         "2:",
         ".rept 4",
         "ldrd r10, r11, [r1], #8",
@@ -213,13 +221,40 @@ unsafe extern "C" fn dots_int4(
         "ldr r6, [sp, #4]",
         "cmp r1, r6",
         "bne 2b",
-        "ldr r6, [sp, #48]",
-        "ldr r7, [sp, #52]",
-        "stm r6!, {{r2, r3, r4, r5}}",
-        "str r6, [sp, #48]",
-        "cmp r6, r7",
+        // The parameters of the rows and the entries of the table.
+        "ldr r6, [sp]",
+        "add r7, r6, #12",
+        "ldm r7, {{r8, r9, r10}}",
+        "ldrd r11, r12, [r8], #8",
+        "uxth r1, r12",
+        "mla r2, r2, r1, r11",
+        "ldrsb r11, [r9], #1",
+        "lsr r12, r12, #16",
+        "mla r2, r12, r11, r2",
+        "ldrd r11, r12, [r8], #8",
+        "uxth r1, r12",
+        "mla r3, r3, r1, r11",
+        "ldrsb r11, [r9], #1",
+        "lsr r12, r12, #16",
+        "mla r3, r12, r11, r3",
+        "ldrd r11, r12, [r8], #8",
+        "uxth r1, r12",
+        "mla r4, r4, r1, r11",
+        "ldrsb r11, [r9], #1",
+        "lsr r12, r12, #16",
+        "mla r4, r12, r11, r4",
+        "ldrd r11, r12, [r8], #8",
+        "uxth r1, r12",
+        "mla r5, r5, r1, r11",
+        "ldrsb r11, [r9], #1",
+        "lsr r12, r12, #16",
+        "mla r5, r12, r11, r5",
+        "stm r10!, {{r2, r3, r4, r5}}",
+        "stm r7, {{r8, r9, r10}}",
+        "ldr r11, [r6, #24]",
+        "cmp r10, r11",
         "bne 1b",
-        "add sp, #12",
+        "add sp, #8",
         "pop {{r4-r11, pc}}",
     )
 }

@@ -1,4 +1,4 @@
-//! The dot products of the integer formats.
+//! The sums of the rows of the integer formats: dot products, and what is added to them.
 //!
 //! `portable.rs` is the definition, and is always built. A CPU's kernel is a file beside it with
 //! the same names and signatures (modules `int8` and `int4`, each with `Input`, `pack` and
@@ -45,31 +45,60 @@ choose! {
     target_arch = "riscv32" => riscv32;
 }
 
-use crate::file::{BLOCK_ROWS, WeightFormat, decode_weight};
+use crate::file::{BLOCK_ROWS, Row, WeightFormat, decode_weight};
 
 /// Blocks whose dot products a kernel hands over at a time: a multiple of 3, for the cells whose
 /// units take three blocks.
 pub(crate) const BATCH: usize = 12;
 
-/// Hands over dot products that come block by block, in batches of [`BATCH`]; the last may be
-/// smaller.
+/// The rows of an integer matrix: weights, and what makes a sum of their products.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rows<'a> {
+    /// The weights, block by block.
+    pub(crate) weights: &'a [u8],
+    /// The parameters of the rows, [`Row`] by `Row`, block by block.
+    pub(crate) parameters: &'a [[[u32; 2]; BLOCK_ROWS]],
+    /// The folded table's entries for the rows, block by block; empty where there is no table.
+    pub(crate) entries: &'a [[u8; BLOCK_ROWS]],
+}
+
+/// Hands over the sums of the rows, from dot products that come block by block, in batches of
+/// [`BATCH`]; the last may be smaller. The sums are in Q18; none overflows, for [`Row::in_range`]
+/// was checked when the file was read.
 #[cfg_attr(
     any(target_arch = "arm", target_arch = "riscv32"),
     allow(dead_code, reason = "the kernels there fill batches themselves")
 )]
 #[inline(always)]
-fn batches(mut dots: impl Iterator<Item = [i32; 4]>, mut each: impl FnMut(&[[i32; 4]])) {
-    let mut batch = [[0; 4]; BATCH];
+fn batches(
+    rows: &Rows<'_>,
+    mut dots: impl Iterator<Item = [i32; BLOCK_ROWS]>,
+    mut each: impl FnMut(&[[i32; BLOCK_ROWS]]),
+) {
+    let mut entries = rows.entries.iter();
+    let mut parameters = rows.parameters.iter();
+    let mut batch = [[0; BLOCK_ROWS]; BATCH];
     loop {
         let mut filled = 0;
-        for (sums, dots) in batch.iter_mut().zip(dots.by_ref()) {
-            *sums = dots;
+        for ((sums, parameters), dots) in
+            batch.iter_mut().zip(parameters.by_ref()).zip(dots.by_ref())
+        {
+            let entries = entries.next().unwrap_or(&[0; BLOCK_ROWS]);
+            let sum = |r: usize| {
+                let row = Row::from_words(parameters[r]);
+                let entry = i32::from(entries[r] as i8);
+                dots[r]
+                    .wrapping_mul(row.weight_scale.into())
+                    .wrapping_add(entry.wrapping_mul(row.table_scale.into()))
+                    .wrapping_add(row.bias)
+            };
+            *sums = [sum(0), sum(1), sum(2), sum(3)];
             filled += 1;
         }
-        let Some(filled) = batch.get(..filled).filter(|filled| !filled.is_empty()) else {
-            break;
-        };
-        each(filled);
+        match batch.get(..filled) {
+            Some(filled @ [_, ..]) => each(filled),
+            _ => break,
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 
 /// 8-bit weights.
 pub(crate) mod int8 {
+    use super::super::Rows;
     /// A column as the dot products read it.
     pub(crate) type Input = i8;
 
@@ -14,16 +15,16 @@ pub(crate) mod int8 {
         128 * pairs.iter().map(|&[even, _]| i32::from(even)).sum::<i32>()
     }
 
-    /// Calls `each` with the dot products of the rows and the packed columns, a block of four rows
-    /// after the other, [`BATCH`](super::super::BATCH) blocks at a time.
+    /// Calls `each` with the sums of the rows over the packed columns, a block of four rows after
+    /// the other, [`BATCH`](super::super::BATCH) blocks at a time.
     #[inline(always)]
     pub(crate) fn for_each_batch(
-        weights: &[u8],
+        rows: &Rows<'_>,
         input: &[Input],
         correction: i32,
         each: impl FnMut(&[[i32; 4]]),
     ) {
-        super::super::batches(dots(weights, input, correction), each);
+        super::super::batches(rows, dots(rows.weights, input, correction), each);
     }
 
     /// The dot products of the rows with the packed columns, a block of four rows after the other.
@@ -54,6 +55,7 @@ pub(crate) mod int8 {
 
 /// 4-bit weights.
 pub(crate) mod int4 {
+    use super::super::Rows;
     /// A column as the dot products read it.
     pub(crate) type Input = i8;
 
@@ -63,16 +65,16 @@ pub(crate) mod int4 {
         8 * input.iter().map(|&x| i32::from(x)).sum::<i32>()
     }
 
-    /// Calls `each` with the dot products of the rows and the packed columns, a block of four rows
-    /// after the other, [`BATCH`](super::super::BATCH) blocks at a time.
+    /// Calls `each` with the sums of the rows over the packed columns, a block of four rows after
+    /// the other, [`BATCH`](super::super::BATCH) blocks at a time.
     #[inline(always)]
     pub(crate) fn for_each_batch(
-        weights: &[u8],
+        rows: &Rows<'_>,
         input: &[Input],
         correction: i32,
         each: impl FnMut(&[[i32; 4]]),
     ) {
-        super::super::batches(dots(weights, input, correction), each);
+        super::super::batches(rows, dots(rows.weights, input, correction), each);
     }
 
     /// The dot products, as for 8 bits. A block is `[columns / 8][4 rows]` of 32-bit words. Bits `4 k` of a word hold column `2 k`, bits `16 + 4 k` column

@@ -2,11 +2,13 @@
 #![allow(unsafe_code, reason = "assembly: LLVM would reorder the loads and spill")]
 #![deny(clippy::float_arithmetic)]
 
+use super::blocks::Batch;
 use core::arch::naked_asm;
 
 /// 8-bit weights, a byte at a time: even columns are loaded as they are, odd ones with their sign.
 pub(crate) mod int8 {
-    use super::super::blocks::{Rows, pack_groups};
+    use super::super::Rows;
+    use super::super::blocks::{self, pack_groups};
 
     /// A column.
     pub(crate) type Input = i32;
@@ -25,23 +27,19 @@ pub(crate) mod int8 {
     /// As [`super::super::portable::int8::for_each_batch`].
     #[inline(always)]
     pub(crate) fn for_each_batch(
-        weights: &[u8],
+        rows: &Rows<'_>,
         input: &[Input],
         correction: i32,
         each: impl FnMut(&[[i32; 4]]),
     ) {
-        let rows = Rows {
-            kernel: super::dots_int8,
-            bits: 8,
-            weights,
-        };
-        rows.for_each_batch(input, input.len(), -correction, each);
+        blocks::for_each_batch(super::rows_int8, rows, 8, input, -correction, each);
     }
 }
 
 /// 4-bit weights: two columns a multiply, as on Cortex-M3.
 pub(crate) mod int4 {
-    use super::super::blocks::{Rows, pack_crossed_pairs};
+    use super::super::Rows;
+    use super::super::blocks::{self, pack_crossed_pairs};
 
     /// Half a word: a pair of columns `x0 x1` is the word `x1 + 2^16 x0`.
     pub(crate) type Input = i16;
@@ -54,44 +52,44 @@ pub(crate) mod int4 {
     /// As [`super::super::portable::int4::for_each_batch`].
     #[inline(always)]
     pub(crate) fn for_each_batch(
-        weights: &[u8],
+        rows: &Rows<'_>,
         input: &[Input],
         correction: i32,
         each: impl FnMut(&[[i32; 4]]),
     ) {
-        let rows = Rows {
-            kernel: super::dots_int4,
-            bits: 4,
-            weights,
-        };
-        rows.for_each_batch(input, input.len(), -correction, each);
+        blocks::for_each_batch(super::rows_int4, rows, 4, input, -correction, each);
     }
 }
 
 /// Four rows at a time, a byte at a time.
 #[unsafe(naked)]
-unsafe extern "C" fn dots_int8(
-    weights: *const u8,
-    input: *const i32,
-    input_end: *const i32,
-    start: i32,
-    sums: *mut [i32; 4],
-    sums_end: *mut [i32; 4],
-) -> *const u8 {
-    // a0 weights, a1 and a2 the columns' ends, a3 start, a4 and a5 the sums' ends, a6 a7 s0 s1 sums,
-    // t0-t3 columns, t4 t5 products, t6 address of the columns.
+unsafe extern "C" fn rows_int8(weights: *const u8, batch: &mut Batch<i32>) -> *const u8 {
+    // a0 weights, a1 batch, a2 and a3 the columns' ends, a4 start, a6 a7 s0 s1 sums,
+    // t0-t3 columns, t4 t5 products,
+    // t6 address of the columns, s8 rows, s9 entries, s10 and s11 the sums' ends.
     naked_asm!(
         ".option push",
         ".option arch, +m",
-        "addi sp, sp, -16",
+        "addi sp, sp, -32",
         "sw s0, 0(sp)",
         "sw s1, 4(sp)",
+        "sw s8, 8(sp)",
+        "sw s9, 12(sp)",
+        "sw s10, 16(sp)",
+        "sw s11, 20(sp)",
+        "lw a2, 0(a1)",
+        "lw a4, 4(a1)",
+        "lw a3, 8(a1)",
+        "lw s8, 12(a1)",
+        "lw s9, 16(a1)",
+        "lw s10, 20(a1)",
+        "lw s11, 24(a1)",
         "1:",
-        "mv t6, a1",
-        "mv a6, a3",
-        "mv a7, a3",
-        "mv s0, a3",
-        "mv s1, a3",
+        "mv t6, a2",
+        "mv a6, a4",
+        "mv a7, a4",
+        "mv s0, a4",
+        "mv s1, a4",
         "2:",
         "lw t0, 0(t6)",
         "lw t1, 4(t6)",
@@ -511,16 +509,57 @@ unsafe extern "C" fn dots_int8(
         "add s1, s1, t5",
         "addi a0, a0, 128",
         "addi t6, t6, 128",
-        "bne t6, a2, 2b",
-        "sw a6, 0(a4)",
-        "sw a7, 4(a4)",
-        "sw s0, 8(a4)",
-        "sw s1, 12(a4)",
-        "addi a4, a4, 16",
-        "bne a4, a5, 1b",
+        "bne t6, a3, 2b",
+        // The parameters of the rows and the entries of the table.
+        "lhu t0, 4(s8)",
+        "lhu t1, 6(s8)",
+        "lw t2, 0(s8)",
+        "lb t3, 0(s9)",
+        "mul a6, a6, t0",
+        "mul t1, t1, t3",
+        "add a6, a6, t2",
+        "add a6, a6, t1",
+        "sw a6, 0(s10)",
+        "lhu t0, 12(s8)",
+        "lhu t1, 14(s8)",
+        "lw t2, 8(s8)",
+        "lb t3, 1(s9)",
+        "mul a7, a7, t0",
+        "mul t1, t1, t3",
+        "add a7, a7, t2",
+        "add a7, a7, t1",
+        "sw a7, 4(s10)",
+        "lhu t0, 20(s8)",
+        "lhu t1, 22(s8)",
+        "lw t2, 16(s8)",
+        "lb t3, 2(s9)",
+        "mul s0, s0, t0",
+        "mul t1, t1, t3",
+        "add s0, s0, t2",
+        "add s0, s0, t1",
+        "sw s0, 8(s10)",
+        "lhu t0, 28(s8)",
+        "lhu t1, 30(s8)",
+        "lw t2, 24(s8)",
+        "lb t3, 3(s9)",
+        "mul s1, s1, t0",
+        "mul t1, t1, t3",
+        "add s1, s1, t2",
+        "add s1, s1, t1",
+        "sw s1, 12(s10)",
+        "addi s8, s8, 32",
+        "addi s9, s9, 4",
+        "addi s10, s10, 16",
+        "bne s10, s11, 1b",
+        "sw s8, 12(a1)",
+        "sw s9, 16(a1)",
         "lw s0, 0(sp)",
         "lw s1, 4(sp)",
-        "addi sp, sp, 16",
+        "lw s8, 8(sp)",
+        "lw s9, 12(sp)",
+        "lw s10, 16(sp)",
+        "lw s11, 20(sp)",
+        "addi sp, sp, 32",
         "ret",
         ".option pop",
     )
@@ -528,21 +567,15 @@ unsafe extern "C" fn dots_int8(
 
 /// Four rows at a time, two columns a multiply, 16 columns between two cuts.
 #[unsafe(naked)]
-unsafe extern "C" fn dots_int4(
-    weights: *const u8,
-    input: *const i16,
-    input_end: *const i16,
-    start: i32,
-    sums: *mut [i32; 4],
-    sums_end: *mut [i32; 4],
-) -> *const u8 {
-    // a0 weights, a1 and a2 the columns' ends, a3 start, a4 and a5 the sums' ends, a6 a7 s4 s5 sums,
+unsafe extern "C" fn rows_int4(weights: *const u8, batch: &mut Batch<i16>) -> *const u8 {
+    // a0 weights, a1 batch, a2 and a3 the columns' ends, a4 start, a6 a7 s4 s5 sums,
     // s0-s3 sums over 16 columns, s6 mask, s7 half of bit 16, t0-t3 pairs of columns, t4 weights of
-    // a row, t5 product, t6 address of the columns.
+    // a row, t5 product,
+    // t6 address of the columns, s8 rows, s9 entries, s10 and s11 the sums' ends.
     naked_asm!(
         ".option push",
         ".option arch, +m",
-        "addi sp, sp, -32",
+        "addi sp, sp, -48",
         "sw s0, 0(sp)",
         "sw s1, 4(sp)",
         "sw s2, 8(sp)",
@@ -551,14 +584,25 @@ unsafe extern "C" fn dots_int4(
         "sw s5, 20(sp)",
         "sw s6, 24(sp)",
         "sw s7, 28(sp)",
+        "sw s8, 32(sp)",
+        "sw s9, 36(sp)",
+        "sw s10, 40(sp)",
+        "sw s11, 44(sp)",
+        "lw a2, 0(a1)",
+        "lw a4, 4(a1)",
+        "lw a3, 8(a1)",
+        "lw s8, 12(a1)",
+        "lw s9, 16(a1)",
+        "lw s10, 20(a1)",
+        "lw s11, 24(a1)",
         "li s6, 0x000f000f",
         "li s7, 0x8000",
         "1:",
-        "mv t6, a1",
-        "mv a6, a3",
-        "mv a7, a3",
-        "mv s4, a3",
-        "mv s5, a3",
+        "mv t6, a2",
+        "mv a6, a4",
+        "mv a7, a4",
+        "mv s4, a4",
+        "mv s5, a4",
         "2:",
         "lw t0, 0(t6)",
         "lw t1, 4(t6)",
@@ -850,13 +894,50 @@ unsafe extern "C" fn dots_int4(
         "add s5, s5, s3",
         "addi a0, a0, 64",
         "addi t6, t6, 64",
-        "bne t6, a2, 2b",
-        "sw a6, 0(a4)",
-        "sw a7, 4(a4)",
-        "sw s4, 8(a4)",
-        "sw s5, 12(a4)",
-        "addi a4, a4, 16",
-        "bne a4, a5, 1b",
+        "bne t6, a3, 2b",
+        // The parameters of the rows and the entries of the table.
+        "lhu t0, 4(s8)",
+        "lhu t1, 6(s8)",
+        "lw t2, 0(s8)",
+        "lb t3, 0(s9)",
+        "mul a6, a6, t0",
+        "mul t1, t1, t3",
+        "add a6, a6, t2",
+        "add a6, a6, t1",
+        "sw a6, 0(s10)",
+        "lhu t0, 12(s8)",
+        "lhu t1, 14(s8)",
+        "lw t2, 8(s8)",
+        "lb t3, 1(s9)",
+        "mul a7, a7, t0",
+        "mul t1, t1, t3",
+        "add a7, a7, t2",
+        "add a7, a7, t1",
+        "sw a7, 4(s10)",
+        "lhu t0, 20(s8)",
+        "lhu t1, 22(s8)",
+        "lw t2, 16(s8)",
+        "lb t3, 2(s9)",
+        "mul s4, s4, t0",
+        "mul t1, t1, t3",
+        "add s4, s4, t2",
+        "add s4, s4, t1",
+        "sw s4, 8(s10)",
+        "lhu t0, 28(s8)",
+        "lhu t1, 30(s8)",
+        "lw t2, 24(s8)",
+        "lb t3, 3(s9)",
+        "mul s5, s5, t0",
+        "mul t1, t1, t3",
+        "add s5, s5, t2",
+        "add s5, s5, t1",
+        "sw s5, 12(s10)",
+        "addi s8, s8, 32",
+        "addi s9, s9, 4",
+        "addi s10, s10, 16",
+        "bne s10, s11, 1b",
+        "sw s8, 12(a1)",
+        "sw s9, 16(a1)",
         "lw s0, 0(sp)",
         "lw s1, 4(sp)",
         "lw s2, 8(sp)",
@@ -865,7 +946,11 @@ unsafe extern "C" fn dots_int4(
         "lw s5, 20(sp)",
         "lw s6, 24(sp)",
         "lw s7, 28(sp)",
-        "addi sp, sp, 32",
+        "lw s8, 32(sp)",
+        "lw s9, 36(sp)",
+        "lw s10, 40(sp)",
+        "lw s11, 44(sp)",
+        "addi sp, sp, 48",
         "ret",
         ".option pop",
     )

@@ -10,6 +10,16 @@ use std::vec::Vec;
 /// zeros.
 type Dots = dyn Fn(&[u8], usize, &[i8], &[i8]) -> Vec<[i32; BLOCK_ROWS]>;
 
+/// Rows whose sums are the dot products.
+fn unit_rows(weights: &[u8]) -> super::Rows<'_> {
+    static ONES: [[[u32; 2]; BLOCK_ROWS]; 64] = [[[0, 1u32.to_le()]; BLOCK_ROWS]; 64];
+    super::Rows {
+        weights,
+        parameters: &ONES,
+        entries: &[],
+    }
+}
+
 /// Packs the columns and multiplies, as a step does: the module of a kernel, and where it is not
 /// `for_each_batch`, its function that gives the dot products block by block.
 macro_rules! kernel {
@@ -20,7 +30,7 @@ macro_rules! kernel {
             let mut input = std::vec![kernel::Input::from(99i8); columns];
             let correction = kernel::pack(below, own, &mut input);
             let mut sums = Vec::new();
-            kernel::for_each_batch(weights, &input, correction, |batch| {
+            kernel::for_each_batch(&unit_rows(weights), &input, correction, |batch| {
                 sums.extend_from_slice(batch);
             });
             sums

@@ -48,6 +48,7 @@ fn dots<const BYTES: usize>(
 
 /// 8-bit weights.
 pub(crate) mod int8 {
+    use super::super::Rows;
     use super::*;
 
     /// Half a word, for PMADDWD.
@@ -76,16 +77,16 @@ pub(crate) mod int8 {
         128 * even
     }
 
-    /// Calls `each` with the dot products of the rows and the packed columns, a block of four rows
-    /// after the other, [`BATCH`](super::super::BATCH) blocks at a time.
+    /// Calls `each` with the sums of the rows over the packed columns, a block of four rows after
+    /// the other, [`BATCH`](super::super::BATCH) blocks at a time.
     #[inline(always)]
     pub(crate) fn for_each_batch(
-        weights: &[u8],
+        rows: &Rows<'_>,
         input: &[Input],
         correction: i32,
         each: impl FnMut(&[[i32; 4]]),
     ) {
-        super::super::batches(dots(weights, input, correction), each);
+        super::super::batches(rows, dots(rows.weights, input, correction), each);
     }
 
     /// As [`super::super::portable::int8::dots`].
@@ -192,6 +193,7 @@ pub(crate) mod int8 {
 
 /// 4-bit weights.
 pub(crate) mod int4 {
+    use super::super::Rows;
     use super::*;
 
     /// Half a word, for PMADDWD.
@@ -203,16 +205,16 @@ pub(crate) mod int4 {
         8 * input.iter().copied().map(i32::from).sum::<i32>()
     }
 
-    /// Calls `each` with the dot products of the rows and the packed columns, a block of four rows
-    /// after the other, [`BATCH`](super::super::BATCH) blocks at a time.
+    /// Calls `each` with the sums of the rows over the packed columns, a block of four rows after
+    /// the other, [`BATCH`](super::super::BATCH) blocks at a time.
     #[inline(always)]
     pub(crate) fn for_each_batch(
-        weights: &[u8],
+        rows: &Rows<'_>,
         input: &[Input],
         correction: i32,
         each: impl FnMut(&[[i32; 4]]),
     ) {
-        super::super::batches(dots(weights, input, correction), each);
+        super::super::batches(rows, dots(rows.weights, input, correction), each);
     }
 
     /// As [`super::super::portable::int4::dots`].

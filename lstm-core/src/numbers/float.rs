@@ -4,6 +4,7 @@
 
 use super::Arithmetic;
 use crate::kernel::BATCH;
+use crate::model::Matrix;
 
 /// The arithmetic of [`Format::F32`](crate::Format::F32).
 pub(crate) struct F32;
@@ -28,12 +29,11 @@ impl Arithmetic for F32 {
     type Cell = f32;
     type Input = f32;
     type Correction = ();
-    type Dot = f32;
     type PreActivation = f32;
     type Gate = f32;
     type Logit = f32;
-    type Rows = [u8; 16];
-    type Entries = [u8; 16];
+
+    const TABLE_BYTES: usize = 4;
 
     fn pack(below: &[f32], own: &[f32], input: &mut [f32]) {
         let columns = below.iter().chain(own).copied();
@@ -42,38 +42,37 @@ impl Arithmetic for F32 {
         }
     }
 
-    fn for_each_batch(weights: &[u8], input: &[f32], (): (), mut each: impl FnMut(&[[f32; 4]])) {
-        let columns = weights.as_chunks::<16>().0;
+    fn for_each_batch(
+        matrix: &Matrix<'_>,
+        table: &[u8],
+        input: &[f32],
+        (): (),
+        mut each: impl FnMut(&[[f32; 4]]),
+    ) {
+        let columns = matrix.weights.as_chunks::<16>().0;
         let mut blocks = columns.chunks_exact(input.len().max(1));
+        let mut rows = matrix.rows.as_chunks::<16>().0.iter();
+        let mut entries = table.as_chunks::<16>().0.iter();
         let mut batch = [[0.0; 4]; BATCH];
-        while blocks.len() > 0 {
+        loop {
             let mut filled = 0;
-            for (sums, block) in batch.iter_mut().zip(blocks.by_ref()) {
+            for ((sums, rows), block) in batch.iter_mut().zip(rows.by_ref()).zip(blocks.by_ref()) {
                 *sums = [0.0; 4];
                 for (column, &x) in block.iter().zip(input) {
                     for (sum, weight) in sums.iter_mut().zip(read4(column)) {
                         *sum += weight * x;
                     }
                 }
+                *sums = add4(*sums, rows);
+                if let Some(entries) = entries.next() {
+                    *sums = add4(*sums, entries);
+                }
                 filled += 1;
             }
-            each(batch.get(..filled).unwrap_or_default());
-        }
-    }
-
-    fn rows(bytes: &[u8]) -> &[[u8; 16]] {
-        bytes.as_chunks().0
-    }
-
-    fn entries(bytes: &[u8]) -> &[[u8; 16]] {
-        bytes.as_chunks().0
-    }
-
-    fn pre_activations(dots: [f32; 4], rows: &[u8; 16], entries: Option<&[u8; 16]>) -> [f32; 4] {
-        let sums = add4(dots, rows);
-        match entries {
-            Some(entries) => add4(sums, entries),
-            None => sums,
+            match batch.get(..filled) {
+                Some(filled @ [_, ..]) => each(filled),
+                _ => break,
+            }
         }
     }
 

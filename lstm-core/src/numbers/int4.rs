@@ -3,6 +3,7 @@
 
 use super::{Arithmetic, Int8};
 use crate::kernel;
+use crate::model::Matrix;
 
 /// The arithmetic of the layers of [`Format::Int4`](crate::Format::Int4); its dense layer is
 /// [`Int8`]'s.
@@ -13,12 +14,11 @@ impl Arithmetic for Int4 {
     type Cell = i16;
     type Input = kernel::int4::Input;
     type Correction = i32;
-    type Dot = i32;
     type PreActivation = i32;
     type Gate = i32;
     type Logit = i32;
-    type Rows = <Int8 as Arithmetic>::Rows;
-    type Entries = <Int8 as Arithmetic>::Entries;
+
+    const TABLE_BYTES: usize = 1;
 
     #[inline(always)]
     fn pack(below: &[i8], own: &[i8], input: &mut [Self::Input]) -> i32 {
@@ -27,31 +27,14 @@ impl Arithmetic for Int4 {
 
     #[inline(always)]
     fn for_each_batch(
-        weights: &[u8],
+        matrix: &Matrix<'_>,
+        table: &[u8],
         input: &[Self::Input],
         correction: i32,
         each: impl FnMut(&[[i32; 4]]),
     ) {
-        kernel::int4::for_each_batch(weights, input, correction, each);
-    }
-
-    #[inline(always)]
-    fn rows(bytes: &[u8]) -> &[Self::Rows] {
-        Int8::rows(bytes)
-    }
-
-    #[inline(always)]
-    fn entries(bytes: &[u8]) -> &[Self::Entries] {
-        Int8::entries(bytes)
-    }
-
-    #[inline(always)]
-    fn pre_activations(
-        dots: [i32; 4],
-        rows: &Self::Rows,
-        entries: Option<&Self::Entries>,
-    ) -> [i32; 4] {
-        Int8::pre_activations(dots, rows, entries)
+        let rows = super::int8::rows(matrix, table);
+        kernel::int4::for_each_batch(&rows, input, correction, each);
     }
 
     #[inline(always)]

@@ -2,8 +2,8 @@
 #![deny(clippy::float_arithmetic)]
 
 use super::{Arithmetic, tables};
-use crate::file::Row;
 use crate::kernel;
+use crate::model::Matrix;
 
 /// The arithmetic of [`Format::Int8`](crate::Format::Int8).
 pub(crate) struct Int8;
@@ -19,17 +19,29 @@ pub(crate) fn sigmoid_q12(z: i32) -> i32 {
     value + ((rise * (z & 0xff)) >> 8)
 }
 
+/// The rows of a matrix, with the table's entries for them.
+#[inline(always)]
+pub(crate) fn rows<'m>(matrix: &Matrix<'m>, table: &'m [u8]) -> kernel::Rows<'m> {
+    // A model's data begins on a multiple of 4; words spare a CPU that wants aligned loads from
+    // reading bytes.
+    let words: &[u32] = bytemuck::try_cast_slice(matrix.rows).unwrap_or_default();
+    kernel::Rows {
+        weights: matrix.weights,
+        parameters: words.as_chunks().0.as_chunks().0,
+        entries: table.as_chunks().0,
+    }
+}
+
 impl Arithmetic for Int8 {
     type Hidden = i8;
     type Cell = i16;
     type Input = kernel::int8::Input;
     type Correction = i32;
-    type Dot = i32;
     type PreActivation = i32;
     type Gate = i32;
     type Logit = i32;
-    type Rows = [[u32; Row::BYTES / 4]; 4];
-    type Entries = [u8; 4];
+
+    const TABLE_BYTES: usize = 1;
 
     #[inline(always)]
     fn pack(below: &[i8], own: &[i8], input: &mut [Self::Input]) -> i32 {
@@ -38,44 +50,14 @@ impl Arithmetic for Int8 {
 
     #[inline(always)]
     fn for_each_batch(
-        weights: &[u8],
+        matrix: &Matrix<'_>,
+        table: &[u8],
         input: &[Self::Input],
         correction: i32,
         each: impl FnMut(&[[i32; 4]]),
     ) {
-        kernel::int8::for_each_batch(weights, input, correction, each);
-    }
-
-    #[inline(always)]
-    fn rows(bytes: &[u8]) -> &[Self::Rows] {
-        // A model's data begins on a multiple of 4; words spare a CPU that wants aligned loads
-        // from reading bytes.
-        let words: &[u32] = bytemuck::try_cast_slice(bytes).unwrap_or_default();
-        words.as_chunks().0.as_chunks().0
-    }
-
-    #[inline(always)]
-    fn entries(bytes: &[u8]) -> &[Self::Entries] {
-        bytes.as_chunks().0
-    }
-
-    /// Q18. No sum overflows: [`Row::in_range`] was checked when the file was read.
-    #[inline(always)]
-    fn pre_activations(
-        dots: [i32; 4],
-        rows: &Self::Rows,
-        entries: Option<&Self::Entries>,
-    ) -> [i32; 4] {
-        let entries = entries.unwrap_or(&[0; 4]);
-        let sum = |r: usize| {
-            let row = Row::from_words(rows[r]);
-            let entry = i32::from(entries[r] as i8);
-            dots[r]
-                .wrapping_mul(row.weight_scale.into())
-                .wrapping_add(entry.wrapping_mul(row.table_scale.into()))
-                .wrapping_add(row.bias)
-        };
-        [sum(0), sum(1), sum(2), sum(3)]
+        let rows = rows(matrix, table);
+        kernel::int8::for_each_batch(&rows, input, correction, each);
     }
 
     /// Q18 to Q15.

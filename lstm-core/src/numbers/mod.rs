@@ -9,6 +9,7 @@ pub(crate) use float::F32;
 pub(crate) use int4::Int4;
 pub(crate) use int8::Int8;
 
+use crate::model::Matrix;
 use bytemuck::Pod;
 
 /// The arithmetic of one format. The equations of the layers are in `cell.rs`.
@@ -21,43 +22,32 @@ pub(crate) trait Arithmetic {
     type Input: Pod;
     /// What the dot products need to know of the packed columns besides.
     type Correction: Copy;
-    /// A sum over the columns of a row.
-    type Dot: Copy;
     /// The argument of an activation.
     type PreActivation: Copy;
     /// The value of an activation.
     type Gate: Copy;
     /// A logit.
     type Logit: Pod;
-    /// The parameters of the four rows of a block, as bytes of the file.
-    type Rows: 'static;
-    /// The folded table's entries for the four rows of a unit, as bytes of the file.
-    type Entries: 'static;
 
-    /// The row parameters of a matrix, by block.
-    fn rows(bytes: &[u8]) -> &[Self::Rows];
-    /// The folded table, by symbol and unit.
-    fn entries(bytes: &[u8]) -> &[Self::Entries];
+    /// Bytes of one entry of the folded table.
+    const TABLE_BYTES: usize;
+
     /// Lays out the columns (layer below, own hidden state, then zeros) for the dot products.
     fn pack(
         below: &[Self::Hidden],
         own: &[Self::Hidden],
         input: &mut [Self::Input],
     ) -> Self::Correction;
-    /// Calls `each` with the dot products of the rows and the packed columns, a block of four rows
-    /// after the other, [`BATCH`](crate::kernel::BATCH) blocks at a time.
+    /// Calls `each` with the rows' arguments of the activations, a block of four rows after the
+    /// other, [`BATCH`](crate::kernel::BATCH) blocks at a time: products with the packed columns,
+    /// parameters, and the entries of `table` (a symbol's line; empty where there is no table).
     fn for_each_batch(
-        weights: &[u8],
+        matrix: &Matrix<'_>,
+        table: &[u8],
         input: &[Self::Input],
         correction: Self::Correction,
-        each: impl FnMut(&[[Self::Dot; 4]]),
+        each: impl FnMut(&[[Self::PreActivation; 4]]),
     );
-    /// Adds the row parameters and the entries of the table to the dot products.
-    fn pre_activations(
-        dots: [Self::Dot; 4],
-        rows: &Self::Rows,
-        entries: Option<&Self::Entries>,
-    ) -> [Self::PreActivation; 4];
     /// The logistic function.
     fn sigmoid(z: Self::PreActivation) -> Self::Gate;
     /// The hyperbolic tangent.
