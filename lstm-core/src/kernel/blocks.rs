@@ -99,7 +99,8 @@ pub(super) fn for_each_batch<X>(
     }
 }
 
-/// Packs groups of four columns into groups of `N` elements; the rest become zeros.
+/// Packs groups of four columns of (layer below, own hidden state) into groups of `N` elements; the
+/// last group of columns is filled with zeros, and the other elements become zeros.
 #[inline(always)]
 pub(super) fn pack_groups<X: Copy + Default, const N: usize>(
     below: &[i8],
@@ -107,14 +108,28 @@ pub(super) fn pack_groups<X: Copy + Default, const N: usize>(
     input: &mut [X],
     mut pack: impl FnMut([i8; 4]) -> [X; N],
 ) {
-    let mut groups = input.as_chunks_mut::<N>().0.iter_mut();
-    for_each_group(below, own, &mut |columns| {
-        if let Some(group) = groups.next() {
-            *group = pack(columns);
+    let groups = input.as_chunks_mut::<N>().0;
+    let (whole, uneven) = below.as_chunks::<4>();
+    let (first, groups) = groups.split_at_mut(whole.len().min(groups.len()));
+    for (group, columns) in first.iter_mut().zip(whole) {
+        *group = pack(*columns);
+    }
+    let (own, rest) = if uneven.is_empty() {
+        own.as_chunks::<4>()
+    } else {
+        (&[][..], own)
+    };
+    let (second, groups) = groups.split_at_mut(own.len().min(groups.len()));
+    for (group, columns) in second.iter_mut().zip(own) {
+        *group = pack(*columns);
+    }
+    if uneven.is_empty() && rest.is_empty() {
+        groups.fill([X::default(); N]);
+    } else {
+        let mut columns = uneven.iter().chain(rest).copied();
+        for group in groups {
+            *group = pack([(); 4].map(|()| columns.next().unwrap_or(0)));
         }
-    });
-    for group in groups {
-        *group = [X::default(); N];
     }
 }
 
@@ -131,31 +146,4 @@ pub(super) fn pack_crossed_pairs(below: &[i8], own: &[i8], input: &mut [i16]) ->
         [x1, x0 + (x1 >> 15), x3, x2 + (x3 >> 15)]
     });
     8 * sum
-}
-
-/// Calls `put` with each four columns of (layer below, own hidden state), the last filled with
-/// zeros.
-fn for_each_group(below: &[i8], own: &[i8], put: &mut impl FnMut([i8; 4])) {
-    let (below, uneven) = below.as_chunks::<4>();
-    for group in below {
-        put(*group);
-    }
-    if uneven.is_empty() {
-        let (own, rest) = own.as_chunks::<4>();
-        for group in own {
-            put(*group);
-        }
-        if !rest.is_empty() {
-            put(first4(rest.iter().copied()));
-        }
-    } else {
-        let mut columns = uneven.iter().chain(own).copied().peekable();
-        while columns.peek().is_some() {
-            put(first4(columns.by_ref()));
-        }
-    }
-}
-
-fn first4(mut columns: impl Iterator<Item = i8>) -> [i8; 4] {
-    [(); 4].map(|()| columns.next().unwrap_or(0))
 }

@@ -21,11 +21,32 @@ pub(crate) mod int8 {
     pub(crate) fn pack(below: &[i8], own: &[i8], input: &mut [Input]) -> i32 {
         let mut even = 0;
         pack_groups(below, own, input, |x| {
-            let [x0, x1, x2, x3] = x.map(i16::from);
-            even += i32::from(x0 + x2);
-            // No overflow: a hidden state is in -127..=127.
-            let [y0, y2] = [(x0 << 8).wrapping_sub(x1), (x2 << 8).wrapping_sub(x3)];
-            [x1, x3, y0, y2]
+            let mut word = u32::from_ne_bytes(x.map(|x| x as u8));
+            let odd: u32;
+            // SAFETY: arithmetic on registers alone. No half overflows: a hidden state is in
+            // -127..=127.
+            unsafe {
+                core::arch::asm!(
+                    "sxtb16 {odd}, {word}, ror #8",
+                    "sxtb16 {t}, {word}",
+                    "smlad {even}, {t}, {ones}, {even}",
+                    "uxtb16 {word}, {word}",
+                    "lsl {word}, {word}, #8",
+                    "ssub16 {word}, {word}, {odd}",
+                    odd = out(reg) odd,
+                    t = out(reg) _,
+                    word = inout(reg) word,
+                    even = inout(reg) even,
+                    ones = in(reg) 0x0001_0001,
+                    options(pure, nomem, nostack, preserves_flags),
+                );
+            }
+            [
+                odd as i16,
+                (odd >> 16) as i16,
+                word as i16,
+                (word >> 16) as i16,
+            ]
         });
         even * (128 * 256)
     }
