@@ -1,12 +1,12 @@
 //! Export: decides the bytes. The only writer of `.lstm` files.
 
 use crate::error::{Error, Result};
-use crate::network::{Network, NetworkConfig};
-use crate::quantize::{self, Int8Matrix, Int8Network, TensorError};
+use crate::network::{Cell, LayerConfig, Network, NetworkConfig};
+use crate::quantize::{self, QuantizedMatrix, QuantizedNetwork, TensorError};
 use crate::tensors::write_atomically;
 use lstm_core::file::{
-    ARRAY_ALIGN, BLOCK_ROWS, COLUMN_ALIGN, Cell, HEAD_BYTES, Head, LayerShape, Order, Payload,
-    encode_weight, round_up,
+    ARRAY_ALIGN, BLOCK_ROWS, COLUMN_ALIGN, HEAD_BYTES, Head, LayerShape, Order, Payload,
+    WeightFormat, encode_int4, encode_weight, round_up,
 };
 use lstm_core::{Format, Model};
 use std::path::{Path, PathBuf};
@@ -34,28 +34,30 @@ pub fn encode_f32(network: &Network, labels: &Labels) -> Result<Vec<u8>> {
     let floats = |data: &mut Data, values: &mut dyn Iterator<Item = f32>| {
         data.array(values.flat_map(f32::to_le_bytes));
     };
-    for (index, layer) in config.layers.iter().enumerate() {
-        let hidden = layer.hidden;
-        let unit_gate = |row: usize| (row % 4) * hidden + row / 4;
+    for (index, &layer) in config.layers.iter().enumerate() {
+        let places = quantize::row_order(layer);
+        let in_order = |values: &[f32]| -> Vec<f32> {
+            let place = |p: &Option<quantize::GateRow>| p.map_or(0.0, |p| values[p.column(layer)]);
+            places.iter().map(place).collect()
+        };
         if index == 0 {
             let table = network.folded_table();
-            let entry = |i: usize| {
-                let (v, row) = (i / (4 * hidden), i % (4 * hidden));
-                table[v * 4 * hidden + unit_gate(row)]
-            };
-            floats(&mut data, &mut (0..vocabulary * 4 * hidden).map(entry));
-            floats(&mut data, &mut std::iter::repeat_n(0.0, 4 * hidden));
+            let lines = table.chunks_exact(layer.columns());
+            floats(&mut data, &mut lines.flat_map(in_order));
+            floats(&mut data, &mut std::iter::repeat_n(0.0, places.len()));
         } else {
-            let bias = &network.layers[index].bias;
-            floats(
-                &mut data,
-                &mut (0..4 * hidden).map(|row| bias[unit_gate(row)]),
-            );
+            let biases = in_order(&network.layers[index].bias);
+            floats(&mut data, &mut biases.into_iter());
         }
         floats(
             &mut data,
             &mut f32_blocks(quantize::layer_rows(network, index)),
         );
+        if let Some(rows) = quantize::projection_rows(network, index) {
+            let padded = round_up(rows.len(), BLOCK_ROWS);
+            floats(&mut data, &mut std::iter::repeat_n(0.0, padded));
+            floats(&mut data, &mut f32_blocks(rows));
+        }
     }
     let padded = round_up(vocabulary, BLOCK_ROWS);
     let bias = |v: usize| network.dense_bias.get(v).copied().unwrap_or(0.0);
@@ -79,38 +81,51 @@ fn f32_blocks(rows: Vec<Vec<f32>>) -> impl Iterator<Item = f32> {
     })
 }
 
-/// A quantized network as the bytes of a `.lstm` file in [`Format::Int8`].
+/// A quantized network as the bytes of a `.lstm` file in its format.
 ///
 /// # Errors
 ///
 /// A shape that the file does not hold.
-pub fn encode_int8(network: &Int8Network, labels: &Labels) -> Result<Vec<u8>> {
+pub fn encode_quantized(network: &QuantizedNetwork, labels: &Labels) -> Result<Vec<u8>> {
     let mut data = Data::default();
     data.array(network.table.iter().map(|&entry| entry as u8));
-    for (_, matrix) in network.matrices() {
+    for (_, format, matrix) in network.matrices() {
         let rows = (0..round_up(matrix.rows.len(), BLOCK_ROWS))
             .map(|row| matrix.rows.get(row).copied().unwrap_or_default());
         data.array(rows.flat_map(|row| row.to_bytes()));
-        data.array(int8_blocks(matrix));
+        data.array(weight_blocks(matrix, format).into_iter());
     }
-    encode(&network.config, Format::Int8, labels, &data.bytes)
+    encode(&network.config, network.format, labels, &data.bytes)
 }
 
-/// `[blocks][columns / 4][4 rows][4 columns]`, zeros where rows or columns are padded.
-fn int8_blocks(matrix: &Int8Matrix) -> impl Iterator<Item = u8> {
-    let columns = round_up(matrix.columns, COLUMN_ALIGN);
-    let blocks = matrix.rows.len().div_ceil(BLOCK_ROWS);
-    let bytes = blocks * BLOCK_ROWS * columns;
-    (0..bytes).map(move |i| {
-        let (block, i) = (i / (BLOCK_ROWS * columns), i % (BLOCK_ROWS * columns));
-        let (row, k) = (block * BLOCK_ROWS + i / 4 % 4, i / 16 * 4 + i % 4);
-        let weight = if row < matrix.rows.len() && k < matrix.columns {
+/// `[blocks][columns / n][4 rows][n columns]`, with n of 4 for int8 and 8 for int4; zeros where rows
+/// or columns are padded.
+fn weight_blocks(matrix: &QuantizedMatrix, format: WeightFormat) -> Vec<u8> {
+    let at = |row: usize, k: usize| {
+        if row < matrix.rows.len() && k < matrix.columns {
             matrix.weights[row * matrix.columns + k]
         } else {
             0
-        };
-        encode_weight(weight, k)
-    })
+        }
+    };
+    let run = match format {
+        WeightFormat::Int4 => 8,
+        WeightFormat::F32 | WeightFormat::Int8 => 4,
+    };
+    let mut bytes = Vec::new();
+    for block in (0..matrix.rows.len()).step_by(BLOCK_ROWS) {
+        for k in (0..round_up(matrix.columns, COLUMN_ALIGN)).step_by(run) {
+            for row in block..block + BLOCK_ROWS {
+                if format == WeightFormat::Int4 {
+                    let weights = std::array::from_fn(|i| at(row, k + i));
+                    bytes.extend(encode_int4(weights).to_le_bytes());
+                } else {
+                    bytes.extend((k..k + run).map(|k| encode_weight(at(row, k), k)));
+                }
+            }
+        }
+    }
+    bytes
 }
 
 /// The data section under construction.
@@ -127,6 +142,19 @@ impl Data {
     }
 }
 
+/// A layer as the file describes it; a size that does not fit becomes one that is refused.
+fn shape(layer: LayerConfig) -> LayerShape {
+    let size = |n: usize| u16::try_from(n).unwrap_or(u16::MAX);
+    let shape = match layer.cell {
+        Cell::Lstm => LayerShape::lstm(size(layer.hidden)),
+        Cell::Lean => LayerShape::lean(size(layer.hidden)),
+    };
+    match layer.projection {
+        Some(width) => shape.project(size(width)),
+        None => shape,
+    }
+}
+
 fn encode(config: &NetworkConfig, format: Format, labels: &Labels, data: &[u8]) -> Result<Vec<u8>> {
     if labels.name.len() > 64 {
         return Err(Error::bad_input(format!(
@@ -136,13 +164,7 @@ fn encode(config: &NetworkConfig, format: Format, labels: &Labels, data: &[u8]) 
     }
     let mut layers = heapless::Vec::new();
     for layer in &config.layers {
-        let crate::network::Cell::Lstm = layer.cell;
-        let shape = LayerShape {
-            cell: Cell::Lstm,
-            hidden: u16::try_from(layer.hidden).unwrap_or(u16::MAX),
-            projection: None,
-        };
-        layers.push(shape).map_err(|_| {
+        layers.push(shape(*layer)).map_err(|_| {
             Error::bad_input(format!(
                 "found {} layers, expected 1 to 4",
                 config.layers.len()
@@ -217,6 +239,18 @@ pub enum ExportFormat {
     F32,
     /// Quantized to 8 bits.
     Int8,
+    /// As int8, with 4-bit weights in the recurrent layers.
+    Int4,
+}
+
+impl From<ExportFormat> for Format {
+    fn from(format: ExportFormat) -> Self {
+        match format {
+            ExportFormat::F32 => Format::F32,
+            ExportFormat::Int8 => Format::Int8,
+            ExportFormat::Int4 => Format::Int4,
+        }
+    }
 }
 
 /// Runs the subcommand.
@@ -233,21 +267,25 @@ pub fn run(args: &Args) -> Result<()> {
         name: args.name.clone().or(stem).unwrap_or_default(),
         window: args.window,
     };
-    let (file, errors) = match (Int8Network::load(&args.network)?, args.format) {
-        (Some(_), Some(ExportFormat::F32)) => {
+    let asked = args.format.map(Format::from);
+    let (file, errors) = match QuantizedNetwork::load(&args.network)? {
+        Some(network) if asked.is_none_or(|format| format == network.format) => {
+            (encode_quantized(&network, &labels)?, Vec::new())
+        }
+        Some(network) => {
             return Err(Error::bad_input(format!(
-                "{} holds a quantized network, expected a float one for --format f32",
-                args.network.display()
+                "{} holds a network quantized to {}, expected a float one for another --format",
+                args.network.display(),
+                network.format
             )));
         }
-        (Some(network), _) => (encode_int8(&network, &labels)?, Vec::new()),
-        (None, format) => {
+        None => {
             let network = Network::load(&args.network)?;
-            match format {
-                Some(ExportFormat::F32) => (encode_f32(&network, &labels)?, Vec::new()),
-                Some(ExportFormat::Int8) | None => {
-                    let (network, errors) = quantize::int8(&network)?;
-                    (encode_int8(&network, &labels)?, errors)
+            match asked.unwrap_or(Format::Int8) {
+                Format::F32 => (encode_f32(&network, &labels)?, Vec::new()),
+                format => {
+                    let (network, errors) = quantize::quantize(&network, format)?;
+                    (encode_quantized(&network, &labels)?, errors)
                 }
             }
         }

@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::model_file::ModelFile;
-use lstm_core::{Format, Model, Session};
+use lstm_core::{Cell, Format, LayerShape, Model, Session};
 use std::path::PathBuf;
 
 /// Tell what is in a .lstm file.
@@ -30,15 +30,18 @@ pub fn run(args: &Args) -> Result<()> {
 pub fn describe(model: &Model<'_>) -> String {
     let alphabet = model.alphabet();
     let vocabulary = alphabet.len();
-    let layers: Vec<usize> = model.shapes().map(|shape| usize::from(shape.hidden)).collect();
-    let mut below = 0;
-    let mut multiply_adds = 0;
-    for &hidden in &layers {
-        multiply_adds += 4 * hidden * (below + hidden);
-        below = hidden;
-    }
-    multiply_adds += vocabulary * below;
-    let shape: Vec<String> = layers.iter().map(|h| format!("LSTM {h}")).collect();
+    let layer = |shape: LayerShape| {
+        let name = match shape.cell {
+            Cell::Lstm => "LSTM",
+            Cell::Lean => "lean",
+            _ => "another",
+        };
+        let projection = shape
+            .projection
+            .map(|width| format!(" projected to {width}"));
+        format!("{name} {}{}", shape.hidden, projection.unwrap_or_default())
+    };
+    let layers: Vec<String> = model.shapes().map(layer).collect();
     let context = match model.window() {
         None => "state carried".to_owned(),
         Some(n) => format!("windows of {n} characters from a zero state"),
@@ -46,6 +49,9 @@ pub fn describe(model: &Model<'_>) -> String {
     let numbers = match model.format() {
         Format::F32 => "f32",
         Format::Int8 => "int8 (weights, table and h 8 bits, c 16 bits; one scale a row)",
+        Format::Int4 => {
+            "int4 (recurrent weights 4 bits; dense weights, table and h 8, c 16; one scale a row)"
+        }
         _ => "another",
     };
     let lines = [
@@ -54,7 +60,7 @@ pub fn describe(model: &Model<'_>) -> String {
         ("format", numbers.to_owned()),
         (
             "network",
-            format!("{}, dense {vocabulary}", shape.join(", ")),
+            format!("{}, dense {vocabulary}", layers.join(", ")),
         ),
         (
             "alphabet",
@@ -77,7 +83,10 @@ pub fn describe(model: &Model<'_>) -> String {
                 4 * (Session::words(model) + vocabulary)
             ),
         ),
-        ("multiply-adds", format!("{multiply_adds} a character")),
+        (
+            "multiply-adds",
+            format!("{} a character", model.multiply_adds()),
+        ),
     ];
     lines
         .iter()

@@ -12,13 +12,15 @@
 //!    [`run_folder`].
 //! 6. [`evaluate`]: a [`predictor`] reads a text and is scored in bits per character; [`sample`]
 //!    lets it write.
-//! 7. [`mod@quantize`] decides the device's numbers, [`export`] the bytes of the `.lstm` file; from
-//!    there on [`model_file`] runs the device's own engine: [`evaluate`], [`generate`], [`inspect`].
+//! 7. [`mod@quantize`] decides the device's numbers ([`calibrate`] helps it where they have 4 bits),
+//!    [`export`] the bytes of the `.lstm` file; from there on [`model_file`] runs the device's own
+//!    engine: [`evaluate`], [`generate`], [`inspect`].
 //!
 //! All chance comes from one seeded generator ([`random`]), whose state is part of a checkpoint, so
 //! a run that was stopped goes on to the identical files.
 
 pub mod alphabet;
+pub mod calibrate;
 pub mod cli;
 pub mod corpus;
 pub mod error;

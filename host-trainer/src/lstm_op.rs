@@ -1,32 +1,32 @@
-//! The LSTM and the output loss as candle operations with their own backward passes.
+//! The recurrent layer and the output loss as candle operations with their own backward passes.
 //!
 //! candle keeps the graph; [`lstm()`] and [`dense_cross_entropy`] are two nodes of it. Candle's own
 //! LSTM builds some thirty nodes a time step instead, which takes several times as long.
 
 use crate::gemm::{Matrix, gemm};
 use crate::lstm::{self, Input, Sizes, Tape, on_threads, row_ranges, sum};
+use crate::network::LayerConfig;
 use crate::vectorize::{exp, vectorized};
 use candle_core::{
     CpuStorage, CustomOp2, CustomOp3, Device, Layout, Result, Shape, Storage, Tensor,
 };
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The state of one layer for a batch: each `[B, H]`.
+/// The state of one layer for a batch.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct State {
-    /// Output of the last step.
+    /// Output of the last step `[B, R]`; R is H without a projection.
     pub h: Vec<f32>,
-    /// Cell.
+    /// Cell `[B, H]`.
     pub c: Vec<f32>,
 }
 
 impl State {
     /// The state at the start of a text.
-    pub fn zeros(batch: usize, hidden: usize) -> Self {
-        let zeros = vec![0.0; batch * hidden];
+    pub fn zeros(batch: usize, layer: LayerConfig) -> Self {
         Self {
-            h: zeros.clone(),
-            c: zeros,
+            h: vec![0.0; batch * layer.output()],
+            c: vec![0.0; batch * layer.hidden],
         }
     }
 }
@@ -45,51 +45,71 @@ impl Tapes {
     }
 }
 
-/// Runs an LSTM over a sequence as one node of the graph.
+/// The weights of a layer's recurrence as nodes of the graph.
+#[derive(Clone, Copy, Debug)]
+pub struct Weights<'t> {
+    /// The layer.
+    pub layer: LayerConfig,
+    /// `[R, 4H]`, or `[R, 3H]` in a lean layer.
+    pub w_hh: &'t Tensor,
+    /// `[H, R]`.
+    pub projection: Option<&'t Tensor>,
+}
+
+/// Runs a recurrent layer over a sequence as one node of the graph.
 ///
 /// `input` is either a folded table `[V, 4H]` with `tokens` `[T, B]`, or, without tokens,
-/// pre-activations `[T, B, 4H]`; `w_hh` is `[H, 4H]`. `state` is read as a constant and becomes the
-/// final state. Returns every step's output `[T, B, H]`.
+/// pre-activations `[T, B, 4H]` (3H in a lean layer). `state` is read as a constant and becomes the
+/// final state. Returns every step's output `[T, B, R]`.
 ///
 /// # Errors
 /// The shapes do not fit each other.
 pub fn lstm(
     input: &Tensor,
     tokens: Option<Arc<[u8]>>,
-    w_hh: &Tensor,
+    weights: Weights<'_>,
     state: &mut State,
     (steps, batch): (usize, usize),
     threads: usize,
     tapes: &Tapes,
 ) -> Result<Tensor> {
-    let (hidden, columns) = w_hh.dims2()?;
+    let layer = weights.layer;
+    let (hidden, output, columns) = (layer.hidden, layer.output(), layer.columns());
     let expected = if tokens.is_some() {
-        vec![input.dim(0)?, 4 * hidden]
+        vec![input.dim(0)?, columns]
     } else {
-        vec![steps, batch, 4 * hidden]
+        vec![steps, batch, columns]
     };
     let token_count = tokens.as_ref().map_or(steps * batch, |t| t.len());
-    let slab = batch * hidden;
-    if columns != 4 * hidden
+    let projection = weights.projection.map(Tensor::dims);
+    if weights.w_hh.dims() != [output, columns]
+        || projection
+            != layer
+                .projection
+                .map(|_| [hidden, output])
+                .as_ref()
+                .map(|d| &d[..])
         || input.dims() != expected
         || token_count != steps * batch
-        || (state.h.len(), state.c.len()) != (slab, slab)
+        || (state.h.len(), state.c.len()) != (batch * output, batch * hidden)
         || steps == 0
         || batch == 0
     {
         candle_core::bail!(
-            "lstm: found input {:?}, w_hh {:?}, {token_count} tokens, state {}; expected input \
-             {expected:?}, w_hh [H, 4H], {steps} x {batch} tokens, state [B, H]",
+            "{layer}: found input {:?}, w_hh {:?}, projection {projection:?}, {token_count} tokens, \
+             state {} and {}; expected input {expected:?}, w_hh [R, columns], projection [H, R], \
+             {steps} x {batch} tokens, state [B, R] and [B, H]",
             input.dims(),
-            w_hh.dims(),
+            weights.w_hh.dims(),
             state.h.len(),
+            state.c.len(),
         );
     }
     let op = LstmOp {
         sizes: Sizes {
             steps,
             batch,
-            hidden,
+            layer,
             threads,
         },
         tokens,
@@ -99,11 +119,15 @@ pub fn lstm(
         tapes: tapes.clone(),
     };
     let kept = op.tape.clone();
-    let hs = input.contiguous()?.apply_op2(&w_hh.contiguous()?, op)?;
-    state.h = with_slice(&hs, |hs| hs[hs.len() - slab..].to_vec())?;
+    let (input, w_hh) = (input.contiguous()?, weights.w_hh.contiguous()?);
+    let hs = match weights.projection {
+        None => input.apply_op2(&w_hh, op)?,
+        Some(projection) => input.apply_op3(&w_hh, &projection.contiguous()?, op)?,
+    };
+    state.h = with_slice(&hs, |hs| hs[hs.len() - batch * output..].to_vec())?;
     let kept = lock(&kept);
     let cells = &kept.as_ref().expect("the forward pass has run").cells;
-    state.c = cells[cells.len() - slab..].to_vec();
+    state.c = cells[cells.len() - batch * hidden..].to_vec();
     Ok(hs)
 }
 
@@ -154,6 +178,72 @@ struct LstmOp {
     tapes: Tapes,
 }
 
+impl LstmOp {
+    fn forward(&self, pre: &[f32], weights: lstm::Weights<'_>) -> Result<(CpuStorage, Shape)> {
+        let Sizes {
+            steps,
+            batch,
+            layer,
+            ..
+        } = self.sizes;
+        let input = match &self.tokens {
+            Some(tokens) => {
+                let vocabulary = pre.len() / layer.columns();
+                if let Some(token) = tokens.iter().find(|&&t| usize::from(t) >= vocabulary) {
+                    candle_core::bail!("{layer}: found token {token}, expected below {vocabulary}");
+                }
+                Input::Table(pre, tokens)
+            }
+            None => Input::Dense(pre),
+        };
+        let mut tape = self.tapes.take();
+        let mut hs = vec![0.0; steps * batch * layer.output()];
+        let start = (&self.h0[..], &self.c0[..]);
+        lstm::forward(self.sizes, input, weights, start, &mut tape, &mut hs);
+        *lock(&self.tape) = Some(tape);
+        let shape = Shape::from((steps, batch, layer.output()));
+        Ok((CpuStorage::F32(hs), shape))
+    }
+
+    /// Gradients of the input, of `w_hh` and of the projection.
+    fn backward(
+        &self,
+        input: &Tensor,
+        (w_hh, projection): (&Tensor, Option<&Tensor>),
+        hs: &Tensor,
+        d_hs: &Tensor,
+    ) -> Result<(Tensor, Tensor, Option<Tensor>)> {
+        let Some(mut tape) = lock(&self.tape).take() else {
+            candle_core::bail!("lstm: the backward pass runs once after each forward pass");
+        };
+        let vocabulary = input.dim(0)?;
+        let tokens = self.tokens.as_deref().map(|t| (t, vocabulary));
+        let d_hs = d_hs.contiguous()?;
+        let gradients = with_slices([w_hh, hs, &d_hs], |[w_hh, hs, d_hs]| {
+            let mut backward = |projection: Option<&[f32]>| {
+                let weights = lstm::Weights { w_hh, projection };
+                lstm::backward(self.sizes, tokens, weights, &self.h0, &mut tape, hs, d_hs)
+            };
+            match projection {
+                None => Ok(backward(None)),
+                Some(projection) => with_slice(projection, |p| backward(Some(p))),
+            }
+        })??;
+        let d_input = match tokens {
+            Some(_) => Tensor::from_vec(gradients.table, input.shape(), &Device::Cpu)?,
+            None => Tensor::from_slice(&tape.gates, input.shape(), &Device::Cpu)?,
+        };
+        self.tapes.give_back(tape);
+        let d_w_hh = Tensor::from_vec(gradients.w_hh, w_hh.shape(), &Device::Cpu)?;
+        let d_projection = match (projection, gradients.projection) {
+            (Some(p), Some(d)) => Some(Tensor::from_vec(d, p.shape(), &Device::Cpu)?),
+            _ => None,
+        };
+        Ok((d_input, d_w_hh, d_projection))
+    }
+}
+
+/// Without a projection.
 impl CustomOp2 for LstmOp {
     fn name(&self) -> &'static str {
         "lstm"
@@ -166,36 +256,11 @@ impl CustomOp2 for LstmOp {
         w_hh: &CpuStorage,
         w_hh_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let Sizes {
-            steps,
-            batch,
-            hidden,
-            ..
-        } = self.sizes;
-        let pre = slice(input, input_layout)?;
-        let input = match &self.tokens {
-            Some(tokens) => {
-                let vocabulary = pre.len() / (4 * hidden);
-                if let Some(token) = tokens.iter().find(|&&t| usize::from(t) >= vocabulary) {
-                    candle_core::bail!("lstm: found token {token}, expected below {vocabulary}");
-                }
-                Input::Table(pre, tokens)
-            }
-            None => Input::Dense(pre),
+        let weights = lstm::Weights {
+            w_hh: slice(w_hh, w_hh_layout)?,
+            projection: None,
         };
-        let mut tape = self.tapes.take();
-        let mut hs = vec![0.0; steps * batch * hidden];
-        let w_hh = slice(w_hh, w_hh_layout)?;
-        lstm::forward(
-            self.sizes,
-            input,
-            w_hh,
-            (&self.h0, &self.c0),
-            &mut tape,
-            &mut hs,
-        );
-        *lock(&self.tape) = Some(tape);
-        Ok((CpuStorage::F32(hs), Shape::from((steps, batch, hidden))))
+        self.forward(slice(input, input_layout)?, weights)
     }
 
     fn bwd(
@@ -205,26 +270,44 @@ impl CustomOp2 for LstmOp {
         hs: &Tensor,
         d_hs: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let Some(mut tape) = lock(&self.tape).take() else {
-            candle_core::bail!("lstm: the backward pass runs once after each forward pass");
-        };
-        let vocabulary = input.dim(0)?;
-        let tokens = self.tokens.as_deref().map(|t| (t, vocabulary));
-        let d_hs = d_hs.contiguous()?;
-        let gradients = with_slice(w_hh, |w_hh| {
-            with_slice(hs, |hs| {
-                with_slice(&d_hs, |d_hs| {
-                    lstm::backward(self.sizes, tokens, w_hh, &self.h0, &mut tape, hs, d_hs)
-                })
-            })
-        })???;
-        let d_input = match tokens {
-            Some(_) => Tensor::from_vec(gradients.table, input.shape(), &Device::Cpu)?,
-            None => Tensor::from_slice(&tape.gates, input.shape(), &Device::Cpu)?,
-        };
-        self.tapes.give_back(tape);
-        let d_w_hh = Tensor::from_vec(gradients.w_hh, w_hh.shape(), &Device::Cpu)?;
+        let (d_input, d_w_hh, _) = self.backward(input, (w_hh, None), hs, d_hs)?;
         Ok((Some(d_input), Some(d_w_hh)))
+    }
+}
+
+/// With a projection.
+impl CustomOp3 for LstmOp {
+    fn name(&self) -> &'static str {
+        "lstm-with-projection"
+    }
+
+    fn cpu_fwd(
+        &self,
+        input: &CpuStorage,
+        input_layout: &Layout,
+        w_hh: &CpuStorage,
+        w_hh_layout: &Layout,
+        projection: &CpuStorage,
+        projection_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let weights = lstm::Weights {
+            w_hh: slice(w_hh, w_hh_layout)?,
+            projection: Some(slice(projection, projection_layout)?),
+        };
+        self.forward(slice(input, input_layout)?, weights)
+    }
+
+    fn bwd(
+        &self,
+        input: &Tensor,
+        w_hh: &Tensor,
+        projection: &Tensor,
+        hs: &Tensor,
+        d_hs: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let weights = (w_hh, Some(projection));
+        let (d_input, d_w_hh, d_projection) = self.backward(input, weights, hs, d_hs)?;
+        Ok((Some(d_input), Some(d_w_hh), d_projection))
     }
 }
 
@@ -370,6 +453,12 @@ pub(crate) fn with_slice<R>(tensor: &Tensor, f: impl FnOnce(&[f32]) -> R) -> Res
         Storage::Cpu(storage) => Ok(f(slice(storage, layout)?)),
         _ => candle_core::bail!("expected a tensor on the CPU"),
     }
+}
+
+/// As [`with_slice`] for three tensors.
+fn with_slices<R>(tensors: [&Tensor; 3], f: impl FnOnce([&[f32]; 3]) -> R) -> Result<R> {
+    let [a, b, c] = tensors;
+    with_slice(a, |a| with_slice(b, |b| with_slice(c, |c| f([a, b, c]))))??
 }
 
 /// Locks; what a panicking thread left is plain numbers and still fit for use.

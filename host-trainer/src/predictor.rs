@@ -1,7 +1,7 @@
 //! Running a network a character at a time, and scoring it.
 
 use crate::gemm::{Matrix, gemm};
-use crate::lstm::row_forward;
+use crate::lstm::step_forward;
 use crate::network::Network;
 use crate::vectorize::vectorized;
 use lstm_core::{Session, Token};
@@ -20,7 +20,7 @@ pub trait Predictor {
 #[derive(Clone, Debug)]
 pub struct NetworkPredictor<'n> {
     network: &'n Network,
-    /// `[V, 4H]`: the embedding folded into the first layer.
+    /// `[V, 4H]` or `[V, 3H]`: the embedding folded into the first layer.
     table: Vec<f32>,
     layers: Vec<LayerState>,
     logits: Vec<f32>,
@@ -33,16 +33,19 @@ struct LayerState {
     c: Vec<f32>,
     gates: Vec<f32>,
     cells_after: Vec<f32>,
+    /// What goes into the projection; empty without one.
+    units: Vec<f32>,
 }
 
 impl<'n> NetworkPredictor<'n> {
     /// A predictor at the start of a text.
     pub fn new(network: &'n Network) -> Self {
         let layers = network.config.layers.iter().map(|layer| LayerState {
-            h: vec![0.0; layer.hidden],
+            h: vec![0.0; layer.output()],
             c: vec![0.0; layer.hidden],
-            gates: vec![0.0; 4 * layer.hidden],
+            gates: vec![0.0; layer.columns()],
             cells_after: vec![0.0; layer.hidden],
+            units: vec![0.0; layer.projection.map_or(0, |_| layer.hidden)],
         });
         Self {
             table: network.folded_table(),
@@ -50,6 +53,18 @@ impl<'n> NetworkPredictor<'n> {
             logits: vec![0.0; network.config.vocabulary()],
             network,
         }
+    }
+}
+
+impl NetworkPredictor<'_> {
+    /// What layer `index` gave at the last step.
+    pub(crate) fn output(&self, index: usize) -> &[f32] {
+        &self.layers[index].h
+    }
+
+    /// What went into its projection; empty without one.
+    pub(crate) fn units(&self, index: usize) -> &[f32] {
+        &self.layers[index].units
     }
 }
 
@@ -106,12 +121,16 @@ impl Predictor for NetworkPredictor<'_> {
                 }
             }
             add_product(&layer.h, &weights.w_hh, &mut layer.gates);
-            activate(
-                &mut layer.gates,
-                &layer.c,
-                &mut layer.cells_after,
-                &mut layer.h,
-            );
+            let config = self.network.config.layers[i];
+            let (gates, after) = (&mut layer.gates, &mut layer.cells_after);
+            match &weights.projection {
+                None => step_forward(config, gates, &layer.c, after, &mut layer.h),
+                Some(projection) => {
+                    step_forward(config, gates, &layer.c, after, &mut layer.units);
+                    layer.h.fill(0.0);
+                    add_product(&layer.units, projection, &mut layer.h);
+                }
+            }
             std::mem::swap(&mut layer.c, &mut layer.cells_after);
         }
         let h = &self.layers.last().expect("at least one layer").h;
@@ -151,17 +170,6 @@ fn add_product_rows(x: &[f32], matrix: &[f32], out: &mut [f32]) {
         for (out, w) in out.iter_mut().zip(row) {
             *out += x * w;
         }
-    }
-}
-
-vectorized! {
-    /// Gates `[4H]` and cells `[H]` to the next cells and the output.
-    fn activate<'a>(gates: &'a mut [f32], before: &'a [f32], after: &'a mut [f32], h: &'a mut [f32]) {
-        let hidden = h.len();
-        let (i, gates) = gates.split_at_mut(hidden);
-        let (f, gates) = gates.split_at_mut(hidden);
-        let (g, o) = gates.split_at_mut(hidden);
-        row_forward([i, f, g, o], before, after, h);
     }
 }
 
@@ -256,15 +264,33 @@ fn surprise(logits: &[f32], token: u8) -> f64 {
 mod tests {
     use super::*;
     use crate::alphabet::Alphabet;
-    use crate::network::NetworkConfig;
+    use crate::network::{LayerConfig, NetworkConfig};
     use crate::random::Random;
     use crate::step::{Batch, Engine, LossOn, zero_states};
 
     #[test]
     fn single_steps_equal_the_training_pass() {
-        for (hidden, layers) in [(10, 1), (33, 2), (64, 4)] {
+        let lstm = LayerConfig::lstm;
+        let projected = LayerConfig {
+            projection: Some(9),
+            ..lstm(20)
+        };
+        let lean = LayerConfig::lean(33, 10);
+        let bare = LayerConfig {
+            projection: None,
+            ..lean
+        };
+        for (layer, layers) in [
+            (lstm(10), 1),
+            (lstm(33), 2),
+            (lstm(64), 4),
+            (projected, 2),
+            (lean, 1),
+            (lean, 3),
+            (bare, 2),
+        ] {
             let random = &mut Random::new(2);
-            let config = NetworkConfig::lstm(&Alphabet::letters(), 8, hidden, layers);
+            let config = NetworkConfig::stack(&Alphabet::letters(), 8, layer, layers);
             let network = Network::new(config, random).unwrap();
             let text: Vec<u8> = (0..51).map(|_| random.below(27) as u8).collect();
             let batch = Batch::gather(1, 50, |_, t| text[t]);
@@ -277,7 +303,12 @@ mod tests {
             assert_eq!(score.characters, 50);
             assert!((score.bits_per_char * std::f64::consts::LN_2 - loss).abs() < 1e-5);
             for (layer, state) in predictor.layers.iter().zip(&states) {
-                for (a, b) in layer.h.iter().zip(&state.h) {
+                assert_eq!(
+                    (layer.h.len(), layer.c.len()),
+                    (state.h.len(), state.c.len())
+                );
+                let pairs = layer.h.iter().zip(&state.h);
+                for (a, b) in pairs.chain(layer.c.iter().zip(&state.c)) {
                     assert!((a - b).abs() < 1e-5);
                 }
             }

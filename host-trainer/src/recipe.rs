@@ -4,6 +4,7 @@
 //! an optimizer and some regularization. To add a recipe, add a variant and its phases here.
 
 use crate::error::{Error, Result};
+use crate::network::LayerConfig;
 use crate::optimizer::{AdamConfig, Schedule};
 use crate::step::LossOn;
 use serde::{Deserialize, Serialize};
@@ -20,11 +21,22 @@ pub enum RecipeName {
     Sonnets,
     /// Pre-trained on other text of the same author, then fine-tuned on the corpus.
     Best,
+    /// As best, a lean network for a small chip.
+    Small,
+    /// As best, a lean network for the smallest chips.
+    Micro,
 }
 
 impl RecipeName {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::ManyToOne, Self::ManyToMany, Self::Sonnets, Self::Best];
+    pub const ALL: [Self; 6] = [
+        Self::ManyToOne,
+        Self::ManyToMany,
+        Self::Sonnets,
+        Self::Best,
+        Self::Small,
+        Self::Micro,
+    ];
 
     /// The name as typed.
     pub fn name(self) -> &'static str {
@@ -33,6 +45,8 @@ impl RecipeName {
             Self::ManyToMany => "many-to-many",
             Self::Sonnets => "sonnets",
             Self::Best => "best",
+            Self::Small => "small",
+            Self::Micro => "micro",
         }
     }
 
@@ -45,15 +59,17 @@ impl RecipeName {
             Self::ManyToMany => Some(&[
                 2.1108, 1.4977, 1.2286, 0.9996, 0.8253, 0.7057, 0.6242, 0.5680, 0.5281, 0.4994,
             ]),
-            Self::Sonnets | Self::Best => None,
+            Self::Sonnets | Self::Best | Self::Small | Self::Micro => None,
         }
     }
 
-    /// Units of the network unless `--hidden` says otherwise.
-    pub fn default_hidden(self) -> usize {
+    /// The layers of the network unless flags say otherwise.
+    pub fn default_layer(self) -> LayerConfig {
         match self {
-            Self::ManyToOne => 64,
-            Self::ManyToMany | Self::Sonnets | Self::Best => 256,
+            Self::ManyToOne => LayerConfig::lstm(64),
+            Self::ManyToMany | Self::Sonnets | Self::Best => LayerConfig::lstm(256),
+            Self::Small => LayerConfig::lean(256, 64),
+            Self::Micro => LayerConfig::lean(96, 32),
         }
     }
 
@@ -63,7 +79,10 @@ impl RecipeName {
             Self::ManyToOne => vec![notebook(LossOn::LastStep)],
             Self::ManyToMany => vec![notebook(LossOn::EveryStep)],
             Self::Sonnets => vec![from_scratch()],
-            Self::Best => vec![pre_training(), fine_tuning()],
+            Self::Best => vec![pre_training(), fine_tuning(1e-3)],
+            // The fewer weights, the larger the steps that they bear.
+            Self::Small => vec![pre_training(), fine_tuning(2e-3)],
+            Self::Micro => vec![pre_training(), fine_tuning(4e-3)],
         }
     }
 }
@@ -240,7 +259,7 @@ fn pre_training() -> Phase {
 }
 
 /// On the corpus, after pre-training.
-fn fine_tuning() -> Phase {
+fn fine_tuning(learning_rate: f64) -> Phase {
     Phase {
         name: "fine-tune".into(),
         source: Source::Train,
@@ -250,7 +269,7 @@ fn fine_tuning() -> Phase {
             jitter: true,
         },
         passes: 12.0,
-        learning_rate: 1e-3,
+        learning_rate,
         schedule: Schedule::Cosine {
             warm_up: 30,
             floor: 0.05,

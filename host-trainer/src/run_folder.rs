@@ -267,7 +267,10 @@ impl Checkpoint {
             network: self.network.config.clone(),
             adam: self.adam.config,
             adam_step: self.adam.step,
-            state_rows: self.states.first().map_or(0, |s| rows(s, layers[0].hidden)),
+            state_rows: self
+                .states
+                .first()
+                .map_or(0, |s| rows(s, layers[0].output())),
         };
         let mut file = TensorFile {
             metadata: serde_json::to_string(&header).expect("plain data"),
@@ -283,9 +286,9 @@ impl Checkpoint {
             file.insert(format!("adam.second.{name}"), shape, v);
         }
         for (i, (state, layer)) in self.states.iter().zip(layers).enumerate() {
-            let shape = [header.state_rows, layer.hidden];
-            file.insert(format!("state.{i}.h"), &shape, &state.h);
-            file.insert(format!("state.{i}.c"), &shape, &state.c);
+            let shape = |width| [header.state_rows, width];
+            file.insert(format!("state.{i}.h"), &shape(layer.output()), &state.h);
+            file.insert(format!("state.{i}.c"), &shape(layer.hidden), &state.c);
         }
         file.write(path, KEY)
     }
@@ -311,9 +314,9 @@ impl Checkpoint {
         let mut states = Vec::new();
         if header.state_rows > 0 {
             for (i, layer) in config.layers.iter().enumerate() {
-                let shape = [header.state_rows, layer.hidden];
-                let h = file.take(path, &format!("state.{i}.h"), &shape)?;
-                let c = file.take(path, &format!("state.{i}.c"), &shape)?;
+                let shape = |width| [header.state_rows, width];
+                let h = file.take(path, &format!("state.{i}.h"), &shape(layer.output()))?;
+                let c = file.take(path, &format!("state.{i}.c"), &shape(layer.hidden))?;
                 states.push(State { h, c });
             }
         }

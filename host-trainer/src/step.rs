@@ -1,7 +1,7 @@
 //! One training step: the candle graph of a network over a batch, its loss and its gradients.
 
 use crate::error::Result;
-use crate::lstm_op::{State, Tapes, dense_cross_entropy, lstm, with_slice};
+use crate::lstm_op::{State, Tapes, Weights, dense_cross_entropy, lstm, with_slice};
 use crate::network::Network;
 use candle_core::{Device, Tensor, Var};
 use std::sync::Arc;
@@ -64,8 +64,8 @@ impl Engine {
 
     /// Loss (nats a counted character) and the gradient of every parameter, in the order of
     /// [`Network::parameters`]. `states` has one state a layer; it goes in as a constant and comes
-    /// out as the state after the batch. `drop_connect` holds, for each layer, factors `[H, 4H]` on
-    /// `w_hh`; it may be empty.
+    /// out as the state after the batch. `drop_connect` holds, for each layer, factors on `w_hh`; it
+    /// may be empty.
     ///
     /// # Errors
     /// Shapes that do not fit each other.
@@ -83,8 +83,10 @@ impl Engine {
         let (steps, rows) = (batch.steps, batch.rows);
         let embedding = next();
         let mut hs = embedding.clone();
-        for (i, state) in states.iter_mut().enumerate() {
+        let layers = network.config.layers.iter().zip(states);
+        for (i, (&layer, state)) in layers.enumerate() {
             let (w_ih, w_hh, bias) = (next(), next(), next());
+            let projection = layer.projection.map(|_| next());
             let w_hh = match drop_connect.get(i) {
                 Some(mask) => (w_hh * Tensor::from_slice(mask, w_hh.shape(), &Device::Cpu)?)?,
                 None => w_hh.clone(),
@@ -98,10 +100,15 @@ impl Engine {
             } else {
                 (pre.reshape((steps, rows, ()))?, None)
             };
+            let weights = Weights {
+                layer,
+                w_hh: &w_hh,
+                projection,
+            };
             hs = lstm(
                 &pre,
                 tokens,
-                &w_hh,
+                weights,
                 state,
                 (steps, rows),
                 self.threads,
@@ -130,9 +137,7 @@ impl Engine {
 /// The state of every layer at the start of a text.
 pub fn zero_states(network: &Network, batch: usize) -> Vec<State> {
     let layers = network.config.layers.iter();
-    layers
-        .map(|layer| State::zeros(batch, layer.hidden))
-        .collect()
+    layers.map(|&layer| State::zeros(batch, layer)).collect()
 }
 
 /// The network's parameters as variables of a graph.
@@ -148,12 +153,12 @@ fn variables(network: &Network) -> Result<Vec<Var>> {
 mod tests {
     use super::*;
     use crate::alphabet::Alphabet;
-    use crate::network::NetworkConfig;
+    use crate::network::{Cell, LayerConfig, NetworkConfig};
     use crate::random::Random;
 
-    fn example(hidden: usize, layers: usize, steps: usize, rows: usize) -> (Network, Batch) {
-        let random = &mut Random::new(hidden as u64);
-        let config = NetworkConfig::lstm(&Alphabet::letters(), 7, hidden, layers);
+    fn example(layer: LayerConfig, layers: usize, steps: usize, rows: usize) -> (Network, Batch) {
+        let random = &mut Random::new(layer.hidden as u64);
+        let config = NetworkConfig::stack(&Alphabet::letters(), 7, layer, layers);
         let network = Network::new(config, random).unwrap();
         let text: Vec<u8> = (0..rows * (steps + 1))
             .map(|_| random.below(27) as u8)
@@ -172,25 +177,34 @@ mod tests {
         start: &[State],
     ) -> candle_core::Result<(f64, Vec<Vec<f32>>)> {
         let vars = variables(network).unwrap();
+        let mut var = vars.iter().map(Var::as_tensor);
+        let mut next = || var.next().unwrap();
         let (steps, rows) = (batch.steps, batch.rows);
         let tokens = |x: &[u8]| -> Vec<u32> { x.iter().map(|&t| u32::from(t)).collect() };
+        let embedding = next();
         let mut xs = Vec::new();
         for t in 0..steps {
             let ids = tokens(&batch.inputs[t * rows..][..rows]);
-            xs.push(vars[0].index_select(&Tensor::new(ids, &Device::Cpu)?, 0)?);
+            xs.push(embedding.index_select(&Tensor::new(ids, &Device::Cpu)?, 0)?);
         }
-        for (i, state) in start.iter().enumerate() {
-            let [w_ih, w_hh, bias] = [1, 2, 3].map(|k| vars[3 * i + k].as_tensor());
-            let hidden = w_hh.dim(0)?;
-            let mut h = Tensor::from_slice(&state.h, (rows, hidden), &Device::Cpu)?;
-            let mut c = Tensor::from_slice(&state.c, (rows, hidden), &Device::Cpu)?;
+        for (layer, state) in network.config.layers.iter().zip(start) {
+            let (w_ih, w_hh, bias) = (next(), next(), next());
+            let projection = layer.projection.map(|_| next());
+            let mut h = Tensor::from_slice(&state.h, (rows, layer.output()), &Device::Cpu)?;
+            let mut c = Tensor::from_slice(&state.c, (rows, layer.hidden), &Device::Cpu)?;
             for x in &mut xs {
-                let a = (x.matmul(w_ih)? + h.matmul(w_hh)?)?
-                    .broadcast_add(bias)?
-                    .chunk(4, 1)?;
+                let a = (x.matmul(w_ih)? + h.matmul(w_hh)?)?.broadcast_add(bias)?;
+                let a = a.chunk(layer.cell.gates().len(), 1)?;
                 let s = candle_nn::ops::sigmoid;
-                c = ((s(&a[1])? * &c)? + (s(&a[0])? * a[2].tanh()?)?)?;
-                h = (s(&a[3])? * c.tanh()?)?;
+                let (i, f, g, o) = match layer.cell {
+                    Cell::Lstm => (s(&a[0])?, s(&a[1])?, &a[2], &a[3]),
+                    Cell::Lean => (s(&a[0])?, s(&a[0].neg()?)?, &a[1], &a[2]),
+                };
+                c = ((f * &c)? + (i * g.tanh()?)?)?;
+                h = (s(o)? * c.tanh()?)?;
+                if let Some(projection) = projection {
+                    h = h.matmul(projection)?;
+                }
                 *x = h.clone();
             }
         }
@@ -200,7 +214,7 @@ mod tests {
             0
         };
         let hs = Tensor::cat(&xs[first..], 0)?;
-        let [weight, bias] = [2, 1].map(|k| vars[vars.len() - k].as_tensor());
+        let (weight, bias) = (next(), next());
         let logits = hs.matmul(weight)?.broadcast_add(bias)?;
         let targets = Tensor::new(tokens(&batch.targets[first * rows..]), &Device::Cpu)?;
         let loss = candle_nn::loss::cross_entropy(&logits, &targets)?;
@@ -212,6 +226,46 @@ mod tests {
         ))
     }
 
+    /// Runs both from a random state, with 1, 2 and 3 threads. Returns the largest difference of a
+    /// tensor's gradient, relative to its norm.
+    fn compare(layer: LayerConfig, layers: usize, steps: usize, rows: usize, on: LossOn) -> f64 {
+        let (network, batch) = example(layer, layers, steps, rows);
+        compare_network(&network, &batch, on)
+    }
+
+    fn compare_network(network: &Network, batch: &Batch, on: LossOn) -> f64 {
+        let random = &mut Random::new(4);
+        let state = |layer: &LayerConfig| State {
+            h: random.uniform_vec(batch.rows * layer.output(), 0.5),
+            c: random.uniform_vec(batch.rows * layer.hidden, 2.0),
+        };
+        let start: Vec<State> = network.config.layers.iter().map(state).collect();
+        let (expected_loss, expected) = unrolled(network, batch, on, &start).unwrap();
+        let norm =
+            |x: &mut dyn Iterator<Item = f32>| x.map(|x| f64::from(x).powi(2)).sum::<f64>().sqrt();
+        let mut largest = 0.0f64;
+        for threads in [1, 2, 3] {
+            let mut states = start.clone();
+            let (loss, gradients) = Engine::new(threads)
+                .loss_and_gradients(network, batch, on, &mut states, &[])
+                .unwrap();
+            assert!(
+                (loss - expected_loss).abs() < 1e-5,
+                "{loss} {expected_loss}"
+            );
+            let names = network.config.shapes();
+            assert_eq!(gradients.len(), names.len());
+            for ((name, _), (a, b)) in names.iter().zip(gradients.iter().zip(&expected)) {
+                let difference = norm(&mut a.iter().zip(b).map(|(a, b)| a - b));
+                let relative = difference / norm(&mut b.iter().copied()).max(1e-12);
+                let layers = &network.config.layers;
+                assert!(relative < 2e-5, "{layers:?} {name} {relative:e}");
+                largest = largest.max(relative);
+            }
+        }
+        largest
+    }
+
     #[test]
     fn loss_and_gradients_equal_candles_autograd_of_the_unrolled_network() {
         use LossOn::{EveryStep, LastStep};
@@ -219,50 +273,61 @@ mod tests {
             (6, 1, 5, 3, EveryStep),
             (21, 2, 9, 4, EveryStep),
             (16, 1, 1, 1, LastStep),
-        ];
-        let more = [
             (37, 1, 12, 7, LastStep),
             (40, 4, 6, 5, EveryStep),
             (64, 1, 40, 9, LastStep),
         ];
-        for (hidden, layers, steps, rows, loss_on) in cases.into_iter().chain(more) {
-            let (network, batch) = example(hidden, layers, steps, rows);
-            let random = &mut Random::new(4);
-            let start: Vec<State> = (0..layers)
-                .map(|_| State {
-                    h: random.uniform_vec(rows * hidden, 0.5),
-                    c: random.uniform_vec(rows * hidden, 2.0),
-                })
-                .collect();
-            let (expected_loss, expected) = unrolled(&network, &batch, loss_on, &start).unwrap();
-            for threads in [1, 2, 3] {
-                let mut states = start.clone();
-                let (loss, gradients) = Engine::new(threads)
-                    .loss_and_gradients(&network, &batch, loss_on, &mut states, &[])
-                    .unwrap();
-                assert!(
-                    (loss - expected_loss).abs() < 1e-5,
-                    "{loss} {expected_loss}"
-                );
-                let names = network.config.shapes();
-                for ((name, _), (a, b)) in names.iter().zip(gradients.iter().zip(&expected)) {
-                    let norm = |x: &mut dyn Iterator<Item = f32>| {
-                        x.map(|x| f64::from(x).powi(2)).sum::<f64>().sqrt()
-                    };
-                    let difference = norm(&mut a.iter().zip(b).map(|(a, b)| a - b));
-                    let relative = difference / norm(&mut b.iter().copied()).max(1e-12);
-                    assert!(
-                        relative < 2e-5,
-                        "hidden {hidden} layers {layers} {name} {relative:e}"
-                    );
-                }
-            }
+        for (hidden, layers, steps, rows, on) in cases {
+            compare(LayerConfig::lstm(hidden), layers, steps, rows, on);
         }
     }
 
     #[test]
+    fn so_they_do_with_either_cell_with_and_without_projection() {
+        use LossOn::{EveryStep, LastStep};
+        let cases = [
+            (6, 4, 5, 3, EveryStep),
+            (21, 5, 9, 4, EveryStep),
+            (16, 16, 1, 1, LastStep),
+            (37, 19, 12, 7, LastStep),
+            (64, 1, 40, 9, EveryStep),
+        ];
+        for cell in [Cell::Lstm, Cell::Lean] {
+            let mut largest = 0.0f64;
+            for (hidden, width, steps, rows, on) in cases {
+                for projection in [None, Some(width)] {
+                    let layer = LayerConfig {
+                        cell,
+                        hidden,
+                        projection,
+                    };
+                    for layers in 1..=3 {
+                        largest = largest.max(compare(layer, layers, steps, rows, on));
+                    }
+                }
+            }
+            println!("{cell:?}: largest relative error of a gradient {largest:.1e}");
+        }
+    }
+
+    #[test]
+    fn so_they_do_in_a_stack_of_different_layers() {
+        let (mut network, batch) = example(LayerConfig::lstm(10), 3, 7, 4);
+        let layers = &mut network.config.layers;
+        (layers[0], layers[1].projection) = (LayerConfig::lean(12, 5), Some(3));
+        let network = Network::new(network.config, &mut Random::new(1)).unwrap();
+        compare_network(&network, &batch, LossOn::EveryStep);
+    }
+
+    #[test]
     fn a_run_in_two_parts_carries_its_state_exactly() {
-        let (network, whole) = example(24, 2, 10, 3);
+        for layer in [LayerConfig::lstm(24), LayerConfig::lean(24, 10)] {
+            two_parts(layer);
+        }
+    }
+
+    fn two_parts(layer: LayerConfig) {
+        let (network, whole) = example(layer, 2, 10, 3);
         let engine = Engine::new(2);
         let run = |states: &mut Vec<State>, from: usize, steps: usize| {
             let at = |r: usize, t: usize| match (from + t) * 3 + r {

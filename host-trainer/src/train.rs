@@ -5,7 +5,7 @@ use crate::corpus::{Corpus, Split};
 use crate::error::{Error, Result};
 use crate::evaluate::{print_scores, score_split};
 use crate::feed::Feeder;
-use crate::network::{Network, NetworkConfig};
+use crate::network::{Cell, LayerConfig, Network, NetworkConfig};
 use crate::optimizer::{Adam, clip_by_global_norm};
 use crate::predictor::{NetworkPredictor, Predictor, Windowed};
 use crate::random::Random;
@@ -30,22 +30,29 @@ const SAMPLE: usize = 100;
 /// Arguments of `train`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// many-to-one, many-to-many (the notebook's two), sonnets (from scratch) or best (pre-trained)
+    /// many-to-one, many-to-many (the notebook's two), sonnets (from scratch), or pre-trained: best,
+    /// small, micro
     #[arg(long, default_value = "sonnets", value_name = "NAME")]
     recipe: String,
     /// The text to learn, UTF-8
     #[arg(long, default_value = "data/sonnets.txt", value_name = "FILE")]
     corpus: PathBuf,
-    /// More text of the same kind, read first (recipe best)
+    /// More text of the same kind, read first (recipes best, small and micro)
     #[arg(long, value_name = "FILE")]
     pretrain: Option<PathBuf>,
     /// The symbols: 27 letters, or every character of the text
     #[arg(long, value_enum, default_value_t = AlphabetKind::Letters)]
     alphabet: AlphabetKind,
-    /// Units of each LSTM layer
+    /// Kind of each layer (default: the recipe's)
+    #[arg(long, value_enum)]
+    cell: Option<Cell>,
+    /// Units of each layer (default: the recipe's)
     #[arg(long, value_name = "N")]
     hidden: Option<usize>,
-    /// LSTM layers, 1 to 4
+    /// Width that each layer's output is projected to; 0 for no projection (default: the recipe's)
+    #[arg(long, value_name = "R")]
+    projection: Option<usize>,
+    /// Layers, 1 to 4
     #[arg(long, value_name = "N", default_value_t = 1)]
     layers: usize,
     /// Width of the embedding
@@ -72,7 +79,8 @@ pub struct Args {
     /// Threads (default: one a core)
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
-    /// Folder of the run (default: runs/RECIPE-HIDDEN)
+    /// Folder of the run (default: runs/RECIPE-HIDDEN; with a lean cell or a projection, such as
+    /// runs/best-lean-384-96)
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
     /// Overwrite the run that is in the folder
@@ -89,8 +97,8 @@ pub struct Args {
 /// The input cannot be used, the disk refuses, the loss is not finite, or the user stopped it.
 pub fn run(args: &Args) -> Result<()> {
     let recipe: RecipeName = args.recipe.parse()?;
-    let hidden = args.hidden.unwrap_or(recipe.default_hidden());
-    let default = || PathBuf::from(format!("runs/{}-{hidden}", recipe.name()));
+    let layer = layer(args, recipe);
+    let default = || PathBuf::from(format!("runs/{}-{}", recipe.name(), folder_name(layer)));
     let path = args.out.clone().unwrap_or_else(default);
     let (folder, config, checkpoint, texts);
     if args.resume {
@@ -98,7 +106,7 @@ pub fn run(args: &Args) -> Result<()> {
         texts = Texts::read(&config)?;
     } else {
         RunFolder::check_new(&path, args.force)?;
-        (config, texts) = configure(args, recipe, hidden)?;
+        (config, texts) = configure(args, recipe, layer)?;
         folder = RunFolder::create(&path, &config)?;
         checkpoint = None;
     }
@@ -112,8 +120,32 @@ pub fn run(args: &Args) -> Result<()> {
     Trainer::new(&config, &texts, &folder, checkpoint, &stop)?.train()
 }
 
+/// The recipe's layer with every flag applied.
+fn layer(args: &Args, recipe: RecipeName) -> LayerConfig {
+    let default = recipe.default_layer();
+    LayerConfig {
+        cell: args.cell.unwrap_or(default.cell),
+        hidden: args.hidden.unwrap_or(default.hidden),
+        projection: match args.projection {
+            None => default.projection,
+            Some(0) => None,
+            width => width,
+        },
+    }
+}
+
+/// For example `256`, `lstm-512-96` or `lean-384-96`.
+fn folder_name(layer: LayerConfig) -> String {
+    let hidden = layer.hidden;
+    match (layer.cell, layer.projection) {
+        (Cell::Lstm, None) => hidden.to_string(),
+        (cell, None) => format!("{}-{hidden}", cell.name()),
+        (cell, Some(width)) => format!("{}-{hidden}-{width}", cell.name()),
+    }
+}
+
 /// Turns flags as typed into a run as meant, and reads its texts.
-fn configure(args: &Args, recipe: RecipeName, hidden: usize) -> Result<(RunConfig, Texts)> {
+fn configure(args: &Args, recipe: RecipeName, layer: LayerConfig) -> Result<(RunConfig, Texts)> {
     let positive = |name: &str, value: Option<f64>| match value {
         Some(v) if !(v > 0.0 && v < 1e9) => Err(Error::bad_input(format!(
             "found --{name} {v}, expected a number above 0"
@@ -147,7 +179,7 @@ fn configure(args: &Args, recipe: RecipeName, hidden: usize) -> Result<(RunConfi
         }
         Some(path) if !pre_trains => {
             return Err(Error::bad_input(format!(
-                "found --pretrain {} with --recipe {}, expected it with --recipe best only",
+                "found --pretrain {} with --recipe {}, expected it with best, small or micro only",
                 path.display(),
                 recipe.name()
             )));
@@ -165,7 +197,7 @@ fn configure(args: &Args, recipe: RecipeName, hidden: usize) -> Result<(RunConfi
         }
     }
     let corpus = Corpus::read(&args.corpus, args.alphabet)?;
-    let network = NetworkConfig::lstm(&corpus.alphabet, args.embedding, hidden, args.layers);
+    let network = NetworkConfig::stack(&corpus.alphabet, args.embedding, layer, args.layers);
     network.check()?;
     let pretrain = match &args.pretrain {
         Some(path) => Some(Corpus::read_with(path, corpus.alphabet.clone())?.tokens),
@@ -347,17 +379,13 @@ impl<'r> Trainer<'r> {
     /// Says what is about to be trained.
     fn introduce(&self) {
         let network = &self.config.network;
-        let hidden: Vec<String> = network
-            .layers
-            .iter()
-            .map(|l| l.hidden.to_string())
-            .collect();
+        let layers: Vec<String> = network.layers.iter().map(LayerConfig::to_string).collect();
         println!(
-            "{}: {} symbols, embedding {}, LSTM {}, {} parameters; {} characters; {} thread(s); {}",
+            "{}: {} symbols, embedding {}, {}, {} parameters; {} characters; {} thread(s); {}",
             self.config.recipe.name(),
             network.vocabulary(),
             network.embedding,
-            hidden.join("+"),
+            layers.join(" + "),
             network.parameter_count(),
             self.texts.corpus.tokens.len(),
             self.config.threads,
@@ -594,7 +622,7 @@ impl<'r> Trainer<'r> {
                 let thick = "=".repeat(100);
                 let _ = write!(text, "{}{}\n{thick}", decode(&letter), decode(&written));
             }
-            RecipeName::Sonnets | RecipeName::Best => {
+            RecipeName::Sonnets | RecipeName::Best | RecipeName::Small | RecipeName::Micro => {
                 let prompt = corpus.before(Split::Validation, SAMPLE);
                 let written = sample::by_state(network, prompt, SAMPLE, 0.8, random);
                 let _ = write!(text, "  {}", decode(&written).replace('\n', "\n  "));

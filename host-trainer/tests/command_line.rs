@@ -92,6 +92,18 @@ fn bad_input_is_one_line_and_exit_code_2() {
             "found no --pretrain FILE",
         ),
         (
+            "train --corpus good.txt --recipe micro",
+            "found no --pretrain FILE, expected one with --recipe micro",
+        ),
+        (
+            "train --corpus good.txt --cell gru",
+            "invalid value 'gru' for '--cell <CELL>' [possible values: lstm, lean]",
+        ),
+        (
+            "train --corpus good.txt --hidden 8 --projection 9",
+            "found a projection of 8 units to 9, expected 1 to 8",
+        ),
+        (
             "train --corpus good.txt --recipe best --pretrain missing.txt",
             "cannot read missing.txt",
         ),
@@ -105,7 +117,7 @@ fn bad_input_is_one_line_and_exit_code_2() {
         ),
         (
             "train --corpus good.txt --pretrain good.txt",
-            "expected it with --recipe best only",
+            "expected it with best, small or micro only",
         ),
         (
             "train --corpus good.txt --hidden 0",
@@ -224,6 +236,9 @@ fn every_recipe_runs() {
         "many-to-one",
         "many-to-many",
         "best --pretrain good.txt --pretrain-epochs 1",
+        "small --pretrain good.txt --pretrain-epochs 1 --projection 5",
+        "micro --pretrain good.txt --pretrain-epochs 1 --projection 0 --cell lstm",
+        "sonnets --cell lean --projection 4 --layers 3",
     ] {
         let output = run(
             folder.path(),
@@ -231,6 +246,72 @@ fn every_recipe_runs() {
         );
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{recipe}: {stderr}");
+    }
+}
+
+#[test]
+fn a_network_of_either_cell_becomes_a_model_in_every_format() {
+    let folder = folder();
+    let succeed = |line: &str| {
+        let output = run(folder.path(), line);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{line}: {stderr}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let refuse = |line: &str, expected: &str| {
+        let output = run(folder.path(), line);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{line}: {stderr}");
+        assert!(stderr.contains(expected), "{line}: {stderr}");
+    };
+    let bits = |file: &str| -> f64 {
+        let line = format!("evaluate {file} --corpus good.txt --split train");
+        let table = succeed(&line);
+        let row = table.lines().last().unwrap();
+        row.split_whitespace().nth(2).unwrap().parse().unwrap()
+    };
+    for (name, flags, described) in [
+        ("lstm", "", "LSTM 12, dense 27"),
+        (
+            "lean",
+            "--cell lean --hidden 18 --projection 5",
+            "lean 18 projected to 5, dense 27",
+        ),
+    ] {
+        let settings = "--corpus good.txt --embedding 6 --batch 4 --threads 1 --epochs 60";
+        let hidden = if flags.is_empty() { "--hidden 12" } else { "" };
+        succeed(&format!("train {settings} {hidden} {flags} --out {name}"));
+        let network = format!("{name}/best.safetensors");
+        let float = bits(&network);
+        for (format, loss) in [("f32", 0.001), ("int8", 0.03), ("int4", 0.3)] {
+            let model = format!("{name}-{format}.lstm");
+            succeed(&format!("export {network} --format {format} --out {model}"));
+            let inspected = succeed(&format!("inspect {model}"));
+            assert!(inspected.contains(described), "{inspected}");
+            assert!(inspected.contains(&format!("format         {format}")));
+            let difference = (bits(&model) - float).abs();
+            assert!(difference < loss, "{model}: {difference} of {float}");
+            let written = succeed(&format!("generate {model} --length 50 --prompt shall"));
+            assert!(written.chars().count() >= 50, "{written}");
+            if format == "f32" {
+                continue;
+            }
+            // In two steps the bytes are the same.
+            let (quantized, again) = (format!("{name}-{format}.safetensors"), "again.lstm");
+            succeed(&format!(
+                "quantize {network} --format {format} --out {quantized}"
+            ));
+            succeed(&format!(
+                "export {quantized} --out {again} --name {name}-{format}"
+            ));
+            let read = |file: &str| std::fs::read(folder.path().join(file)).unwrap();
+            assert!(read(&model) == read(again), "{model}");
+            let other = if format == "int8" { "int4" } else { "int8" };
+            refuse(
+                &format!("export {quantized} --format {other} --out x.lstm"),
+                &format!("holds a network quantized to {format}, expected a float one"),
+            );
+        }
     }
 }
 
@@ -251,17 +332,21 @@ fn a_time_limit_ends_the_run() {
 fn a_stopped_run_goes_on_to_the_identical_files() {
     let folder = folder();
     let corpus = "--corpus good.txt --hidden 12 --embedding 6 --batch 4 --threads 1";
-    for (recipe, epochs) in [("sonnets", 200), ("many-to-many", 16)] {
-        let line = |out: &str| {
-            format!("train --recipe {recipe} {corpus} --epochs {epochs} --out {recipe}-{out}")
-        };
+    let lean = "--recipe sonnets --cell lean --projection 5 --layers 2";
+    for (name, flags, epochs) in [
+        ("lstm", "--recipe sonnets", 200),
+        ("lean", lean, 100),
+        ("windows", "--recipe many-to-many", 16),
+    ] {
+        let line =
+            |out: &str| format!("train {flags} {corpus} --epochs {epochs} --out {name}-{out}");
         assert!(run(folder.path(), &line("whole")).status.success());
         let child = trainer(folder.path(), &line("parts"))
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let metrics = folder.path().join(format!("{recipe}-parts/metrics.csv"));
+        let metrics = folder.path().join(format!("{name}-parts/metrics.csv"));
         let lines = || std::fs::read_to_string(&metrics).map_or(0, |text| text.lines().count());
         while lines() < 3 {
             std::thread::sleep(std::time::Duration::from_millis(1));
@@ -278,25 +363,22 @@ fn a_stopped_run_goes_on_to_the_identical_files() {
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(130), "{stderr}");
         assert!(
-            stderr.contains(&format!("--resume --out {recipe}-parts")),
+            stderr.contains(&format!("--resume --out {name}-parts")),
             "{stderr}"
         );
-        let output = run(
-            folder.path(),
-            &format!("train --resume --out {recipe}-parts"),
-        );
+        let output = run(folder.path(), &format!("train --resume --out {name}-parts"));
         assert!(
             output.status.success(),
             "{}",
             String::from_utf8_lossy(&output.stderr)
         );
         let read = |run: &str, file: &str| {
-            std::fs::read(folder.path().join(format!("{recipe}-{run}/{file}"))).unwrap()
+            std::fs::read(folder.path().join(format!("{name}-{run}/{file}"))).unwrap()
         };
         for file in ["final.safetensors", "best.safetensors", "samples.txt"] {
             assert!(
                 read("whole", file) == read("parts", file),
-                "{recipe} {file} differs"
+                "{name} {file} differs"
             );
         }
         // Seconds, the fifth column, are the only thing that may differ.

@@ -2,30 +2,31 @@ use std::{
     io::{Read, Write},
     sync::mpsc::{Receiver, RecvTimeoutError, channel},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use tempfile::NamedTempFile;
-use xtask::{boards::Board, firmware, qemu::Machine};
+use xtask::{boards::Board, qemu::Machine};
+
+use crate::board_firmware;
 
 /// The serial console of a board under QEMU. A board that keeps silent too long fails the test.
 pub struct Console {
     machine: Machine,
     chunks: Receiver<Vec<u8>>,
     received: Vec<u8>,
-    deadline: Instant,
     _model: Option<NamedTempFile>,
 }
 
 impl Console {
-    /// The time that a test may take on a board.
-    const LIMIT: Duration = Duration::from_secs(300);
+    /// The longest silence that a test waits through.
+    const LIMIT: Duration = Duration::from_secs(60);
 
     /// Starts a board, with these bytes in its model region.
     ///
     /// It fails, with a line that says how to install it, where there is no QEMU.
     pub fn start(board: &Board, model: Option<&[u8]>) -> Self {
-        let elf = firmware::build(board).unwrap_or_else(|error| panic!("{error:#}"));
+        let elf = board_firmware(board);
         let model = model.map(|bytes| {
             let mut file = NamedTempFile::with_suffix(".lstm").expect("a temporary file");
             file.write_all(bytes).expect("the model is written");
@@ -49,7 +50,6 @@ impl Console {
             machine,
             chunks,
             received: Vec::new(),
-            deadline: Instant::now() + Self::LIMIT,
             _model: model,
         }
     }
@@ -67,14 +67,17 @@ impl Console {
 
     /// The next characters.
     pub fn chars(&mut self, count: usize) -> String {
+        let (mut chars, mut end) = (0, 0);
         loop {
-            let is_start = |b: &u8| b & 0xC0 != 0x80;
-            let starts = self.received.iter().enumerate();
-            // The start of the character after the last one, so that the last one is whole.
-            let mut starts = starts.filter(|(_, b)| is_start(b)).map(|(i, _)| i);
-            if let Some(end) = starts.nth(count) {
-                let text: Vec<_> = self.received.drain(..end).collect();
-                return String::from_utf8(text).expect("the board sends UTF-8");
+            while let Some(byte) = self.received.get(end) {
+                let starts_a_character = byte & 0xC0 != 0x80;
+                // At the start of one more, the last one is whole.
+                if starts_a_character && chars == count {
+                    let text: Vec<_> = self.received.drain(..end).collect();
+                    return String::from_utf8(text).expect("the board sends UTF-8");
+                }
+                chars += usize::from(starts_a_character);
+                end += 1;
             }
             self.receive();
         }
@@ -91,16 +94,15 @@ impl Console {
     }
 
     fn receive(&mut self) {
-        let left = self.deadline.saturating_duration_since(Instant::now());
-        match self.chunks.recv_timeout(left) {
+        match self.chunks.recv_timeout(Self::LIMIT) {
             Ok(chunk) => self.received.extend(chunk),
             Err(error) => panic!(
-                "{} after {:?}",
+                "{} after {} bytes",
                 match error {
-                    RecvTimeoutError::Timeout => "the board did not send enough",
+                    RecvTimeoutError::Timeout => "the board fell silent",
                     RecvTimeoutError::Disconnected => "QEMU ended",
                 },
-                String::from_utf8_lossy(&self.received)
+                self.received.len()
             ),
         }
     }

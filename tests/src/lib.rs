@@ -6,10 +6,24 @@ mod model;
 mod text;
 
 pub use console::Console;
-pub use model::{Flash, random_int8, shipped};
-pub use text::{assert_same_text, host_text};
+pub use model::{Flash, shipped};
+pub use text::{assert_same_text, difference, host_text};
 
-use std::{path::PathBuf, sync::OnceLock};
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{Mutex, OnceLock, PoisonError},
+};
+
+use xtask::{boards::Board, firmware};
+
+/// The firmware of a board, built once.
+pub fn board_firmware(board: &Board) -> PathBuf {
+    static BUILT: Mutex<BTreeMap<&str, PathBuf>> = Mutex::new(BTreeMap::new());
+    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    let build = || firmware::build(board).unwrap_or_else(|error| panic!("{error:#}"));
+    built.entry(board.name).or_insert_with(build).clone()
+}
 
 /// The program `host-trainer`, built once as its users build it.
 pub fn host_trainer() -> PathBuf {

@@ -28,15 +28,23 @@ pub fn host_text(model: &Model<'_>, chars: usize) -> String {
 }
 
 /// Compares two texts by digest; where they differ, says where they part.
+pub fn difference(found: &str, expected: &str) -> Option<String> {
+    if Sha256::digest(found) == Sha256::digest(expected) {
+        return None;
+    }
+    let pairs = found.chars().zip(expected.chars());
+    let common = pairs.take_while(|(a, b)| a == b).count();
+    let from = |text: &str| text.chars().skip(common).take(40).collect::<String>();
+    Some(format!(
+        "the texts part at character {common}: found {:?}, expected {:?}",
+        from(found),
+        from(expected)
+    ))
+}
+
+/// Fails where [`difference`] finds one.
 pub fn assert_same_text(found: &str, expected: &str) {
-    if Sha256::digest(found) != Sha256::digest(expected) {
-        let pairs = found.chars().zip(expected.chars());
-        let common = pairs.take_while(|(a, b)| a == b).count();
-        let from = |text: &str| text.chars().skip(common).take(40).collect::<String>();
-        panic!(
-            "the texts part at character {common}: found {:?}, expected {:?}",
-            from(found),
-            from(expected)
-        );
+    if let Some(difference) = difference(found, expected) {
+        panic!("{difference}");
     }
 }

@@ -2,18 +2,27 @@
 
 use std::{collections::HashSet, fs, time::Duration};
 
-use cross_tests::{Console, Flash, assert_same_text, host_text, random_int8, shipped};
-use lstm_core::Model;
-use xtask::{boards::Board, qemu::check_model};
+use cross_tests::{Console, Flash, assert_same_text, host_text, shipped};
+use lstm_core::{Format, LayerShape, Model};
+use xtask::{
+    boards::{BOARDS, Board},
+    qemu::check_model,
+    random_model::random_model,
+};
 
 const BOARD: &Board = Board::DEFAULT;
 /// Long enough for a board to write thousands of characters, if it did.
 const SILENCE: Duration = Duration::from_millis(500);
 
-fn assert_board_writes_as_the_host(file: &[u8], chars: usize) {
+fn random_int8(symbols: &str, hidden: &[u16], seed: u64) -> Vec<u8> {
+    let layers: Vec<_> = hidden.iter().map(|&h| LayerShape::lstm(h)).collect();
+    random_model(Format::Int8, symbols, &layers, seed)
+}
+
+fn assert_writes_as_the_host(board: &Board, file: &[u8], chars: usize) {
     let flash = Flash::new(file);
     let model = Model::from_bytes(flash.bytes()).unwrap();
-    let mut console = Console::start(BOARD, Some(file));
+    let mut console = Console::start(board, Some(file));
     let banner = format!(
         "# model {}, {}, checksum {:08x}",
         model.name(),
@@ -26,14 +35,26 @@ fn assert_board_writes_as_the_host(file: &[u8], chars: usize) {
 
 #[test]
 fn stacked_layers_and_symbols_beyond_ascii_write_as_on_the_host() {
-    let file = random_int8("\n abcdefghijklmnopqrstuvwxyzéß—", &[48, 32, 16], 1);
-    assert_board_writes_as_the_host(&file, 10_000);
+    let file = random_int8("\n abcdefghijklmnopqrstuvwxyzéß—", &[48, 17, 32], 1);
+    assert_writes_as_the_host(BOARD, &file, 10_000);
 }
 
 #[test]
 fn shipped_models_write_as_on_the_host() {
     for path in shipped() {
-        assert_board_writes_as_the_host(&fs::read(path).unwrap(), 10_000);
+        assert_writes_as_the_host(BOARD, &fs::read(path).unwrap(), 10_000);
+    }
+}
+
+#[test]
+fn shipped_models_write_as_on_the_host_on_every_board_that_has_room() {
+    for board in BOARDS {
+        let files = shipped().into_iter().map(|path| fs::read(path).unwrap());
+        let mut files = files.filter(|file| file.len() as u64 <= board.model_room);
+        let first = files.next().expect("a model for every board");
+        for file in [first].into_iter().chain(files) {
+            assert_writes_as_the_host(board, &file, 1_000);
+        }
     }
 }
 

@@ -1,14 +1,21 @@
-//! The boards that QEMU emulates. A board is a folder in `firmware-demo/boards` and an entry here.
+//! The boards that QEMU emulates. A board is a folder in `firmware-demo/boards` and an entry here;
+//! boards that differ only in their core share a folder.
 
 /// A board and the QEMU machine that stands for it.
 #[derive(Debug)]
 pub struct Board {
-    /// Its folder, package and binary.
+    /// Its name on the command line.
     pub name: &'static str,
+    /// Its core, for people.
+    pub core: &'static str,
+    /// Its folder, package and binary.
+    pub package: &'static str,
     /// The QEMU program.
     pub qemu: &'static str,
     /// QEMU's name of the machine.
     pub machine: &'static str,
+    /// What else QEMU needs to be told.
+    pub options: &'static [&'static str],
     /// The target triple of its core.
     pub target: &'static str,
     /// Where the model region lies, as in the board's memory.x.
@@ -18,14 +25,63 @@ pub struct Board {
 }
 
 /// Every board.
-pub const BOARDS: &[Board] = &[Board {
-    name: "mps2-an386",
-    qemu: "qemu-system-arm",
-    machine: "mps2-an386",
-    target: "thumbv7em-none-eabihf",
-    model_address: 0x0010_0000,
-    model_room: 3 << 20,
-}];
+pub const BOARDS: &[Board] = &[
+    Board {
+        name: "mps2-an386",
+        core: "Cortex-M4F",
+        package: "mps2",
+        qemu: "qemu-system-arm",
+        machine: "mps2-an386",
+        options: &[],
+        target: "thumbv7em-none-eabihf",
+        model_address: 0x0010_0000,
+        model_room: 3 << 20,
+    },
+    Board {
+        name: "mps2-an385",
+        core: "Cortex-M3",
+        package: "mps2",
+        qemu: "qemu-system-arm",
+        machine: "mps2-an385",
+        options: &[],
+        target: "thumbv7m-none-eabi",
+        model_address: 0x0010_0000,
+        model_room: 3 << 20,
+    },
+    Board {
+        name: "lm3s6965evb",
+        core: "Cortex-M3",
+        package: "lm3s6965evb",
+        qemu: "qemu-system-arm",
+        machine: "lm3s6965evb",
+        options: &[],
+        target: "thumbv7m-none-eabi",
+        model_address: 0x0001_0000,
+        model_room: 192 << 10,
+    },
+    Board {
+        name: "microbit",
+        core: "Cortex-M0",
+        package: "microbit",
+        qemu: "qemu-system-arm",
+        machine: "microbit",
+        options: &[],
+        target: "thumbv6m-none-eabi",
+        model_address: 0x0001_0000,
+        model_room: 192 << 10,
+    },
+    Board {
+        name: "riscv-virt",
+        core: "RV32IMAC",
+        package: "riscv-virt",
+        qemu: "qemu-system-riscv32",
+        machine: "virt",
+        options: &["-bios", "none"],
+        target: "riscv32imac-unknown-none-elf",
+        model_address: 0x8010_0000,
+        model_room: 3 << 20,
+    },
+];
 
 impl Board {
     /// The board of the demo and of the first tests.

@@ -29,9 +29,12 @@ pub struct Options {
     minutes: f64,
 }
 
-/// The model that is shown when none is named.
-pub fn default_model() -> PathBuf {
-    root().join("models/sonnets-256.lstm")
+/// The model that is shown when none is named: the best that the board has room for.
+pub fn default_model(board: &Board) -> PathBuf {
+    let models =
+        ["sonnets-256.lstm", "sonnets-64.lstm"].map(|name| root().join("models").join(name));
+    let fitting = models.iter().find(|m| qemu::check_model(board, m).is_ok());
+    fitting.unwrap_or(&models[0]).clone()
 }
 
 /// Runs the demo.
@@ -39,7 +42,7 @@ pub fn run(options: &Options) -> Result<()> {
     setup::run()?;
     let board = Board::DEFAULT;
     let model = if options.pretrained {
-        default_model()
+        default_model(board)
     } else {
         train(options.minutes)?
     };

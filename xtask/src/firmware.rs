@@ -16,7 +16,7 @@ pub fn workspace() -> PathBuf {
 
 /// The folder of a board.
 pub fn folder(board: &Board) -> PathBuf {
-    workspace().join("boards").join(board.name)
+    workspace().join("boards").join(board.package)
 }
 
 /// Builds the firmware of a board and gives its ELF file.
@@ -24,12 +24,12 @@ pub fn build(board: &Board) -> Result<PathBuf> {
     // Named here, so that a CARGO_TARGET_DIR of the caller does not move it.
     let target_dir = workspace().join("target");
     run(cargo(&workspace())
-        .args(["build", "--quiet", "--release", "--package", board.name])
+        .args(["build", "--quiet", "--release", "--package", board.package])
         .args(["--target", board.target])
         .arg("--target-dir")
         .arg(&target_dir))?;
     Ok(target_dir
         .join(board.target)
         .join("release")
-        .join(board.name))
+        .join(board.package))
 }

@@ -27,9 +27,9 @@ enum Command {
         /// The board, as its folder in firmware-demo/boards is called
         #[arg(value_parser = Board::parse)]
         board: &'static Board,
-        /// The model for its flash region
-        #[arg(long, default_value_os_t = demo::default_model())]
-        model: PathBuf,
+        /// The model for its flash region, instead of the best in models/ that fits
+        #[arg(long)]
+        model: Option<PathBuf>,
         /// Stop after this many characters of text
         #[arg(long)]
         chars: Option<usize>,
@@ -37,7 +37,7 @@ enum Command {
         #[arg(long)]
         elf: Option<PathBuf>,
     },
-    /// Count the instructions of a character on every core, and compare them with docs/bench.txt
+    /// Count the instructions of a character on every core, and compare them with the last ones
     Bench(bench::Options),
     /// Install what the other commands need: Rust targets and components, QEMU
     Setup,
@@ -65,6 +65,7 @@ fn run(command: Command) -> Result<()> {
             chars,
             elf,
         } => {
+            let model = model.unwrap_or_else(|| demo::default_model(board));
             qemu::check_model(board, &model)?;
             let elf = match elf {
                 Some(elf) => elf,

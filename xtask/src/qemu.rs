@@ -28,14 +28,16 @@ pub struct Machine {
 impl Machine {
     /// Starts the board, with the bytes of the file `model` at the start of its model region.
     pub fn start(board: &Board, elf: &Path, model: Option<&Path>) -> Result<Self> {
-        setup::check_qemu()?;
+        setup::check_qemu(board.qemu)?;
         if !elf.is_file() {
             bail!("found no firmware at {}", elf.display());
         }
         let mut command = Command::new(board.qemu);
         command
             .args(["-M", board.machine, "-nographic", "-monitor", "none"])
-            .args(["-serial", "stdio", "-kernel"])
+            .args(["-serial", "stdio"])
+            .args(board.options)
+            .arg("-kernel")
             .arg(elf);
         if let Some(model) = model {
             check_model(board, model)?;

@@ -2,11 +2,11 @@
 
 use std::{path::Path, process::Command};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
 use crate::{
     bench::MACHINES,
-    boards::BOARDS,
+    boards::{BOARDS, Board},
     shell::{self, output, root, step, works},
 };
 
@@ -22,14 +22,18 @@ pub const TARGETS: [&str; 5] = [
 /// Installs what is missing for every command.
 pub fn all() -> Result<()> {
     run()?;
-    step("checking the QEMU of the bench", bench_qemu)
+    step("checking the QEMU of the other boards", || {
+        let boards = BOARDS.iter().map(|board| board.qemu);
+        let mut programs = boards.chain(MACHINES.iter().map(|machine| machine.qemu));
+        programs.try_for_each(qemu)
+    })
 }
 
-/// Installs what is missing for a board.
+/// Installs what is missing for the demo, which needs one board.
 pub fn run() -> Result<()> {
     step("checking the Rust targets and components, and QEMU", || {
         rust()?;
-        qemu()
+        qemu(Board::DEFAULT.qemu)
     })
 }
 
@@ -80,48 +84,34 @@ fn rustup(command: &[&str], what: &[&str]) -> Result<()> {
     )
 }
 
-/// How a person installs QEMU.
-pub const QEMU_HINT: &str = "install it with `apt-get install qemu-system-arm` (Debian, Ubuntu), \
-    `brew install qemu` (macOS) or from https://www.qemu.org/download";
-
-/// Fails with a line that says how to install QEMU, unless it is there.
-pub fn check_qemu() -> Result<()> {
-    for board in BOARDS {
-        if !works(board.qemu, &["--version"]) {
-            bail!("{} is missing; {QEMU_HINT}", board.qemu);
-        }
+/// The packages that may hold a QEMU program. Debian moved RISC-V from the first to the second.
+fn packages(program: &str) -> &'static [&'static str] {
+    match program {
+        "qemu-system-riscv32" => &["qemu-system-misc", "qemu-system-riscv"],
+        _ => &["qemu-system-arm"],
     }
-    Ok(())
 }
 
-fn qemu() -> Result<()> {
-    if check_qemu().is_ok() {
+/// Fails with a line that says how to install it, unless this QEMU program is there.
+pub fn check_qemu(program: &str) -> Result<()> {
+    if works(program, &["--version"]) {
         return Ok(());
     }
-    install_qemu("qemu-system-arm").with_context(|| format!("QEMU is missing; {QEMU_HINT}"))?;
-    check_qemu()
+    let packages = packages(program).join("` or `apt-get install ");
+    bail!(
+        "{program} is missing; install it with `apt-get install {packages}` (Debian, Ubuntu), \
+         `brew install qemu` (macOS) or from https://www.qemu.org/download"
+    )
 }
 
-/// No board needs this part of QEMU, so `cargo xtask demo` does without.
-fn bench_qemu() -> Result<()> {
-    let missing = || {
-        let mut programs = MACHINES.iter().map(|m| m.qemu);
-        programs.find(|qemu| !works(qemu, &["--version"]))
-    };
-    // Debian moved RISC-V from the first package to the second.
-    for package in ["qemu-system-misc", "qemu-system-riscv"] {
-        if missing().is_some() {
+fn qemu(program: &str) -> Result<()> {
+    for package in packages(program) {
+        if check_qemu(program).is_err() {
             // If it fails, the line below says what to do.
             let _ = install_qemu(package);
         }
     }
-    if let Some(qemu) = missing() {
-        bail!(
-            "{qemu} is missing; it is in `qemu-system-misc` or `qemu-system-riscv` (Debian, \
-             Ubuntu), or {QEMU_HINT}"
-        );
-    }
-    Ok(())
+    check_qemu(program)
 }
 
 /// Installs QEMU where this needs no password.

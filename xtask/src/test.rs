@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 
 use crate::{
     bench::MACHINES,
-    boards::BOARDS,
+    boards::{BOARDS, Board},
     firmware, setup,
     shell::{self, cargo, root, step, tee},
 };
@@ -29,8 +29,9 @@ pub fn run(options: &Options) -> Result<()> {
     let mut fmt = cargo(&demo);
     fmt.args(["fmt", "--check", "--package", "firmware-app"]);
     fmt.args(["--package", "firmware-bench"]);
+    fmt.args(["--package", "board-support"]);
     for board in BOARDS {
-        fmt.args(["--package", board.name]);
+        fmt.args(["--package", board.package]);
     }
     check("rustfmt, firmware", &mut fmt)?;
     // With --release, so that build scripts and macros of the dependencies are built once for all.
@@ -40,7 +41,7 @@ pub fn run(options: &Options) -> Result<()> {
     )?;
     check("clippy, firmware", &mut clippy(&demo, &["--all-targets"]))?;
     for board in BOARDS {
-        let args = ["--package", board.name, "--target", board.target];
+        let args = ["--package", board.package, "--target", board.target];
         check(
             &format!("clippy, {}", board.name),
             &mut clippy(&demo, &args),
@@ -56,6 +57,13 @@ pub fn run(options: &Options) -> Result<()> {
     }
     check("documentation", &mut doc(&root, &["--workspace"]))?;
     check("documentation, firmware", &mut doc(&demo, &[]))?;
+    let board_support = [
+        "--package",
+        "board-support",
+        "--target",
+        Board::DEFAULT.target,
+    ];
+    check("documentation, boards", &mut doc(&demo, &board_support))?;
 
     let mut core = cargo(&root);
     core.args(["build", "--release", "--package", "lstm-core"]);

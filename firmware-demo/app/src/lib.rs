@@ -17,12 +17,14 @@
 //! * [`Poet`] is the heart: it knows neither serial ports nor time. A [`Poet::step`] is one
 //!   character.
 //! * [`run`] is the driver: it moves characters from the poet to the port.
-//! * `boards/NAME` is the rest: memory map, UART registers, entry.
+//! * `boards/NAME` is the rest: memory map, UART registers, entry. What boards share is in
+//!   `board-support`.
 //!
 //! # Adding a board
 //!
-//! 1. Copy `boards/mps2-an386`. Change `memory.x` (code, `MODEL` region, RAM), the UART in
-//!    `src/main.rs`, and the target and the name in `.cargo/config.toml` and `Cargo.toml`.
+//! 1. Copy `boards/microbit`. Change `memory.x` (code, `MODEL` region, RAM), the UART and the
+//!    workspace in `src/main.rs`, and the target and the name in `.cargo/config.toml` and
+//!    `Cargo.toml`.
 //! 2. If QEMU has a machine for it, add it to the table in `xtask/src/boards.rs`.
 
 #![no_std]
@@ -150,6 +152,8 @@ mod tests {
     const SYMBOLS: &str = "\nab\u{e9}";
     const WORDS: usize = workspace_words(Format::F32, &[file::LayerShape::lstm(HIDDEN as u16)]);
     const HIDDEN: usize = 2;
+    /// Bytes for a model and erased flash behind it.
+    const REGION: usize = 4096;
 
     type Ram = Workspace<WORDS, { SYMBOLS.len() }>;
 
@@ -192,14 +196,14 @@ mod tests {
     }
 
     /// A model of zeros, which finds every symbol equally likely, and erased flash behind it.
-    fn region() -> Aligned<[u8; 1024]> {
+    fn region() -> Aligned<[u8; REGION]> {
         let shape = file::LayerShape {
             cell: file::Cell::Lstm,
             hidden: HIDDEN as u16,
             projection: None,
         };
         let layers = heapless::Vec::from_slice(&[shape]).unwrap();
-        let data = [0; 1024];
+        let data = [0; REGION];
         let data_bytes = file::data_bytes(Format::F32, SYMBOLS.chars().count(), &layers).unwrap();
         let mut payload = file::Payload {
             name: "zeros",
@@ -212,7 +216,7 @@ mod tests {
             padding: &[],
             data: &data[..data_bytes],
         };
-        let mut region = Aligned([0xFF; 1024]);
+        let mut region = Aligned([0xFF; REGION]);
         let bytes = |payload: &file::Payload<'_>| postcard::to_stdvec(payload).unwrap();
         let data_start = file::HEAD_BYTES + bytes(&payload).len() - data_bytes;
         let padding = file::round_up(data_start, file::ARRAY_ALIGN) - data_start;

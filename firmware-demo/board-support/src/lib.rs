@@ -1,0 +1,82 @@
+//! What the boards share.
+//!
+//! A board is its memory map (`memory.x`), its registers, a [`Uart`] over them, and an entry:
+//!
+//! ```ignore
+//! static WORKSPACE: Ram<ANY_MODEL> = Ram::new(Workspace::new());
+//!
+//! #[entry]
+//! fn main() -> ! {
+//!     start(MyUart::new(), &WORKSPACE)
+//! }
+//! ```
+
+#![no_std]
+
+mod figures;
+mod region;
+mod register;
+mod serial;
+
+use core::panic::PanicInfo;
+
+#[cfg(target_arch = "arm")]
+use cortex_m::asm::wfi;
+#[cfg(target_arch = "arm")]
+pub use cortex_m_rt::entry;
+use lstm_core::file::MAX_HIDDEN;
+use lstm_core::{Format, LayerShape, MAX_LAYERS, MAX_SYMBOLS, Workspace, workspace_words};
+#[cfg(target_arch = "riscv32")]
+use riscv::asm::wfi;
+#[cfg(target_arch = "riscv32")]
+pub use riscv_rt::entry;
+use static_cell::ConstStaticCell;
+
+pub use register::Register;
+pub use serial::Uart;
+
+/// The RAM of a model of any alphabet, in a `static` of the board.
+pub type Ram<const WORDS: usize> = ConstStaticCell<Workspace<WORDS, MAX_SYMBOLS>>;
+
+/// Words of the workspace for every model that the file format can describe.
+pub const ANY_MODEL: usize = {
+    let widest = LayerShape::lstm(MAX_HIDDEN as u16).project(MAX_HIDDEN as u16);
+    words_for_any_format(&[widest; MAX_LAYERS])
+};
+
+/// Words of the workspace for these layers in every format.
+pub const fn words_for_any_format(layers: &[LayerShape]) -> usize {
+    let f32 = workspace_words(Format::F32, layers);
+    let integer = words_for_integers(layers);
+    if f32 > integer { f32 } else { integer }
+}
+
+/// Words of the workspace for these layers in the integer formats.
+pub const fn words_for_integers(layers: &[LayerShape]) -> usize {
+    let int8 = workspace_words(Format::Int8, layers);
+    let int4 = workspace_words(Format::Int4, layers);
+    if int8 > int4 { int8 } else { int4 }
+}
+
+/// Runs the firmware for ever: the text of the model in the region that memory.x names, on this
+/// UART.
+pub fn start<U: Uart, const WORDS: usize>(uart: U, ram: &'static Ram<WORDS>) -> ! {
+    // The entry of a board is the only caller, so the workspace has not been taken before.
+    if let Some(workspace) = ram.try_take() {
+        let mut serial = serial::Serial(uart);
+        // When it returns, it has said why on the port, and nothing is left to do.
+        let _ = firmware_app::run(&mut serial, region::model_region(), workspace);
+    }
+    park()
+}
+
+#[panic_handler]
+fn panic(_: &PanicInfo<'_>) -> ! {
+    park()
+}
+
+fn park() -> ! {
+    loop {
+        wfi();
+    }
+}

@@ -1,0 +1,157 @@
+//! What flows through a network while it writes its own text: the statistics by which 4-bit weights
+//! are rounded, without any text at hand.
+
+use crate::gemm::{Matrix, gemm};
+use crate::network::Network;
+use crate::predictor::{NetworkPredictor, Predictor};
+use crate::random::Random;
+
+/// Characters that the network writes.
+const CHARACTERS: usize = 8192;
+/// Added to each variance, as a share of their mean: what the text did not show may still come.
+const DAMPING: f64 = 0.01;
+
+/// How the columns of a matrix vary together.
+#[derive(Clone, Debug)]
+pub struct Columns {
+    /// Mean of each column.
+    pub mean: Vec<f64>,
+    /// `[columns, columns]`, upper triangular: `factorᵀ · factor` is the covariance.
+    pub factor: Vec<f64>,
+}
+
+/// The columns of one layer's matrices.
+#[derive(Clone, Debug)]
+pub struct LayerColumns {
+    /// Of the gates: the layer below (none for the first layer), then the own output before the step.
+    pub gates: Columns,
+    /// Of the projection, if there is one: the units.
+    pub projection: Option<Columns>,
+}
+
+/// Lets the network write, always the same text, and tells how the columns of each layer varied.
+pub fn observe(network: &Network) -> Vec<LayerColumns> {
+    let random = &mut Random::new(1);
+    let mut predictor = NetworkPredictor::new(network);
+    let layers = network.config.layers.len();
+    let mut gates = vec![Vec::new(); layers];
+    let mut units = vec![Vec::new(); layers];
+    let mut token = 0;
+    for _ in 0..CHARACTERS {
+        let before: Vec<Vec<f32>> = (0..layers).map(|i| predictor.output(i).to_vec()).collect();
+        token = random.sample(predictor.step(token), 1.0);
+        for (i, before) in before.iter().enumerate() {
+            if i > 0 {
+                gates[i].extend(predictor.output(i - 1));
+            }
+            gates[i].extend(before);
+            units[i].extend(predictor.units(i));
+        }
+    }
+    let columns = gates.into_iter().zip(units);
+    columns
+        .map(|(gates, units)| LayerColumns {
+            gates: Columns::new(gates),
+            projection: (!units.is_empty()).then(|| Columns::new(units)),
+        })
+        .collect()
+}
+
+impl Columns {
+    /// From the values of all columns, `[CHARACTERS, columns]`.
+    fn new(mut values: Vec<f32>) -> Self {
+        let columns = values.len() / CHARACTERS;
+        let mut mean = vec![0.0; columns];
+        for row in values.chunks_exact(columns) {
+            mean.iter_mut()
+                .zip(row)
+                .for_each(|(sum, &x)| *sum += f64::from(x));
+        }
+        mean.iter_mut().for_each(|sum| *sum /= CHARACTERS as f64);
+        for row in values.chunks_exact_mut(columns) {
+            row.iter_mut()
+                .zip(&mean)
+                .for_each(|(x, &mean)| *x -= mean as f32);
+        }
+        let values = Matrix::new(&values, CHARACTERS, columns);
+        let mut products = vec![0.0; columns * columns];
+        gemm(values.transposed(), values, &mut products, false);
+        let mut covariance: Vec<f64> = products
+            .iter()
+            .map(|&p| f64::from(p) / CHARACTERS as f64)
+            .collect();
+        let diagonal = || (0..columns).map(|k| k * columns + k);
+        let variance = diagonal().map(|at| covariance[at]).sum::<f64>() / columns as f64;
+        for at in diagonal() {
+            covariance[at] += DAMPING * variance + f64::MIN_POSITIVE;
+        }
+        let factor = cholesky(covariance, columns);
+        Columns { mean, factor }
+    }
+}
+
+/// The upper triangular factor of a positive definite matrix `[n, n]`, row by row.
+fn cholesky(mut matrix: Vec<f64>, n: usize) -> Vec<f64> {
+    for k in 0..n {
+        let (done, rest) = matrix.split_at_mut((k + 1) * n);
+        let row = &mut done[k * n..];
+        row[..k].fill(0.0);
+        let root = row[k].max(f64::MIN_POSITIVE).sqrt();
+        row[k..].iter_mut().for_each(|x| *x /= root);
+        for (below, other) in rest.chunks_exact_mut(n).zip(k + 1..) {
+            let factor = row[other];
+            for (x, y) in below[other..].iter_mut().zip(&row[other..]) {
+                *x -= factor * y;
+            }
+        }
+    }
+    matrix
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alphabet::Alphabet;
+    use crate::network::{LayerConfig, NetworkConfig};
+
+    #[test]
+    fn the_factor_times_itself_is_the_covariance() {
+        let values = Random::new(3).uniform_vec(CHARACTERS * 5, 1.0);
+        let rows = || values.chunks_exact(5);
+        let mean = |f: &dyn Fn(&[f32]) -> f32| {
+            rows().map(|r| f64::from(f(r))).sum::<f64>() / CHARACTERS as f64
+        };
+        let columns = Columns::new(values.clone());
+        let trace: f64 = (0..5)
+            .map(|a| mean(&|r| r[a] * r[a]) - mean(&|r| r[a]).powi(2))
+            .sum();
+        for a in 0..5 {
+            assert!((columns.mean[a] - mean(&|r| r[a])).abs() < 1e-6);
+            for b in 0..5 {
+                let factor = |k: usize, c: usize| columns.factor[k * 5 + c];
+                let product: f64 = (0..5).map(|k| factor(k, a) * factor(k, b)).sum();
+                let covariance = mean(&|r| r[a] * r[b]) - mean(&|r| r[a]) * mean(&|r| r[b]);
+                let damping = if a == b { DAMPING * trace / 5.0 } else { 0.0 };
+                assert!((product - covariance - damping).abs() < 1e-5);
+                assert!(b >= a || factor(a, b) == 0.0);
+            }
+        }
+    }
+
+    #[test]
+    fn every_matrix_is_observed() {
+        let mut config = NetworkConfig::lstm(&Alphabet::letters(), 8, 12, 2);
+        config.layers[0] = LayerConfig::lean(10, 3);
+        let network = Network::new(config, &mut Random::new(1)).unwrap();
+        let observed = observe(&network);
+        let widths = |l: &LayerColumns| {
+            let projection = l.projection.as_ref().map(|p| p.mean.len());
+            (l.gates.mean.len(), projection)
+        };
+        let widths: Vec<_> = observed.iter().map(widths).collect();
+        assert_eq!(widths, [(3, Some(10)), (3 + 12, None)]);
+        for columns in observed.iter().map(|l| &l.gates) {
+            assert!(columns.factor.iter().all(|x| x.is_finite()));
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! Counting the instructions of one model on one machine.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, ensure};
+use crc::{CRC_32_ISO_HDLC, Crc};
+use lstm_core::{Format, LayerShape, Model, Sampler, Session, Token};
+
+use super::machine::{MODEL_ROOM, Machine};
+use crate::{
+    random_model::random_model,
+    shell::target,
+    table::{Table, grouped},
+};
+
+/// A network, but for its format and its weights.
+pub(super) struct Network {
+    pub(super) name: &'static str,
+    pub(super) description: &'static str,
+    layer: LayerShape,
+}
+
+pub(super) const NETWORKS: [Network; 4] = [
+    Network {
+        name: "A",
+        description: "an LSTM of 64 units",
+        layer: LayerShape::lstm(64),
+    },
+    Network {
+        name: "B",
+        description: "an LSTM of 256 units",
+        layer: LayerShape::lstm(256),
+    },
+    Network {
+        name: "C",
+        description: "a lean layer of 384 units, projected to 96",
+        layer: LayerShape::lean(384).project(96),
+    },
+    Network {
+        name: "D",
+        description: "a lean layer of 96 units, projected to 32",
+        layer: LayerShape::lean(96).project(32),
+    },
+];
+pub(super) const SYMBOLS: &str = " abcdefghijklmnopqrstuvwxyz";
+pub(super) const FORMATS: [Format; 3] = [Format::Int8, Format::Int4, Format::F32];
+/// As the program `bench`.
+const SEED: u64 = 1;
+/// As the program `bench`.
+pub(super) const TEMPERATURE: f32 = 0.8;
+
+/// A model on disk and in memory.
+pub(super) struct ModelFile {
+    /// For the table.
+    name: String,
+    /// The index of the network, if it is one of [`NETWORKS`].
+    network: Option<usize>,
+    path: PathBuf,
+    /// In words, for the alignment.
+    words: Vec<u128>,
+    len: usize,
+}
+
+impl ModelFile {
+    fn new(name: String, network: Option<usize>, path: PathBuf, bytes: &[u8]) -> Self {
+        let mut words = vec![0; bytes.len().div_ceil(size_of::<u128>())];
+        bytemuck::cast_slice_mut(&mut words)[..bytes.len()].copy_from_slice(bytes);
+        ModelFile {
+            name,
+            network,
+            path,
+            words,
+            len: bytes.len(),
+        }
+    }
+
+    pub(super) fn read(path: &Path) -> Result<Self> {
+        let bytes = fs::read(path).with_context(|| path.display().to_string())?;
+        let name = path.file_stem().unwrap_or_default().display().to_string();
+        Ok(Self::new(name, None, path.to_owned(), &bytes))
+    }
+
+    fn model(&self) -> Result<Model<'_>> {
+        let bytes = &bytemuck::cast_slice(&self.words)[..self.len];
+        Model::from_bytes(bytes).with_context(|| self.path.display().to_string())
+    }
+}
+
+/// Every network in every format, written to disk.
+pub(super) fn random_models() -> Result<Vec<ModelFile>> {
+    let folder = target().join("bench");
+    fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    let mut files = Vec::new();
+    for format in FORMATS {
+        for (index, network) in NETWORKS.iter().enumerate() {
+            let bytes = random_model(format, SYMBOLS, &[network.layer], SEED);
+            let path = folder.join(format!("{}-{format}.lstm", network.name));
+            fs::write(&path, &bytes).with_context(|| path.display().to_string())?;
+            let name = network.name.to_owned();
+            files.push(ModelFile::new(name, Some(index), path, &bytes));
+        }
+    }
+    Ok(files)
+}
+
+/// What the program `bench` finds for one model.
+pub(super) struct Count {
+    pub(super) machine: &'static Machine,
+    pub(super) format: Format,
+    /// The model's name.
+    pub(super) name: String,
+    pub(super) mean: f64,
+    minimum: u64,
+    maximum: u64,
+    multiply_adds: usize,
+    /// Instructions that CMSIS-NN takes for the same network.
+    pub(super) cmsis_nn: Option<u64>,
+    pub(super) model_bytes: usize,
+    /// State, scratch and logits.
+    pub(super) workspace: u64,
+    /// The deepest of reading the file and a character.
+    pub(super) stack: u64,
+}
+
+impl Count {
+    /// Counts one model with the program `bench`, and checks that it draws the same tokens as on
+    /// the host.
+    pub(super) fn new(machine: &'static Machine, program: &Path, file: &ModelFile) -> Result<Self> {
+        ensure!(
+            file.len <= MODEL_ROOM,
+            "{} does not fit: found {} bytes, expected at most {MODEL_ROOM}",
+            file.path.display(),
+            file.len
+        );
+        let model = file.model()?;
+        // A comma in a file name is doubled; QEMU takes a single one for the end of it.
+        let path = file.path.display().to_string().replace(',', ",,");
+        let address = machine.model_address;
+        let loader = format!("loader,file={path},addr={address:#x},force-raw=on");
+        let line = machine.run(program, &["-icount", "shift=0", "-device", &loader])?;
+        let field = |name: &str| -> Result<&str> {
+            let mut words = line.split_whitespace();
+            let value = words.find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
+            value.with_context(|| format!("found {line:?}, expected {name}="))
+        };
+        let number = |name| -> Result<u64> { Ok(field(name)?.parse()?) };
+
+        let characters = number("characters")?;
+        let found = u32::from_str_radix(field("tokens")?, 16)?;
+        let expected = host_tokens(&model, number("warm-up")? + characters)?;
+        ensure!(
+            found == expected,
+            "{} does not write what the host writes with {}: \
+             found {found:08x}, expected {expected:08x}",
+            machine.name,
+            file.path.display()
+        );
+        // CMSIS-NN has no float arithmetic to compare with.
+        let cmsis_nn = file.network.filter(|_| model.format() != Format::F32);
+        Ok(Count {
+            machine,
+            format: model.format(),
+            name: file.name.clone(),
+            mean: number("instructions")? as f64 / characters as f64,
+            minimum: number("minimum")?,
+            maximum: number("maximum")?,
+            multiply_adds: model.multiply_adds(),
+            cmsis_nn: cmsis_nn.and_then(|network| machine.cmsis_nn.get(network).copied()),
+            model_bytes: file.len,
+            workspace: number("workspace")?,
+            stack: number("stack")?.max(number("load-stack")?),
+        })
+    }
+
+    /// How many times fewer instructions than CMSIS-NN.
+    pub(super) fn ratio(&self) -> Option<f64> {
+        self.cmsis_nn.map(|cmsis_nn| cmsis_nn as f64 / self.mean)
+    }
+}
+
+/// The counts as text.
+pub(super) fn table(counts: &[Count]) -> String {
+    let mut table = Table::new(&[
+        "machine",
+        "core",
+        "format",
+        "network",
+        "mean",
+        "minimum",
+        "maximum",
+        "multiply-adds",
+        "per multiply-add",
+        "CMSIS-NN",
+        "ratio",
+        "model bytes",
+        "RAM bytes",
+        "stack bytes",
+    ]);
+    let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+    for count in counts {
+        table.push(vec![
+            count.machine.name.to_owned(),
+            count.machine.core.to_owned(),
+            count.format.to_string(),
+            count.name.clone(),
+            grouped(count.mean.round() as u64),
+            grouped(count.minimum),
+            grouped(count.maximum),
+            grouped(count.multiply_adds as u64),
+            format!("{:.3}", count.mean / count.multiply_adds as f64),
+            or_none(count.cmsis_nn.map(grouped)),
+            or_none(count.ratio().map(|ratio| format!("{ratio:.2}"))),
+            grouped(count.model_bytes as u64),
+            grouped(count.workspace),
+            grouped(count.stack),
+        ]);
+    }
+    table.render()
+}
+
+/// The CRC-32 of the tokens that a model draws on the host.
+fn host_tokens(model: &Model<'_>, characters: u64) -> Result<u32> {
+    let mut words = vec![0; Session::words(model)];
+    let mut logits = vec![0; model.alphabet().len()];
+    let mut session = Session::from_slices(model, &mut words, &mut logits)?;
+    let mut sampler = Sampler::new(SEED).temperature(TEMPERATURE)?;
+    let crc = Crc::<u32>::new(&CRC_32_ISO_HDLC);
+    let mut tokens = crc.digest();
+    let mut token = Token::default();
+    for _ in 0..characters {
+        token = sampler.sample(session.step(token));
+        tokens.update(&[token.index() as u8]);
+    }
+    Ok(tokens.finalize())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn multiply_adds_are_those_of_the_matrices() {
+        let layers = [LayerShape::lstm(16), LayerShape::lean(32).project(24)];
+        let bytes = random_model(Format::Int8, "abc", &layers, 1);
+        let file = ModelFile::new(String::new(), None, PathBuf::new(), &bytes);
+        let expected = 64 * 16 + 96 * (16 + 24) + 32 * 24 + 3 * 24;
+        assert_eq!(file.model().unwrap().multiply_adds(), expected);
+    }
+}
