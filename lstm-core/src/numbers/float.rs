@@ -9,18 +9,23 @@ use crate::model::Matrix;
 /// The arithmetic of [`Format::F32`](crate::Format::F32).
 pub(crate) struct F32;
 
-/// Four floats from the file.
-fn read4(bytes: &[u8; 16]) -> [f32; 4] {
-    let mut values = [0.0; 4];
-    for (value, bytes) in values.iter_mut().zip(bytes.as_chunks::<4>().0) {
-        *value = f32::from_le_bytes(*bytes);
-    }
-    values
+/// Floats of the file, in fours. A model's data begins on a multiple of 4.
+fn fours(bytes: &[u8]) -> &[[f32; 4]] {
+    let floats: &[f32] = bytemuck::try_cast_slice(bytes).unwrap_or_default();
+    floats.as_chunks().0
 }
 
-fn add4(a: [f32; 4], b: &[u8; 16]) -> [f32; 4] {
-    let [b0, b1, b2, b3] = read4(b);
-    let [a0, a1, a2, a3] = a;
+/// A float as the file has it, little-endian.
+fn le(value: f32) -> f32 {
+    if cfg!(target_endian = "little") {
+        value
+    } else {
+        f32::from_bits(u32::from_le(value.to_bits()))
+    }
+}
+
+fn add4(a: [f32; 4], b: &[f32; 4]) -> [f32; 4] {
+    let ([a0, a1, a2, a3], [b0, b1, b2, b3]) = (a, b.map(le));
     [a0 + b0, a1 + b1, a2 + b2, a3 + b3]
 }
 
@@ -49,21 +54,21 @@ impl Arithmetic for F32 {
         (): (),
         mut each: impl FnMut(&[[f32; 4]]),
     ) {
-        let columns = matrix.weights.as_chunks::<16>().0;
+        let columns = fours(matrix.weights);
         let mut blocks = columns.chunks_exact(input.len().max(1));
-        let mut rows = matrix.rows.as_chunks::<16>().0.iter();
-        let mut entries = table.as_chunks::<16>().0.iter();
+        let mut rows = fours(matrix.rows).iter();
+        let mut entries = fours(table).iter();
         let mut batch = [[0.0; 4]; BATCH];
         loop {
             let mut filled = 0;
             for ((sums, rows), block) in batch.iter_mut().zip(rows.by_ref()).zip(blocks.by_ref()) {
-                *sums = [0.0; 4];
-                for (column, &x) in block.iter().zip(input) {
-                    for (sum, weight) in sums.iter_mut().zip(read4(column)) {
-                        *sum += weight * x;
+                let mut dots = [0.0; 4];
+                for (weights, &x) in block.iter().zip(input) {
+                    for (dot, &weight) in dots.iter_mut().zip(weights) {
+                        *dot += le(weight) * x;
                     }
                 }
-                *sums = add4(*sums, rows);
+                *sums = add4(dots, rows);
                 if let Some(entries) = entries.next() {
                     *sums = add4(*sums, entries);
                 }
