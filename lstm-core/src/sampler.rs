@@ -81,11 +81,10 @@ impl Sampler {
     /// Draws a token.
     pub fn sample(&mut self, logits: Logits<'_>) -> Token {
         let logits = logits.into_q12();
-        let best = argmax(logits);
         if self.scale == 0 {
-            return best;
+            return argmax(logits);
         }
-        let max = logits.get(best.index()).copied().unwrap_or(0);
+        let max = logits.iter().fold(i32::MIN, |max, &logit| max.max(logit));
         // Beyond this distance from the best, a weight is 0 anyway; so the product fits 32 bits.
         let limit = (16 << 24) / self.scale;
         let mut sum = 0;
@@ -99,14 +98,16 @@ impl Sampler {
             sum = self.keep_likeliest(logits, sum);
         }
         let mut draw = ((u64::from(self.random.next_u32()) * u64::from(sum)) >> 32) as u32;
-        for (index, &weight) in logits.iter().enumerate() {
+        let mut index = 0;
+        for &weight in logits.iter() {
             let weight = weight as u32;
             if draw < weight {
-                return Token::new(index as u8);
+                break;
             }
             draw -= weight;
+            index += 1;
         }
-        best
+        Token::new(index)
     }
 
     /// Sets to 0 the weights that top-k and top-p leave out; returns the sum of the others.
@@ -167,7 +168,8 @@ fn argmax(logits: &[i32]) -> Token {
 /// `2^(-u / 256)` as a fraction of 65,535; 0 from 16 on.
 fn weight(u: u32) -> u32 {
     let fraction = u32::from(EXP2[(u & 0xff) as usize]);
-    fraction.checked_shr(u >> 8).unwrap_or(0)
+    // `u` is at most 16 * 256, so no shift is too far.
+    fraction.wrapping_shr(u >> 8)
 }
 
 #[allow(
