@@ -9,7 +9,7 @@ use crate::network::Network;
 use crate::predictor::{
     ModelPredictor, NetworkPredictor, Predictor, Score, Windowed, bits_per_char,
 };
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Characters before a part that are read first, so that the state is carried into it.
 pub const WARM_UP: usize = 512;
@@ -46,11 +46,7 @@ pub fn run(args: &Args) -> Result<()> {
             .map_err(|e| Error::bad_input(format!("{}: {e}", args.file.display())))?;
         let mut workspace = HeapWorkspace::new(&model);
         let predictor = ModelPredictor::new(workspace.session(&model)?);
-        let alphabet = Alphabet {
-            symbols: model.alphabet().symbols().chars().collect(),
-            fold_case: model.alphabet().fold_case(),
-        };
-        score(args, predictor, alphabet)
+        score(args, predictor, alphabet_of(&model))
     } else {
         let network = Network::load(&args.file)?;
         score(
@@ -81,21 +77,47 @@ pub fn score_split(predictor: &mut dyn Predictor, corpus: &Corpus, split: Split)
     )
 }
 
-/// Prints a table with a row for each part.
+/// Prints [`score_table`].
 pub fn print_scores(predictor: &mut dyn Predictor, corpus: &Corpus, splits: &[Split]) {
-    println!(
-        "{:<12} {:>10} {:>10} {:>10}",
+    print!("{}", score_table(predictor, corpus, splits));
+}
+
+/// A table with a line for each part.
+pub fn score_table(predictor: &mut dyn Predictor, corpus: &Corpus, splits: &[Split]) -> String {
+    let mut table = format!(
+        "{:<12} {:>10} {:>10} {:>10}\n",
         "part", "characters", "bits/char", "perplexity"
     );
     for &split in splits {
         let score = score_split(predictor, corpus, split);
-        println!(
-            "{:<12} {:>10} {:>10.4} {:>10.4}",
+        table += &format!(
+            "{:<12} {:>10} {:>10.4} {:>10.4}\n",
             split.name(),
             score.characters,
             score.bits_per_char,
             score.perplexity()
         );
+    }
+    table
+}
+
+/// The scores of a `.lstm` model on every part of a corpus, by the device's own engine.
+///
+/// # Errors
+/// The corpus cannot be used.
+pub fn score_model(file: &ModelFile, path: &Path) -> Result<String> {
+    let model = file.model().map_err(|e| Error::bad_input(e.to_string()))?;
+    let corpus = Corpus::read_with(path, alphabet_of(&model))?;
+    check_length(&corpus)?;
+    let mut workspace = HeapWorkspace::new(&model);
+    let mut predictor = ModelPredictor::new(workspace.session(&model)?);
+    Ok(score_table(&mut predictor, &corpus, &Split::ALL))
+}
+
+fn alphabet_of(model: &lstm_core::Model<'_>) -> Alphabet {
+    Alphabet {
+        symbols: model.alphabet().symbols().chars().collect(),
+        fold_case: model.alphabet().fold_case(),
     }
 }
 

@@ -1,6 +1,8 @@
 //! Export: decides the bytes. The only writer of `.lstm` files.
 
 use crate::error::{Error, Result};
+use crate::evaluate;
+use crate::model_file::ModelFile;
 use crate::network::{Cell, LayerConfig, Network, NetworkConfig};
 use crate::quantize::{self, QuantizedMatrix, QuantizedNetwork, TensorError};
 use crate::tensors::write_atomically;
@@ -230,6 +232,9 @@ pub struct Args {
     /// A line for the .txt, such as the command that trained the network; may be repeated.
     #[arg(long)]
     note: Vec<String>,
+    /// Score the model on the parts of this text, for the .txt.
+    #[arg(long, value_name = "FILE")]
+    corpus: Option<PathBuf>,
 }
 
 /// The formats of a file.
@@ -290,7 +295,17 @@ pub fn run(args: &Args) -> Result<()> {
             }
         }
     };
-    write_model(&args.out, &file, &errors, &args.note)?;
+    let mut notes = Vec::new();
+    if let Some(corpus) = &args.corpus {
+        let scores = evaluate::score_model(&ModelFile::from_bytes(&file), corpus)?;
+        let scores = scores.trim_end();
+        notes.push(format!(
+            "bits per character on {}, state carried\n{scores}",
+            corpus.display()
+        ));
+    }
+    notes.extend_from_slice(&args.note);
+    write_model(&args.out, &file, &errors, &notes)?;
     let text = args.out.with_extension("txt");
     println!(
         "wrote {} ({} bytes) and {}",

@@ -4,6 +4,7 @@ use crate::error::Result;
 use crate::lstm_op::{State, Tapes, Weights, dense_cross_entropy, lstm, with_slice};
 use crate::network::Network;
 use candle_core::{Device, Tensor, Var};
+use candle_nn::{Linear, Module};
 use std::sync::Arc;
 
 /// Some texts side by side, with the character that follows each position.
@@ -94,7 +95,9 @@ impl Engine {
             // The first layer's input is the embedding itself: its product with w_ih is a table
             // of one row a symbol, which the sequence then looks up.
             let width = w_ih.dim(0)?;
-            let pre = hs.reshape(((), width))?.matmul(w_ih)?.broadcast_add(bias)?;
+            // Linear takes its weights as [out, in].
+            let linear = Linear::new(w_ih.t()?, Some(bias.clone()));
+            let pre = linear.forward(&hs.reshape(((), width))?)?;
             let (pre, tokens) = if i == 0 {
                 (pre, Some(batch.inputs.clone()))
             } else {
