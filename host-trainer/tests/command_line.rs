@@ -1,5 +1,9 @@
 //! The real binary: bad input, and a whole small run.
 
+use host_trainer::alphabet::Alphabet;
+use host_trainer::export::{Labels, encode_f32};
+use host_trainer::network::{LayerConfig, Network, NetworkConfig};
+use host_trainer::random::Random;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -312,6 +316,106 @@ fn a_network_of_either_cell_becomes_a_model_in_every_format() {
                 &format!("holds a network quantized to {format}, expected a float one"),
             );
         }
+    }
+}
+
+#[test]
+fn bad_models_and_settings_are_one_line_and_exit_code_2() {
+    let folder = folder();
+    let path = |name: &str| folder.path().join(name);
+    let mut random = Random::new(1);
+    let config = NetworkConfig::stack(&Alphabet::letters(), 4, LayerConfig::lstm(8), 1);
+    let network = Network::new(config, &mut random).unwrap();
+    network.save(&path("net.safetensors")).unwrap();
+    let good = encode_f32(&network, &Labels::default()).unwrap();
+    let len = good.len();
+    let mut newer = good.clone();
+    newer[4] = 2;
+    let mut damaged = good.clone();
+    damaged[len / 2] ^= 1;
+    for (name, bytes) in [
+        ("good.lstm", &good[..]),
+        ("half.lstm", &good[..len / 2]),
+        ("long.lstm", &[&good[..], b"more"].concat()),
+        ("newer.lstm", &newer),
+        ("damaged.lstm", &damaged),
+        ("notes.lstm", b"these are no weights"),
+        ("empty.lstm", b""),
+    ] {
+        std::fs::write(path(name), bytes).unwrap();
+    }
+    let before = listing(folder.path());
+    let mut cases = Vec::new();
+    for command in ["inspect", "generate", "evaluate --corpus good.txt"] {
+        for (file, expected) in [
+            ("missing.lstm", "cannot read missing.lstm".to_owned()),
+            (
+                "notes.lstm",
+                "not a .lstm file: it begins with 74 68 65 73".into(),
+            ),
+            ("empty.lstm", "truncated: found 0 bytes, expected 16".into()),
+            (
+                "half.lstm",
+                format!("truncated: found {} bytes, expected {len}", len / 2),
+            ),
+            (
+                "long.lstm",
+                format!("found {} bytes, expected {len}", len + 4),
+            ),
+            ("newer.lstm", "format version 2, expected version 1".into()),
+            ("damaged.lstm", "damaged: found checksum".into()),
+        ] {
+            cases.push((format!("{command} {file}"), expected));
+        }
+    }
+    for (line, expected) in [
+        (
+            "generate good.lstm --temperature=-1",
+            "temperature is neither 0 nor in 0.01 to 100",
+        ),
+        (
+            "generate good.lstm --temperature NaN",
+            "temperature is neither",
+        ),
+        (
+            "generate good.lstm --top-k 0",
+            "top-k is 0, expected 1 to 256",
+        ),
+        (
+            "generate good.lstm --top-p 1.5",
+            "top-p is not above 0 and at most 1",
+        ),
+        ("generate good.lstm --length many", "invalid value 'many'"),
+        (
+            "export good.txt --out x.lstm",
+            "expected a safetensors file of this trainer",
+        ),
+        (
+            "export net.safetensors --format int2 --out x.lstm",
+            "invalid value 'int2'",
+        ),
+        (
+            "export net.safetensors --corpus missing.txt --out x.lstm",
+            "cannot read missing.txt",
+        ),
+        (
+            "quantize missing.safetensors --out x.safetensors",
+            "cannot read missing.safetensors",
+        ),
+    ] {
+        cases.push((line.into(), expected.into()));
+    }
+    for (line, expected) in cases {
+        let output = run(folder.path(), &line);
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{line}: {stderr}");
+        assert!(stderr.contains(&expected), "{line}: {stderr}");
+        assert_eq!(stderr.lines().count(), 1, "{line}: {stderr}");
+        assert_eq!(
+            listing(folder.path()),
+            before,
+            "{line} left something behind"
+        );
     }
 }
 

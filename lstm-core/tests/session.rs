@@ -59,7 +59,7 @@ impl<'n> Int8Reference<'n> {
             let mut x = below;
             x.extend(&self.h[l]);
             let mut m = vec![0; shape.hidden.into()];
-            for unit in 0..m.len() {
+            for (unit, m) in m.iter_mut().enumerate() {
                 let z = |gate: usize| {
                     let row = gate_row(shape, unit, gate);
                     let t = if l == 0 {
@@ -78,7 +78,7 @@ impl<'n> Int8Reference<'n> {
                 let c = (f * self.c[l][unit] + ((i * g) >> 3) + (1 << 14)) >> 15;
                 self.c[l][unit] = c.clamp(-32768, 32767);
                 let p = o * (sigmoid(self.c[l][unit] << 2) - 16384);
-                m[unit] = (p - (p >> 7) + (1 << 21)) >> 22;
+                *m = (p - (p >> 7) + (1 << 21)) >> 22;
             }
             self.h[l] = match &self.net.projections[l] {
                 None => m,
