@@ -4,6 +4,7 @@
 /// 8-bit weights.
 pub(crate) mod int8 {
     use super::super::Rows;
+
     /// A column as the dot products read it.
     pub(crate) type Input = i8;
 
@@ -56,6 +57,7 @@ pub(crate) mod int8 {
 /// 4-bit weights.
 pub(crate) mod int4 {
     use super::super::Rows;
+
     /// A column as the dot products read it.
     pub(crate) type Input = i8;
 
