@@ -62,7 +62,7 @@ impl QuantizedMatrix {
 /// A layer in integers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct QuantizedLayer {
-    /// The gates' rows, with empty ones where [`row_order`] pads.
+    /// The gates' rows, with empty ones where `row_order` pads.
     pub gates: QuantizedMatrix,
     /// A row for each element of the projected hidden state.
     pub projection: Option<QuantizedMatrix>,
