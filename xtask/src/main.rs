@@ -45,12 +45,29 @@ enum Command {
     Corpus,
 }
 
+/// What the user gave cannot be used.
+#[derive(Debug)]
+struct BadInput(anyhow::Error);
+
+impl std::fmt::Display for BadInput {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:#}", self.0)
+    }
+}
+
+impl std::error::Error for BadInput {}
+
 fn main() -> ExitCode {
     match run(Args::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
-            ExitCode::FAILURE
+            // As clap does for a flag that it cannot use.
+            if error.is::<BadInput>() {
+                ExitCode::from(2)
+            } else {
+                ExitCode::FAILURE
+            }
         }
     }
 }
@@ -66,7 +83,7 @@ fn run(command: Command) -> Result<()> {
             elf,
         } => {
             let model = model.unwrap_or_else(|| demo::default_model(board));
-            qemu::check_model(board, &model)?;
+            qemu::check_model(board, &model).map_err(BadInput)?;
             let elf = match elf {
                 Some(elf) => elf,
                 None => firmware::build(board)?,
