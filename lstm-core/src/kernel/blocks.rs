@@ -133,6 +133,18 @@ pub(super) fn pack_groups<X: Copy + Default, const N: usize>(
     }
 }
 
+/// Packs columns into words, and returns the correction for the offset of 128 of even columns.
+#[cfg(any(thumb = "v6m", target_arch = "riscv32"))]
+pub(super) fn pack_words(below: &[i8], own: &[i8], input: &mut [i32]) -> i32 {
+    let mut even = 0;
+    pack_groups(below, own, input, |x| {
+        let x = x.map(i32::from);
+        even += x[0] + x[2];
+        x
+    });
+    128 * even
+}
+
 /// Packs pairs of columns into words `x0 * 2^16 + x1`, seen as halves.
 ///
 /// The product of such a word with a pair of weights `w0 + w1 * 2^16` is

@@ -8,20 +8,14 @@ use core::arch::naked_asm;
 /// 8-bit weights, a byte at a time: even columns are loaded as they are, odd ones with their sign.
 pub(crate) mod int8 {
     use super::super::Rows;
-    use super::super::blocks::{self, pack_groups};
+    use super::super::blocks::{self, pack_words};
 
     /// A column.
     pub(crate) type Input = i32;
 
     /// As [`super::super::portable::int8::pack`].
     pub(crate) fn pack(below: &[i8], own: &[i8], input: &mut [Input]) -> i32 {
-        let mut even = 0;
-        pack_groups(below, own, input, |x| {
-            let x = x.map(i32::from);
-            even += x[0] + x[2];
-            x
-        });
-        128 * even
+        pack_words(below, own, input)
     }
 
     /// As [`super::super::portable::int8::for_each_batch`].
