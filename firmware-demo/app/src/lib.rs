@@ -30,10 +30,14 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+mod board;
+
 use core::convert::Infallible;
 
 use embedded_io::{Write, WriteFmtError};
 use lstm_core::{Alphabet, Error, Model, Sampler, Session, Token, Workspace};
+
+pub use board::{Board, Memory};
 
 /// Fed to the network before it writes: a text starts where a line starts.
 pub const PROMPT: &str = "\n";
