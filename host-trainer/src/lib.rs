@@ -21,6 +21,7 @@
 
 pub mod alphabet;
 pub mod calibrate;
+pub mod checkpoint;
 pub mod cli;
 pub mod corpus;
 pub mod error;

@@ -1,14 +1,11 @@
 //! The folder of a training run: what was asked for, what came of it, and how to go on.
 
 use crate::alphabet::AlphabetKind;
+use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
-use crate::feed::Cursor;
-use crate::lstm_op::State;
-use crate::network::{Network, NetworkConfig};
-use crate::optimizer::{Adam, AdamConfig};
-use crate::random::Random;
+use crate::network::NetworkConfig;
 use crate::recipe::{Phase, RecipeName};
-use crate::tensors::{TensorFile, write_atomically};
+use crate::tensors::write_atomically;
 use serde::{Deserialize, Serialize};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -19,8 +16,6 @@ const METRICS: &str = "metrics.csv";
 const SAMPLES: &str = "samples.txt";
 const BEST: &str = "best.safetensors";
 const FINAL: &str = "final.safetensors";
-/// The metadata key of a checkpoint.
-const KEY: &str = "checkpoint";
 
 /// A text that a run reads.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,63 +60,6 @@ pub struct RunConfig {
     pub network: NetworkConfig,
     /// The phases with every flag applied.
     pub phases: Vec<Phase>,
-}
-
-/// How far a run is.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Progress {
-    /// Index of the phase.
-    pub phase: usize,
-    /// Batches done in this phase.
-    pub step: u64,
-    /// Passes done in this phase.
-    pub pass: u64,
-    /// Seconds of training in this phase.
-    pub phase_seconds: f64,
-    /// Seconds of training in all.
-    pub seconds: f64,
-    /// Characters read in all.
-    pub characters: u64,
-    /// Sum of loss (nats) times weight since the last report.
-    pub loss_sum: f64,
-    /// Sum of weights (counted characters) since the last report.
-    pub loss_weight: f64,
-    /// Step of this phase at the last report.
-    pub reported_step: u64,
-    /// Lowest bits per character on the validation part.
-    pub best: Option<f64>,
-    /// Length of metrics.csv.
-    pub metrics_bytes: u64,
-    /// Length of samples.txt.
-    pub samples_bytes: u64,
-    /// The generator.
-    pub random: Random,
-    /// Place in the text.
-    pub cursor: Cursor,
-}
-
-/// All that a run needs to go on as if it had never stopped.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Checkpoint {
-    /// How far it is.
-    pub progress: Progress,
-    /// The weights.
-    pub network: Network,
-    /// Moments and step count.
-    pub adam: Adam,
-    /// State of every layer for every stream; empty for windows.
-    pub states: Vec<State>,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct CheckpointHeader {
-    progress: Progress,
-    network: NetworkConfig,
-    adam: AdamConfig,
-    adam_step: u64,
-    state_rows: usize,
 }
 
 /// A run's folder.
@@ -251,81 +189,5 @@ impl RunFolder {
         let file = std::fs::OpenOptions::new().write(true).open(&path);
         file.and_then(|f| f.set_len(bytes))
             .map_err(|e| Error::writing(&path, &e))
-    }
-}
-
-impl Checkpoint {
-    /// Writes everything to one file, whole or not at all.
-    ///
-    /// # Errors
-    /// The disk refuses.
-    pub fn save(&self, path: &Path) -> Result<()> {
-        let rows = |s: &State, width: usize| s.h.len() / width;
-        let layers = &self.network.config.layers;
-        let header = CheckpointHeader {
-            progress: self.progress.clone(),
-            network: self.network.config.clone(),
-            adam: self.adam.config,
-            adam_step: self.adam.step,
-            state_rows: self
-                .states
-                .first()
-                .map_or(0, |s| rows(s, layers[0].output())),
-        };
-        let mut file = TensorFile {
-            metadata: serde_json::to_string(&header).expect("plain data"),
-            ..Default::default()
-        };
-        self.network.to_tensors(&mut file);
-        let shapes = self.network.config.shapes();
-        for ((name, shape), (m, v)) in shapes
-            .iter()
-            .zip(self.adam.first.iter().zip(&self.adam.second))
-        {
-            file.insert(format!("adam.first.{name}"), shape, m);
-            file.insert(format!("adam.second.{name}"), shape, v);
-        }
-        for (i, (state, layer)) in self.states.iter().zip(layers).enumerate() {
-            let shape = |width| [header.state_rows, width];
-            file.insert(format!("state.{i}.h"), &shape(layer.output()), &state.h);
-            file.insert(format!("state.{i}.c"), &shape(layer.hidden), &state.c);
-        }
-        file.write(path, KEY)
-    }
-
-    /// Reads what [`Checkpoint::save`] wrote.
-    ///
-    /// # Errors
-    /// The file is missing or is no checkpoint.
-    pub fn load(path: &Path) -> Result<Self> {
-        let mut file = TensorFile::read(path, KEY)?;
-        let header: CheckpointHeader = serde_json::from_str(&file.metadata).map_err(|e| {
-            Error::bad_input(format!("{}: {e}, expected a checkpoint", path.display()))
-        })?;
-        let config = header.network;
-        let network = Network::from_tensors(path, config.clone(), &mut file)?;
-        let lengths: Vec<usize> = network.parameters().iter().map(|p| p.len()).collect();
-        let mut adam = Adam::new(header.adam, lengths.into_iter());
-        adam.step = header.adam_step;
-        for (i, (name, shape)) in config.shapes().iter().enumerate() {
-            adam.first[i] = file.take(path, &format!("adam.first.{name}"), shape)?;
-            adam.second[i] = file.take(path, &format!("adam.second.{name}"), shape)?;
-        }
-        let mut states = Vec::new();
-        if header.state_rows > 0 {
-            for (i, layer) in config.layers.iter().enumerate() {
-                let shape = |width| [header.state_rows, width];
-                let h = file.take(path, &format!("state.{i}.h"), &shape(layer.output()))?;
-                let c = file.take(path, &format!("state.{i}.c"), &shape(layer.hidden))?;
-                states.push(State { h, c });
-            }
-        }
-        let progress = header.progress;
-        Ok(Self {
-            progress,
-            network,
-            adam,
-            states,
-        })
     }
 }

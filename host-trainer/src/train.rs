@@ -1,95 +1,39 @@
 //! `train`: from a text to a network.
 
-use crate::alphabet::AlphabetKind;
-use crate::corpus::{Corpus, Split};
+mod display;
+mod dropout;
+mod settings;
+mod texts;
+
+use crate::checkpoint::{Checkpoint, Progress};
+use crate::corpus::Split;
 use crate::error::{Error, Result};
 use crate::evaluate::{print_scores, score_split};
 use crate::feed::Feeder;
-use crate::network::{Cell, LayerConfig, Network, NetworkConfig};
+use crate::network::{LayerConfig, Network};
 use crate::optimizer::{Adam, clip_by_global_norm};
 use crate::predictor::{NetworkPredictor, Predictor, Windowed};
 use crate::random::Random;
-use crate::recipe::{Feed, Phase, RecipeName, Source};
-use crate::run_folder::{Checkpoint, Progress, RunConfig, RunFolder, TextFile};
+use crate::recipe::{Feed, Phase, RecipeName};
+use crate::run_folder::{RunConfig, RunFolder};
 use crate::sample;
-use crate::step::{Batch, Engine, LossOn, zero_states};
-use indicatif::{ProgressBar, ProgressStyle};
+use crate::step::{Engine, LossOn, zero_states};
+use display::Display;
+use dropout::{drop_connect, drop_tokens};
+use settings::{configure, folder_name, layer};
 use std::fmt::Write;
-use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
+use texts::Texts;
 
-/// Seconds between two checkpoints, and between two plain progress lines.
+pub use settings::Args;
+
+/// Seconds between two checkpoints.
 const CHECKPOINT_SECONDS: u64 = 30;
-const LINE_SECONDS: u64 = 10;
 /// Characters in a sample.
 const SAMPLE: usize = 100;
-
-/// Arguments of `train`.
-#[derive(Debug, clap::Args)]
-pub struct Args {
-    /// many-to-one, many-to-many (the notebook's two), sonnets (from scratch), or pre-trained: best,
-    /// small, micro
-    #[arg(long, default_value = "sonnets", value_name = "NAME")]
-    recipe: String,
-    /// The text to learn, UTF-8
-    #[arg(long, default_value = "data/sonnets.txt", value_name = "FILE")]
-    corpus: PathBuf,
-    /// More text of the same kind, read first (recipes best, small and micro)
-    #[arg(long, value_name = "FILE")]
-    pretrain: Option<PathBuf>,
-    /// The symbols: 27 letters, or every character of the text
-    #[arg(long, value_enum, default_value_t = AlphabetKind::Letters)]
-    alphabet: AlphabetKind,
-    /// Kind of each layer (default: the recipe's)
-    #[arg(long, value_enum)]
-    cell: Option<Cell>,
-    /// Units of each layer (default: the recipe's)
-    #[arg(long, value_name = "N")]
-    hidden: Option<usize>,
-    /// Width that each layer's output is projected to; 0 for no projection (default: the recipe's)
-    #[arg(long, value_name = "R")]
-    projection: Option<usize>,
-    /// Layers, 1 to 4
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    layers: usize,
-    /// Width of the embedding
-    #[arg(long, value_name = "N", default_value_t = 64)]
-    embedding: usize,
-    /// Passes over the corpus
-    #[arg(long, value_name = "N")]
-    epochs: Option<f64>,
-    /// Passes over the text of --pretrain
-    #[arg(long, value_name = "N")]
-    pretrain_epochs: Option<f64>,
-    /// Highest learning rate on the corpus
-    #[arg(long, value_name = "RATE")]
-    learning_rate: Option<f64>,
-    /// Rows of a batch on the corpus
-    #[arg(long, value_name = "N")]
-    batch: Option<usize>,
-    /// Seed of every random choice
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    seed: u64,
-    /// Train for so long instead of counting passes; the learning rate's schedule is scaled to it
-    #[arg(long, value_name = "M")]
-    minutes: Option<f64>,
-    /// Threads (default: one a core)
-    #[arg(long, value_name = "N")]
-    threads: Option<usize>,
-    /// Folder of the run (default: runs/RECIPE-HIDDEN; with a lean cell or a projection, such as
-    /// runs/best-lean-384-96)
-    #[arg(long, value_name = "FOLDER")]
-    out: Option<PathBuf>,
-    /// Overwrite the run that is in the folder
-    #[arg(long, conflicts_with = "resume")]
-    force: bool,
-    /// Go on with the run in the folder, with the settings it was started with
-    #[arg(long)]
-    resume: bool,
-}
 
 /// Trains, from the start or from a checkpoint, and reports.
 ///
@@ -118,170 +62,6 @@ pub fn run(args: &Args) -> Result<()> {
         }
     });
     Trainer::new(&config, &texts, &folder, checkpoint, &stop)?.train()
-}
-
-/// The recipe's layer with every flag applied.
-fn layer(args: &Args, recipe: RecipeName) -> LayerConfig {
-    let default = recipe.default_layer();
-    LayerConfig {
-        cell: args.cell.unwrap_or(default.cell),
-        hidden: args.hidden.unwrap_or(default.hidden),
-        projection: match args.projection {
-            None => default.projection,
-            Some(0) => None,
-            width => width,
-        },
-    }
-}
-
-/// For example `256`, `lstm-512-96` or `lean-384-96`.
-fn folder_name(layer: LayerConfig) -> String {
-    let hidden = layer.hidden;
-    match (layer.cell, layer.projection) {
-        (Cell::Lstm, None) => hidden.to_string(),
-        (cell, None) => format!("{}-{hidden}", cell.name()),
-        (cell, Some(width)) => format!("{}-{hidden}-{width}", cell.name()),
-    }
-}
-
-/// Turns flags as typed into a run as meant, and reads its texts.
-fn configure(args: &Args, recipe: RecipeName, layer: LayerConfig) -> Result<(RunConfig, Texts)> {
-    let positive = |name: &str, value: Option<f64>| match value {
-        Some(v) if !(v > 0.0 && v < 1e9) => Err(Error::bad_input(format!(
-            "found --{name} {v}, expected a number above 0"
-        ))),
-        _ => Ok(()),
-    };
-    positive("epochs", args.epochs)?;
-    positive("pretrain-epochs", args.pretrain_epochs)?;
-    positive("learning-rate", args.learning_rate)?;
-    positive("minutes", args.minutes)?;
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let threads = args.threads.unwrap_or(cores);
-    for (name, value, limit) in [
-        ("batch", args.batch.unwrap_or(1), 4096),
-        ("threads", threads, 256),
-    ] {
-        if !(1..=limit).contains(&value) {
-            return Err(Error::bad_input(format!(
-                "found --{name} {value}, expected 1 to {limit}"
-            )));
-        }
-    }
-    let mut phases = recipe.phases();
-    let pre_trains = phases.iter().any(|p| p.source == Source::Pretrain);
-    match &args.pretrain {
-        None if pre_trains => {
-            let name = recipe.name();
-            return Err(Error::bad_input(format!(
-                "found no --pretrain FILE, expected one with --recipe {name}"
-            )));
-        }
-        Some(path) if !pre_trains => {
-            return Err(Error::bad_input(format!(
-                "found --pretrain {} with --recipe {}, expected it with best, small or micro only",
-                path.display(),
-                recipe.name()
-            )));
-        }
-        _ => {}
-    }
-    for phase in &mut phases {
-        if phase.source == Source::Pretrain {
-            phase.passes = args.pretrain_epochs.unwrap_or(phase.passes);
-        } else {
-            phase.passes = args.epochs.unwrap_or(phase.passes);
-            phase.learning_rate = args.learning_rate.unwrap_or(phase.learning_rate);
-            let rows = phase.feed.rows_mut();
-            *rows = args.batch.unwrap_or(*rows);
-        }
-    }
-    let corpus = Corpus::read(&args.corpus, args.alphabet)?;
-    let network = NetworkConfig::stack(&corpus.alphabet, args.embedding, layer, args.layers);
-    network.check()?;
-    let pretrain = match &args.pretrain {
-        Some(path) => Some(Corpus::read_with(path, corpus.alphabet.clone())?.tokens),
-        None => None,
-    };
-    let named = |path: &Option<PathBuf>, tokens: &Option<Vec<u8>>| match (path, tokens) {
-        (Some(path), Some(tokens)) => Some(TextFile::new(path, tokens)),
-        _ => None,
-    };
-    let config = RunConfig {
-        recipe,
-        seed: args.seed,
-        threads,
-        minutes: args.minutes,
-        alphabet: args.alphabet,
-        corpus: TextFile::new(&args.corpus, &corpus.tokens),
-        pretrain: named(&args.pretrain, &pretrain),
-        network,
-        phases,
-    };
-    let texts = Texts { corpus, pretrain };
-    texts.check_lengths(&config)?;
-    Ok((config, texts))
-}
-
-/// The texts of a run as tokens.
-struct Texts {
-    corpus: Corpus,
-    pretrain: Option<Vec<u8>>,
-}
-
-impl Texts {
-    /// Reads the texts of a run that goes on.
-    fn read(config: &RunConfig) -> Result<Self> {
-        let read = |file: &TextFile| {
-            let corpus = Corpus::read_with(&file.path, config.network.alphabet())?;
-            let found = TextFile::new(&file.path, &corpus.tokens).hash;
-            if found != file.hash {
-                return Err(Error::bad_input(format!(
-                    "{} has hash {found}, expected {} as when the run began",
-                    file.path.display(),
-                    file.hash
-                )));
-            }
-            Ok(corpus)
-        };
-        let corpus = read(&config.corpus)?;
-        let pretrain = config.pretrain.as_ref().map(read).transpose()?;
-        Ok(Self {
-            corpus,
-            pretrain: pretrain.map(|c| c.tokens),
-        })
-    }
-
-    /// The text of a phase.
-    fn source(&self, source: Source) -> &[u8] {
-        match source {
-            Source::Whole => &self.corpus.tokens,
-            Source::Train => self.corpus.split(Split::Train),
-            Source::Pretrain => self.pretrain.as_deref().unwrap_or(&[]),
-        }
-    }
-
-    /// Refuses texts that are shorter than one window.
-    fn check_lengths(&self, config: &RunConfig) -> Result<()> {
-        for phase in &config.phases {
-            let (found, window) = (self.source(phase.source).len(), phase.feed.steps());
-            if found > window {
-                continue;
-            }
-            let (path, part) = match (phase.source, &config.pretrain) {
-                (Source::Pretrain, Some(file)) => (&file.path, ""),
-                (Source::Train, _) => (&config.corpus.path, " in its training part"),
-                _ => (&config.corpus.path, ""),
-            };
-            return Err(Error::bad_input(format!(
-                "{} has {found} characters{part}, expected at least {} (a window of {window} and \
-                 the character after it)",
-                path.display(),
-                window + 1
-            )));
-        }
-        Ok(())
-    }
 }
 
 /// A run under way.
@@ -705,94 +485,4 @@ impl<'r> Trainer<'r> {
 fn fresh_adam(phase: &Phase, network: &Network) -> Adam {
     let lengths: Vec<usize> = network.parameters().iter().map(|p| p.len()).collect();
     Adam::new(phase.adam, lengths.into_iter())
-}
-
-/// Replaces each input with probability `share` by a random token.
-fn drop_tokens(batch: &mut Batch, share: f32, vocabulary: usize, random: &mut Random) {
-    if share == 0.0 {
-        return;
-    }
-    let mut replace = |&token: &u8| match random.uniform() < share {
-        true => random.below(vocabulary) as u8,
-        false => token,
-    };
-    batch.inputs = batch.inputs.iter().map(&mut replace).collect();
-}
-
-/// For each layer factors on `w_hh`: 0 with probability `share`, else 1 / (1 - share).
-fn drop_connect(network: &Network, share: f32, random: &mut Random) -> Vec<Vec<f32>> {
-    if share == 0.0 {
-        return Vec::new();
-    }
-    let mask = |layer: &crate::network::Layer| random.mask(layer.w_hh.len(), share);
-    network.layers.iter().map(mask).collect()
-}
-
-/// What a person at a terminal sees while training; plain lines elsewhere.
-struct Display {
-    bar: Option<ProgressBar>,
-    shown: Instant,
-    /// Characters and seconds at the last line.
-    last: (u64, f64),
-}
-
-impl Display {
-    fn new(characters: u64, seconds: f64) -> Self {
-        let bar = std::io::stderr().is_terminal().then(|| {
-            let template = "[{bar:30}] {percent:>3}% {msg}";
-            let style = ProgressStyle::with_template(template).expect("a valid template");
-            ProgressBar::new(10_000).with_style(style.progress_chars("=> "))
-        });
-        Self {
-            bar,
-            shown: Instant::now(),
-            last: (characters, seconds),
-        }
-    }
-
-    fn show(&mut self, now: &Progress, rate: f64, done: f64, phase: &Phase) {
-        let interval = match self.bar {
-            Some(_) => Duration::from_millis(500),
-            None => Duration::from_secs(LINE_SECONDS),
-        };
-        if self.shown.elapsed() < interval {
-            return;
-        }
-        self.shown = Instant::now();
-        let speed = (now.characters - self.last.0) as f64 / (now.seconds - self.last.1).max(1e-9);
-        self.last = (now.characters, now.seconds);
-        let loss = match now.loss_weight {
-            0.0 => String::new(),
-            weight => format!("loss {:.3}, ", now.loss_sum / weight),
-        };
-        let left = (now.seconds * (1.0 - done) / done.max(1e-9)).round() as u64;
-        let message = format!(
-            "{} step {}, {loss}rate {rate:.1e}, {:.1}k chars/s, {}:{:02} left",
-            phase.name,
-            now.step,
-            speed / 1e3,
-            left / 60,
-            left % 60
-        );
-        match &self.bar {
-            Some(bar) => {
-                bar.set_position((done * 1e4) as u64);
-                bar.set_message(message);
-            }
-            None => eprintln!("{:3.0}% {message}", 100.0 * done),
-        }
-    }
-
-    fn print(&self, text: &str) {
-        match &self.bar {
-            Some(bar) => bar.suspend(|| println!("{text}")),
-            None => println!("{text}"),
-        }
-    }
-
-    fn finish(&self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
-    }
 }

@@ -1,0 +1,26 @@
+//! What keeps a network from learning a small text by heart.
+
+use crate::network::{Layer, Network};
+use crate::random::Random;
+use crate::step::Batch;
+
+/// Replaces each input with probability `share` by a random token.
+pub(super) fn drop_tokens(batch: &mut Batch, share: f32, vocabulary: usize, random: &mut Random) {
+    if share == 0.0 {
+        return;
+    }
+    let mut replace = |&token: &u8| match random.uniform() < share {
+        true => random.below(vocabulary) as u8,
+        false => token,
+    };
+    batch.inputs = batch.inputs.iter().map(&mut replace).collect();
+}
+
+/// For each layer factors on `w_hh`: 0 with probability `share`, else 1 / (1 - share).
+pub(super) fn drop_connect(network: &Network, share: f32, random: &mut Random) -> Vec<Vec<f32>> {
+    if share == 0.0 {
+        return Vec::new();
+    }
+    let mask = |layer: &Layer| random.mask(layer.w_hh.len(), share);
+    network.layers.iter().map(mask).collect()
+}

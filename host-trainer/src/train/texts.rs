@@ -1,0 +1,67 @@
+//! The texts that a run reads.
+
+use crate::corpus::{Corpus, Split};
+use crate::error::{Error, Result};
+use crate::recipe::Source;
+use crate::run_folder::{RunConfig, TextFile};
+
+/// The texts of a run as tokens.
+pub(super) struct Texts {
+    pub(super) corpus: Corpus,
+    pub(super) pretrain: Option<Vec<u8>>,
+}
+
+impl Texts {
+    /// Reads the texts of a run that goes on.
+    pub(super) fn read(config: &RunConfig) -> Result<Self> {
+        let read = |file: &TextFile| {
+            let corpus = Corpus::read_with(&file.path, config.network.alphabet())?;
+            let found = TextFile::new(&file.path, &corpus.tokens).hash;
+            if found != file.hash {
+                return Err(Error::bad_input(format!(
+                    "{} has hash {found}, expected {} as when the run began",
+                    file.path.display(),
+                    file.hash
+                )));
+            }
+            Ok(corpus)
+        };
+        let corpus = read(&config.corpus)?;
+        let pretrain = config.pretrain.as_ref().map(read).transpose()?;
+        Ok(Self {
+            corpus,
+            pretrain: pretrain.map(|c| c.tokens),
+        })
+    }
+
+    /// The text of a phase.
+    pub(super) fn source(&self, source: Source) -> &[u8] {
+        match source {
+            Source::Whole => &self.corpus.tokens,
+            Source::Train => self.corpus.split(Split::Train),
+            Source::Pretrain => self.pretrain.as_deref().unwrap_or(&[]),
+        }
+    }
+
+    /// Refuses texts that are shorter than one window.
+    pub(super) fn check_lengths(&self, config: &RunConfig) -> Result<()> {
+        for phase in &config.phases {
+            let (found, window) = (self.source(phase.source).len(), phase.feed.steps());
+            if found > window {
+                continue;
+            }
+            let (path, part) = match (phase.source, &config.pretrain) {
+                (Source::Pretrain, Some(file)) => (&file.path, ""),
+                (Source::Train, _) => (&config.corpus.path, " in its training part"),
+                _ => (&config.corpus.path, ""),
+            };
+            return Err(Error::bad_input(format!(
+                "{} has {found} characters{part}, expected at least {} (a window of {window} and \
+                 the character after it)",
+                path.display(),
+                window + 1
+            )));
+        }
+        Ok(())
+    }
+}
