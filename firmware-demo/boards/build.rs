@@ -1,10 +1,12 @@
-//! The build script of every board: hands its memory.x to the linker.
+//! The build script of every board: hands its memory.x to the linker, with common.x behind it.
 
 use std::{env, fs, path::Path};
 
 fn main() {
     let out = env::var("OUT_DIR").expect("cargo sets OUT_DIR");
-    fs::copy("memory.x", Path::new(&out).join("memory.x")).expect("a board has a memory.x");
+    let script = ["memory.x", "../common.x"]
+        .map(|path| fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}")));
+    fs::write(Path::new(&out).join("memory.x"), script.concat()).expect("OUT_DIR is writable");
     println!("cargo::rustc-link-search={out}");
     println!("cargo::rustc-link-arg-bins=--nmagic");
     // On Arm, link.x includes it.
@@ -13,5 +15,6 @@ fn main() {
     }
     println!("cargo::rustc-link-arg-bins=-Tlink.x");
     println!("cargo::rerun-if-changed=memory.x");
+    println!("cargo::rerun-if-changed=../common.x");
     println!("cargo::rerun-if-changed=../build.rs");
 }

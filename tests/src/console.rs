@@ -33,8 +33,14 @@ impl Console {
             file
         });
         let path = model.as_ref().map(NamedTempFile::path);
-        let mut machine =
-            Machine::start(board, &elf, path).unwrap_or_else(|error| panic!("{error:#}"));
+        let machine = Machine::start(board, &elf, path);
+        let mut console = Self::of(machine.unwrap_or_else(|error| panic!("{error:#}")));
+        console._model = model;
+        console
+    }
+
+    /// The console of a board that has been started.
+    pub fn of(mut machine: Machine) -> Self {
         let mut serial = machine.serial().expect("taken once");
         let (send, chunks) = channel();
         // Ends with QEMU, at the latest when the console is dropped.
@@ -50,7 +56,7 @@ impl Console {
             machine,
             chunks,
             received: Vec::new(),
-            _model: model,
+            _model: None,
         }
     }
 

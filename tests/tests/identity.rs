@@ -18,9 +18,12 @@ use xtask::{boards::Board, random_model::random_model};
 const SYMBOLS: &str = "\n abcdefghijklmnopqrstuvwxyz";
 const SEED: u64 = 1;
 
+const M7: &str = "mps2-an500";
 const M4: &str = "mps2-an386";
+const M4_STM: &str = "nucleo-f446re";
 const M3: &str = "mps2-an385";
 const M3_SMALL: &str = "lm3s6965evb";
+const M3_STM: &str = "bluepill";
 const M0: &str = "microbit";
 const RV32: &str = "riscv-virt";
 
@@ -79,8 +82,9 @@ fn every_core_writes_what_the_host_writes() {
         Case(Int4, SMALL, 100_000, &[M0, RV32]),
         Case(Int8, SMALL, 100_000, &[M3, M4]),
         Case(Int4, SMALL, 100_000, &[M3, M4]),
+        Case(Int4, SMALL, 10_000, &[M3_STM, M4_STM, M7]),
         // 256 units of int8 are too large for the flash of the small boards.
-        Case(Int8, LARGE, 2_000, &[RV32, M3, M4]),
+        Case(Int8, LARGE, 2_000, &[RV32, M3, M4, M4_STM, M7]),
         Case(Int4, LARGE, 2_000, &[M0, RV32, M3, M3_SMALL, M4]),
         Case(Int8, LEAN, 2_000, &[M0, RV32, M3, M3_SMALL, M4]),
         Case(Int4, LEAN, 2_000, &[M0, RV32, M3, M3_SMALL, M4]),
@@ -95,7 +99,8 @@ fn every_core_writes_what_the_host_writes() {
 fn every_core_writes_what_the_host_writes_at_length() {
     use Format::{F32, Int4, Int8};
     compare(&[
-        Case(Int8, LARGE, 100_000, &[RV32, M3, M4]),
+        Case(Int8, LARGE, 100_000, &[RV32, M3, M4, M7]),
+        Case(Int4, SMALL, 100_000, &[M3_STM, M4_STM]),
         Case(Int4, LARGE, 100_000, &[M0, RV32, M3, M3_SMALL, M4]),
         Case(Int8, LEAN, 100_000, &[M0, RV32, M3, M3_SMALL, M4]),
         Case(Int4, LEAN, 100_000, &[M0, RV32, M3, M3_SMALL, M4]),

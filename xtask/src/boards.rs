@@ -1,8 +1,12 @@
-//! The boards that QEMU emulates. A board is a folder in `firmware-demo/boards` and an entry here;
-//! boards that differ only in their core share a folder.
+//! The boards. A board is a folder in `firmware-demo/boards` and an entry here; boards that differ
+//! only in their core share a folder.
 
-/// A board and the QEMU machine that stands for it.
-#[derive(Debug)]
+use anyhow::{Context, Result};
+
+use crate::image::Format;
+
+/// A board.
+#[derive(Clone, Copy, Debug)]
 pub struct Board {
     /// Its name on the command line.
     pub name: &'static str,
@@ -10,18 +14,35 @@ pub struct Board {
     pub core: &'static str,
     /// Its folder, package and binary.
     pub package: &'static str,
+    /// The target triple of its core.
+    pub target: &'static str,
+    /// Where the model region lies, as in the board's memory.x.
+    pub model_address: u32,
+    /// Bytes in the model region.
+    pub model_room: u32,
+    /// What its flash is written from.
+    pub image: Format,
+    /// The QEMU machine that stands for it, if there is one.
+    pub emulator: Option<Emulator>,
+}
+
+/// A machine of QEMU.
+#[derive(Clone, Copy, Debug)]
+pub struct Emulator {
     /// The QEMU program.
-    pub qemu: &'static str,
+    pub program: &'static str,
     /// QEMU's name of the machine.
     pub machine: &'static str,
     /// What else QEMU needs to be told.
     pub options: &'static [&'static str],
-    /// The target triple of its core.
-    pub target: &'static str,
-    /// Where the model region lies, as in the board's memory.x.
-    pub model_address: u64,
-    /// Bytes in the model region.
-    pub model_room: u64,
+}
+
+const fn arm(machine: &'static str, options: &'static [&'static str]) -> Option<Emulator> {
+    Some(Emulator {
+        program: "qemu-system-arm",
+        machine,
+        options,
+    })
 }
 
 /// Every board.
@@ -30,56 +51,86 @@ pub const BOARDS: &[Board] = &[
         name: "mps2-an386",
         core: "Cortex-M4F",
         package: "mps2",
-        qemu: "qemu-system-arm",
-        machine: "mps2-an386",
-        options: &[],
         target: "thumbv7em-none-eabihf",
         model_address: 0x0010_0000,
         model_room: 3 << 20,
+        image: Format::Hex,
+        emulator: arm("mps2-an386", &[]),
     },
     Board {
         name: "mps2-an385",
         core: "Cortex-M3",
         package: "mps2",
-        qemu: "qemu-system-arm",
-        machine: "mps2-an385",
-        options: &[],
         target: "thumbv7m-none-eabi",
         model_address: 0x0010_0000,
         model_room: 3 << 20,
+        image: Format::Hex,
+        emulator: arm("mps2-an385", &[]),
+    },
+    Board {
+        name: "mps2-an500",
+        core: "Cortex-M7",
+        package: "mps2",
+        target: "thumbv7em-none-eabihf",
+        model_address: 0x0010_0000,
+        model_room: 3 << 20,
+        image: Format::Hex,
+        emulator: arm("mps2-an500", &[]),
     },
     Board {
         name: "lm3s6965evb",
         core: "Cortex-M3",
         package: "lm3s6965evb",
-        qemu: "qemu-system-arm",
-        machine: "lm3s6965evb",
-        options: &[],
         target: "thumbv7m-none-eabi",
         model_address: 0x0001_0000,
         model_room: 192 << 10,
+        image: Format::Bin,
+        emulator: arm("lm3s6965evb", &[]),
     },
     Board {
         name: "microbit",
         core: "Cortex-M0",
         package: "microbit",
-        qemu: "qemu-system-arm",
-        machine: "microbit",
-        options: &[],
         target: "thumbv6m-none-eabi",
         model_address: 0x0001_0000,
         model_room: 192 << 10,
+        image: Format::Hex,
+        emulator: arm("microbit", &[]),
+    },
+    Board {
+        name: "nucleo-f446re",
+        core: "Cortex-M4F",
+        package: "nucleo-f446re",
+        target: "thumbv7em-none-eabihf",
+        model_address: 0x0802_0000,
+        model_room: 384 << 10,
+        image: Format::Bin,
+        // USART2 is its second serial port.
+        emulator: arm("netduinoplus2", &["-serial", "null"]),
+    },
+    Board {
+        name: "bluepill",
+        core: "Cortex-M3",
+        package: "bluepill",
+        target: "thumbv7m-none-eabi",
+        model_address: 0x0800_a000,
+        model_room: 24 << 10,
+        image: Format::Hex,
+        emulator: arm("stm32vldiscovery", &[]),
     },
     Board {
         name: "riscv-virt",
         core: "RV32IMAC",
         package: "riscv-virt",
-        qemu: "qemu-system-riscv32",
-        machine: "virt",
-        options: &["-bios", "none"],
         target: "riscv32imac-unknown-none-elf",
         model_address: 0x8010_0000,
         model_room: 3 << 20,
+        image: Format::Bin,
+        emulator: Some(Emulator {
+            program: "qemu-system-riscv32",
+            machine: "virt",
+            options: &["-bios", "none"],
+        }),
     },
 ];
 
@@ -93,11 +144,42 @@ impl Board {
     ///
     /// A line with the names there are.
     pub fn parse(name: &str) -> Result<&'static Board, String> {
-        BOARDS.iter().find(|b| b.name == name).ok_or_else(|| {
-            let names: Vec<_> = BOARDS.iter().map(|b| b.name).collect();
-            format!("found {name:?}, expected one of: {}", names.join(", "))
-        })
+        Self::parse_of(BOARDS.iter(), name)
     }
+
+    /// The board of this name, which QEMU emulates.
+    ///
+    /// # Errors
+    ///
+    /// A line with the names there are.
+    pub fn parse_emulated(name: &str) -> Result<&'static Board, String> {
+        Self::parse_of(emulated(), name)
+    }
+
+    /// The machine of QEMU that stands for it.
+    ///
+    /// # Errors
+    ///
+    /// There is none.
+    pub fn emulator(&self) -> Result<&Emulator> {
+        let emulator = self.emulator.as_ref();
+        emulator.with_context(|| format!("QEMU has no machine for {}", self.name))
+    }
+
+    fn parse_of(
+        mut boards: impl Iterator<Item = &'static Board> + Clone,
+        name: &str,
+    ) -> Result<&'static Board, String> {
+        let names: Vec<_> = boards.clone().map(|b| b.name).collect();
+        boards
+            .find(|b| b.name == name)
+            .ok_or_else(|| format!("found {name:?}, expected one of: {}", names.join(", ")))
+    }
+}
+
+/// The boards that QEMU emulates.
+pub fn emulated() -> impl Iterator<Item = &'static Board> + Clone {
+    BOARDS.iter().filter(|board| board.emulator.is_some())
 }
 
 #[cfg(test)]
@@ -106,7 +188,7 @@ mod tests {
     use crate::firmware;
 
     /// `MODEL (r) : ORIGIN = 0x00100000, LENGTH = 3M` in a memory.x.
-    fn model_region(memory_x: &str) -> (u64, u64) {
+    fn model_region(memory_x: &str) -> (u32, u32) {
         let line = memory_x
             .lines()
             .find(|l| l.trim_start().starts_with("MODEL"))
@@ -116,9 +198,9 @@ mod tests {
             let word = rest.trim_start_matches([' ', '=']);
             let word = word.split([',', ' ']).next().unwrap_or_default();
             match (word.strip_prefix("0x"), word.strip_suffix(['K', 'M'])) {
-                (Some(hex), _) => u64::from_str_radix(hex, 16).expect("hexadecimal"),
+                (Some(hex), _) => u32::from_str_radix(hex, 16).expect("hexadecimal"),
                 (None, Some(n)) => {
-                    n.parse::<u64>().expect("decimal") << if word.ends_with('K') { 10 } else { 20 }
+                    n.parse::<u32>().expect("decimal") << if word.ends_with('K') { 10 } else { 20 }
                 }
                 (None, None) => word.parse().expect("decimal"),
             }

@@ -56,7 +56,7 @@ pub fn run(options: &Options) -> Result<()> {
     };
     println!(
         "==> running on QEMU's {}, with {} in its model region ({until})",
-        board.machine,
+        board.emulator()?.machine,
         shown(&model)
     );
     qemu::show(board, &elf, &model, options.chars)

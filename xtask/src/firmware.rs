@@ -23,7 +23,8 @@ pub fn folder(board: &Board) -> PathBuf {
 pub fn build(board: &Board) -> Result<PathBuf> {
     // Named here, so that a CARGO_TARGET_DIR of the caller does not move it.
     let target_dir = workspace().join("target");
-    run(cargo(&workspace())
+    // In the board's folder, whose .cargo/config.toml may change the profile.
+    run(cargo(&folder(board))
         .args(["build", "--quiet", "--release", "--package", board.package])
         .args(["--target", board.target])
         .arg("--target-dir")

@@ -7,6 +7,7 @@ pub mod boards;
 pub mod corpus;
 pub mod demo;
 pub mod firmware;
+pub mod image;
 pub mod qemu;
 pub mod random_model;
 pub mod setup;

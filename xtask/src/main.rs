@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use xtask::{bench, boards::Board, corpus, demo, firmware, qemu, setup, test};
+use xtask::{bench, boards::Board, corpus, demo, firmware, image, qemu, setup, test};
 
 #[derive(Parser)]
 #[command(
@@ -25,7 +25,7 @@ enum Command {
     /// Run the firmware of a board under QEMU, until Ctrl-C
     Qemu {
         /// The board, as its folder in firmware-demo/boards is called
-        #[arg(value_parser = Board::parse)]
+        #[arg(value_parser = Board::parse_emulated)]
         board: &'static Board,
         /// The model for its flash region, instead of the best in models/ that fits
         #[arg(long)]
@@ -37,6 +37,8 @@ enum Command {
         #[arg(long)]
         elf: Option<PathBuf>,
     },
+    /// Write one file for a board's flash: the firmware with a model, or a model alone
+    Image(image::Options),
     /// Count the instructions of a character on every core, and compare them with the last ones
     Bench(bench::Options),
     /// Install what the other commands need: Rust targets and components, QEMU
@@ -89,6 +91,16 @@ fn run(command: Command) -> Result<()> {
                 None => firmware::build(board)?,
             };
             qemu::show(board, &elf, &model, chars)
+        }
+        Command::Image(options) => {
+            options.check().map_err(BadInput)?;
+            let elf = match (&options.elf, options.model_only) {
+                (_, true) => None,
+                (Some(elf), false) => Some(elf.clone()),
+                (None, false) => Some(firmware::build(options.board)?),
+            };
+            let plan = options.plan(elf.as_deref()).map_err(BadInput)?;
+            plan.write()
         }
         Command::Bench(options) => bench::run(&options),
         Command::Setup => setup::all(),

@@ -1,6 +1,7 @@
 //! Running a board under QEMU and reading its serial port.
 
 use std::{
+    ffi::OsString,
     io::{self, Read, Write},
     path::Path,
     process::{Child, ChildStdout, Command, Stdio},
@@ -28,33 +29,42 @@ pub struct Machine {
 impl Machine {
     /// Starts the board, with the bytes of the file `model` at the start of its model region.
     pub fn start(board: &Board, elf: &Path, model: Option<&Path>) -> Result<Self> {
-        setup::check_qemu(board.qemu)?;
         if !elf.is_file() {
             bail!("found no firmware at {}", elf.display());
         }
-        let mut command = Command::new(board.qemu);
-        command
-            .args(["-M", board.machine, "-nographic", "-monitor", "none"])
-            .args(["-serial", "stdio"])
-            .args(board.options)
-            .arg("-kernel")
-            .arg(elf);
+        let mut arguments = vec![OsString::from("-kernel"), elf.into()];
         if let Some(model) = model {
             check_model(board, model)?;
-            // A comma in a file name is doubled; QEMU takes a single one for the end of it.
-            let file = model.display().to_string().replace(',', ",,");
-            command.arg("-device").arg(format!(
-                "loader,file={file},addr={:#x},force-raw=on",
-                board.model_address
-            ));
+            let place = format!(",addr={:#x},force-raw=on", board.model_address);
+            arguments.extend(loader(model, &place));
         }
+        Self::launch(board, arguments)
+    }
+
+    /// Starts the board with these images in its flash, one after the other: Intel hex, or bytes
+    /// and their address.
+    pub fn start_images(board: &Board, images: &[(&Path, Option<u32>)]) -> Result<Self> {
+        let arguments = images.iter().flat_map(|(file, address)| {
+            let place = address.map(|address| format!(",addr={address:#x},force-raw=on"));
+            loader(file, &place.unwrap_or_default())
+        });
+        Self::launch(board, arguments.collect())
+    }
+
+    fn launch(board: &Board, arguments: Vec<OsString>) -> Result<Self> {
+        let emulator = board.emulator()?;
+        setup::check_qemu(emulator.program)?;
         // Not our terminal: QEMU would set it to raw mode, and leave it so when it is killed.
-        let mut child = command
+        let mut child = Command::new(emulator.program)
+            .args(["-M", emulator.machine, "-nographic", "-monitor", "none"])
+            .args(emulator.options)
+            .args(["-serial", "stdio"])
+            .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .with_context(|| format!("{} does not start", board.qemu))?;
+            .with_context(|| format!("{} does not start", emulator.program))?;
         let serial = child.stdout.take();
         Ok(Machine {
             child: Arc::new(Mutex::new(child)),
@@ -106,6 +116,16 @@ fn lock(child: &Mutex<Child>) -> std::sync::MutexGuard<'_, Child> {
     child.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// The arguments with which QEMU loads a file into memory.
+fn loader(file: &Path, place: &str) -> [OsString; 2] {
+    // A comma in a file name is doubled; QEMU takes a single one for the end of it.
+    let file = file.display().to_string().replace(',', ",,");
+    [
+        "-device".into(),
+        format!("loader,file={file}{place}").into(),
+    ]
+}
+
 /// Fails unless the model is a file that fits the board's region: QEMU crashes on one that does
 /// not.
 pub fn check_model(board: &Board, model: &Path) -> Result<()> {
@@ -115,7 +135,7 @@ pub fn check_model(board: &Board, model: &Path) -> Result<()> {
         bail!("{} is not a file, expected a model", model.display());
     }
     let bytes = file.len();
-    if bytes > board.model_room {
+    if bytes > board.model_room.into() {
         bail!(
             "{} does not fit the model region of {}: found {bytes} bytes, expected at most {}",
             model.display(),

@@ -11,10 +11,12 @@ use crate::{
 };
 
 /// The targets for which lstm-core is built.
-pub const TARGETS: [&str; 5] = [
+pub const TARGETS: [&str; 7] = [
     "thumbv6m-none-eabi",
     "thumbv7m-none-eabi",
     "thumbv7em-none-eabihf",
+    "thumbv8m.main-none-eabihf",
+    "riscv32imc-unknown-none-elf",
     "riscv32imac-unknown-none-elf",
     "wasm32-unknown-unknown",
 ];
@@ -23,8 +25,9 @@ pub const TARGETS: [&str; 5] = [
 pub fn all() -> Result<()> {
     run()?;
     step("checking the QEMU of the other boards", || {
-        let boards = BOARDS.iter().map(|board| board.qemu);
-        let mut programs = boards.chain(MACHINES.iter().map(|machine| machine.qemu));
+        let boards = BOARDS.iter().filter_map(|board| board.emulator.as_ref());
+        let machines = MACHINES.iter().map(|machine| machine.qemu);
+        let mut programs = boards.map(|emulator| emulator.program).chain(machines);
         programs.try_for_each(qemu)
     })
 }
@@ -33,7 +36,7 @@ pub fn all() -> Result<()> {
 pub fn run() -> Result<()> {
     step("checking the Rust targets and components, and QEMU", || {
         rust()?;
-        qemu(Board::DEFAULT.qemu)
+        qemu(Board::DEFAULT.emulator()?.program)
     })
 }
 

@@ -1,6 +1,6 @@
 //! `cargo xtask test`: every check and every test.
 
-use std::{path::Path, process::Command};
+use std::{collections::BTreeSet, path::Path, process::Command};
 
 use anyhow::{Result, bail};
 
@@ -30,8 +30,8 @@ pub fn run(options: &Options) -> Result<()> {
     fmt.args(["fmt", "--check", "--package", "firmware-app"]);
     fmt.args(["--package", "firmware-bench"]);
     fmt.args(["--package", "board-support"]);
-    for board in BOARDS {
-        fmt.args(["--package", board.package]);
+    for package in packages() {
+        fmt.args(["--package", package]);
     }
     check("rustfmt, firmware", &mut fmt)?;
     // With --release, so that build scripts and macros of the dependencies are built once for all.
@@ -104,6 +104,11 @@ pub fn run(options: &Options) -> Result<()> {
     }
     println!("{}", count.line());
     Ok(())
+}
+
+/// The folders of the boards, each once.
+fn packages() -> BTreeSet<&'static str> {
+    BOARDS.iter().map(|board| board.package).collect()
 }
 
 fn check(what: &str, command: &mut Command) -> Result<()> {

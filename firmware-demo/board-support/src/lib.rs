@@ -5,25 +5,38 @@
 //! ```ignore
 //! static WORKSPACE: Ram<ANY_MODEL> = Ram::new(Workspace::new());
 //!
+//! receive_by_interrupt!(UART);
+//!
 //! #[entry]
 //! fn main() -> ! {
-//!     start(MyUart::new(), &WORKSPACE)
+//!     UART.start();
+//!     listen(UART_INTERRUPT);
+//!     start(UART, SysTick::start(CLOCK), &WORKSPACE)
 //! }
 //! ```
 
 #![no_std]
 
+mod board;
+mod clock;
+mod device;
 mod figures;
+mod interrupt;
+mod memory;
+#[cfg(target_arch = "arm")]
+mod nrf;
 mod region;
-mod register;
+mod ring;
 mod serial;
+#[cfg(target_arch = "arm")]
+mod stm32;
 
 use core::panic::PanicInfo;
 
 #[cfg(target_arch = "arm")]
 use cortex_m::asm::wfi;
 #[cfg(target_arch = "arm")]
-pub use cortex_m_rt::entry;
+pub use cortex_m_rt::{entry, exception};
 use lstm_core::file::MAX_HIDDEN;
 use lstm_core::{Format, LayerShape, MAX_LAYERS, MAX_SYMBOLS, Workspace, workspace_words};
 #[cfg(target_arch = "riscv32")]
@@ -32,8 +45,16 @@ use riscv::asm::wfi;
 pub use riscv_rt::entry;
 use static_cell::ConstStaticCell;
 
-pub use register::Register;
-pub use serial::Uart;
+pub use clock::Clock;
+#[cfg(target_arch = "arm")]
+pub use clock::SysTick;
+pub use device::Device;
+pub use interrupt::listen;
+#[cfg(target_arch = "arm")]
+pub use nrf::{NrfPin, NrfTimer, NrfUart};
+pub use serial::{Uart, keep_received};
+#[cfg(target_arch = "arm")]
+pub use stm32::Stm32Usart;
 
 /// The RAM of a model of any alphabet, in a `static` of the board.
 pub type Ram<const WORDS: usize> = ConstStaticCell<Workspace<WORDS, MAX_SYMBOLS>>;
@@ -60,10 +81,16 @@ pub const fn words_for_integers(layers: &[LayerShape]) -> usize {
 
 /// Runs the firmware for ever: the text of the model in the region that memory.x names, on this
 /// UART.
-pub fn start<U: Uart, const WORDS: usize>(uart: U, ram: &'static Ram<WORDS>) -> ! {
+pub fn start<U: Uart, C: Clock, const WORDS: usize>(
+    uart: U,
+    clock: C,
+    ram: &'static Ram<WORDS>,
+) -> ! {
+    memory::paint();
     // The entry of a board is the only caller, so the workspace has not been taken before.
     if let Some(workspace) = ram.try_take() {
         let mut serial = serial::Serial(uart);
+        let _board = board::Board(clock);
         // When it returns, it has said why on the port, and nothing is left to do.
         let _ = firmware_app::run(&mut serial, region::model_region(), workspace);
     }

@@ -1,21 +1,56 @@
 use core::convert::Infallible;
 
-use embedded_io::{ErrorType, Write};
+use embedded_io::{ErrorType, Read, ReadReady, Write};
 
-/// A UART that sends: all that the firmware needs of a board besides memory.
-pub trait Uart {
+use crate::ring::Ring;
+
+/// Bytes that the interrupt has received and the program has not read yet.
+pub(crate) static RECEIVED: Ring = Ring::new();
+
+/// A UART. Its interrupt receives; sending waits.
+pub trait Uart: Copy {
+    /// Called by the interrupt: takes every byte that has arrived, and quits the interrupt.
+    fn receive(self, take: impl FnMut(u8));
+
     /// Sends a byte, and waits before if the UART is not ready for it.
-    fn send(&mut self, byte: u8);
+    fn send(self, byte: u8);
 
     /// Waits until the UART has taken all bytes.
-    fn flush(&mut self);
+    fn flush(self);
 }
 
-/// The serial port that the firmware writes to.
+/// Keeps what a UART has received until the program reads it.
+pub fn keep_received(uart: impl Uart) {
+    uart.receive(|byte| RECEIVED.push(byte));
+}
+
+/// The serial port of the firmware.
 pub(crate) struct Serial<U>(pub(crate) U);
 
 impl<U> ErrorType for Serial<U> {
     type Error = Infallible;
+}
+
+impl<U> ReadReady for Serial<U> {
+    fn read_ready(&mut self) -> Result<bool, Infallible> {
+        Ok(!RECEIVED.is_empty())
+    }
+}
+
+impl<U> Read for Serial<U> {
+    fn read(&mut self, bytes: &mut [u8]) -> Result<usize, Infallible> {
+        let mut count = 0;
+        while let Some(place) = bytes.get_mut(count) {
+            match RECEIVED.pop() {
+                Some(byte) => *place = byte,
+                // Only the first byte is waited for.
+                None if count > 0 => break,
+                None => continue,
+            }
+            count += 1;
+        }
+        Ok(count)
+    }
 }
 
 impl<U: Uart> Write for Serial<U> {

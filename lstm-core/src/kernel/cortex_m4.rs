@@ -100,6 +100,7 @@ unsafe extern "C" fn rows_int8(weights: *const u8, batch: &mut Batch<i16>) -> *c
     // r0 weights, r1 columns, r2-r5 sums, r6-r9 weights of four rows, r10-r12 lr columns.
     // On the stack: batch, input_end, saved registers.
     naked_asm!(
+        env!("CPU_DIRECTIVE"),
         "push {{r4-r11, lr}}",
         "ldr r2, [r1, #8]",
         "push {{r1, r2}}",
@@ -191,6 +192,7 @@ unsafe extern "C" fn rows_int4(weights: *const u8, batch: &mut Batch<i16>) -> *c
     // r12 two weights, lr mask.
     // On the stack: batch, input_end, saved registers.
     naked_asm!(
+        env!("CPU_DIRECTIVE"),
         "push {{r4-r11, lr}}",
         "ldr r2, [r1, #8]",
         "push {{r1, r2}}",

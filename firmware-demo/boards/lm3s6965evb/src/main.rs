@@ -6,50 +6,65 @@
 #![no_std]
 #![no_main]
 
-use board_support::{ANY_MODEL, Ram, Register, Uart, entry, start};
+use board_support::{
+    ANY_MODEL, Device, Ram, SysTick, Uart, entry, listen, receive_by_interrupt, start,
+};
 use lstm_core::Workspace;
 
 static WORKSPACE: Ram<ANY_MODEL> = Ram::new(Workspace::new());
 
+#[allow(unsafe_code, reason = "the address of a device")]
+// SAFETY: UART0 of this machine, which touches no memory.
+const UART: Pl011 = Pl011(unsafe { Device::at(0x4000_c000) });
+const UART_INTERRUPT: u16 = 5;
+/// In hertz.
+const CLOCK: u32 = 12_500_000;
+
+receive_by_interrupt!(UART);
+
 #[entry]
 fn main() -> ! {
-    start(Pl011::new(), &WORKSPACE)
+    UART.start();
+    listen(UART_INTERRUPT);
+    start(UART, SysTick::start(CLOCK), &WORKSPACE)
 }
 
 /// UART0, an Arm PL011.
-struct Pl011 {
-    data: Register,
-    flags: Register,
-    control: Register,
-}
+#[derive(Clone, Copy)]
+struct Pl011(Device);
 
 impl Pl011 {
-    const FLAGS_TX_FULL: u32 = 1 << 5;
+    const DATA: usize = 0x00;
+    const FLAGS: usize = 0x18;
+    const CONTROL: usize = 0x30;
+    const INTERRUPT_MASK: usize = 0x38;
+    const INTERRUPT_CLEAR: usize = 0x44;
     const FLAGS_BUSY: u32 = 1 << 3;
-    const CONTROL_ENABLE_TX: u32 = 1 << 8 | 1;
+    const FLAGS_RX_EMPTY: u32 = 1 << 4;
+    const FLAGS_TX_FULL: u32 = 1 << 5;
+    const CONTROL_ENABLE_TX_RX: u32 = 3 << 8 | 1;
+    const INTERRUPT_RX: u32 = 1 << 4;
 
-    #[allow(unsafe_code, reason = "the addresses of the registers")]
-    fn new() -> Self {
-        // SAFETY: the registers of UART0 on this machine, which touch no memory.
-        let uart = unsafe {
-            Pl011 {
-                data: Register::at(0x4000_c000),
-                flags: Register::at(0x4000_c018),
-                control: Register::at(0x4000_c030),
-            }
-        };
-        uart.control.write(Self::CONTROL_ENABLE_TX);
-        uart
+    fn start(self) {
+        self.0.write(Self::INTERRUPT_MASK, Self::INTERRUPT_RX);
+        self.0.write(Self::CONTROL, Self::CONTROL_ENABLE_TX_RX);
     }
 }
 
 impl Uart for Pl011 {
-    fn send(&mut self, byte: u8) {
-        while self.flags.read() & Self::FLAGS_TX_FULL != 0 {}
-        self.data.write(byte.into());
+    fn receive(self, mut take: impl FnMut(u8)) {
+        self.0.write(Self::INTERRUPT_CLEAR, Self::INTERRUPT_RX);
+        while self.0.read(Self::FLAGS) & Self::FLAGS_RX_EMPTY == 0 {
+            take(self.0.read(Self::DATA) as u8);
+        }
     }
 
-    fn flush(&mut self) {
-        while self.flags.read() & Self::FLAGS_BUSY != 0 {}
+    fn send(self, byte: u8) {
+        while self.0.read(Self::FLAGS) & Self::FLAGS_TX_FULL != 0 {}
+        self.0.write(Self::DATA, byte.into());
+    }
+
+    fn flush(self) {
+        while self.0.read(Self::FLAGS) & Self::FLAGS_BUSY != 0 {}
     }
 }

@@ -1,59 +1,70 @@
-//! Arm MPS2 with the AN385 image, a Cortex-M3, or with the AN386 image, a Cortex-M4F: the target
-//! makes the difference. Both have 4 MB of code memory and 4 MB of RAM.
+//! Arm MPS2 with the AN385 image, a Cortex-M3, or with the AN386 or the AN500 image, a Cortex-M4F
+//! or M7: the target makes the difference. All have 4 MB of code memory and 4 MB of RAM.
 //!
 //! `cargo run --release` in this folder starts it under QEMU (`-M mps2-an386`).
 
 #![no_std]
 #![no_main]
 
-use board_support::{ANY_MODEL, Ram, Register, Uart, entry, start};
+use board_support::{
+    ANY_MODEL, Device, Ram, SysTick, Uart, entry, listen, receive_by_interrupt, start,
+};
 use lstm_core::Workspace;
 
 static WORKSPACE: Ram<ANY_MODEL> = Ram::new(Workspace::new());
 
+#[allow(unsafe_code, reason = "the address of a device")]
+// SAFETY: UART0 of this machine, which touches no memory.
+const UART: Cmsdk = Cmsdk(unsafe { Device::at(0x4000_4000) });
+const UART_INTERRUPT: u16 = 0;
+/// In hertz.
+const CLOCK: u32 = 25_000_000;
+
+receive_by_interrupt!(UART);
+
 #[entry]
 fn main() -> ! {
-    start(Cmsdk::new(), &WORKSPACE)
+    UART.start();
+    listen(UART_INTERRUPT);
+    start(UART, SysTick::start(CLOCK), &WORKSPACE)
 }
 
 /// UART0, an Arm CMSDK APB UART.
-struct Cmsdk {
-    data: Register,
-    state: Register,
-    control: Register,
-    divider: Register,
-}
+#[derive(Clone, Copy)]
+struct Cmsdk(Device);
 
 impl Cmsdk {
+    const DATA: usize = 0x00;
+    const STATE: usize = 0x04;
+    const CONTROL: usize = 0x08;
+    const INTERRUPT_CLEAR: usize = 0x0c;
+    const DIVIDER: usize = 0x10;
     const STATE_TX_FULL: u32 = 1;
-    const CONTROL_TX_ENABLE: u32 = 1;
-    /// 25 MHz / 217 = 115,200 baud.
-    const DIVIDER: u32 = 217;
+    const STATE_RX_FULL: u32 = 1 << 1;
+    const CONTROL_TX_RX_AND_RX_INTERRUPT: u32 = 0b1011;
+    const INTERRUPT_RX: u32 = 1 << 1;
 
-    #[allow(unsafe_code, reason = "the addresses of the registers")]
-    fn new() -> Self {
-        // SAFETY: the registers of UART0 on this machine, which touch no memory.
-        let uart = unsafe {
-            Cmsdk {
-                data: Register::at(0x4000_4000),
-                state: Register::at(0x4000_4004),
-                control: Register::at(0x4000_4008),
-                divider: Register::at(0x4000_4010),
-            }
-        };
-        uart.divider.write(Self::DIVIDER);
-        uart.control.write(Self::CONTROL_TX_ENABLE);
-        uart
+    fn start(self) {
+        self.0.write(Self::DIVIDER, CLOCK / 115_200);
+        self.0
+            .write(Self::CONTROL, Self::CONTROL_TX_RX_AND_RX_INTERRUPT);
     }
 }
 
 impl Uart for Cmsdk {
-    fn send(&mut self, byte: u8) {
-        self.flush();
-        self.data.write(byte.into());
+    fn receive(self, mut take: impl FnMut(u8)) {
+        self.0.write(Self::INTERRUPT_CLEAR, Self::INTERRUPT_RX);
+        while self.0.read(Self::STATE) & Self::STATE_RX_FULL != 0 {
+            take(self.0.read(Self::DATA) as u8);
+        }
     }
 
-    fn flush(&mut self) {
-        while self.state.read() & Self::STATE_TX_FULL != 0 {}
+    fn send(self, byte: u8) {
+        self.flush();
+        self.0.write(Self::DATA, byte.into());
+    }
+
+    fn flush(self) {
+        while self.0.read(Self::STATE) & Self::STATE_TX_FULL != 0 {}
     }
 }

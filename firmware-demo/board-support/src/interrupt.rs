@@ -1,0 +1,59 @@
+//! The one interrupt of a board: a byte has arrived.
+#![allow(unsafe_code, reason = "only the chip calls an interrupt handler")]
+
+/// Makes the interrupt of this [`Uart`](crate::Uart), a constant, keep what it receives. Every
+/// other interrupt must stay disabled. [`listen`] enables it.
+#[cfg(target_arch = "arm")]
+#[macro_export]
+macro_rules! receive_by_interrupt {
+    ($uart:expr) => {
+        /// Without a table of the chip's interrupts, all come here.
+        #[allow(unsafe_code, reason = "only the chip calls it")]
+        #[$crate::exception]
+        unsafe fn DefaultHandler(_: i16) {
+            $crate::keep_received($uart);
+        }
+    };
+}
+
+/// Makes the interrupt of this [`Uart`](crate::Uart), a constant, keep what it receives.
+/// [`listen`] enables it.
+#[cfg(target_arch = "riscv32")]
+#[macro_export]
+macro_rules! receive_by_interrupt {
+    ($uart:expr) => {
+        #[allow(unsafe_code, reason = "only riscv-rt calls it, by this name")]
+        #[unsafe(export_name = "MachineExternal")]
+        extern "C" fn machine_external() {
+            $crate::keep_received($uart);
+        }
+    };
+}
+
+/// Enables the interrupt of this number, as the chip's manual counts them.
+#[cfg(target_arch = "arm")]
+pub fn listen(number: u16) {
+    #[derive(Clone, Copy)]
+    struct Number(u16);
+
+    // SAFETY: the number stays the same.
+    unsafe impl cortex_m::interrupt::InterruptNumber for Number {
+        fn number(self) -> u16 {
+            self.0
+        }
+    }
+
+    // SAFETY: no code here relies on the interrupt being masked.
+    unsafe { cortex_m::peripheral::NVIC::unmask(Number(number)) }
+}
+
+/// Lets the core take external interrupts. Which of them there are, the board has told its
+/// interrupt controller before.
+#[cfg(target_arch = "riscv32")]
+pub fn listen() {
+    // SAFETY: no code here relies on interrupts being disabled.
+    unsafe {
+        riscv::register::mie::set_mext();
+        riscv::interrupt::enable();
+    }
+}

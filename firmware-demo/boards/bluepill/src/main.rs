@@ -1,0 +1,101 @@
+//! Blue pill: an STM32F103C8 with a Cortex-M3, 64 KB of flash and 20 KB of RAM. USART1 is on PA9
+//! and PA10 (115,200 baud), for an adapter to USB. The same image runs on the board and under
+//! QEMU, which knows a board with the same USART and 8 KB of RAM, the STM32VLDISCOVERY.
+//!
+//! `cargo run --release` in this folder starts it under QEMU (`-M stm32vldiscovery`).
+
+#![no_std]
+#![no_main]
+
+use board_support::{
+    Device, Ram, Stm32Usart, SysTick, entry, listen, receive_by_interrupt, start,
+    words_for_any_format, words_for_integers,
+};
+use lstm_core::{LayerShape, Workspace};
+
+/// 1.5 KB of the 8.
+const WORDS: usize = 1536 / size_of::<u32>();
+// More fits in it than in the flash.
+const _: () = {
+    assert!(words_for_any_format(&[LayerShape::lstm(96)]) <= WORDS);
+    assert!(words_for_any_format(&[LayerShape::lean(96).project(32)]) <= WORDS);
+    assert!(words_for_integers(&[LayerShape::lstm(256)]) <= WORDS);
+};
+
+static WORKSPACE: Ram<WORDS> = Ram::new(Workspace::new());
+
+#[allow(unsafe_code, reason = "the addresses of devices")]
+// SAFETY: none of these touches memory.
+const DEVICES: Devices = unsafe {
+    Devices {
+        gpio_a: Device::at(0x4001_0800),
+        usart1: Device::at(0x4001_3800),
+        rcc: Device::at(0x4002_1000),
+        flash: Device::at(0x4002_2000),
+    }
+};
+const USART1: Stm32Usart = Stm32Usart::new(DEVICES.usart1);
+const USART1_INTERRUPT: u16 = 37;
+
+struct Devices {
+    gpio_a: Device,
+    usart1: Device,
+    rcc: Device,
+    flash: Device,
+}
+
+receive_by_interrupt!(USART1);
+
+#[entry]
+fn main() -> ! {
+    let clock = start_clock();
+    connect_pins();
+    USART1.start(clock);
+    listen(USART1_INTERRUPT);
+    start(USART1, SysTick::start(clock), &WORKSPACE)
+}
+
+/// Takes the core and USART1 to 64 MHz by the PLL, and gives their clock in hertz. If that does not
+/// lock, as under QEMU, they stay at the 8 MHz of the oscillator inside the chip.
+fn start_clock() -> u32 {
+    const CONTROL: usize = 0x00;
+    const PLL_ON: u32 = 1 << 24;
+    const PLL_READY: u32 = 1 << 25;
+    const CLOCKS: usize = 0x04;
+    /// 8 MHz / 2 * 16; the first bus of devices at half of the core's clock.
+    const PLL_64_MHZ: u32 = 14 << 18 | 0b100 << 8;
+    const BY_PLL: u32 = 2;
+    const PLL_IN_USE: u32 = 2 << 2;
+    const FLASH_ACCESS: usize = 0x00;
+    /// Two wait states, and prefetch.
+    const FLASH_FOR_64_MHZ: u32 = 1 << 4 | 2;
+
+    let Devices { rcc, flash, .. } = DEVICES;
+    rcc.write(CLOCKS, PLL_64_MHZ);
+    rcc.set(CONTROL, PLL_ON);
+    if rcc.wait_for(CONTROL, PLL_READY) {
+        flash.write(FLASH_ACCESS, FLASH_FOR_64_MHZ);
+        rcc.write(CLOCKS, PLL_64_MHZ | BY_PLL);
+        if rcc.wait_for(CLOCKS, PLL_IN_USE) {
+            return 64_000_000;
+        }
+        rcc.write(CLOCKS, 0);
+    }
+    8_000_000
+}
+
+/// PA9 becomes the output of USART1, PA10 its input with a pull-up.
+fn connect_pins() {
+    const APB2_ENABLE: usize = 0x18;
+    const PORT_A_AND_USART1: u32 = 1 << 2 | 1 << 14;
+    const CONFIGURATION_HIGH: usize = 0x04;
+    const ALTERNATE_OUTPUT_50_MHZ: u32 = 0b1011;
+    const INPUT_WITH_PULL: u32 = 0b1000;
+    const SET: usize = 0x10;
+
+    let Devices { rcc, gpio_a, .. } = DEVICES;
+    rcc.set(APB2_ENABLE, PORT_A_AND_USART1);
+    gpio_a.write(SET, 1 << 10);
+    let pins = ALTERNATE_OUTPUT_50_MHZ << 4 | INPUT_WITH_PULL << 8;
+    gpio_a.change(CONFIGURATION_HIGH, 0xff << 4, pins);
+}

@@ -1,0 +1,162 @@
+//! The images for a board's flash: they hold the firmware and the model, byte for byte, and start.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use cross_tests::{Console, Flash, assert_same_text, board_firmware, host_text};
+use lstm_core::Model;
+use tempfile::TempDir;
+use xtask::{
+    boards::{Board, emulated},
+    image::{self, Format, Segment, load_segments},
+    qemu::Machine,
+    shell::root,
+};
+
+const CHARS: usize = 500;
+
+fn model(name: &str) -> PathBuf {
+    root().join("models").join(name)
+}
+
+/// Fits every board.
+fn small() -> PathBuf {
+    model("lean-96.lstm")
+}
+
+/// An image of the firmware, if there is one, and of a model.
+fn write(
+    folder: &TempDir,
+    board: &Board,
+    firmware: Option<&Path>,
+    model: &Path,
+    format: Format,
+) -> PathBuf {
+    let image = image::build(board, firmware, model).unwrap();
+    let path = folder.path().join(format!("{}.{format}", board.name));
+    fs::write(&path, image.encode(format).unwrap()).unwrap();
+    path
+}
+
+fn assert_writes_the_text_of(machine: Machine, model: &Path) {
+    let flash = Flash::new(&fs::read(model).unwrap());
+    let model = Model::from_bytes(flash.bytes()).unwrap();
+    let mut console = Console::of(machine);
+    let banner = console.line();
+    assert!(banner.contains(model.name()), "{banner}");
+    assert_same_text(&console.chars(CHARS), &host_text(&model, CHARS));
+}
+
+#[test]
+fn an_image_is_what_the_elf_file_loads_and_the_model() {
+    for board in emulated() {
+        let elf = board_firmware(board);
+        let mut expected = load_segments(&elf).unwrap();
+        expected.push(Segment {
+            address: board.model_address,
+            bytes: fs::read(small()).unwrap(),
+        });
+        let image = image::build(board, Some(&elf), &small()).unwrap();
+        assert_eq!(image.segments(), expected, "{}", board.name);
+    }
+}
+
+#[test]
+fn every_board_starts_from_its_images() {
+    let folder = TempDir::new().unwrap();
+    for board in emulated() {
+        let elf = board_firmware(board);
+        let start = load_segments(&elf).unwrap()[0].address;
+        for (format, address) in [(Format::Hex, None), (Format::Bin, Some(start))] {
+            let file = write(&folder, board, Some(&elf), &small(), format);
+            let machine = Machine::start_images(board, &[(&file, address)]).unwrap();
+            assert_writes_the_text_of(machine, &small());
+        }
+    }
+}
+
+/// Writes one image to flash, and a later one over it, as a programmer does.
+#[test]
+fn a_new_poet_comes_without_the_firmware() {
+    let folder = TempDir::new().unwrap();
+    let other = model("sonnets-64-int4.lstm");
+    for name in ["microbit", "nucleo-f446re", "bluepill"] {
+        let board = Board::parse(name).unwrap();
+        let elf = board_firmware(board);
+        let start = load_segments(&elf).unwrap()[0].address;
+        let read = |firmware, model: &Path| {
+            fs::read(write(&folder, board, firmware, model, Format::Bin)).unwrap()
+        };
+        let mut flash = read(Some(&*elf), &model("lean-96.lstm"));
+        let poet = read(None, &other);
+        let place = (board.model_address - start) as usize;
+        flash.resize(flash.len().max(place + poet.len()), 0xff);
+        flash[place..place + poet.len()].copy_from_slice(&poet);
+        let file = folder.path().join("flash");
+        fs::write(&file, flash).unwrap();
+        let machine = Machine::start_images(board, &[(&file, Some(start))]).unwrap();
+        assert_writes_the_text_of(machine, &other);
+    }
+}
+
+/// `cargo xtask image`, without building xtask again.
+fn xtask_image(board: &str, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO"));
+    command.args(["run", "--quiet", "--release", "--package", "xtask", "--"]);
+    command.args(["image", board]).args(arguments);
+    command.current_dir(root()).output().unwrap()
+}
+
+#[test]
+fn what_cannot_be_used_is_refused_before_anything_is_written() {
+    let folder = TempDir::new().unwrap();
+    let out = folder.path().join("out.hex");
+    let out = out.to_str().unwrap();
+    let long = model("sonnets-256.lstm");
+    let long = long.to_str().unwrap();
+    let readme = root().join("README.md");
+    let readme = readme.to_str().unwrap();
+    for (board, arguments, expected) in [
+        (
+            "microbit",
+            &["--model", long, "--model-only", "--out", out][..],
+            "does not fit the model region of microbit: found 305456 bytes, expected at most 196608",
+        ),
+        (
+            "microbit",
+            &["--model", readme, "--model-only", "--out", out],
+            "not a .lstm file: it begins with",
+        ),
+        (
+            "microbit",
+            &["--model", "nothing.lstm", "--model-only", "--out", out],
+            "no model at nothing.lstm",
+        ),
+    ] {
+        let output = xtask_image(board, arguments);
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{stderr}");
+        assert_eq!(stderr.lines().count(), 1, "{stderr}");
+        assert!(stderr.contains(expected), "{stderr}");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+}
+
+#[test]
+fn a_firmware_that_reaches_into_the_model_region_is_refused() {
+    // The micro:bit's firmware begins at 0, where a board with its model there would have no room.
+    let elf = board_firmware(Board::parse("microbit").unwrap());
+    let board = Board {
+        model_address: 0x1000,
+        ..*Board::parse("microbit").unwrap()
+    };
+    let error = image::build(&board, Some(&elf), &small()).unwrap_err();
+    let error = error.to_string();
+    assert!(
+        error.contains(" overlaps the model region: found bytes from 0x"),
+        "{error}"
+    );
+}

@@ -1,0 +1,446 @@
+//! `cargo xtask image`: one file for a board's flash, with the firmware and a model, or with a model
+//! alone.
+
+use std::{
+    fmt,
+    fs::{self, File},
+    io::Write,
+    ops::Range,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use ihex::Record;
+use lstm_core::Model;
+use object::{
+    Endianness,
+    elf::PT_LOAD,
+    read::elf::{ElfFile32, FileHeader, ProgramHeader},
+};
+
+use crate::{boards::Board, qemu::check_model, shell::target};
+
+/// What an image is for.
+#[derive(clap::Args)]
+pub struct Options {
+    /// The board, as its folder in firmware-demo/boards is called
+    #[arg(value_parser = Board::parse)]
+    pub board: &'static Board,
+    /// The model for its model region
+    #[arg(long)]
+    pub model: PathBuf,
+    /// The file to write; .hex, .bin or .uf2 [default: in target/images, as the board takes it]
+    #[arg(long)]
+    pub out: Option<PathBuf>,
+    /// Leave the firmware on the board as it is
+    #[arg(long)]
+    pub model_only: bool,
+    /// A firmware built before, instead of building it now
+    #[arg(long, conflicts_with = "model_only")]
+    pub elf: Option<PathBuf>,
+}
+
+/// The file formats of images.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Intel hex.
+    Hex,
+    /// The bytes alone, from the first address to the last. What lies between is 0xff, as in
+    /// erased flash.
+    Bin,
+    /// Microsoft's UF2, for the chips of this family.
+    Uf2 {
+        /// As in Microsoft's list of families.
+        family: u32,
+    },
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Format::Hex => "hex",
+            Format::Bin => "bin",
+            Format::Uf2 { .. } => "uf2",
+        })
+    }
+}
+
+impl Format {
+    /// The format that the end of a file's name stands for.
+    fn of(path: &Path, board: &Board) -> Result<Self> {
+        match (path.extension().and_then(|e| e.to_str()), board.image) {
+            (Some("hex"), _) => Ok(Format::Hex),
+            (Some("bin"), _) => Ok(Format::Bin),
+            (Some("uf2"), uf2 @ Format::Uf2 { .. }) => Ok(uf2),
+            (Some("uf2"), _) => bail!("found {}, but {} takes no UF2", path.display(), board.name),
+            _ => bail!("found {}, expected .hex, .bin or .uf2", path.display()),
+        }
+    }
+}
+
+/// Bytes for an address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Segment {
+    /// Where they go.
+    pub address: u32,
+    /// What goes there.
+    pub bytes: Vec<u8>,
+}
+
+impl Segment {
+    fn range(&self) -> Range<u64> {
+        let start = u64::from(self.address);
+        start..start + self.bytes.len() as u64
+    }
+}
+
+/// What is written to flash.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Image(Vec<Segment>);
+
+impl Image {
+    /// The segments by address.
+    ///
+    /// # Errors
+    ///
+    /// Two overlap, or there is none.
+    pub fn new(mut segments: Vec<Segment>) -> Result<Self> {
+        segments.sort_by_key(|segment| segment.address);
+        ensure!(!segments.is_empty(), "found nothing to write to flash");
+        for pair in segments.windows(2) {
+            let (below, above) = (pair[0].range(), pair[1].range());
+            ensure!(
+                below.end <= above.start,
+                "two parts of the image overlap: found one from {:#x} to {:#x} and one from \
+                 {:#x} to {:#x}",
+                below.start,
+                below.end,
+                above.start,
+                above.end
+            );
+        }
+        Ok(Image(segments))
+    }
+
+    /// The segments, by address.
+    pub fn segments(&self) -> &[Segment] {
+        &self.0
+    }
+
+    /// From the first byte to the last.
+    fn range(&self) -> Range<u64> {
+        let first = self.0.first().map_or(0, |segment| segment.range().start);
+        let last = self.0.last().map_or(0, |segment| segment.range().end);
+        first..last
+    }
+
+    /// The file of the image.
+    pub fn encode(&self, format: Format) -> Result<Vec<u8>> {
+        match format {
+            Format::Hex => self.hex(),
+            Format::Bin => Ok(self.bin()),
+            Format::Uf2 { family } => Ok(self.uf2(family)),
+        }
+    }
+
+    fn hex(&self) -> Result<Vec<u8>> {
+        const BYTES_A_LINE: usize = 16;
+        let mut records = Vec::new();
+        let mut upper = None;
+        for segment in &self.0 {
+            let mut address = segment.address;
+            let mut rest = &segment.bytes[..];
+            while !rest.is_empty() {
+                if upper != Some(address >> 16) {
+                    upper = Some(address >> 16);
+                    records.push(Record::ExtendedLinearAddress((address >> 16) as u16));
+                }
+                // A line ends on a multiple of its length, and so before the next 64 KB.
+                let room = BYTES_A_LINE - address as usize % BYTES_A_LINE;
+                let (line, after) = rest.split_at(room.min(rest.len()));
+                records.push(Record::Data {
+                    offset: address as u16,
+                    value: line.to_vec(),
+                });
+                address = address.wrapping_add(line.len() as u32);
+                rest = after;
+            }
+        }
+        records.push(Record::EndOfFile);
+        Ok(ihex::create_object_file_representation(&records)?.into_bytes())
+    }
+
+    fn bin(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for segment in &self.0 {
+            let offset = segment.range().start - self.range().start;
+            bytes.resize(offset as usize, 0xff);
+            bytes.extend(&segment.bytes);
+        }
+        bytes
+    }
+
+    /// Whole pages, as the boot ROM of the RP2040 wants them; zeros where the image has nothing.
+    fn uf2(&self, family: u32) -> Vec<u8> {
+        const PAGE: usize = 256;
+        const HAS_FAMILY: u32 = 0x2000;
+        let mut pages: Vec<(u32, [u8; PAGE])> = Vec::new();
+        for segment in &self.0 {
+            let addresses = segment.address..;
+            for (address, &byte) in addresses.zip(&segment.bytes) {
+                let offset = address as usize % PAGE;
+                let start = address - offset as u32;
+                if pages.last().is_none_or(|page| page.0 != start) {
+                    pages.push((start, [0; PAGE]));
+                }
+                if let Some(page) = pages.last_mut() {
+                    page.1[offset] = byte;
+                }
+            }
+        }
+        let mut file = Vec::new();
+        for (number, (address, page)) in pages.iter().enumerate() {
+            let end = file.len() + 512;
+            let count = pages.len() as u32;
+            for word in [0x0a32_4655, 0x9e5d_5157, HAS_FAMILY, *address] {
+                file.extend(u32::to_le_bytes(word));
+            }
+            for word in [PAGE as u32, number as u32, count, family] {
+                file.extend(word.to_le_bytes());
+            }
+            file.extend(page);
+            file.resize(end - 4, 0);
+            file.extend(u32::to_le_bytes(0x0ab1_6f30));
+        }
+        file
+    }
+}
+
+/// What an ELF file brings into memory before it starts.
+pub fn load_segments(elf: &Path) -> Result<Vec<Segment>> {
+    let name = || elf.display().to_string();
+    let bytes = fs::read(elf).with_context(name)?;
+    let elf = ElfFile32::<Endianness>::parse(&*bytes).with_context(name)?;
+    let endian = elf.elf_header().endian()?;
+    let mut segments = Vec::new();
+    for header in elf.elf_program_headers() {
+        let data = header.data(endian, &*bytes).unwrap_or_default();
+        if header.p_type(endian) == PT_LOAD && !data.is_empty() {
+            segments.push(Segment {
+                address: header.p_paddr(endian),
+                bytes: data.to_vec(),
+            });
+        }
+    }
+    Ok(segments)
+}
+
+/// The model as a segment, if it is a model and fits.
+fn model_segment(board: &Board, path: &Path) -> Result<Segment> {
+    check_model(board, path)?;
+    let bytes = fs::read(path).with_context(|| path.display().to_string())?;
+    let mut words = vec![0u128; bytes.len().div_ceil(size_of::<u128>())];
+    let aligned = bytemuck::cast_slice_mut(&mut words);
+    aligned[..bytes.len()].copy_from_slice(&bytes);
+    Model::from_bytes(&aligned[..bytes.len()]).with_context(|| path.display().to_string())?;
+    Ok(Segment {
+        address: board.model_address,
+        bytes,
+    })
+}
+
+/// What goes to the flash of the board: a model, and a firmware unless the board has one.
+///
+/// # Errors
+///
+/// The file is no model, it does not fit, or the firmware reaches into the model region.
+pub fn build(board: &Board, firmware: Option<&Path>, model: &Path) -> Result<Image> {
+    let model = model_segment(board, model)?;
+    let mut segments = Vec::new();
+    if let Some(elf) = firmware {
+        segments = load_segments(elf)?;
+        let start = u64::from(board.model_address);
+        let region = start..start + u64::from(board.model_room);
+        let is_in_region = |part: &Range<u64>| part.start < region.end && region.start < part.end;
+        if let Some(part) = segments.iter().map(Segment::range).find(is_in_region) {
+            bail!(
+                "{} overlaps the model region: found bytes from {:#x} to {:#x}, expected none \
+                 from {:#x} to {:#x}",
+                elf.display(),
+                part.start,
+                part.end,
+                region.start,
+                region.end
+            );
+        }
+    }
+    segments.push(model);
+    Image::new(segments)
+}
+
+/// Where the image goes, unless the user says so.
+fn default_path(board: &Board, model: &Path, model_only: bool) -> PathBuf {
+    let model = model.file_stem().unwrap_or_default().display().to_string();
+    let name = match model_only {
+        true => format!("{}-{model}-model-only.{}", board.name, board.image),
+        false => format!("{}-{model}.{}", board.name, board.image),
+    };
+    target().join("images").join(name)
+}
+
+/// What the user gave, once it is known to fit.
+pub struct Plan {
+    image: Image,
+    format: Format,
+    path: PathBuf,
+}
+
+impl Options {
+    /// Checks what the user gave before anything is built: the model and the name of the file.
+    pub fn check(&self) -> Result<()> {
+        model_segment(self.board, &self.model)?;
+        if let Some(out) = &self.out {
+            Format::of(out, self.board)?;
+        }
+        Ok(())
+    }
+
+    /// The image, and the file for it.
+    pub fn plan(&self, firmware: Option<&Path>) -> Result<Plan> {
+        let image = build(self.board, firmware, &self.model)?;
+        let (format, path) = match &self.out {
+            Some(path) => (Format::of(path, self.board)?, path.clone()),
+            None => (
+                self.board.image,
+                default_path(self.board, &self.model, self.model_only),
+            ),
+        };
+        Ok(Plan {
+            image,
+            format,
+            path,
+        })
+    }
+}
+
+impl Plan {
+    /// Writes the file: all of it or nothing.
+    pub fn write(&self) -> Result<()> {
+        let name = || self.path.display().to_string();
+        let bytes = self.image.encode(self.format)?;
+        let folder = match self.path.parent() {
+            Some(folder) if folder != Path::new("") => folder,
+            _ => Path::new("."),
+        };
+        fs::create_dir_all(folder).with_context(name)?;
+        let temporary = self.path.with_extension("part");
+        let mut file = File::create(&temporary).with_context(name)?;
+        let written = file.write_all(&bytes).and_then(|()| file.sync_all());
+        let written = written.and_then(|()| fs::rename(&temporary, &self.path));
+        if written.is_err() {
+            // The error of the writing matters more.
+            let _ = fs::remove_file(&temporary);
+        }
+        written.with_context(name)?;
+        let range = self.image.range();
+        println!(
+            "{}: {} bytes, for the flash from {:#x} to {:#x}",
+            self.path.display(),
+            bytes.len(),
+            range.start,
+            range.end
+        );
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn segment(address: u32, len: usize) -> Segment {
+        let bytes = (0..len).map(|i| (i * 7 + 1) as u8).collect();
+        Segment { address, bytes }
+    }
+
+    fn image() -> Image {
+        // Over a 64 KB bound, and on no multiple of anything.
+        Image::new(vec![segment(0x2_0003, 300), segment(0x1_ff05, 100)]).unwrap()
+    }
+
+    /// The image as bytes by address, from the first to the last.
+    fn flat(image: &Image, fill: u8) -> Vec<u8> {
+        let range = image.range();
+        let mut bytes = vec![fill; (range.end - range.start) as usize];
+        for segment in image.segments() {
+            let start = (segment.range().start - range.start) as usize;
+            bytes[start..start + segment.bytes.len()].copy_from_slice(&segment.bytes);
+        }
+        bytes
+    }
+
+    #[test]
+    fn hex_is_read_back() {
+        let hex = String::from_utf8(image().encode(Format::Hex).unwrap()).unwrap();
+        let (mut upper, mut found) = (0, std::collections::BTreeMap::new());
+        for record in ihex::Reader::new(&hex) {
+            match record.unwrap() {
+                Record::ExtendedLinearAddress(value) => upper = u32::from(value) << 16,
+                Record::Data { offset, value } => {
+                    for (address, byte) in (upper + u32::from(offset)..).zip(value) {
+                        assert_eq!(found.insert(address, byte), None);
+                    }
+                }
+                Record::EndOfFile => {}
+                other => panic!("{other:?}"),
+            }
+        }
+        let image = image();
+        let bytes = |s: &Segment| (s.address..).zip(s.bytes.clone()).collect::<Vec<_>>();
+        let expected: Vec<_> = image.segments().iter().flat_map(bytes).collect();
+        assert_eq!(found.into_iter().collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn bin_has_the_bytes_and_erased_flash_between() {
+        assert_eq!(image().encode(Format::Bin).unwrap(), flat(&image(), 0xff));
+    }
+
+    #[test]
+    fn uf2_is_read_back() {
+        let family = 0xe48b_ff56;
+        let uf2 = image().encode(Format::Uf2 { family }).unwrap();
+        assert_eq!(uf2.len() % 512, 0);
+        let (found, families) = uf2_decode::convert_from_uf2(&uf2).unwrap();
+        assert_eq!(
+            families.into_iter().collect::<Vec<_>>(),
+            [(family, 0x1_ff00)]
+        );
+        let expected = [vec![0; 5], flat(&image(), 0)].concat();
+        assert_eq!(found[..expected.len()], expected);
+        assert!(found[expected.len()..].iter().all(|&byte| byte == 0));
+        assert_eq!(found.len() % 256, 0);
+    }
+
+    #[test]
+    fn an_overlap_is_refused() {
+        let error = Image::new(vec![segment(0, 17), segment(16, 1)]).unwrap_err();
+        let expected = "two parts of the image overlap: found one from 0x0 to 0x11 and one from \
+                        0x10 to 0x11";
+        assert_eq!(error.to_string(), expected);
+        Image::new(vec![segment(0, 16), segment(16, 1)]).unwrap();
+    }
+
+    #[test]
+    fn the_name_of_the_file_tells_its_format() {
+        let board = Board::parse("microbit").unwrap();
+        let of = |name: &str| Format::of(Path::new(name), board).map_err(|e| e.to_string());
+        assert_eq!(of("a.hex"), Ok(Format::Hex));
+        assert_eq!(of("a.bin"), Ok(Format::Bin));
+        assert_eq!(
+            of("a.uf2"),
+            Err("found a.uf2, but microbit takes no UF2".into())
+        );
+        assert_eq!(of("a"), Err("found a, expected .hex, .bin or .uf2".into()));
+    }
+}
