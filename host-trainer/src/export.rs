@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::evaluate;
+use crate::interchange::{self, write::FileKind};
 use crate::model_file::ModelFile;
 use crate::network::{Cell, LayerConfig, Network, NetworkConfig};
 use crate::quantize::{self, QuantizedMatrix, QuantizedNetwork, TensorError};
@@ -217,12 +218,15 @@ pub fn description(model: &Model<'_>, errors: &[TensorError], notes: &[String]) 
 pub struct Args {
     /// A trained network, or one that `quantize` wrote (.safetensors).
     network: PathBuf,
-    /// Where to write the model (.lstm).
+    /// Where to write the model (.lstm), or the other framework's file.
     #[arg(long)]
     out: PathBuf,
     /// The number format; a quantized network has its own.
     #[arg(long, value_enum)]
     format: Option<ExportFormat>,
+    /// Write the weights for PyTorch (safetensors) or Keras (npz) instead.
+    #[arg(long, value_enum, conflicts_with_all = ["format", "name", "window", "note", "corpus"])]
+    to: Option<FileKind>,
     /// A name for people; the file's own by default.
     #[arg(long)]
     name: Option<String>,
@@ -264,6 +268,11 @@ impl From<ExportFormat> for Format {
 ///
 /// The network cannot be read or does not fit the file, or the disk refuses.
 pub fn run(args: &Args) -> Result<()> {
+    if let Some(kind) = args.to {
+        interchange::write::write(&Network::load(&args.network)?, kind, &args.out)?;
+        println!("wrote {}", args.out.display());
+        return Ok(());
+    }
     let stem = args
         .out
         .file_stem()

@@ -16,6 +16,9 @@
 //!    [`export`] the bytes of the `.lstm` file; from there on [`model_file`] runs the device's own
 //!    engine: [`evaluate`], [`generate`], [`inspect`].
 //!
+//! Weights from Keras or PyTorch come in by [`import`], and go out by [`export`], through
+//! [`interchange`].
+//!
 //! All chance comes from one seeded generator ([`random`]), whose state is part of a checkpoint, so
 //! a run that was stopped goes on to the identical files.
 
@@ -30,7 +33,9 @@ pub mod export;
 pub mod feed;
 pub mod gemm;
 pub mod generate;
+pub mod import;
 pub mod inspect;
+pub mod interchange;
 pub mod lstm;
 pub mod lstm_op;
 pub mod model_file;

@@ -115,6 +115,12 @@ impl TensorFile {
     }
 }
 
+/// A row-major matrix `[rows, columns]` turned to `[columns, rows]`.
+pub fn transpose(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+    let column = |c: usize| (0..rows).map(move |r| values[r * columns + c]);
+    (0..columns).flat_map(column).collect()
+}
+
 /// Writes `bytes` to `path` through a temporary file in the same folder, synced and renamed.
 ///
 /// # Errors

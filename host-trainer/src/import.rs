@@ -1,0 +1,70 @@
+//! `import`: weights of Keras or PyTorch become a network as `train` writes it.
+
+use crate::alphabet::Alphabet;
+use crate::error::{Error, Result};
+use crate::interchange::{self, names};
+use std::path::{Path, PathBuf};
+
+/// Arguments of `import`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Keras 3 (.weights.h5, .keras, .npz) or PyTorch (a state_dict in .pt or .safetensors)
+    pub file: PathBuf,
+    /// Where to write the network (.safetensors)
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// A text file of the alphabet's characters in the order of their tokens, and nothing else
+    /// (default: 27 symbols, the space for everything that is no letter, then a to z)
+    #[arg(long, value_name = "FILE")]
+    pub symbols: Option<PathBuf>,
+    /// With --symbols: lower-case a text before its characters are looked up
+    #[arg(long, requires = "symbols")]
+    pub fold_case: bool,
+}
+
+/// Prints what became of each tensor, and writes the network.
+///
+/// # Errors
+/// The file is no network that runs here, or does not fit the alphabet, or the disk refuses.
+pub fn run(args: &Args) -> Result<()> {
+    let alphabet = match &args.symbols {
+        Some(path) => read_symbols(path, args.fold_case)?,
+        None => Alphabet::letters(),
+    };
+    let contents = interchange::read(&args.file)?;
+    let mapped = names::find(&args.file, &contents.tensors, &alphabet)?;
+    let config = &mapped.network.config;
+    println!("{}: {}", args.file.display(), contents.kind);
+    for line in &mapped.map {
+        println!("  {line}");
+    }
+    let layers: Vec<String> = config.layers.iter().map(|l| l.to_string()).collect();
+    println!(
+        "embedding {}, {}, dense {}: {} parameters",
+        config.embedding,
+        layers.join(", "),
+        config.vocabulary(),
+        config.parameter_count()
+    );
+    for note in &contents.notes {
+        println!("note: {note}");
+    }
+    mapped.network.save(&args.out)?;
+    println!("wrote {}", args.out.display());
+    Ok(())
+}
+
+fn read_symbols(path: &Path, fold_case: bool) -> Result<Alphabet> {
+    let bytes = std::fs::read(path).map_err(|e| Error::reading(path, &e))?;
+    let text = String::from_utf8(bytes).map_err(|e| {
+        Error::bad_input(format!(
+            "{} is not UTF-8 ({}), expected characters",
+            path.display(),
+            e.utf8_error()
+        ))
+    })?;
+    Ok(Alphabet {
+        symbols: text.chars().collect(),
+        fold_case,
+    })
+}

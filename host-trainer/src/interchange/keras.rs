@@ -1,0 +1,148 @@
+//! `.keras`: a zip of the weights and of a description, which must be of a network that runs here.
+
+use super::archive::Archive;
+use super::{Contents, hdf5};
+use serde::Deserialize;
+use serde_json::Value;
+
+/// The description's name in the zip file.
+pub(super) const CONFIG: &str = "config.json";
+const WEIGHTS: &str = "model.weights.h5";
+
+#[derive(Deserialize)]
+struct Object {
+    class_name: String,
+    #[serde(default)]
+    config: Value,
+}
+
+#[derive(Deserialize)]
+struct Model {
+    layers: Vec<Object>,
+}
+
+pub(super) fn read(archive: &mut Archive) -> Result<Contents, String> {
+    let config = archive.read(CONFIG)?;
+    let notes = check(&config)?;
+    Ok(Contents {
+        kind: "Keras model",
+        tensors: hdf5::read(archive.read(WEIGHTS)?)?,
+        notes,
+    })
+}
+
+/// Refuses layers and settings that would compute something else here; returns what is worth
+/// knowing.
+fn check(config: &[u8]) -> Result<Vec<String>, String> {
+    let parse = |e| format!("{CONFIG} does not parse ({e}), expected Keras's description");
+    let model: Object = serde_json::from_slice(config).map_err(parse)?;
+    if !["Sequential", "Functional"].contains(&model.class_name.as_str()) {
+        return Err(format!(
+            "found a model of class {}, expected Sequential or Functional",
+            model.class_name
+        ));
+    }
+    let layers = Model::deserialize(model.config).map_err(parse)?.layers;
+    let (mut steps, mut every_step) = (None, true);
+    for layer in &layers {
+        let expect = |key: &str, expected: &[Value]| match &layer.config[key] {
+            Value::Null => Ok(()),
+            found if expected.contains(found) => Ok(()),
+            found => {
+                let name = layer.config["name"].as_str().unwrap_or("of no name");
+                Err(format!(
+                    "layer {name} ({}) has {key} {found}, expected {}",
+                    layer.class_name, expected[0]
+                ))
+            }
+        };
+        match layer.class_name.as_str() {
+            "InputLayer" => steps = layer.config["batch_shape"][1].as_u64(),
+            "Dropout" | "SpatialDropout1D" | "Softmax" => {}
+            "Embedding" => expect("mask_zero", &[false.into()])?,
+            "LSTM" => {
+                expect("activation", &["tanh".into()])?;
+                expect("recurrent_activation", &["sigmoid".into()])?;
+                expect("go_backwards", &[false.into()])?;
+                every_step = layer.config["return_sequences"] != Value::Bool(false);
+            }
+            "Dense" | "Activation" => expect("activation", &["softmax".into(), "linear".into()])?,
+            "TimeDistributed" if layer.config["layer"]["class_name"] == "Dense" => {}
+            other => {
+                return Err(format!(
+                    "found a layer {other}, expected Embedding, LSTM, Dropout and Dense"
+                ));
+            }
+        }
+    }
+    Ok(match steps {
+        Some(n) if !every_step => vec![format!(
+            "it reads windows of {n} characters from a zero state: evaluate and export take \
+             --window {n}"
+        )],
+        _ => Vec::new(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn model(layer: &str) -> Result<Vec<String>, String> {
+        check(
+            format!(
+                r#"{{"class_name": "Sequential", "config": {{"layers": [
+                    {{"class_name": "InputLayer", "config": {{"batch_shape": [null, 40]}}}},
+                    {layer},
+                    {{"class_name": "Dense", "config": {{"activation": "softmax"}}}}]}}}}"#
+            )
+            .as_bytes(),
+        )
+    }
+
+    #[test]
+    fn what_runs_here_is_taken() {
+        let lstm = |returns| {
+            model(&format!(
+                r#"{{"class_name": "LSTM", "config": {{"activation": "tanh",
+                    "recurrent_activation": "sigmoid", "return_sequences": {returns}}}}}"#
+            ))
+        };
+        assert_eq!(lstm(true), Ok(vec![]));
+        assert!(lstm(false).unwrap()[0].contains("--window 40"));
+    }
+
+    #[test]
+    fn what_computes_otherwise_is_refused() {
+        for (layer, expected) in [
+            (
+                r#"{"class_name": "LSTM", "config": {"name": "a", "recurrent_activation": "hard_sigmoid"}}"#,
+                "layer a (LSTM) has recurrent_activation \"hard_sigmoid\", expected \"sigmoid\"",
+            ),
+            (
+                r#"{"class_name": "LSTM", "config": {"name": "a", "activation": "relu"}}"#,
+                "layer a (LSTM) has activation \"relu\", expected \"tanh\"",
+            ),
+            (
+                r#"{"class_name": "LSTM", "config": {"name": "a", "go_backwards": true}}"#,
+                "has go_backwards true, expected false",
+            ),
+            (
+                r#"{"class_name": "Embedding", "config": {"name": "e", "mask_zero": true}}"#,
+                "has mask_zero true, expected false",
+            ),
+            (
+                r#"{"class_name": "Dense", "config": {"name": "d", "activation": "relu"}}"#,
+                "has activation \"relu\", expected \"softmax\"",
+            ),
+            (
+                r#"{"class_name": "GRU"}"#,
+                "found a layer GRU, expected Embedding, LSTM",
+            ),
+            (r#"{"class": "LSTM"}"#, "does not parse"),
+        ] {
+            let error = model(layer).unwrap_err();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+}

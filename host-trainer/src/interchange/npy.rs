@@ -1,0 +1,171 @@
+//! NumPy's `.npz`: a zip of arrays, each with a line of text before its numbers.
+//!
+//! [The format](https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html) is read here
+//! because the crates for it allocate, or overflow, by whatever shape the text claims.
+
+use super::archive::Archive;
+use super::{Contents, Number, count, insert, not_floating};
+use std::collections::BTreeMap;
+
+const MAGIC: &[u8; 6] = b"\x93NUMPY";
+const END: &str = ".npy";
+
+pub(super) fn read(archive: &mut Archive) -> Result<Contents, String> {
+    let mut tensors = BTreeMap::new();
+    for name in archive.names() {
+        let bytes = archive.read(&name)?;
+        let name = name.strip_suffix(END).ok_or_else(|| {
+            format!("found {name} in a zip file, expected .npy arrays, a .keras or a .pt")
+        })?;
+        if super::names::is_bookkeeping(name) {
+            continue;
+        }
+        let (shape, values) = array(&bytes, name)?;
+        insert(&mut tensors, name.to_owned(), shape, values)?;
+    }
+    Ok(Contents {
+        kind: "NumPy arrays",
+        tensors,
+        notes: vec!["the file does not tell the activations: taken as tanh and sigmoid".into()],
+    })
+}
+
+/// Shape and numbers, in row-major order.
+fn array(bytes: &[u8], name: &str) -> Result<(Vec<usize>, Vec<f32>), String> {
+    let (header, data) = split(bytes).ok_or_else(|| {
+        format!("array {name} is cut off or damaged in its head, expected the .npy format")
+    })?;
+    let bad = |what: &str| format!("array {name} has no {what} in {header:?}, expected .npy's");
+    let descr = value(header, "descr").ok_or_else(|| bad("descr"))?;
+    let number = match descr.trim_matches(['\'', '"']) {
+        "<f2" => Number::F16,
+        "<f4" => Number::F32,
+        "<f8" => Number::F64,
+        other => return Err(not_floating(name, other)),
+    };
+    let order = value(header, "fortran_order").ok_or_else(|| bad("fortran_order"))?;
+    let shape = value(header, "shape").ok_or_else(|| bad("shape"))?;
+    let axes = shape.trim_matches(['(', ')', ' ', ',']).split(',');
+    let axes = axes.map(str::trim).filter(|axis| !axis.is_empty());
+    let shape: Vec<usize> = axes
+        .map(|axis| axis.parse().map_err(|_| bad("shape")))
+        .collect::<Result<_, _>>()?;
+    if count(&shape).and_then(|n| n.checked_mul(number.size())) != Some(data.len()) {
+        return Err(format!(
+            "array {name} holds {} bytes, expected those of shape {shape:?}",
+            data.len()
+        ));
+    }
+    let values = number.decode(data);
+    match (order, &shape[..]) {
+        ("True", &[rows, columns]) => {
+            let transposed = crate::tensors::transpose(&values, columns, rows);
+            Ok((shape, transposed))
+        }
+        ("True", &[_]) | ("False", _) => Ok((shape, values)),
+        _ => Err(format!(
+            "array {name} of shape {shape:?} has fortran_order {order}, expected False"
+        )),
+    }
+}
+
+/// The text of the head, and what follows it.
+fn split(bytes: &[u8]) -> Option<(&str, &[u8])> {
+    let rest = bytes.strip_prefix(MAGIC)?;
+    let (&[major, _minor], rest) = rest.split_first_chunk()?;
+    let (length, rest) = match major {
+        1 => {
+            let (&length, rest) = rest.split_first_chunk()?;
+            (u16::from_le_bytes(length).into(), rest)
+        }
+        _ => {
+            let (&length, rest) = rest.split_first_chunk()?;
+            (u32::from_le_bytes(length) as usize, rest)
+        }
+    };
+    let (header, data) = rest.split_at_checked(length)?;
+    Some((std::str::from_utf8(header).ok()?.trim_end(), data))
+}
+
+/// The value of a key in a line such as `{'descr': '<f4', 'fortran_order': False, 'shape': (7, 5), }`.
+fn value<'h>(header: &'h str, key: &str) -> Option<&'h str> {
+    let (_, rest) = header.split_once(&format!("'{key}':"))?;
+    let rest = rest.trim_start();
+    let end = match rest.starts_with('(') {
+        true => rest.find(')')? + 1,
+        false => rest.find([',', '}'])?,
+    };
+    Some(rest[..end].trim_end())
+}
+
+/// An array in the `.npy` format, version 1.
+pub(super) fn encode(shape: &[usize], values: &[f32]) -> Vec<u8> {
+    let axes: String = shape.iter().map(|axis| format!("{axis},")).collect();
+    let mut header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({axes}), }}");
+    // The numbers begin at a multiple of 64 bytes, behind a line end.
+    let head = MAGIC.len() + 4;
+    let padded = (head + header.len() + 1).next_multiple_of(64) - head - 1;
+    header = format!("{header:<padded$}\n");
+    let mut bytes = [&MAGIC[..], &[1, 0]].concat();
+    bytes.extend((header.len() as u16).to_le_bytes());
+    bytes.extend(header.as_bytes());
+    bytes.extend(values.iter().flat_map(|x| x.to_le_bytes()));
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_written_is_read() {
+        let values: Vec<f32> = (0..6).map(|x| x as f32 / 3.0).collect();
+        for shape in [vec![6], vec![2, 3], vec![1, 2, 3]] {
+            let bytes = encode(&shape, &values);
+            assert_eq!((bytes.len() - 24) % 64, 0);
+            assert_eq!(array(&bytes, "a"), Ok((shape, values.clone())));
+            for length in 0..bytes.len() {
+                assert!(array(&bytes[..length], "a").is_err());
+            }
+        }
+    }
+
+    fn with_header(header: &str, data: &[u8]) -> Result<(Vec<usize>, Vec<f32>), String> {
+        let mut bytes = [&MAGIC[..], &[1, 0, header.len() as u8, 0]].concat();
+        bytes.extend(header.as_bytes());
+        bytes.extend(data);
+        array(&bytes, "a")
+    }
+
+    #[test]
+    fn columns_first_is_turned() {
+        let header = "{'descr': '<f2', 'fortran_order': True, 'shape': (2, 2), }";
+        let data = [0x00, 0x3c, 0x00, 0x40, 0x00, 0x42, 0x00, 0x44];
+        let read = with_header(header, &data).unwrap();
+        assert_eq!(read, (vec![2, 2], vec![1.0, 3.0, 2.0, 4.0]));
+    }
+
+    #[test]
+    fn hostile_heads_are_one_line() {
+        for (header, expected) in [
+            (
+                "{'descr': '<f4', 'fortran_order': False, 'shape': (4000000000, 4000000000, 8), }",
+                "holds 4 bytes, expected those of shape",
+            ),
+            (
+                "{'descr': '<i8', 'fortran_order': False, 'shape': (1,), }",
+                "is of type <i8, expected floating-point",
+            ),
+            (
+                "{'descr': '|O', 'fortran_order': False, 'shape': (1,), }",
+                "is of type |O",
+            ),
+            ("{'descr': '<f4', 'shape': (-1,), }", "no fortran_order"),
+            ("((((((((((((((((((((", "no descr"),
+        ] {
+            let error = with_header(header, &[0; 4]).unwrap_err();
+            assert!(error.contains(expected), "{error}");
+            assert_eq!(error.lines().count(), 1);
+        }
+    }
+}

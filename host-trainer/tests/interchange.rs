@@ -1,0 +1,395 @@
+//! Weights from real Keras and PyTorch: `tests/golden/make_framework_golden.py` made the files and
+//! the probabilities.
+
+use host_trainer::alphabet::Alphabet;
+use host_trainer::interchange::{self, names, write};
+use host_trainer::network::{LayerConfig, Network, NetworkConfig};
+use host_trainer::predictor::{NetworkPredictor, Predictor};
+use host_trainer::random::Random;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// The largest difference of a probability that is accepted.
+const TOLERANCE: f32 = 1e-5;
+/// Every format, with the framework whose probabilities it must give.
+const FILES: [(&str, &str); 6] = [
+    ("keras.weights.h5", "keras"),
+    ("keras.keras", "keras"),
+    ("keras.npz", "keras"),
+    ("keras-list.npz", "keras"),
+    ("torch.pt", "torch"),
+    ("torch.safetensors", "torch"),
+];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn golden() -> PathBuf {
+    root().join("tests/golden/frameworks")
+}
+
+/// The alphabet of the small networks.
+fn seven() -> Alphabet {
+    Alphabet {
+        symbols: ('a'..='g').collect(),
+        fold_case: false,
+    }
+}
+
+fn import(path: &Path, alphabet: &Alphabet) -> Network {
+    let contents = interchange::read(path).unwrap();
+    names::find(path, &contents.tensors, alphabet)
+        .unwrap()
+        .network
+}
+
+/// The largest difference of a probability over the 1,000 characters of the script.
+fn difference(network: &Network, probabilities: &Path) -> f32 {
+    let bytes = std::fs::read(probabilities).unwrap();
+    let expected = bytes.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b));
+    let expected: Vec<f32> = expected.collect();
+    let vocabulary = network.config.vocabulary();
+    assert_eq!(expected.len(), 1000 * vocabulary);
+    let mut predictor = NetworkPredictor::new(network);
+    let mut largest = 0f32;
+    for (i, expected) in expected.chunks(vocabulary).enumerate() {
+        let logits = predictor.step(((i * i + i / 7) % vocabulary) as u8);
+        let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let sum: f32 = logits.iter().map(|z| (z - max).exp()).sum();
+        for (z, expected) in logits.iter().zip(expected) {
+            largest = largest.max(((z - max).exp() / sum - expected).abs());
+        }
+    }
+    largest
+}
+
+fn run(folder: &Path, line: &str) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_host-trainer"));
+    command.args(line.split_whitespace()).current_dir(folder);
+    command.output().unwrap()
+}
+
+#[test]
+fn every_format_gives_the_frameworks_probabilities() {
+    for (file, framework) in FILES {
+        let network = import(&golden().join(file), &seven());
+        assert_eq!(network.config.layers, [LayerConfig::lstm(9); 2]);
+        let difference = difference(&network, &golden().join(format!("{framework}.f32")));
+        assert!(difference <= TOLERANCE, "{file}: {difference}");
+    }
+}
+
+#[test]
+fn what_was_exported_is_imported_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = NetworkConfig::lstm(&seven(), 5, 9, 3);
+    for (layer, (projection, file)) in [
+        (None, "a.npz"),
+        (None, "a.safetensors"),
+        (Some(4), "b.safetensors"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        // One layer differs from the others in every round.
+        config.layers[layer] = LayerConfig {
+            projection,
+            ..LayerConfig::lstm(7)
+        };
+        let network = Network::new(config.clone(), &mut Random::new(4)).unwrap();
+        let path = folder.path().join(file);
+        let kind = match file.ends_with("npz") {
+            true => write::FileKind::Npz,
+            false => write::FileKind::Safetensors,
+        };
+        write::write(&network, kind, &path).unwrap();
+        assert_eq!(import(&path, &seven()), network, "{file}");
+    }
+}
+
+#[test]
+fn damage_is_one_line_and_never_a_panic() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("damaged");
+    let random = &mut Random::new(8);
+    for (file, _) in FILES {
+        let whole = std::fs::read(golden().join(file)).unwrap();
+        let check = |bytes: &[u8]| {
+            std::fs::write(&path, bytes).unwrap();
+            let read = interchange::read(&path);
+            let found = read.and_then(|c| names::find(&path, &c.tensors, &seven()));
+            if let Err(error) = &found {
+                assert_eq!(error.to_string().lines().count(), 1, "{file}: {error}");
+            }
+            found.is_err()
+        };
+        for _ in 0..30 {
+            assert!(check(&whole[..random.below(whole.len())]), "{file}");
+        }
+        for _ in 0..200 {
+            let mut bytes = whole.clone();
+            for _ in 0..=random.below(3) {
+                let at = random.below(bytes.len());
+                bytes[at] = [0, 0xff, bytes[at] ^ (1 << random.below(8))][random.below(3)];
+            }
+            check(&bytes);
+        }
+    }
+}
+
+/// Everything that a person may give `import` and `export --to` and should not.
+#[test]
+fn bad_input_is_one_line_and_exit_code_2() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    for (file, _) in FILES {
+        std::fs::copy(golden().join(file), at(file)).unwrap();
+    }
+    std::fs::write(at("seven"), "abcdefg").unwrap();
+    std::fs::write(at("twice"), "abcdefa").unwrap();
+    std::fs::write(at("latin1"), b"abcdef\xe9").unwrap();
+    std::fs::write(at("text.h5"), "no weights").unwrap();
+    std::fs::write(at("old.pt"), b"\x80\x02\x8a\x0a").unwrap();
+    std::fs::write(at("empty"), "").unwrap();
+    let lean = NetworkConfig::stack(&seven(), 5, LayerConfig::lean(8, 4), 1);
+    let lean = Network::new(lean, &mut Random::new(1)).unwrap();
+    lean.save(&at("lean.safetensors")).unwrap();
+    let layer = LayerConfig {
+        projection: Some(4),
+        ..LayerConfig::lstm(8)
+    };
+    let projected = NetworkConfig::stack(&seven(), 5, layer, 1);
+    let projected = Network::new(projected, &mut Random::new(1)).unwrap();
+    projected.save(&at("projected.safetensors")).unwrap();
+    for (line, expected) in [
+        (
+            "import missing --out x",
+            "cannot read missing: No such file",
+        ),
+        (
+            "import text.h5 --out x",
+            "expected weights of Keras or PyTorch",
+        ),
+        ("import empty --out x", "found 0 bytes that are no HDF5"),
+        (
+            "import old.pt --out x",
+            "found a pickle of PyTorch before 1.6",
+        ),
+        (
+            "import keras.keras --out x",
+            "has 7 symbols, expected the alphabet's 27 (--symbols FILE",
+        ),
+        (
+            "import keras.keras --out x --symbols twice",
+            "found a symbol twice",
+        ),
+        (
+            "import torch.pt --out x --symbols latin1",
+            "latin1 is not UTF-8",
+        ),
+        (
+            "import torch.pt --out x --fold-case",
+            "required arguments were not provided: --symbols",
+        ),
+        (
+            "import lean.safetensors --out x --symbols seven",
+            "found tensor lean.0.projection [8, 4], expected names of an embedding, LSTMs and a dense",
+        ),
+        (
+            "export lean.safetensors --to npz --out x",
+            "found a layer lean 8,4, expected LSTMs: Keras has no lean cell",
+        ),
+        (
+            "export lean.safetensors --to safetensors --out x",
+            "PyTorch has no lean cell",
+        ),
+        (
+            "export projected.safetensors --to npz --out x",
+            "found a layer LSTM 8,4, expected none with a projection",
+        ),
+        (
+            "export projected.safetensors --to onnx --out x",
+            "invalid value 'onnx' for '--to <TO>'",
+        ),
+        (
+            "export projected.safetensors --to npz --format int8 --out x",
+            "cannot be used with",
+        ),
+    ] {
+        let output = run(folder.path(), line);
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{line}: {stderr}");
+        assert!(
+            stderr.starts_with("error: ") && stderr.contains(expected),
+            "{line}: {stderr}"
+        );
+        assert_eq!(stderr.lines().count(), 1, "{line}: {stderr}");
+        assert!(output.stdout.is_empty() && !at("x").exists(), "{line}");
+    }
+}
+
+/// Names and shapes that are nearly right, in PyTorch's way.
+#[test]
+fn what_does_not_fit_is_refused_with_found_and_expected() {
+    let folder = tempfile::tempdir().unwrap();
+    let network =
+        Network::new(NetworkConfig::lstm(&seven(), 5, 9, 1), &mut Random::new(1)).unwrap();
+    let find = |change: &dyn Fn(&mut interchange::Contents)| {
+        let path = folder.path().join("n");
+        write::write(&network, write::FileKind::Safetensors, &path).unwrap();
+        let mut contents = interchange::read(&path).unwrap();
+        change(&mut contents);
+        names::find(&path, &contents.tensors, &seven()).map_err(|e| e.to_string())
+    };
+    assert_eq!(find(&|_| ()).unwrap().network, network);
+    // Without a bias the embedding is known by its name, and the biases are zeros.
+    let bare = find(&|c| c.tensors.retain(|name, _| !name.contains("bias")));
+    assert!(bare.unwrap().network.dense_bias.iter().all(|&b| b == 0.0));
+    let reshape = |name: &'static str, shape: [usize; 2]| {
+        find(&move |c: &mut interchange::Contents| {
+            let tensor = c.tensors.get_mut(name).unwrap();
+            tensor.shape = shape.to_vec();
+            tensor.values.resize(shape[0] * shape[1], 0.0);
+        })
+    };
+    let remove = |name: &'static str| {
+        find(&move |c: &mut interchange::Contents| {
+            c.tensors.remove(name).unwrap();
+        })
+    };
+    let rename = |name: &'static str, new: &'static str| {
+        find(&move |c: &mut interchange::Contents| {
+            let tensor = c.tensors.remove(name).unwrap();
+            c.tensors.insert(new.into(), tensor);
+        })
+    };
+    for (found, expected) in [
+        (
+            reshape("lstm.weight_hh_l0", [27, 9]),
+            "three gates as in a GRU, expected the four gates of an LSTM",
+        ),
+        (
+            reshape("lstm.weight_ih_l0", [36, 6]),
+            "lstm.weight_ih_l0 has shape [36, 6], expected [36, 5]",
+        ),
+        (
+            reshape("dense.weight", [8, 9]),
+            "dense.weight has shape [8, 9], expected [7, 9]",
+        ),
+        (remove("lstm.weight_ih_l0"), "without its weight_ih"),
+        (
+            remove("embedding.weight"),
+            "found dense.weight beside the LSTMs, expected one embedding and one dense layer",
+        ),
+        (
+            rename("lstm.weight_hh_l0", "lstm.weight_hh_l0_reverse"),
+            "found tensor lstm.weight_hh_l0_reverse [36, 9], expected names",
+        ),
+        (
+            rename("lstm.bias_hh_l0", "norm.bias"),
+            "found tensor norm.bias [36], expected an embedding, LSTMs and a dense layer only",
+        ),
+        (
+            find(&|c| {
+                let tensor = c.tensors.get_mut("dense.bias").unwrap();
+                tensor.values[3] = f32::NAN;
+            }),
+            "tensor dense.bias holds NaN at 3, expected finite numbers",
+        ),
+    ] {
+        let error = found.unwrap_err();
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
+/// Installs the frameworks from PyPI, into target/frameworks.
+fn python() -> PathBuf {
+    let folder = root().join("target/frameworks");
+    let python = folder.join("bin/python");
+    let run = |command: &mut Command| {
+        let status = command.status().expect("python3 is needed for this test");
+        assert!(status.success(), "{command:?}");
+    };
+    if !folder.join("complete").exists() {
+        run(Command::new("python3").args(["-m", "venv"]).arg(&folder));
+        let packages = ["torch", "keras", "h5py", "numpy", "safetensors"];
+        run(Command::new(&python)
+            .args(["-m", "pip", "install", "--quiet"])
+            .args(packages));
+        std::fs::write(folder.join("complete"), "").unwrap();
+    }
+    python
+}
+
+/// The source's two networks, and one with projections, to the frameworks and back.
+#[test]
+#[ignore = "installs PyTorch and Keras from PyPI; cargo xtask test --full runs it"]
+fn real_keras_and_pytorch_agree_both_ways() {
+    let python = python();
+    let script = |command: &str, shape: &str, folders: &[&Path]| {
+        let output = Command::new(&python)
+            .arg(root().join("tests/golden/make_framework_golden.py"))
+            .args([command, shape])
+            .args(folders)
+            .env("OMP_NUM_THREADS", "1")
+            .output()
+            .unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{command} {shape}: {errors}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    for (shape, parameters) in [
+        ("many-to-one", 36_507),
+        ("many-to-many", 337_371),
+        ("projected", 17_895),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let (made, back) = (folder.path().join("made"), folder.path().join("back"));
+        std::fs::create_dir(&back).unwrap();
+        script("make", shape, &[&made]);
+        let mut compared = 0;
+        for (file, framework) in FILES {
+            if !made.join(file).exists() {
+                continue;
+            }
+            let network = back.join(format!("{framework}-network.safetensors"));
+            let line = format!(
+                "import {} --out {}",
+                made.join(file).display(),
+                network.display()
+            );
+            let output = run(&root(), &line);
+            let text = String::from_utf8(output.stdout).unwrap();
+            assert!(text.contains(&format!("{parameters} parameters")), "{text}");
+            let imported = Network::load(&network).unwrap();
+            let difference = difference(&imported, &made.join(format!("{framework}.f32")));
+            println!("{shape} {file}: {difference:.1e}");
+            assert!(difference <= TOLERANCE, "{shape} {file}: {difference}");
+            compared += 1;
+        }
+        assert_eq!(compared, if shape == "projected" { 2 } else { 6 });
+        for (framework, to) in [("keras", "npz"), ("torch", "safetensors")] {
+            let network = back.join(format!("{framework}-network.safetensors"));
+            if network.exists() {
+                let out = back.join(format!("{framework}.{to}"));
+                let line = format!(
+                    "export {} --to {to} --out {}",
+                    network.display(),
+                    out.display()
+                );
+                assert!(run(&root(), &line).status.success());
+            }
+        }
+        let text = script("check", shape, &[&back, &made]);
+        for line in text.lines() {
+            let difference: f32 = line.rsplit(' ').next().unwrap().parse().unwrap();
+            println!("{shape} back to {line}");
+            assert!(difference <= TOLERANCE, "{shape}: {line}");
+        }
+        assert_eq!(
+            text.lines().count(),
+            if shape == "projected" { 1 } else { 2 }
+        );
+    }
+}
