@@ -1,7 +1,7 @@
 //! The command line: one module a command.
 
 use crate::error::{Error, Result};
-use crate::{evaluate, export, generate, import, inspect, quantize, train};
+use crate::{budget, evaluate, export, generate, import, inspect, quantize, train};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -25,6 +25,8 @@ enum Command {
     Export(export::Args),
     /// Write text with a .lstm model, as the device would
     Generate(generate::Args),
+    /// Tell what a model will cost on a chip, before it is trained
+    Budget(budget::Args),
     /// Take weights from Keras or PyTorch
     Import(import::Args),
     /// Tell what is in a .lstm file
@@ -49,6 +51,7 @@ fn run(cli: Cli) -> Result<()> {
         Command::Quantize(args) => quantize::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Generate(args) => generate::run(&args),
+        Command::Budget(args) => budget::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Inspect(args) => inspect::run(&args),
     }

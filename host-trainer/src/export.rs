@@ -158,6 +158,18 @@ fn shape(layer: LayerConfig) -> LayerShape {
     }
 }
 
+/// The bytes of a `.lstm` file whose numbers are all zero: as large as any of this shape.
+///
+/// # Errors
+///
+/// A shape that the file does not hold.
+pub fn encode_zeros(config: &NetworkConfig, format: Format) -> Result<Vec<u8>> {
+    let layers: Vec<LayerShape> = config.layers.iter().copied().map(shape).collect();
+    let bytes = lstm_core::file::data_bytes(format, config.vocabulary(), &layers)
+        .map_err(|e| Error::bad_input(e.to_string()))?;
+    encode(config, format, &Labels::default(), &vec![0; bytes])
+}
+
 fn encode(config: &NetworkConfig, format: Format, labels: &Labels, data: &[u8]) -> Result<Vec<u8>> {
     if labels.name.len() > 64 {
         return Err(Error::bad_input(format!(

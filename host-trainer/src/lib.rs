@@ -16,6 +16,8 @@
 //!    [`export`] the bytes of the `.lstm` file; from there on [`model_file`] runs the device's own
 //!    engine: [`evaluate`], [`generate`], [`inspect`].
 //!
+//! [`budget`] tells what a model will cost on a chip, from [`cost`] and [`boards`].
+//!
 //! Weights from Keras or PyTorch come in by [`import`], and go out by [`export`], through
 //! [`interchange`].
 //!
@@ -23,10 +25,13 @@
 //! a run that was stopped goes on to the identical files.
 
 pub mod alphabet;
+pub mod boards;
+pub mod budget;
 pub mod calibrate;
 pub mod checkpoint;
 pub mod cli;
 pub mod corpus;
+pub mod cost;
 pub mod error;
 pub mod evaluate;
 pub mod export;

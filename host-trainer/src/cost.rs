@@ -1,0 +1,348 @@
+//! What a character costs on a chip, before there is a model: RAM by the engine's own layout,
+//! instructions by what `cargo xtask bench` counted.
+//!
+//! `docs/bench.txt` is part of this program, so the estimates follow the engine. Its counts are, for
+//! each core and format,
+//!
+//! ```text
+//! instructions = per_symbol * V + per_weight * W + per_unit * H
+//! ```
+//!
+//! with V symbols, W weights as they are stored (columns padded to 32, rows to 4) and H units in all
+//! layers: least squares over the relative error. Of what the table has not got, the models lean-256
+//! and verse-384 (62 symbols) in both integer formats were estimated to within 1 % on every core.
+
+use lstm_core::file::{BLOCK_ROWS, COLUMN_ALIGN, round_up};
+use lstm_core::{Cell, Format, LayerShape, Model};
+use std::sync::LazyLock;
+
+/// The counts of `cargo xtask bench`.
+const BENCH: &str = include_str!("../../docs/bench.txt");
+const FORMATS: [Format; 3] = [Format::F32, Format::Int8, Format::Int4];
+
+/// What decides the cost of a character.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// The number format.
+    pub format: Format,
+    /// The layers, from the input up.
+    pub layers: Vec<LayerShape>,
+    /// Symbols of the alphabet, V.
+    pub symbols: usize,
+}
+
+impl Shape {
+    /// Of a model.
+    pub fn of(model: &Model<'_>) -> Self {
+        Self {
+            format: model.format(),
+            layers: model.shapes().collect(),
+            symbols: model.alphabet().len(),
+        }
+    }
+
+    /// Columns of every matrix that a step packs, with the matrix's rows, both padded.
+    fn matrices(&self) -> Vec<(usize, usize)> {
+        let mut matrices = Vec::new();
+        let mut push = |rows, columns| {
+            matrices.push((round_up(rows, BLOCK_ROWS), round_up(columns, COLUMN_ALIGN)));
+        };
+        let mut below = 0;
+        for layer in &self.layers {
+            push(BLOCK_ROWS * layer.gate_blocks(), below + layer.output());
+            if layer.projection.is_some() {
+                push(layer.output(), layer.hidden.into());
+            }
+            below = layer.output();
+        }
+        push(self.symbols, below);
+        matrices
+    }
+
+    /// V, W and H.
+    fn counted(&self) -> [f64; 3] {
+        let weights: usize = self.matrices().iter().map(|(r, c)| r * c).sum();
+        let units: u32 = self.layers.iter().map(|l| u32::from(l.hidden)).sum();
+        [self.symbols as f64, weights as f64, units.into()]
+    }
+
+    /// Bytes of state, scratch and logits, with so many bytes for a packed column.
+    fn ram(&self, column_bytes: usize) -> usize {
+        let (h, c) = match self.format {
+            Format::F32 => (4, 4),
+            _ => (1, 2),
+        };
+        let words = |bytes: usize| 4 * bytes.div_ceil(4);
+        let state = |l: &LayerShape| words(h * l.output()) + words(c * usize::from(l.hidden));
+        let projected = self.layers.iter().filter(|l| l.projection.is_some());
+        let outputs = projected.map(|l| words(h * usize::from(l.hidden)));
+        self.layers.iter().map(state).sum::<usize>()
+            + outputs.max().unwrap_or(0)
+            + column_bytes * self.widest()
+            + 4 * self.symbols
+    }
+
+    /// Columns of the widest matrix of the layers; the dense layer's is never wider.
+    fn widest(&self) -> usize {
+        self.matrices().iter().map(|&(_, c)| c).max().unwrap_or(0)
+    }
+}
+
+/// A core that `cargo xtask bench` counted on.
+#[derive(Clone, Debug)]
+pub struct Core {
+    /// Such as `Cortex-M4F`.
+    pub name: &'static str,
+    /// Bytes of the engine in flash.
+    pub engine: usize,
+    /// Bytes of stack of the engine, at most.
+    pub stack: usize,
+    fits: [Fit; FORMATS.len()],
+}
+
+/// The cost of a format on a core.
+#[derive(Clone, Copy, Debug, Default)]
+struct Fit {
+    /// Instructions for each of V, W and H.
+    per: [f64; 3],
+    /// The largest relative error over the counts.
+    error: f64,
+    column_bytes: usize,
+}
+
+impl Core {
+    /// All of them, in the order of `docs/bench.txt`.
+    pub fn all() -> &'static [Self] {
+        static CORES: LazyLock<Vec<Core>> = LazyLock::new(|| cores(&read(BENCH)));
+        &CORES
+    }
+
+    /// The core of this name.
+    ///
+    /// # Panics
+    /// `docs/bench.txt` has none of it.
+    pub fn named(name: &str) -> &'static Self {
+        let core = Self::all().iter().find(|core| core.name == name);
+        core.expect("a core of docs/bench.txt")
+    }
+
+    fn fit(&self, format: Format) -> &Fit {
+        let at = FORMATS.iter().position(|&f| f == format);
+        &self.fits[at.expect("every format")]
+    }
+
+    /// Instructions of a character: an estimate, as the module tells.
+    pub fn instructions(&self, shape: &Shape) -> f64 {
+        let per = self.fit(shape.format).per;
+        per.iter().zip(shape.counted()).map(|(p, n)| p * n).sum()
+    }
+
+    /// The largest relative error of [`Core::instructions`] over what was counted.
+    pub fn error(&self, format: Format) -> f64 {
+        self.fit(format).error
+    }
+
+    /// Bytes of state, scratch and logits.
+    pub fn ram(&self, shape: &Shape) -> usize {
+        shape.ram(self.fit(shape.format).column_bytes)
+    }
+}
+
+/// A line of `docs/bench.txt`.
+struct Count {
+    core: &'static str,
+    shape: Shape,
+    instructions: f64,
+    ram: usize,
+    stack: usize,
+}
+
+/// The counts, and the bytes of the engine on each core.
+struct Bench {
+    counts: Vec<Count>,
+    engines: Vec<(&'static str, usize)>,
+}
+
+/// The networks of the benchmark, by their letters.
+fn network(letter: &str) -> Option<LayerShape> {
+    match letter {
+        "A" => Some(LayerShape::lstm(64)),
+        "B" => Some(LayerShape::lstm(256)),
+        "C" => Some(LayerShape::lean(384).project(96)),
+        "D" => Some(LayerShape::lean(96).project(32)),
+        _ => None,
+    }
+}
+
+fn read(text: &'static str) -> Bench {
+    let number = |cell: &str| cell.replace(',', "").parse::<usize>().ok();
+    let (mut counts, mut engines) = (Vec::new(), Vec::new());
+    let symbols = text.lines().find_map(|line| line.strip_suffix(" symbols."));
+    let symbols = symbols.and_then(|n| n.parse().ok()).unwrap_or(0);
+    for line in text.lines() {
+        let cells: Vec<&'static str> = line.split_whitespace().collect();
+        match cells[..] {
+            [_, core, format, letter, mean, .., ram, stack] if cells.len() == 14 => {
+                let format = FORMATS.into_iter().find(|f| f.name() == format);
+                let (Some(format), Some(layer)) = (format, network(letter)) else {
+                    continue;
+                };
+                counts.push(Count {
+                    core,
+                    shape: Shape {
+                        format,
+                        layers: vec![layer],
+                        symbols,
+                    },
+                    instructions: number(mean).unwrap_or(0) as f64,
+                    ram: number(ram).unwrap_or(0),
+                    stack: number(stack).unwrap_or(0),
+                });
+            }
+            [_, core, code, constants, sum, variables] => {
+                let sizes = [code, constants, sum, variables].map(number);
+                if let [_, _, Some(sum), Some(_)] = sizes {
+                    engines.push((core, sum));
+                }
+            }
+            _ => {}
+        }
+    }
+    Bench { counts, engines }
+}
+
+fn cores(bench: &Bench) -> Vec<Core> {
+    let core = |&(name, engine): &(&'static str, usize)| {
+        let counts = || bench.counts.iter().filter(|count| count.core == name);
+        let fit = |format| {
+            let counts: Vec<&Count> = counts().filter(|c| c.shape.format == format).collect();
+            fit(&counts)
+        };
+        Core {
+            name,
+            engine,
+            stack: counts().map(|count| count.stack).max().unwrap_or(0),
+            fits: FORMATS.map(fit),
+        }
+    };
+    bench.engines.iter().map(core).collect()
+}
+
+fn fit(counts: &[&Count]) -> Fit {
+    // The normal equations of `sum (per · x / y - 1)^2`.
+    let mut equations = [[0.0; 4]; 3];
+    for count in counts {
+        let x = count.shape.counted().map(|n| n / count.instructions);
+        for (equation, a) in equations.iter_mut().zip(x) {
+            let row = x.iter().copied().chain([1.0]);
+            equation.iter_mut().zip(row).for_each(|(e, b)| *e += a * b);
+        }
+    }
+    let per = solve(equations);
+    let error = |count: &&Count| {
+        let x = count.shape.counted();
+        let found: f64 = per.iter().zip(x).map(|(p, n)| p * n).sum();
+        (found / count.instructions - 1.0).abs()
+    };
+    let columns = |count: &&Count| (count.ram - count.shape.ram(0)) / count.shape.widest();
+    Fit {
+        per,
+        error: counts.iter().map(error).fold(0.0, f64::max),
+        column_bytes: counts.first().map_or(0, columns),
+    }
+}
+
+/// Three linear equations, the right side in the last column, by elimination.
+fn solve(mut equations: [[f64; 4]; 3]) -> [f64; 3] {
+    for i in 0..3 {
+        let pivot = equations[i].map(|x| x / equations[i][i]);
+        for (j, row) in equations.iter_mut().enumerate() {
+            let factor = row[i];
+            match j == i {
+                true => *row = pivot,
+                false => row
+                    .iter_mut()
+                    .zip(pivot)
+                    .for_each(|(x, p)| *x -= factor * p),
+            }
+        }
+    }
+    equations.map(|row| row[3])
+}
+
+/// For people: `LSTM 256` or `lean 384,96`.
+pub fn layer_name(shape: &LayerShape) -> String {
+    let cell = match shape.cell {
+        Cell::Lstm => "LSTM",
+        Cell::Lean => "lean",
+        _ => "another",
+    };
+    let projection = shape.projection.map(|width| format!(",{width}"));
+    format!("{cell} {}{}", shape.hidden, projection.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_estimates_are_near_every_count() {
+        let bench = read(BENCH);
+        assert_eq!((bench.engines.len(), bench.counts.len()), (4, 48));
+        for count in &bench.counts {
+            let core = Core::named(count.core);
+            let error = core.instructions(&count.shape) / count.instructions - 1.0;
+            assert!(
+                error.abs() <= 0.02,
+                "{} {:?}: {error}",
+                core.name,
+                count.shape
+            );
+            assert!(error.abs() <= core.error(count.shape.format) + 1e-12);
+            assert!(core.fits.iter().all(|fit| fit.per.iter().all(|&p| p > 0.0)));
+        }
+    }
+
+    #[test]
+    fn ram_is_what_the_engine_takes() {
+        for count in read(BENCH).counts {
+            assert_eq!(Core::named(count.core).ram(&count.shape), count.ram);
+        }
+        // On this computer the columns may be packed otherwise, but in one way for all shapes.
+        let lstm = LayerShape::lstm;
+        let lean = LayerShape::lean;
+        for format in FORMATS {
+            let column_bytes: Vec<usize> = [
+                vec![lstm(64)],
+                vec![lstm(33), lstm(70).project(21)],
+                vec![lean(384).project(96)],
+                vec![lean(97).project(31), lean(50), lstm(10)],
+            ]
+            .into_iter()
+            .map(|layers| {
+                let shape = Shape {
+                    format,
+                    layers,
+                    symbols: 0,
+                };
+                let bytes = 4 * lstm_core::workspace_words(format, &shape.layers) - shape.ram(0);
+                assert_eq!(bytes % shape.widest(), 0, "{shape:?}");
+                bytes / shape.widest()
+            })
+            .collect();
+            assert!(column_bytes.iter().all(|&b| b == column_bytes[0]));
+        }
+    }
+
+    #[test]
+    fn equations_are_solved() {
+        let solved = solve([
+            [2.0, 1.0, 0.0, 4.0],
+            [1.0, 3.0, 1.0, 10.0],
+            [0.0, 1.0, 4.0, 14.0],
+        ]);
+        for (found, expected) in solved.into_iter().zip([1.0, 2.0, 3.0]) {
+            assert!((found - expected).abs() < 1e-12);
+        }
+    }
+}
