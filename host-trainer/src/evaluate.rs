@@ -4,6 +4,7 @@
 use crate::alphabet::Alphabet;
 use crate::corpus::{Corpus, Split};
 use crate::error::{Error, Result};
+use crate::graph::{DeviceKind, GraphPredictor};
 use crate::model_file::{HeapWorkspace, ModelFile};
 use crate::network::Network;
 use crate::predictor::{
@@ -29,6 +30,9 @@ pub struct Args {
     /// state through the whole text)
     #[arg(long, value_name = "N")]
     pub window: Option<usize>,
+    /// What computes; a .lstm is always run by the engine of the chip
+    #[arg(long, value_enum, default_value_t)]
+    pub device: DeviceKind,
 }
 
 /// Prints a line for each part.
@@ -39,7 +43,14 @@ pub fn run(args: &Args) -> Result<()> {
     if args.window == Some(0) {
         return Err(Error::bad_input("found --window 0, expected at least 1"));
     }
+    let device = args.device.open()?;
     if ModelFile::is_one(&args.file)? {
+        if device.is_some() {
+            return Err(Error::bad_input(format!(
+                "{} is a .lstm, which the engine of the chip runs: expected a network with --device",
+                args.file.display()
+            )));
+        }
         let file = ModelFile::load(&args.file)?;
         let model = file
             .model()
@@ -49,11 +60,11 @@ pub fn run(args: &Args) -> Result<()> {
         score(args, predictor, alphabet_of(&model))
     } else {
         let network = Network::load(&args.file)?;
-        score(
-            args,
-            NetworkPredictor::new(&network),
-            network.config.alphabet(),
-        )
+        let alphabet = network.config.alphabet();
+        match device {
+            Some(device) => score(args, GraphPredictor::new(&network, &device)?, alphabet),
+            None => score(args, NetworkPredictor::new(&network), alphabet),
+        }
     }
 }
 

@@ -38,6 +38,7 @@ pub mod export;
 pub mod feed;
 pub mod gemm;
 pub mod generate;
+pub mod graph;
 pub mod import;
 pub mod inspect;
 pub mod interchange;

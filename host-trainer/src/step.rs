@@ -156,6 +156,7 @@ fn variables(network: &Network) -> Result<Vec<Var>> {
 mod tests {
     use super::*;
     use crate::alphabet::Alphabet;
+    use crate::graph;
     use crate::network::{Cell, LayerConfig, NetworkConfig};
     use crate::random::Random;
 
@@ -178,55 +179,9 @@ mod tests {
         batch: &Batch,
         loss_on: LossOn,
         start: &[State],
-    ) -> candle_core::Result<(f64, Vec<Vec<f32>>)> {
-        let vars = variables(network).unwrap();
-        let mut var = vars.iter().map(Var::as_tensor);
-        let mut next = || var.next().unwrap();
-        let (steps, rows) = (batch.steps, batch.rows);
-        let tokens = |x: &[u8]| -> Vec<u32> { x.iter().map(|&t| u32::from(t)).collect() };
-        let embedding = next();
-        let mut xs = Vec::new();
-        for t in 0..steps {
-            let ids = tokens(&batch.inputs[t * rows..][..rows]);
-            xs.push(embedding.index_select(&Tensor::new(ids, &Device::Cpu)?, 0)?);
-        }
-        for (layer, state) in network.config.layers.iter().zip(start) {
-            let (w_ih, w_hh, bias) = (next(), next(), next());
-            let projection = layer.projection.map(|_| next());
-            let mut h = Tensor::from_slice(&state.h, (rows, layer.output()), &Device::Cpu)?;
-            let mut c = Tensor::from_slice(&state.c, (rows, layer.hidden), &Device::Cpu)?;
-            for x in &mut xs {
-                let a = (x.matmul(w_ih)? + h.matmul(w_hh)?)?.broadcast_add(bias)?;
-                let a = a.chunk(layer.cell.gates().len(), 1)?;
-                let s = candle_nn::ops::sigmoid;
-                let (i, f, g, o) = match layer.cell {
-                    Cell::Lstm => (s(&a[0])?, s(&a[1])?, &a[2], &a[3]),
-                    Cell::Lean => (s(&a[0])?, s(&a[0].neg()?)?, &a[1], &a[2]),
-                };
-                c = ((f * &c)? + (i * g.tanh()?)?)?;
-                h = (s(o)? * c.tanh()?)?;
-                if let Some(projection) = projection {
-                    h = h.matmul(projection)?;
-                }
-                *x = h.clone();
-            }
-        }
-        let first = if loss_on == LossOn::LastStep {
-            steps - 1
-        } else {
-            0
-        };
-        let hs = Tensor::cat(&xs[first..], 0)?;
-        let (weight, bias) = (next(), next());
-        let logits = hs.matmul(weight)?.broadcast_add(bias)?;
-        let targets = Tensor::new(tokens(&batch.targets[first * rows..]), &Device::Cpu)?;
-        let loss = candle_nn::loss::cross_entropy(&logits, &targets)?;
-        let gradients = loss.backward()?;
-        let flat = |v: &Var| gradients.get(v).unwrap().flatten_all()?.to_vec1::<f32>();
-        Ok((
-            f64::from(loss.to_scalar::<f32>()?),
-            vars.iter().map(flat).collect::<Result<_, _>>()?,
-        ))
+    ) -> Result<(f64, Vec<Vec<f32>>)> {
+        let mut states = start.to_vec();
+        graph::loss_and_gradients(&Device::Cpu, network, batch, loss_on, &mut states, &[])
     }
 
     /// Runs both from a random state, with 1, 2 and 3 threads. Returns the largest difference of a

@@ -10,6 +10,7 @@ use crate::corpus::Split;
 use crate::error::{Error, Result};
 use crate::evaluate::{print_scores, score_split};
 use crate::feed::Feeder;
+use crate::graph;
 use crate::network::{LayerConfig, Network};
 use crate::optimizer::{Adam, clip_by_global_norm};
 use crate::predictor::{NetworkPredictor, Predictor, Windowed};
@@ -18,6 +19,7 @@ use crate::recipe::{Feed, Phase, RecipeName};
 use crate::run_folder::{RunConfig, RunFolder};
 use crate::sample;
 use crate::step::{Engine, LossOn, zero_states};
+use candle_core::Device;
 use display::Display;
 use dropout::{drop_connect, drop_tokens};
 use settings::{configure, folder_name, layer};
@@ -40,6 +42,7 @@ const SAMPLE: usize = 100;
 /// # Errors
 /// The input cannot be used, the disk refuses, the loss is not finite, or the user stopped it.
 pub fn run(args: &Args) -> Result<()> {
+    let device = args.device.open()?;
     let recipe: RecipeName = args.recipe.parse()?;
     let layer = layer(args, recipe);
     let default = || PathBuf::from(format!("runs/{}-{}", recipe.name(), folder_name(layer)));
@@ -61,7 +64,9 @@ pub fn run(args: &Args) -> Result<()> {
             std::process::exit(130);
         }
     });
-    Trainer::new(&config, &texts, &folder, checkpoint, &stop)?.train()
+    let mut trainer = Trainer::new(&config, &texts, &folder, checkpoint, &stop)?;
+    trainer.device = device;
+    trainer.train()
 }
 
 /// A run under way.
@@ -71,6 +76,8 @@ struct Trainer<'r> {
     folder: &'r RunFolder,
     stop: &'r AtomicBool,
     engine: Engine,
+    /// Computes instead of the engine.
+    device: Option<Device>,
     feeder: Feeder<'r>,
     /// All that a checkpoint holds.
     now: Checkpoint,
@@ -134,6 +141,7 @@ impl<'r> Trainer<'r> {
         let is_matrix = |(_, shape): (String, Vec<usize>)| shape.len() > 1;
         let mut trainer = Self {
             engine: Engine::new(config.threads),
+            device: None,
             decays: config.network.shapes().into_iter().map(is_matrix).collect(),
             display: Display::new(now.progress.characters, now.progress.seconds),
             saved: Instant::now(),
@@ -286,13 +294,13 @@ impl<'r> Trainer<'r> {
             random,
         );
         let masks = drop_connect(&now.network, phase.drop_connect, random);
-        let (loss, mut gradients) = self.engine.loss_and_gradients(
-            &now.network,
-            &batch,
-            loss_on,
-            &mut now.states,
-            &masks,
-        )?;
+        let (network, states) = (&now.network, &mut now.states);
+        let (loss, mut gradients) = match &self.device {
+            None => (self.engine).loss_and_gradients(network, &batch, loss_on, states, &masks)?,
+            Some(device) => {
+                graph::loss_and_gradients(device, network, &batch, loss_on, states, &masks)?
+            }
+        };
         if !self.feeder.is_stateful() {
             now.states.clear();
         }

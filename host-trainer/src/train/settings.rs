@@ -4,6 +4,7 @@ use super::texts::Texts;
 use crate::alphabet::AlphabetKind;
 use crate::corpus::Corpus;
 use crate::error::{Error, Result};
+use crate::graph::DeviceKind;
 use crate::network::{Cell, LayerConfig, NetworkConfig};
 use crate::recipe::{RecipeName, Source};
 use crate::run_folder::{RunConfig, TextFile};
@@ -61,6 +62,9 @@ pub struct Args {
     /// Threads (default: one a core)
     #[arg(long, value_name = "N")]
     pub(super) threads: Option<usize>,
+    /// What computes a batch; any can go on with a run, but only the same to the identical file
+    #[arg(long, value_enum, default_value_t)]
+    pub(super) device: DeviceKind,
     /// Folder of the run (default: runs/RECIPE-HIDDEN; with a lean cell or a projection, such as
     /// runs/best-lean-384-96)
     #[arg(long, value_name = "FOLDER")]

@@ -1,0 +1,53 @@
+//! `--device` through the real binary.
+
+use host_trainer::alphabet::Alphabet;
+use host_trainer::export::encode_zeros;
+use host_trainer::network::NetworkConfig;
+use lstm_core::Format;
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn run(folder: &Path, line: &str) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_host-trainer"));
+    command.args(line.split_whitespace()).current_dir(folder);
+    command.output().unwrap()
+}
+
+#[test]
+fn a_device_that_cannot_be_had_is_one_line_and_exit_code_2() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    std::fs::write(path.join("good.txt"), "to be or not to be ".repeat(40)).unwrap();
+    let config = NetworkConfig::lstm(&Alphabet::letters(), 8, 10, 1);
+    let model = encode_zeros(&config, Format::Int8).unwrap();
+    std::fs::write(path.join("m.lstm"), model).unwrap();
+    let mut cases = vec![(
+        "train --corpus good.txt --out r --device tpu",
+        "invalid value 'tpu' for '--device <DEVICE>' [possible values: cpu, cuda, metal]",
+    )];
+    if !cfg!(feature = "cuda") {
+        cases.push((
+            "train --corpus good.txt --out r --device cuda",
+            "found --device cuda in a program built without it, expected one built with --features",
+        ));
+    }
+    if !cfg!(feature = "metal") {
+        cases.push((
+            "evaluate m.lstm --corpus good.txt --device metal",
+            "found --device metal in a program built without it, expected one built with --features",
+        ));
+    }
+    for (line, expected) in cases {
+        let output = run(path, line);
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{line}: {stderr}");
+        assert!(
+            stderr.starts_with("error: ") && stderr.contains(expected),
+            "{line}: {stderr}"
+        );
+        assert_eq!(stderr.lines().count(), 1, "{line}: {stderr}");
+        assert!(output.stdout.is_empty() && !path.join("r").exists());
+    }
+    let output = run(path, "evaluate m.lstm --corpus good.txt --device cpu");
+    assert!(output.status.success());
+}
