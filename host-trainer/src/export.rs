@@ -293,29 +293,7 @@ pub fn run(args: &Args) -> Result<()> {
         name: args.name.clone().or(stem).unwrap_or_default(),
         window: args.window,
     };
-    let asked = args.format.map(Format::from);
-    let (file, errors) = match QuantizedNetwork::load(&args.network)? {
-        Some(network) if asked.is_none_or(|format| format == network.format) => {
-            (encode_quantized(&network, &labels)?, Vec::new())
-        }
-        Some(network) => {
-            return Err(Error::bad_input(format!(
-                "{} holds a network quantized to {}, expected a float one for another --format",
-                args.network.display(),
-                network.format
-            )));
-        }
-        None => {
-            let network = Network::load(&args.network)?;
-            match asked.unwrap_or(Format::Int8) {
-                Format::F32 => (encode_f32(&network, &labels)?, Vec::new()),
-                format => {
-                    let (network, errors) = quantize::quantize(&network, format)?;
-                    (encode_quantized(&network, &labels)?, errors)
-                }
-            }
-        }
-    };
+    let (file, errors) = encode_file(&args.network, args.format.map(Format::from), &labels)?;
     let mut notes = Vec::new();
     if let Some(corpus) = &args.corpus {
         let scores = evaluate::score_model(&ModelFile::from_bytes(&file), corpus)?;
@@ -335,6 +313,49 @@ pub fn run(args: &Args) -> Result<()> {
         text.display()
     );
     Ok(())
+}
+
+/// The bytes of a `.lstm` file from a network in a file, in its own format or the one that is asked
+/// for (int8 by default), and how far quantization moved each tensor.
+///
+/// # Errors
+///
+/// The file is no network, or quantized to another format, or the device does not run its shape.
+pub fn encode_file(
+    path: &Path,
+    asked: Option<Format>,
+    labels: &Labels,
+) -> Result<(Vec<u8>, Vec<TensorError>)> {
+    match QuantizedNetwork::load(path)? {
+        Some(network) if asked.is_none_or(|format| format == network.format) => {
+            Ok((encode_quantized(&network, labels)?, Vec::new()))
+        }
+        Some(network) => Err(Error::bad_input(format!(
+            "{} holds a network quantized to {}, expected a float one for another --format",
+            path.display(),
+            network.format
+        ))),
+        None => encode_in(&Network::load(path)?, asked.unwrap_or(Format::Int8), labels),
+    }
+}
+
+/// As [`encode_file`], of a network in memory.
+///
+/// # Errors
+///
+/// The device does not run its shape.
+pub fn encode_in(
+    network: &Network,
+    format: Format,
+    labels: &Labels,
+) -> Result<(Vec<u8>, Vec<TensorError>)> {
+    match format {
+        Format::F32 => Ok((encode_f32(network, labels)?, Vec::new())),
+        format => {
+            let (network, errors) = quantize::quantize(network, format)?;
+            Ok((encode_quantized(&network, labels)?, errors))
+        }
+    }
 }
 
 /// Writes a `.lstm` file and its description.

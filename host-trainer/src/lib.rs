@@ -30,6 +30,7 @@ pub mod budget;
 pub mod calibrate;
 pub mod checkpoint;
 pub mod cli;
+pub mod columns;
 pub mod corpus;
 pub mod cost;
 pub mod error;
