@@ -6,6 +6,7 @@ use host_trainer::interchange::{self, names, write};
 use host_trainer::network::{LayerConfig, Network, NetworkConfig};
 use host_trainer::predictor::{NetworkPredictor, Predictor};
 use host_trainer::random::Random;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -136,6 +137,21 @@ fn damage_is_one_line_and_never_a_panic() {
             check(&bytes);
         }
     }
+}
+
+/// Zeros that shrink to a thousandth: no weights.
+#[test]
+fn what_unpacks_to_far_more_than_its_file_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bomb.npz");
+    let mut zip = zip::ZipWriter::new(std::fs::File::create(&path).unwrap());
+    let options = zip::write::SimpleFileOptions::default();
+    let deflated = options.compression_method(zip::CompressionMethod::Deflated);
+    zip.start_file("arr_0.npy", deflated).unwrap();
+    zip.write_all(&vec![0; 30_000_000]).unwrap();
+    zip.finish().unwrap();
+    let error = interchange::read(&path).unwrap_err().to_string();
+    assert!(error.contains("found arr_0.npy of more than"), "{error}");
 }
 
 /// Everything that a person may give `import` and `export --to` and should not.
@@ -284,7 +300,7 @@ fn what_does_not_fit_is_refused_with_found_and_expected() {
         ),
         (
             rename("lstm.weight_hh_l0", "lstm.weight_hh_l0_reverse"),
-            "found tensor lstm.weight_hh_l0_reverse [36, 9], expected names",
+            "lstm.weight_hh_l0_reverse of a layer that reads backwards, expected LSTMs that read",
         ),
         (
             rename("lstm.bias_hh_l0", "norm.bias"),

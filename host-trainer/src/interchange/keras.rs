@@ -45,6 +45,12 @@ fn check(config: &[u8]) -> Result<Vec<String>, String> {
     let layers = Model::deserialize(model.config).map_err(parse)?.layers;
     let (mut steps, mut every_step) = (None, true);
     for layer in &layers {
+        // What is within a TimeDistributed is applied at every step, as everything is here.
+        let inner = Object::deserialize(&layer.config["layer"]).ok();
+        let layer = match layer.class_name.as_str() {
+            "TimeDistributed" => inner.as_ref().unwrap_or(layer),
+            _ => layer,
+        };
         let expect = |key: &str, expected: &[Value]| match &layer.config[key] {
             Value::Null => Ok(()),
             found if expected.contains(found) => Ok(()),
@@ -67,7 +73,6 @@ fn check(config: &[u8]) -> Result<Vec<String>, String> {
                 every_step = layer.config["return_sequences"] != Value::Bool(false);
             }
             "Dense" | "Activation" => expect("activation", &["softmax".into(), "linear".into()])?,
-            "TimeDistributed" if layer.config["layer"]["class_name"] == "Dense" => {}
             other => {
                 return Err(format!(
                     "found a layer {other}, expected Embedding, LSTM, Dropout and Dense"
@@ -109,6 +114,9 @@ mod tests {
             ))
         };
         assert_eq!(lstm(true), Ok(vec![]));
+        let inner =
+            r#"{"class_name": "TimeDistributed", "config": {"layer": {"class_name": "Dense"}}}"#;
+        assert_eq!(model(inner), Ok(vec![]));
         assert!(lstm(false).unwrap()[0].contains("--window 40"));
     }
 
@@ -134,6 +142,11 @@ mod tests {
             (
                 r#"{"class_name": "Dense", "config": {"name": "d", "activation": "relu"}}"#,
                 "has activation \"relu\", expected \"softmax\"",
+            ),
+            (
+                r#"{"class_name": "TimeDistributed", "config": {"layer": {"class_name": "Dense",
+                    "config": {"name": "t", "activation": "tanh"}}}}"#,
+                "layer t (Dense) has activation \"tanh\", expected \"softmax\"",
             ),
             (
                 r#"{"class_name": "GRU"}"#,

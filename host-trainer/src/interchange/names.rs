@@ -30,7 +30,8 @@ pub struct Mapped {
 
 /// Whether a tensor is no weight but an optimizer's or a random layer's state.
 pub(super) fn is_bookkeeping(name: &str) -> bool {
-    name.starts_with("optimizer/") || name.contains("seed_generator")
+    let optimizer = ["optimizer/", "optimizer_weights/"];
+    optimizer.iter().any(|start| name.starts_with(start)) || name.contains("seed_generator")
 }
 
 /// Finds the network; `path` only names it in errors.
@@ -148,6 +149,12 @@ impl Parts {
     fn sort(tensors: &Tensors) -> Result<Self, String> {
         let mut groups: BTreeMap<Vec<Chunk>, Vec<(Part, String)>> = BTreeMap::new();
         for (name, tensor) in tensors {
+            if name.ends_with("_reverse") || name.contains("backward") {
+                return Err(format!(
+                    "found tensor {name} of a layer that reads backwards, expected LSTMs that read \
+                     forwards"
+                ));
+            }
             let (group, part) = split(name).ok_or_else(|| {
                 format!(
                     "found tensor {name} {:?}, expected names of an embedding, LSTMs and a dense \
