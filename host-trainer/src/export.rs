@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::evaluate;
 use crate::interchange::{self, write::FileKind};
-use crate::model_file::ModelFile;
+use crate::model_file::{HeapWorkspace, ModelFile};
 use crate::network::{Cell, LayerConfig, Network, NetworkConfig};
 use crate::quantize::{self, QuantizedMatrix, QuantizedNetwork, TensorError};
 use crate::tensors::write_atomically;
@@ -11,7 +11,7 @@ use lstm_core::file::{
     ARRAY_ALIGN, BLOCK_ROWS, COLUMN_ALIGN, HEAD_BYTES, Head, LayerShape, Order, Payload,
     WeightFormat, encode_int4, encode_weight, round_up,
 };
-use lstm_core::{Format, Model};
+use lstm_core::{Format, Generator, Golden, Model, Sampler};
 use std::path::{Path, PathBuf};
 
 static ZEROS: [u8; ARRAY_ALIGN] = [0; ARRAY_ALIGN];
@@ -204,12 +204,20 @@ fn encode(config: &NetworkConfig, format: Format, labels: &Labels, data: &[u8]) 
     let misaligned = (HEAD_BYTES + serialize(&payload)?.len() - data.len()) % ARRAY_ALIGN;
     payload.padding = &ZEROS[..(ARRAY_ALIGN - misaligned) % ARRAY_ALIGN];
     let payload = serialize(&payload)?;
-    let mut file = Head::new(&payload).to_bytes().to_vec();
-    file.extend(payload);
+    with_golden(payload)
+}
+
+/// The file of a payload, with the digest of the model's golden text after it.
+fn with_golden(mut payload: Vec<u8>) -> Result<Vec<u8>> {
+    let file = |payload: &[u8]| [&Head::new(payload).to_bytes(), payload].concat();
+    let read = ModelFile::from_bytes(&file(&payload));
     // What is about to be written must be what the device accepts.
-    let read = crate::model_file::ModelFile::from_bytes(&file);
-    read.model().map_err(|e| Error::bad_input(e.to_string()))?;
-    Ok(file)
+    let bad = |e: lstm_core::Error| Error::bad_input(e.to_string());
+    let model = read.model().map_err(bad)?;
+    let mut workspace = HeapWorkspace::new(&model);
+    let mut generator = Generator::new(workspace.session(&model)?, Sampler::new(1)).map_err(bad)?;
+    payload.extend(Golden::digest(&mut generator).to_le_bytes());
+    Ok(file(&payload))
 }
 
 /// The text that stands beside a `.lstm` file: what is in it, and how it was measured.

@@ -5,31 +5,37 @@ use crate::error::{Error, Result};
 use crate::export::{ExportFormat, Labels, encode_file, encode_in};
 use crate::model_file::{HeapWorkspace, ModelFile, encode};
 use crate::network::Network;
-use lstm_core::{Format, Sampler, Session, Token};
-use std::collections::VecDeque;
+use crate::snapshot;
+use crate::tensors::write_atomically;
+use lstm_core::{Format, Generator, MAX_WINDOW, Sampler};
 use std::io::Write;
 use std::path::PathBuf;
 
-/// The longest window, in characters.
-const MAX_WINDOW: usize = 4096;
+/// Read before the first character, unless `--prompt` or `--state` say otherwise.
+const PROMPT: &str = "\n";
+/// For `--seed`.
+const SEED: u64 = 1;
+/// For `--temperature`.
+const TEMPERATURE: f32 = 0.8;
 
 /// Write text with a model, as the device would.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The model (.lstm), or a network (.safetensors).
     model: PathBuf,
-    /// Text that the model reads before it writes.
-    #[arg(long, default_value = "\n")]
-    prompt: String,
+    /// Text that the model reads before it writes [default: a line break, or none with --state].
+    #[arg(long)]
+    prompt: Option<String>,
     /// Characters to write.
     #[arg(long, default_value_t = 1000)]
     length: usize,
-    /// The seed of the random numbers.
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// 0 always takes the likeliest character; 1 follows the model; in between is tidier.
-    #[arg(long, default_value_t = 0.8)]
-    temperature: f32,
+    /// The seed of the random numbers [default: 1, or go on as in --state].
+    #[arg(long)]
+    seed: Option<u64>,
+    /// 0 always takes the likeliest character; 1 follows the model; in between is tidier
+    /// [default: 0.8, or as in --state].
+    #[arg(long)]
+    temperature: Option<f32>,
     /// Choose among the likeliest so many characters only.
     #[arg(long)]
     top_k: Option<usize>,
@@ -49,14 +55,27 @@ pub struct Args {
         value_enum,
         value_delimiter = ',',
         value_name = "FORMATS",
-        conflicts_with = "format"
+        conflicts_with_all = ["format", "state", "save_state"]
     )]
     compare: Vec<ExportFormat>,
+    /// Go on from a state that --save-state or the firmware's :save wrote: the line, or a file with
+    /// it.
+    #[arg(long, value_name = "LINE|FILE")]
+    state: Option<String>,
+    /// Write the state after the last character into this file, for --state or the firmware's :load.
+    #[arg(long, value_name = "FILE")]
+    save_state: Option<PathBuf>,
 }
 
 impl Args {
-    fn sampler(&self) -> Result<Sampler, lstm_core::Error> {
-        let mut sampler = Sampler::new(self.seed).temperature(self.temperature)?;
+    /// A sampler as it was, but for what is asked for.
+    fn sampler(&self, mut sampler: Sampler) -> Result<Sampler, lstm_core::Error> {
+        if let Some(seed) = self.seed {
+            sampler = sampler.seed(seed);
+        }
+        if let Some(temperature) = self.temperature {
+            sampler = sampler.temperature(temperature)?;
+        }
         if let Some(k) = self.top_k {
             sampler = sampler.top_k(k)?;
         }
@@ -66,93 +85,57 @@ impl Args {
         Ok(sampler)
     }
 
+    /// The sampler of a text that starts anew.
+    fn first_sampler(&self) -> Result<Sampler> {
+        let sampler = Sampler::new(SEED).temperature(TEMPERATURE);
+        sampler.and_then(|s| self.sampler(s)).map_err(refused)
+    }
+
     /// Writes with `file`, and gives `put` each character at once, until it fails.
     fn write(
         &self,
         file: &ModelFile,
         mut put: impl FnMut(char) -> std::io::Result<()>,
     ) -> Result<std::io::Result<()>> {
-        let bad = |e: lstm_core::Error| Error::bad_input(e.to_string());
-        let model = file.model().map_err(bad)?;
-        let window = self.window.or(model.window()).unwrap_or(0);
+        let model = file.model().map_err(refused)?;
         let mut workspace = HeapWorkspace::new(&model);
-        let mut writer = Writer {
-            session: workspace.session(&model)?,
-            sampler: self.sampler().map_err(bad)?,
-            window: (window > 0).then(|| Window::new(window)),
-            last: Token::default(),
+        let session = workspace.session(&model)?;
+        let window = self.window.or(model.window()).unwrap_or(0);
+        let generator = match window {
+            0 => Ok(Generator::carrying(session, self.first_sampler()?)),
+            window => Generator::windows(session, self.first_sampler()?, window),
         };
-        let prompt = encode(&model, &self.prompt);
-        let (&last, before) = prompt.split_last().unwrap_or((&Token::default(), &[]));
-        for &token in before {
-            writer.read(token);
+        let mut generator = generator.map_err(refused)?;
+        if let Some(state) = &self.state {
+            snapshot::load(&mut generator, state)?;
+            let sampler = self.sampler(generator.sampler().clone());
+            generator.set_sampler(sampler.map_err(refused)?);
         }
-        writer.last = last;
+        let default = if self.state.is_some() { "" } else { PROMPT };
+        for token in encode(&model, self.prompt.as_deref().unwrap_or(default)) {
+            generator.read(token);
+        }
         let mut write =
-            || (0..self.length).try_for_each(|_| put(model.alphabet().decode(writer.write())));
-        Ok(write())
-    }
-}
-
-/// A session and a sampler: each token that is drawn is the next that is fed.
-struct Writer<'s, 'm> {
-    session: Session<'s, 'm>,
-    sampler: Sampler,
-    window: Option<Window>,
-    last: Token,
-}
-
-impl Writer<'_, '_> {
-    fn read(&mut self, token: Token) {
-        match &mut self.window {
-            Some(window) => window.push(token),
-            None => self.session.advance(token),
+            || (0..self.length).try_for_each(|_| put(model.alphabet().decode(generator.write())));
+        let written = write();
+        if let Some(path) = &self.save_state {
+            write_atomically(path, snapshot::save(&generator)?.as_bytes())?;
         }
-    }
-
-    fn write(&mut self) -> Token {
-        if let Some(window) = &mut self.window {
-            // Everything but the last token, from the zero state.
-            window.push(self.last);
-            self.session.reset();
-            let before = window.tokens.len() - 1;
-            for &token in window.tokens.iter().take(before) {
-                self.session.advance(token);
-            }
-        }
-        self.last = self.sampler.sample(self.session.step(self.last));
-        self.last
+        Ok(written)
     }
 }
 
-/// The last tokens.
-struct Window {
-    tokens: VecDeque<Token>,
-    length: usize,
-}
-
-impl Window {
-    fn new(length: usize) -> Self {
-        let tokens = VecDeque::with_capacity(length);
-        Self { tokens, length }
-    }
-
-    fn push(&mut self, token: Token) {
-        if self.tokens.len() == self.length {
-            self.tokens.pop_front();
-        }
-        self.tokens.push_back(token);
-    }
+fn refused(error: lstm_core::Error) -> Error {
+    Error::bad_input(error.to_string())
 }
 
 /// Runs the subcommand.
 ///
 /// # Errors
 ///
-/// The model is refused, a setting is out of range, or standard output is closed.
+/// The model or the state is refused, a setting is out of range, or standard output is closed.
 pub fn run(args: &Args) -> Result<()> {
-    args.sampler()
-        .map_err(|e| Error::bad_input(e.to_string()))?;
+    args.first_sampler()?;
     if let Some(window) = args.window
         && window > MAX_WINDOW
     {
@@ -177,7 +160,7 @@ fn stream(args: &Args) -> Result<std::io::Result<()>> {
     let asked = args.format.map(Format::from);
     let file = if ModelFile::is_one(&args.model)? {
         let file = ModelFile::load(&args.model)?;
-        let found = file.model().map_err(|e| Error::bad_input(e.to_string()))?;
+        let found = file.model().map_err(refused)?;
         let found = found.format();
         if let Some(asked) = asked.filter(|&asked| asked != found) {
             return Err(Error::bad_input(format!(

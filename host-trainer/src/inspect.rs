@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::model_file::ModelFile;
-use lstm_core::{Cell, Format, LayerShape, Model, Session};
+use lstm_core::{Cell, Format, Golden, LayerShape, Model, Session};
 use std::path::PathBuf;
 
 /// Tell what is in a .lstm file.
@@ -54,9 +54,14 @@ pub fn describe(model: &Model<'_>) -> String {
         }
         _ => "another",
     };
+    let golden = match model.golden() {
+        None => "no digest in the file".to_owned(),
+        Some(digest) => format!("{} tokens, digest {digest:08x}", Golden::TOKENS),
+    };
     let lines = [
         ("name", model.name().to_owned()),
         ("checksum", format!("{:08x}", model.checksum())),
+        ("golden text", golden),
         ("format", numbers.to_owned()),
         (
             "network",

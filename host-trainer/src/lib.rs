@@ -14,7 +14,7 @@
 //!    lets it write.
 //! 7. [`mod@quantize`] decides the device's numbers ([`calibrate`] helps it where they have 4 bits),
 //!    [`export`] the bytes of the `.lstm` file; from there on [`model_file`] runs the device's own
-//!    engine: [`evaluate`], [`generate`], [`inspect`].
+//!    engine: [`evaluate`], [`generate`] (which keeps its state in a [`snapshot`]), [`inspect`].
 //!
 //! [`budget`] tells what a model will cost on a chip, from [`cost`] and [`boards`].
 //!
@@ -54,6 +54,7 @@ pub mod random;
 pub mod recipe;
 pub mod run_folder;
 pub mod sample;
+pub mod snapshot;
 pub mod step;
 pub mod tensors;
 pub mod train;

@@ -51,15 +51,15 @@ fn a_window_is_the_models_own_unless_said_otherwise() {
     };
     model("carried.lstm", None);
     model("windows.lstm", Some(5));
-    let text = |line: &str| written(path, &format!("generate {line} --length 200"));
+    let text = |line: &str| written(path, &format!("generate {line} --length 100"));
     let (carried, windows) = (text("carried.lstm"), text("windows.lstm"));
-    assert_eq!(carried.len(), 201);
+    assert_eq!(carried.len(), 101);
     assert_ne!(carried, windows);
     assert_eq!(text("windows.lstm --window 0"), carried);
     assert_eq!(text("carried.lstm --window 5"), windows);
     assert_ne!(text("carried.lstm --window 6"), windows);
     // As long as the text, a window is as good as the state.
-    assert_eq!(text("carried.lstm --window 201"), carried);
+    assert_eq!(text("carried.lstm --window 101"), carried);
     // A network is run as the same .lstm would be.
     assert_eq!(text("n.safetensors --format f32"), carried);
 }
@@ -137,7 +137,7 @@ fn bad_input_is_one_line_and_exit_code_2() {
     for (line, expected) in [
         (
             "generate m.lstm --window 5000",
-            "found --window 5000, expected 0 to 4096",
+            "found --window 5000, expected 0 to 128",
         ),
         ("generate m.lstm --window=-1", "invalid value '-1'"),
         (

@@ -118,6 +118,18 @@ pub enum Error {
     },
     /// A snapshot is damaged: its checksum or a value in it is wrong.
     SnapshotDamaged,
+    /// The text of a snapshot holds a character that is not of base64url.
+    SnapshotCharacter {
+        /// The byte found.
+        found: u8,
+    },
+    /// A model was trained on windows of another length than there is room for.
+    Window {
+        /// The window's length.
+        found: usize,
+        /// The longest that there is room for.
+        expected: usize,
+    },
     /// A sampler's temperature is neither 0 nor in 0.01..=100.
     Temperature,
     /// A sampler's top-k lies outside 1..=256.
@@ -207,6 +219,14 @@ impl fmt::Display for Error {
             Error::SnapshotDamaged => {
                 f.write_str("the snapshot is damaged: its checksum or a value in it is wrong")
             }
+            Error::SnapshotCharacter { found } => write!(
+                f,
+                "the snapshot holds the byte {found:02x}, expected only A-Z a-z 0-9 - _"
+            ),
+            Error::Window { found, expected } => write!(
+                f,
+                "the model reads windows of {found} characters, expected 1 to {expected}"
+            ),
             Error::Temperature => f.write_str("temperature is neither 0 nor in 0.01 to 100"),
             Error::TopK { found } => write!(f, "top-k is {found}, expected 1 to 256"),
             Error::TopP => f.write_str("top-p is not above 0 and at most 1"),

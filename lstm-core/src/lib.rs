@@ -22,6 +22,8 @@
 //!    bit for bit. [`Session::save`] and [`Session::restore`] make a value of it.
 //! 4. [`Sampler`] picks the next token from the logits: greedy, temperature, top-k, top-p, seeded.
 //!    Its arithmetic is integer, so a seed gives the same text on every chip.
+//! 5. [`Generator`] joins the two. [`Generator::save`] makes a snapshot of everything that the
+//!    coming text depends on; another chip takes it back and goes on to the same text.
 //!
 //! Context is given in one of two ways. *Stateful*: each character is fed once, and the state
 //! carries what came before. *Window*: [`Window`] keeps the last characters and runs them again
@@ -107,6 +109,8 @@ mod alphabet;
 mod cell;
 mod error;
 pub mod file;
+mod generator;
+mod golden;
 mod kernel;
 #[cfg(feature = "kernel-test")]
 #[doc(hidden)]
@@ -115,14 +119,18 @@ mod model;
 mod numbers;
 mod sampler;
 mod session;
+pub mod snapshot;
+mod state;
 mod window;
 mod workspace;
 
 pub use alphabet::{Alphabet, Token};
 pub use error::Error;
 pub use file::{Cell, Format, LayerShape};
+pub use generator::{Generator, MAX_WINDOW};
+pub use golden::{Golden, TokenDigest};
 pub use model::{Aligned, Model};
-pub use sampler::Sampler;
+pub use sampler::{Sampler, Settings};
 pub use session::{Logits, Session};
 pub use window::Window;
 pub use workspace::{Workspace, workspace_words};

@@ -75,6 +75,7 @@ pub struct Model<'m> {
     window: Option<u16>,
     format: Format,
     checksum: u32,
+    golden: Option<u32>,
     file_bytes: usize,
     layers: [Layer<'m>; MAX_LAYERS],
     depth: usize,
@@ -92,10 +93,15 @@ impl<'m> Model<'m> {
         let (head, payload) = file::verify(bytes)?;
         let (payload, rest) =
             postcard::take_from_bytes::<Payload<'m>>(payload).map_err(|_| Error::Payload)?;
-        if !rest.is_empty() {
-            return Err(Error::Payload);
-        }
-        Self::from_payload(head, &payload)
+        let golden = match rest {
+            [] => None,
+            &[g0, g1, g2, g3] => Some(u32::from_le_bytes([g0, g1, g2, g3])),
+            _ => return Err(Error::Payload),
+        };
+        Ok(Model {
+            golden,
+            ..Self::from_payload(head, &payload)?
+        })
     }
 
     /// Reads a model at the start of a region that may be longer than the file, such as a flash
@@ -168,6 +174,7 @@ impl<'m> Model<'m> {
             window: payload.window,
             format: payload.format,
             checksum: head.checksum,
+            golden: None,
             file_bytes: head.file_bytes(),
             layers,
             depth,
@@ -242,6 +249,11 @@ impl<'m> Model<'m> {
     /// The CRC-32 of the file, which names this model in snapshots.
     pub fn checksum(&self) -> u32 {
         self.checksum
+    }
+
+    /// The digest of the model's [`Golden`](crate::Golden) text, if the file holds it.
+    pub fn golden(&self) -> Option<u32> {
+        self.golden
     }
 
     /// Bytes of the file.

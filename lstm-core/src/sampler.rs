@@ -13,25 +13,59 @@ use rand_xoshiro::rand_core::{Rng, SeedableRng};
 /// `u = (max - logit) * log2(e) / temperature` in steps of 1/256 and below 16: 0.14 % off at most,
 /// and 0 below `2^-16` of the best symbol's. The random numbers are xoshiro128++'s (Blackman and
 /// Vigna 2019), seeded as its authors recommend.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Sampler {
+    seed: u64,
     random: Xoshiro128PlusPlus,
+    settings: Settings,
     /// `log2(e) / temperature` in Q12; 0 means greedy.
     scale: u32,
-    top_k: usize,
     /// Q16.
     top_p: u32,
+}
+
+/// How a [`Sampler`] chooses.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Settings {
+    /// See [`Sampler::temperature`].
+    pub temperature: f32,
+    /// See [`Sampler::top_k`].
+    pub top_k: usize,
+    /// See [`Sampler::top_p`].
+    pub top_p: f32,
 }
 
 impl Sampler {
     /// A sampler at temperature 1 over all symbols.
     pub fn new(seed: u64) -> Self {
         Sampler {
+            seed,
             random: Xoshiro128PlusPlus::seed_from_u64(seed),
+            settings: Settings {
+                temperature: 1.0,
+                top_k: MAX_SYMBOLS,
+                top_p: 1.0,
+            },
             scale: scale(1.0),
-            top_k: MAX_SYMBOLS,
             top_p: 1 << 16,
         }
+    }
+
+    /// The same settings, with the random numbers of a seed from their start.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self.random = Xoshiro128PlusPlus::seed_from_u64(seed);
+        self
+    }
+
+    /// The seed that the random numbers came from.
+    pub fn seed_used(&self) -> u64 {
+        self.seed
+    }
+
+    /// The settings.
+    pub fn settings(&self) -> Settings {
+        self.settings
     }
 
     /// Below 1 the likely symbols become likelier; 0 is greedy: always the likeliest, the first of
@@ -48,6 +82,7 @@ impl Sampler {
         } else {
             return Err(Error::Temperature);
         };
+        self.settings.temperature = temperature;
         Ok(self)
     }
 
@@ -60,7 +95,7 @@ impl Sampler {
         if k == 0 || k > MAX_SYMBOLS {
             return Err(Error::TopK { found: k });
         }
-        self.top_k = k;
+        self.settings.top_k = k;
         Ok(self)
     }
 
@@ -74,9 +109,53 @@ impl Sampler {
         if !(p > 0.0 && p <= 1.0) {
             return Err(Error::TopP);
         }
+        self.settings.top_p = p;
         self.top_p = q16(p).max(1);
         Ok(self)
     }
+
+    /// Everything that its next draws depend on, little-endian: seed u64, state of xoshiro128++
+    /// 4 u32, temperature f32, top-k u16, top-p f32.
+    pub(crate) fn to_bytes(&self) -> [u8; Self::BYTES] {
+        let Settings {
+            temperature,
+            top_k,
+            top_p,
+        } = self.settings;
+        let mut bytes = [0; Self::BYTES];
+        let fields = self.seed.to_le_bytes().into_iter();
+        let fields = fields
+            .chain(self.random.state())
+            .chain(temperature.to_bits().to_le_bytes())
+            .chain((top_k as u16).to_le_bytes())
+            .chain(top_p.to_bits().to_le_bytes());
+        for (byte, field) in bytes.iter_mut().zip(fields) {
+            *byte = field;
+        }
+        bytes
+    }
+
+    /// From [`Sampler::to_bytes`]; `None` for values that no sampler has.
+    pub(crate) fn from_bytes(bytes: &[u8; Self::BYTES]) -> Option<Self> {
+        let (seed, rest) = bytes.split_first_chunk()?;
+        let (random, rest) = rest.split_first_chunk()?;
+        let (temperature, rest) = rest.split_first_chunk()?;
+        let (top_k, rest) = rest.split_first_chunk()?;
+        let top_p = rest.first_chunk()?;
+        // The generator would give zeros for ever.
+        if random == &[0; 16] {
+            return None;
+        }
+        let mut sampler = Sampler::new(u64::from_le_bytes(*seed))
+            .temperature(f32::from_bits(u32::from_le_bytes(*temperature)))
+            .and_then(|s| s.top_k(u16::from_le_bytes(*top_k).into()))
+            .and_then(|s| s.top_p(f32::from_bits(u32::from_le_bytes(*top_p))))
+            .ok()?;
+        sampler.random = Xoshiro128PlusPlus::from_seed(*random);
+        Some(sampler)
+    }
+
+    pub(crate) const BYTES: usize = 8 + 16 + 4 + 2 + 4;
 
     /// Draws a token.
     pub fn sample(&mut self, logits: Logits<'_>) -> Token {
@@ -94,7 +173,7 @@ impl Sampler {
             *logit = weight as i32;
             sum += weight;
         }
-        if self.top_k < logits.len() || self.top_p < 1 << 16 {
+        if self.settings.top_k < logits.len() || self.top_p < 1 << 16 {
             sum = self.keep_likeliest(logits, sum);
         }
         let mut draw = ((u64::from(self.random.next_u32()) * u64::from(sum)) >> 32) as u32;
@@ -113,13 +192,13 @@ impl Sampler {
     /// Sets to 0 the weights that top-k and top-p leave out; returns the sum of the others.
     #[inline(never)]
     fn keep_likeliest(&self, weights: &mut [i32], sum: u32) -> u32 {
-        let kept = if self.top_k < weights.len() {
-            likeliest(weights, self.top_k, u32::MAX).0
+        let kept = if self.settings.top_k < weights.len() {
+            likeliest(weights, self.settings.top_k, u32::MAX).0
         } else {
             sum
         };
         let enough = (u64::from(kept) * u64::from(self.top_p)).div_ceil(1 << 16) as u32;
-        let (total, threshold) = likeliest(weights, self.top_k, enough);
+        let (total, threshold) = likeliest(weights, self.settings.top_k, enough);
         for (index, weight) in weights.iter_mut().enumerate() {
             if key(index, *weight) < threshold {
                 *weight = 0;

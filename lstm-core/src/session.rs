@@ -1,6 +1,6 @@
 //! A model at work.
 
-use crate::file::{self, Format};
+use crate::file::Format;
 use crate::model::Layer;
 use crate::numbers::{Arithmetic, F32, Int4, Int8};
 use crate::workspace::{Scratch, state_words};
@@ -12,9 +12,9 @@ use crate::{Error, Model, Token, Workspace, cell};
 /// as slices.
 #[derive(Debug)]
 pub struct Session<'s, 'm> {
-    model: &'s Model<'m>,
+    pub(crate) model: &'s Model<'m>,
     /// State of the layers, from the input up, then scratch.
-    words: &'s mut [u32],
+    pub(crate) words: &'s mut [u32],
     /// How many of the words are state.
     state_words: usize,
     /// How many of the words after the state are for packed columns.
@@ -177,163 +177,20 @@ impl<'s, 'm> Session<'s, 'm> {
             bytemuck::cast_slice_mut(self.logits),
         );
     }
-
-    /// Bytes of a snapshot: see [`Session::save`].
-    pub fn snapshot_bytes(&self) -> usize {
-        8 + self.state_bytes()
-    }
-
-    fn state_bytes(&self) -> usize {
-        let (h, c) = match self.model.format() {
-            Format::F32 => (4, 4),
-            Format::Int8 | Format::Int4 => (1, 2),
-        };
-        self.model
-            .layers()
-            .iter()
-            .map(|layer| h * layer.shape.output() + c * layer.hidden())
-            .sum()
-    }
-
-    /// The state as a value: the model's checksum, then for each layer `h` and `c`, then a CRC-32
-    /// of all that; little-endian. It means the same on every chip.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::SnapshotLength`] if `N` is below [`Session::snapshot_bytes`].
-    pub fn save<const N: usize>(&self) -> Result<heapless::Vec<u8, N>, Error> {
-        let mut snapshot = heapless::Vec::new();
-        let too_small = Error::SnapshotLength {
-            found: N,
-            expected: self.snapshot_bytes(),
-        };
-        let mut push = |bytes: &[u8]| snapshot.extend_from_slice(bytes).map_err(|_| too_small);
-        push(&self.model.checksum().to_le_bytes())?;
-        let format = self.model.format();
-        let mut rest: &[u32] = self.words;
-        for layer in self.model.layers() {
-            let (words, next) = rest
-                .split_at_checked(layer_words(format, layer))
-                .unwrap_or_default();
-            let (h, c) = words
-                .split_at_checked(state_words(format, layer.shape).0)
-                .unwrap_or_default();
-            rest = next;
-            match format {
-                Format::F32 => {
-                    for word in h.iter().chain(c) {
-                        push(&word.to_le_bytes())?;
-                    }
-                }
-                Format::Int8 | Format::Int4 => {
-                    for &byte in bytemuck::cast_slice::<u32, u8>(h)
-                        .iter()
-                        .take(layer.shape.output())
-                    {
-                        push(&[byte])?;
-                    }
-                    for c in bytemuck::cast_slice::<u32, i16>(c)
-                        .iter()
-                        .take(layer.hidden())
-                    {
-                        push(&c.to_le_bytes())?;
-                    }
-                }
-            }
-        }
-        let checksum = file::crc32(&snapshot);
-        match snapshot.extend_from_slice(&checksum.to_le_bytes()) {
-            Ok(()) => Ok(snapshot),
-            Err(_) => Err(too_small),
-        }
-    }
-
-    /// Takes back a state that [`Session::save`] made, here or on another chip. On an error the
-    /// state is as it was.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::SnapshotLength`], [`Error::SnapshotDamaged`], [`Error::SnapshotModel`].
-    pub fn restore(&mut self, snapshot: &[u8]) -> Result<(), Error> {
-        let (found, expected) = (snapshot.len(), self.snapshot_bytes());
-        if found != expected {
-            return Err(Error::SnapshotLength { found, expected });
-        }
-        let (Some((content, checksum)), Some((model, state))) = (
-            snapshot.split_last_chunk::<4>(),
-            snapshot.split_first_chunk::<4>(),
-        ) else {
-            return Err(Error::SnapshotDamaged);
-        };
-        if file::crc32(content) != u32::from_le_bytes(*checksum) {
-            return Err(Error::SnapshotDamaged);
-        }
-        let (found, expected) = (u32::from_le_bytes(*model), self.model.checksum());
-        if found != expected {
-            return Err(Error::SnapshotModel { found, expected });
-        }
-        self.read_state(state, true)?;
-        self.read_state(state, false)
-    }
-
-    /// Checks the state in `bytes`, or takes it over.
-    fn read_state(&mut self, bytes: &[u8], check_only: bool) -> Result<(), Error> {
-        let format = self.model.format();
-        let mut bytes = bytes.iter().copied();
-        let mut rest: &mut [u32] = self.words;
-        for layer in self.model.layers() {
-            let (words, next) = split(rest, layer_words(format, layer));
-            let (h, c) = split(words, state_words(format, layer.shape).0);
-            rest = next;
-            let mut next_byte = || bytes.next().ok_or(Error::SnapshotDamaged);
-            match format {
-                Format::F32 => {
-                    for word in h.iter_mut().chain(c) {
-                        let value = [next_byte()?, next_byte()?, next_byte()?, next_byte()?];
-                        let value = u32::from_le_bytes(value);
-                        if !f32::from_bits(value).is_finite() {
-                            return Err(Error::SnapshotDamaged);
-                        }
-                        if !check_only {
-                            *word = value;
-                        }
-                    }
-                }
-                Format::Int8 | Format::Int4 => {
-                    for h in prefix::<i8>(h, layer.shape.output()) {
-                        let value = next_byte()? as i8;
-                        if value == i8::MIN {
-                            return Err(Error::SnapshotDamaged);
-                        }
-                        if !check_only {
-                            *h = value;
-                        }
-                    }
-                    for c in prefix::<i16>(c, layer.hidden()) {
-                        let value = i16::from_le_bytes([next_byte()?, next_byte()?]);
-                        if !check_only {
-                            *c = value;
-                        }
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
 }
 
-fn layer_words(format: Format, layer: &Layer<'_>) -> usize {
+pub(crate) fn layer_words(format: Format, layer: &Layer<'_>) -> usize {
     let (h, c) = state_words(format, layer.shape);
     h + c
 }
 
 /// `split_at_mut`, without a path to a panic.
-fn split(words: &mut [u32], at: usize) -> (&mut [u32], &mut [u32]) {
+pub(crate) fn split(words: &mut [u32], at: usize) -> (&mut [u32], &mut [u32]) {
     words.split_at_mut(at.min(words.len()))
 }
 
 /// The first `len` elements of a stretch of words seen as `T`.
-fn prefix<T: bytemuck::Pod>(words: &mut [u32], len: usize) -> &mut [T] {
+pub(crate) fn prefix<T: bytemuck::Pod>(words: &mut [u32], len: usize) -> &mut [T] {
     let elements = bytemuck::cast_slice_mut::<u32, T>(words);
     let len = len.min(elements.len());
     elements.get_mut(..len).unwrap_or_default()

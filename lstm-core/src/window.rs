@@ -1,25 +1,61 @@
 //! Context as a window of the last characters.
 
-use crate::{Logits, Session, Token};
+use crate::{Error, Logits, Session, Token};
 
 /// The last `N` tokens. [`Window::step`] runs them all from the zero state, for networks that were
 /// trained on windows and never saw a carried state (`many-to-one` of the source notebook: 40).
 #[derive(Clone, Debug)]
 pub struct Window<const N: usize> {
     tokens: heapless::Deque<Token, N>,
+    /// At most `N`.
+    length: usize,
 }
 
 impl<const N: usize> Window<N> {
-    /// An empty window.
+    /// An empty window for the last `N` tokens.
     pub const fn new() -> Self {
         Window {
             tokens: heapless::Deque::new(),
+            length: N,
         }
+    }
+
+    /// An empty window for the last `length` tokens.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Window`] unless that is 1 to `N`.
+    pub const fn of(length: usize) -> Result<Self, Error> {
+        if length == 0 || length > N {
+            return Err(Error::Window {
+                found: length,
+                expected: N,
+            });
+        }
+        Ok(Window {
+            tokens: heapless::Deque::new(),
+            length,
+        })
+    }
+
+    /// How many tokens it holds at most.
+    pub fn length(&self) -> usize {
+        self.length
+    }
+
+    /// The tokens, from the oldest.
+    pub fn tokens(&self) -> impl Iterator<Item = Token> {
+        self.tokens.iter().copied()
+    }
+
+    /// Forgets all tokens.
+    pub fn clear(&mut self) {
+        self.tokens.clear();
     }
 
     /// Appends a token; the oldest falls out of a full window.
     pub fn push(&mut self, token: Token) {
-        if self.tokens.is_full() {
+        if self.tokens.len() >= self.length {
             self.tokens.pop_front();
         }
         // Cannot fail: there is room now, unless N is 0, and then there is nothing to keep.

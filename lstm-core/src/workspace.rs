@@ -21,6 +21,13 @@ impl<const WORDS: usize, const VOCAB: usize> Workspace<WORDS, VOCAB> {
             logits: [0; VOCAB],
         }
     }
+
+    /// The words of state and scratch, and those of the logits: for a
+    /// [`Session::from_slices`](crate::Session::from_slices) that leaves the words beyond
+    /// [`Session::words`](crate::Session::words) to the caller.
+    pub fn as_mut_slices(&mut self) -> (&mut [u32], &mut [u32]) {
+        (&mut self.words, &mut self.logits)
+    }
 }
 
 impl<const WORDS: usize, const VOCAB: usize> Default for Workspace<WORDS, VOCAB> {

@@ -90,6 +90,22 @@ fn appended_bytes_are_refused() {
 }
 
 #[test]
+fn a_golden_digest_may_follow_the_data() {
+    let bytes = small();
+    assert_eq!(At::new(&bytes, 0).model().golden(), None);
+    for more in 1..=16 {
+        let mut payload = bytes[HEAD_BYTES..].to_vec();
+        payload.extend(&[0x78, 0x56, 0x34, 0x12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0][..more]);
+        let longer = with_head(&payload);
+        if more == 4 {
+            assert_eq!(At::new(&longer, 0).model().golden(), Some(0x1234_5678));
+        } else {
+            assert_eq!(error(&longer), Error::Payload);
+        }
+    }
+}
+
+#[test]
 fn every_single_bit_flip_is_refused() {
     let bytes = small();
     let len = bytes.len();

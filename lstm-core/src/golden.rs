@@ -1,0 +1,79 @@
+//! The digest of a text that a model always writes: proof that a chip computes as it should.
+
+use crate::file::{CRC, Digest};
+use crate::{Generator, Sampler, Token};
+
+/// CRC-32 of token numbers, a byte each.
+#[derive(Clone)]
+pub struct TokenDigest(Digest);
+
+impl TokenDigest {
+    /// The digest of no token.
+    pub fn new() -> Self {
+        TokenDigest(CRC.digest())
+    }
+
+    /// Appends a token.
+    pub fn push(&mut self, token: Token) {
+        self.0.update(&[token.index() as u8]);
+    }
+
+    /// The CRC-32 of the tokens so far.
+    pub fn value(&self) -> u32 {
+        self.0.clone().finalize()
+    }
+}
+
+impl Default for TokenDigest {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl core::fmt::Debug for TokenDigest {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "TokenDigest({:08x})", self.value())
+    }
+}
+
+/// The golden text of a model, a token at a time: [`Golden::TOKENS`] from the start, with
+/// `Sampler::new(1)`. The file of a model may hold its digest,
+/// [`Model::golden`](crate::Model::golden).
+#[derive(Clone, Debug)]
+pub struct Golden {
+    digest: TokenDigest,
+    left: u16,
+}
+
+impl Golden {
+    /// Length of the text.
+    pub const TOKENS: u16 = 1000;
+
+    /// Takes the generator back to the start.
+    pub fn start(generator: &mut Generator<'_, '_>) -> Self {
+        generator.restart(Sampler::new(1));
+        Golden {
+            digest: TokenDigest::new(),
+            left: Self::TOKENS,
+        }
+    }
+
+    /// Writes a token; after the last one it gives the digest of them all.
+    pub fn step(&mut self, generator: &mut Generator<'_, '_>) -> Option<u32> {
+        if self.left > 0 {
+            self.digest.push(generator.write());
+            self.left -= 1;
+        }
+        (self.left == 0).then(|| self.digest.value())
+    }
+
+    /// The digest of the whole text.
+    pub fn digest(generator: &mut Generator<'_, '_>) -> u32 {
+        let mut golden = Self::start(generator);
+        loop {
+            if let Some(digest) = golden.step(generator) {
+                return digest;
+            }
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! Snapshots: the same text on both sides, and nothing changed by a bad one.
+
+mod common;
+
+use common::{At, F32Plain, Int8Plain, Net, encode};
+use lstm_core::file::{HEAD_BYTES, Payload};
+use lstm_core::snapshot::{self, CHUNK_BYTES, Decoder};
+use lstm_core::{
+    Error, Format, Generator, Golden, LayerShape, MAX_WINDOW, Model, Sampler, Session, Token,
+    TokenDigest,
+};
+
+const VOCAB: usize = 11;
+
+/// The RAM of a generator.
+struct Ram {
+    words: Vec<u32>,
+    logits: Vec<u32>,
+}
+
+impl Ram {
+    fn new(model: &Model<'_>) -> Self {
+        Ram {
+            words: vec![0; Session::words(model)],
+            logits: vec![0; VOCAB],
+        }
+    }
+
+    fn generator<'s, 'm>(&'s mut self, model: &'s Model<'m>, seed: u64) -> Generator<'s, 'm> {
+        let session = Session::from_slices(model, &mut self.words, &mut self.logits).unwrap();
+        Generator::new(session, Sampler::new(seed)).unwrap()
+    }
+}
+
+/// The same file with a window.
+fn windowed(file: &[u8], window: u16) -> Vec<u8> {
+    let (payload, _) = postcard::take_from_bytes::<Payload<'_>>(&file[HEAD_BYTES..]).unwrap();
+    encode(Payload {
+        window: Some(window),
+        padding: &[],
+        ..payload
+    })
+}
+
+fn each_model(check: impl Fn(&Model<'_>)) {
+    let stack = [LayerShape::lean(13).project(5), LayerShape::lstm(6)];
+    let f32 = Net::<f32, F32Plain>::random_shapes(VOCAB, &stack, 1).file();
+    check(&At::new(&f32, 0).model());
+    for format in [Format::Int8, Format::Int4] {
+        let file = Net::<i8, Int8Plain>::random_shapes(format, VOCAB, &stack, 1).file();
+        check(&At::new(&file, 0).model());
+        check(&At::new(&windowed(&file, 7), 0).model());
+    }
+}
+
+fn text(generator: &mut Generator<'_, '_>, n: usize) -> Vec<Token> {
+    (0..n).map(|_| generator.write()).collect()
+}
+
+fn save(generator: &Generator<'_, '_>) -> Vec<u8> {
+    let mut snapshot = vec![0; generator.snapshot_bytes()];
+    generator.save(&mut snapshot).unwrap();
+    snapshot
+}
+
+#[test]
+fn a_snapshot_goes_on_identically_at_any_moment() {
+    each_model(|model| {
+        let (mut one, mut two) = (Ram::new(model), Ram::new(model));
+        for before in [0, 1, 3, 20] {
+            let mut generator = one.generator(model, 5);
+            let sampler = Sampler::new(5).temperature(0.7).unwrap();
+            generator.set_sampler(sampler.top_k(9).unwrap().top_p(0.9).unwrap());
+            if before > 0 {
+                generator.read(Token::new(3));
+            }
+            text(&mut generator, before);
+            let mut other = two.generator(model, 1);
+            text(&mut other, 10);
+            other.restore(&save(&generator)).unwrap();
+            assert_eq!(other.position(), before as u64);
+            assert_eq!(other.sampler(), generator.sampler());
+            assert_eq!(text(&mut other, 50), text(&mut generator, 50));
+            assert_eq!(save(&other), save(&generator));
+        }
+    });
+}
+
+#[test]
+fn a_restart_is_the_start() {
+    each_model(|model| {
+        let mut ram = Ram::new(model);
+        let mut generator = ram.generator(model, 5);
+        let start = save(&generator);
+        generator.read(Token::new(2));
+        text(&mut generator, 30);
+        generator.restart(Sampler::new(5));
+        assert_eq!(save(&generator), start);
+    });
+}
+
+#[test]
+fn a_model_with_a_window_writes_from_its_last_tokens_alone() {
+    let file = Net::<i8, Int8Plain>::random(VOCAB, &[6], 1).file();
+    let at = At::new(&windowed(&file, 7), 0);
+    let model = at.model();
+    let (mut one, mut two) = (Ram::new(&model), Ram::new(&model));
+    let mut generator = one.generator(&model, 5);
+    let mut fresh = two.generator(&model, 5);
+    let written = text(&mut generator, 20);
+    for &token in &written[20 - 7..] {
+        fresh.read(token);
+    }
+    fresh.set_sampler(generator.sampler().clone());
+    assert_eq!(text(&mut fresh, 20), text(&mut generator, 20));
+
+    let too_long = At::new(&windowed(&file, MAX_WINDOW as u16 + 1), 0);
+    let model = too_long.model();
+    let mut ram = Ram::new(&model);
+    let session = Session::from_slices(&model, &mut ram.words, &mut ram.logits).unwrap();
+    let (found, expected) = (MAX_WINDOW + 1, MAX_WINDOW);
+    let error = Generator::new(session, Sampler::new(1)).err();
+    assert_eq!(error, Some(Error::Window { found, expected }));
+}
+
+#[test]
+fn a_refused_snapshot_changes_nothing() {
+    each_model(|model| {
+        let (mut one, mut two) = (Ram::new(model), Ram::new(model));
+        let mut generator = one.generator(model, 5);
+        text(&mut generator, 20);
+        let snapshot = save(&generator);
+        let mut other = two.generator(model, 6);
+        text(&mut other, 10);
+        let before = save(&other);
+
+        for bit in 0..8 * snapshot.len() {
+            let mut damaged = snapshot.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(other.restore(&damaged), Err(Error::SnapshotDamaged));
+        }
+        let expected = snapshot.len();
+        for found in 0..expected {
+            let error = Err(Error::SnapshotLength { found, expected });
+            assert_eq!(other.restore(&snapshot[..found]), error);
+        }
+        // Behind a right checksum.
+        let sealed = |at: usize, byte: u8| {
+            let mut changed = snapshot[..expected - 4].to_vec();
+            changed[at] = byte;
+            let crc = crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC);
+            let checksum = crc.checksum(&changed);
+            changed.extend(checksum.to_le_bytes());
+            changed
+        };
+        let found = model.checksum() ^ 0xff;
+        let expected = model.checksum();
+        let error = Err(Error::SnapshotModel { found, expected });
+        assert_eq!(other.restore(&sealed(0, snapshot[0] ^ 0xff)), error);
+        // Window or not, a temperature, a top-k, a top-p, the last token, h or the tokens' number.
+        for (at, byte) in [(4, 9), (32, 0xff), (34, 2), (38, 0xff), (40, 9)] {
+            let error = Err(Error::SnapshotDamaged);
+            assert_eq!(other.restore(&sealed(at, byte)), error, "byte {at}");
+        }
+        assert_eq!(save(&other), before);
+    });
+}
+
+#[test]
+fn text_and_bytes_of_a_snapshot() {
+    for bytes in 0..200 {
+        let snapshot: Vec<u8> = (0..bytes).map(|i| (i * 37) as u8).collect();
+        let chunks = snapshot.chunks(CHUNK_BYTES);
+        let text: String = chunks.map(|c| snapshot::encode(c).to_string()).collect();
+        let mut decoded = vec![0; bytes];
+        let mut decoder = Decoder::new();
+        for character in text.bytes() {
+            decoder.push(character, &mut decoded).unwrap();
+        }
+        assert_eq!(decoder.finish(&mut decoded), Ok(bytes));
+        assert_eq!(decoded, snapshot);
+    }
+    let mut bytes = [7; 4];
+    let mut decoder = Decoder::new();
+    for character in *b"AAAAAAAAAA" {
+        decoder.push(character, &mut bytes[..2]).unwrap();
+    }
+    let found = b'+';
+    let error = Err(Error::SnapshotCharacter { found });
+    assert_eq!(decoder.push(found, &mut bytes), error);
+    assert_eq!(decoder.finish(&mut bytes[..2]), Ok(7));
+    assert_eq!(bytes, [0, 0, 7, 7]);
+    let mut one = Decoder::new();
+    one.push(b'A', &mut bytes).unwrap();
+    assert_eq!(one.finish(&mut bytes), Err(Error::SnapshotDamaged));
+}
+
+#[test]
+fn the_golden_digest_is_that_of_the_first_thousand_tokens() {
+    each_model(|model| {
+        let (mut one, mut two) = (Ram::new(model), Ram::new(model));
+        let mut generator = one.generator(model, 1);
+        let mut digest = TokenDigest::new();
+        for token in text(&mut generator, 1000) {
+            digest.push(token);
+        }
+        let mut other = two.generator(model, 9);
+        text(&mut other, 3);
+        assert_eq!(Golden::digest(&mut other), digest.value());
+        // Of "123456789", as every CRC-32 is checked.
+        let mut digest = TokenDigest::new();
+        for byte in *b"123456789" {
+            digest.push(Token::new(byte));
+        }
+        assert_eq!(digest.value(), 0xcbf4_3926);
+    });
+}
