@@ -139,6 +139,30 @@ fn damage_is_one_line_and_never_a_panic() {
     }
 }
 
+#[test]
+fn an_imported_network_goes_all_the_way_to_the_device() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    std::fs::write(at("seven"), "abcdefg").unwrap();
+    std::fs::write(at("text"), "abcdefgfedcba".repeat(50)).unwrap();
+    let file = golden().canonicalize().unwrap().join("keras.keras");
+    for line in [
+        &format!("import {} --symbols seven --out net", file.display()),
+        "evaluate net --corpus text --split test",
+        "quantize net --format int4 --out four",
+        "export net --format int8 --out net.lstm",
+        "export four --out four.lstm",
+        "generate net --length 30",
+        "generate four.lstm --length 30",
+        "budget net.lstm",
+    ] {
+        let output = run(folder.path(), line);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{line}: {stderr}");
+        assert!(!output.stdout.is_empty(), "{line}");
+    }
+}
+
 /// Zeros that shrink to a thousandth: no weights.
 #[test]
 fn what_unpacks_to_far_more_than_its_file_is_refused() {
