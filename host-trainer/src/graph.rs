@@ -9,6 +9,7 @@ use crate::predictor::Predictor;
 use crate::step::{Batch, LossOn};
 use candle_core::{Device, Result as CandleResult, Tensor, Var};
 use candle_nn::ops::sigmoid;
+use std::panic;
 
 /// What computes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -28,10 +29,10 @@ impl DeviceKind {
     /// # Errors
     /// This program was built without the feature, or the computer has no such device.
     pub fn open(self) -> Result<Option<Device>> {
-        let (name, is_built, device) = match self {
+        let (name, is_built) = match self {
             Self::Cpu => return Ok(None),
-            Self::Cuda => ("cuda", cfg!(feature = "cuda"), Device::new_cuda(0)),
-            Self::Metal => ("metal", cfg!(feature = "metal"), Device::new_metal(0)),
+            Self::Cuda => ("cuda", cfg!(feature = "cuda")),
+            Self::Metal => ("metal", cfg!(feature = "metal")),
         };
         if !is_built {
             return Err(Error::bad_input(format!(
@@ -39,15 +40,27 @@ impl DeviceKind {
                  --features {name}"
             )));
         }
-        let device = device.map_err(|e| {
-            let e = e.to_string();
-            let line = e.lines().next().unwrap_or("unknown");
+        let open = || match self {
+            Self::Metal => Device::new_metal(0),
+            _ => Device::new_cuda(0),
+        };
+        let device = without_panic(open).map_err(|reason| {
             Error::bad_input(format!(
-                "found no {name} device ({line}), expected one for --device {name}"
+                "found no {name} device ({reason}), expected one for --device {name}"
             ))
         })?;
         Ok(Some(device))
     }
+}
+
+/// Opens a device. On a computer without one, candle's Metal backend panics: here that is a reason.
+fn without_panic(open: impl FnOnce() -> CandleResult<Device>) -> Result<Device, String> {
+    let hook = panic::take_hook();
+    panic::set_hook(Box::new(|_| ()));
+    let opened = panic::catch_unwind(panic::AssertUnwindSafe(open));
+    panic::set_hook(hook);
+    let device = opened.map_err(|_| "there is none".to_owned())?;
+    device.map_err(|e| e.to_string().lines().next().unwrap_or("unknown").to_owned())
 }
 
 /// A layer's weights on the device.
@@ -268,6 +281,17 @@ mod tests {
                 assert!((a - b).abs() < 1e-5);
             }
         }
+    }
+
+    #[test]
+    fn a_missing_device_is_a_reason() {
+        assert!(without_panic(|| Ok(Device::Cpu)).is_ok());
+        assert_eq!(
+            without_panic(|| panic!("index 0")).unwrap_err(),
+            "there is none"
+        );
+        let failed = || Err(candle_core::Error::Msg("no device\nat all".into()));
+        assert_eq!(without_panic(failed).unwrap_err(), "no device");
     }
 
     #[test]
