@@ -1,26 +1,14 @@
 //! `budget` through the real binary.
 
+mod binary;
+
+use binary::{printed, refuses};
 use host_trainer::alphabet::Alphabet;
 use host_trainer::export::{Labels, encode_f32, encode_quantized, encode_zeros};
 use host_trainer::network::{LayerConfig, Network, NetworkConfig};
 use host_trainer::quantize::quantize;
 use host_trainer::random::Random;
 use lstm_core::Format;
-use std::path::Path;
-use std::process::{Command, Output};
-
-fn run(folder: &Path, line: &str) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_host-trainer"));
-    command.args(line.split_whitespace()).current_dir(folder);
-    command.output().unwrap()
-}
-
-fn printed(folder: &Path, line: &str) -> String {
-    let output = run(folder, line);
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{line}: {stderr}");
-    String::from_utf8(output.stdout).unwrap()
-}
 
 #[test]
 fn the_bytes_are_those_of_a_trained_model() {
@@ -110,14 +98,6 @@ fn bad_input_is_one_line_and_exit_code_2() {
         ),
         ("budget m.lstm --hidden 8", "cannot be used with"),
     ] {
-        let output = run(folder.path(), line);
-        let stderr = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(2), "{line}: {stderr}");
-        assert!(
-            stderr.starts_with("error: ") && stderr.contains(expected),
-            "{line}: {stderr}"
-        );
-        assert_eq!(stderr.lines().count(), 1, "{line}: {stderr}");
-        assert!(output.stdout.is_empty(), "{line}");
+        refuses(folder.path(), line, expected);
     }
 }

@@ -1,17 +1,12 @@
 //! `--device` through the real binary.
 
+mod binary;
+
+use binary::{printed, refuses};
 use host_trainer::alphabet::Alphabet;
 use host_trainer::export::encode_zeros;
 use host_trainer::network::NetworkConfig;
 use lstm_core::Format;
-use std::path::Path;
-use std::process::{Command, Output};
-
-fn run(folder: &Path, line: &str) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_host-trainer"));
-    command.args(line.split_whitespace()).current_dir(folder);
-    command.output().unwrap()
-}
 
 #[test]
 fn a_device_that_cannot_be_had_is_one_line_and_exit_code_2() {
@@ -38,16 +33,8 @@ fn a_device_that_cannot_be_had_is_one_line_and_exit_code_2() {
         ));
     }
     for (line, expected) in cases {
-        let output = run(path, line);
-        let stderr = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(2), "{line}: {stderr}");
-        assert!(
-            stderr.starts_with("error: ") && stderr.contains(expected),
-            "{line}: {stderr}"
-        );
-        assert_eq!(stderr.lines().count(), 1, "{line}: {stderr}");
-        assert!(output.stdout.is_empty() && !path.join("r").exists());
+        refuses(path, line, expected);
+        assert!(!path.join("r").exists());
     }
-    let output = run(path, "evaluate m.lstm --corpus good.txt --device cpu");
-    assert!(output.status.success());
+    printed(path, "evaluate m.lstm --corpus good.txt --device cpu");
 }

@@ -1,30 +1,15 @@
 //! `generate` through the real binary.
 
+mod binary;
+
+use binary::{printed, refuses, trainer};
 use host_trainer::alphabet::Alphabet;
 use host_trainer::export::{Labels, encode_f32, encode_zeros};
 use host_trainer::network::{Network, NetworkConfig};
 use host_trainer::random::Random;
 use lstm_core::Format;
 use std::io::Read;
-use std::path::Path;
-use std::process::{Command, Output, Stdio};
-
-fn trainer(folder: &Path, line: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_host-trainer"));
-    command.args(line.split_whitespace()).current_dir(folder);
-    command
-}
-
-fn run(folder: &Path, line: &str) -> Output {
-    trainer(folder, line).output().unwrap()
-}
-
-fn written(folder: &Path, line: &str) -> String {
-    let output = run(folder, line);
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{line}: {stderr}");
-    String::from_utf8(output.stdout).unwrap()
-}
+use std::process::Stdio;
 
 /// A folder with a network, n.safetensors, that forgets little: its text depends on its window.
 fn folder() -> (tempfile::TempDir, Network) {
@@ -51,7 +36,7 @@ fn a_window_is_the_models_own_unless_said_otherwise() {
     };
     model("carried.lstm", None);
     model("windows.lstm", Some(5));
-    let text = |line: &str| written(path, &format!("generate {line} --length 100"));
+    let text = |line: &str| printed(path, &format!("generate {line} --length 100"));
     let (carried, windows) = (text("carried.lstm"), text("windows.lstm"));
     assert_eq!(carried.len(), 101);
     assert_ne!(carried, windows);
@@ -69,7 +54,7 @@ fn formats_are_compared_side_by_side() {
     let (folder, _) = folder();
     let path = folder.path();
     let settings = "--length 90 --seed 3 --prompt shall --temperature 0.5 --top-k 9 --top-p 0.9";
-    let page = written(
+    let page = printed(
         path,
         &format!("generate n.safetensors --compare f32,int8,int4 {settings}"),
     );
@@ -82,7 +67,7 @@ fn formats_are_compared_side_by_side() {
     assert!(lines.iter().all(|line| line.chars().count() <= 100));
     assert_eq!(notes.lines().count(), 2);
     let texts = ["f32", "int8", "int4"].map(|format| {
-        written(
+        printed(
             path,
             &format!("generate n.safetensors --format {format} {settings}"),
         )
@@ -108,7 +93,7 @@ fn formats_are_compared_side_by_side() {
 }
 
 #[test]
-fn characters_are_shown_as_they_are_written() {
+fn characters_are_shown_as_they_are_printed() {
     let (folder, _) = folder();
     let mut child = trainer(folder.path(), "generate n.safetensors --length 1000000000")
         .stdout(Stdio::piped())
@@ -167,14 +152,6 @@ fn bad_input_is_one_line_and_exit_code_2() {
         ("generate notes.txt --compare f32", "expected a safetensors"),
         ("generate n.safetensors --top-k 0", "top-k"),
     ] {
-        let output = run(folder.path(), line);
-        let stderr = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(2), "{line}: {stderr}");
-        assert!(
-            stderr.starts_with("error: ") && stderr.contains(expected),
-            "{line}: {stderr}"
-        );
-        assert_eq!(stderr.lines().count(), 1, "{line}: {stderr}");
-        assert!(output.stdout.is_empty(), "{line}");
+        refuses(folder.path(), line, expected);
     }
 }

@@ -1,6 +1,9 @@
 //! Weights from real Keras and PyTorch: `tests/golden/make_framework_golden.py` made the files and
 //! the probabilities.
 
+mod binary;
+
+use binary::{printed, refuses};
 use host_trainer::alphabet::Alphabet;
 use host_trainer::interchange::{self, names, write};
 use host_trainer::network::{LayerConfig, Network, NetworkConfig};
@@ -8,7 +11,7 @@ use host_trainer::predictor::{NetworkPredictor, Predictor};
 use host_trainer::random::Random;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 
 /// The largest difference of a probability that is accepted.
 const TOLERANCE: f32 = 1e-5;
@@ -63,12 +66,6 @@ fn difference(network: &Network, probabilities: &Path) -> f32 {
         }
     }
     largest
-}
-
-fn run(folder: &Path, line: &str) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_host-trainer"));
-    command.args(line.split_whitespace()).current_dir(folder);
-    command.output().unwrap()
 }
 
 #[test]
@@ -156,10 +153,7 @@ fn an_imported_network_goes_all_the_way_to_the_device() {
         "generate four.lstm --length 30",
         "budget net.lstm",
     ] {
-        let output = run(folder.path(), line);
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{line}: {stderr}");
-        assert!(!output.stdout.is_empty(), "{line}");
+        assert!(!printed(folder.path(), line).is_empty(), "{line}");
     }
 }
 
@@ -257,15 +251,8 @@ fn bad_input_is_one_line_and_exit_code_2() {
             "cannot be used with",
         ),
     ] {
-        let output = run(folder.path(), line);
-        let stderr = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(2), "{line}: {stderr}");
-        assert!(
-            stderr.starts_with("error: ") && stderr.contains(expected),
-            "{line}: {stderr}"
-        );
-        assert_eq!(stderr.lines().count(), 1, "{line}: {stderr}");
-        assert!(output.stdout.is_empty() && !at("x").exists(), "{line}");
+        refuses(folder.path(), line, expected);
+        assert!(!at("x").exists());
     }
 }
 
@@ -399,8 +386,7 @@ fn real_keras_and_pytorch_agree_both_ways() {
                 made.join(file).display(),
                 network.display()
             );
-            let output = run(&root(), &line);
-            let text = String::from_utf8(output.stdout).unwrap();
+            let text = printed(&root(), &line);
             assert!(text.contains(&format!("{parameters} parameters")), "{text}");
             let imported = Network::load(&network).unwrap();
             let difference = difference(&imported, &made.join(format!("{framework}.f32")));
@@ -418,7 +404,7 @@ fn real_keras_and_pytorch_agree_both_ways() {
                     network.display(),
                     out.display()
                 );
-                assert!(run(&root(), &line).status.success());
+                printed(&root(), &line);
             }
         }
         let text = script("check", shape, &[&back, &made]);

@@ -1,0 +1,38 @@
+//! Runs the real binary.
+#![allow(dead_code, reason = "not every test file needs all")]
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+/// The command with the words of `line`, in `folder`.
+pub(crate) fn trainer(folder: &Path, line: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_host-trainer"));
+    command.args(line.split_whitespace()).current_dir(folder);
+    command
+}
+
+/// Runs it to its end.
+pub(crate) fn run(folder: &Path, line: &str) -> Output {
+    trainer(folder, line).output().unwrap()
+}
+
+/// What it prints; it must succeed.
+pub(crate) fn printed(folder: &Path, line: &str) -> String {
+    let output = run(folder, line);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{line}: {stderr}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// It must refuse: one line on stderr that contains `expected`, nothing on stdout, exit code 2.
+pub(crate) fn refuses(folder: &Path, line: &str, expected: &str) {
+    let output = run(folder, line);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{line}: {stderr}");
+    assert!(
+        stderr.starts_with("error: ") && stderr.contains(expected),
+        "{line}: {stderr}"
+    );
+    assert_eq!(stderr.lines().count(), 1, "{line}: {stderr}");
+    assert!(output.stdout.is_empty(), "{line}");
+}
