@@ -5,8 +5,9 @@
 //! 1. [`corpus`]: a text file becomes tokens by an [`alphabet`], in three parts (train, validation,
 //!    test).
 //! 2. [`feed`]: the training part becomes batches: shuffled windows, or streams side by side.
-//! 3. [`step`]: a batch becomes a loss and gradients: a candle graph whose two large nodes are
-//!    [`lstm_op`]'s, computed by [`mod@lstm`] on plain slices with [`gemm`] and [`vectorize`].
+//! 3. [`fused`]: a batch becomes a loss and gradients in one go; its loops, vectorized for the CPU
+//!    at hand ([`vectorize`]), are also nodes for any candle graph ([`lstm_op`]). [`step`] computes
+//!    the same as a graph, for reference.
 //! 4. [`optimizer`]: gradients move the weights of a [`network`].
 //! 5. [`train`]: the loop over all that, told what to do by a [`recipe`]; what it leaves lies in a
 //!    [`run_folder`].
@@ -28,34 +29,41 @@ pub mod alphabet;
 pub mod boards;
 pub mod budget;
 pub mod calibrate;
+mod cell;
 pub mod checkpoint;
 pub mod cli;
 pub mod columns;
 pub mod corpus;
 pub mod cost;
+mod dense;
 pub mod error;
 pub mod evaluate;
 pub mod export;
 pub mod feed;
+pub mod fused;
 pub mod gemm;
 pub mod generate;
 pub mod graph;
 pub mod import;
 pub mod inspect;
 pub mod interchange;
+mod kernel;
 pub mod lstm;
 pub mod lstm_op;
 pub mod model_file;
 pub mod network;
 pub mod optimizer;
+mod panels;
 pub mod predictor;
 pub mod quantize;
 pub mod random;
 pub mod recipe;
+mod recurrent;
 pub mod run_folder;
 pub mod sample;
 pub mod snapshot;
 pub mod step;
 pub mod tensors;
+mod threads;
 pub mod train;
 pub mod vectorize;

@@ -3,13 +3,16 @@
 //! candle keeps the graph; [`lstm()`] and [`dense_cross_entropy`] are two nodes of it. Candle's own
 //! LSTM builds some thirty nodes a time step instead, which takes several times as long.
 
-use crate::gemm::{Matrix, gemm};
-use crate::lstm::{self, Input, Sizes, Tape, on_threads, row_ranges, sum};
+use crate::dense::{DenseGradient, PackedDense};
+use crate::kernel::{Product, ROW_BLOCK, Start};
+use crate::lstm::{self, Input, Sizes, Tape};
 use crate::network::LayerConfig;
-use crate::vectorize::{exp, vectorized};
+use crate::panels::{Axis, Strip, read_rows, write_rows};
+use crate::threads::{on_threads, row_ranges, share_out};
 use candle_core::{
     CpuStorage, CustomOp2, CustomOp3, Device, Layout, Result, Shape, Storage, Tensor,
 };
+use pulp::Arch;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The state of one layer for a batch.
@@ -114,20 +117,18 @@ pub fn lstm(
         },
         tokens,
         h0: std::mem::take(&mut state.h),
-        c0: std::mem::take(&mut state.c),
+        c: Arc::new(Mutex::new(std::mem::take(&mut state.c))),
         tape: Arc::default(),
         tapes: tapes.clone(),
     };
-    let kept = op.tape.clone();
+    let c = op.c.clone();
     let (input, w_hh) = (input.contiguous()?, weights.w_hh.contiguous()?);
     let hs = match weights.projection {
         None => input.apply_op2(&w_hh, op)?,
         Some(projection) => input.apply_op3(&w_hh, &projection.contiguous()?, op)?,
     };
     state.h = with_slice(&hs, |hs| hs[hs.len() - batch * output..].to_vec())?;
-    let kept = lock(&kept);
-    let cells = &kept.as_ref().expect("the forward pass has run").cells;
-    state.c = cells[cells.len() - batch * hidden..].to_vec();
+    state.c = std::mem::take(&mut *lock(&c));
     Ok(hs)
 }
 
@@ -163,7 +164,7 @@ pub fn dense_cross_entropy(
         vocabulary,
         targets,
         threads,
-        errors: Arc::default(),
+        kept: Arc::default(),
     };
     hs.contiguous()?
         .apply_op3(&weight.contiguous()?, &bias.contiguous()?, op)
@@ -173,7 +174,8 @@ struct LstmOp {
     sizes: Sizes,
     tokens: Option<Arc<[u8]>>,
     h0: Vec<f32>,
-    c0: Vec<f32>,
+    /// The initial cells; the last ones after the forward pass.
+    c: Arc<Mutex<Vec<f32>>>,
     tape: Arc<Mutex<Option<Tape>>>,
     tapes: Tapes,
 }
@@ -198,8 +200,8 @@ impl LstmOp {
         };
         let mut tape = self.tapes.take();
         let mut hs = vec![0.0; steps * batch * layer.output()];
-        let start = (&self.h0[..], &self.c0[..]);
-        lstm::forward(self.sizes, input, weights, start, &mut tape, &mut hs);
+        let state = (&self.h0[..], &mut lock(&self.c)[..]);
+        lstm::forward(self.sizes, input, weights, state, &mut tape, &mut hs);
         *lock(&self.tape) = Some(tape);
         let shape = Shape::from((steps, batch, layer.output()));
         Ok((CpuStorage::F32(hs), shape))
@@ -210,36 +212,22 @@ impl LstmOp {
         &self,
         input: &Tensor,
         (w_hh, projection): (&Tensor, Option<&Tensor>),
-        hs: &Tensor,
         d_hs: &Tensor,
     ) -> Result<(Tensor, Tensor, Option<Tensor>)> {
         let Some(mut tape) = lock(&self.tape).take() else {
             candle_core::bail!("lstm: the backward pass runs once after each forward pass");
         };
-        let vocabulary = input.dim(0)?;
-        let tokens = self.tokens.as_deref().map(|t| (t, vocabulary));
-        let d_hs = d_hs.contiguous()?;
-        let gradients = with_slices([w_hh, hs, &d_hs], |[w_hh, hs, d_hs]| {
-            let mut backward = |projection: Option<&[f32]>| {
-                let weights = lstm::Weights { w_hh, projection };
-                lstm::backward(self.sizes, tokens, weights, &self.h0, &mut tape, hs, d_hs)
-            };
-            match projection {
-                None => Ok(backward(None)),
-                Some(projection) => with_slice(projection, |p| backward(Some(p))),
-            }
-        })??;
-        let d_input = match tokens {
-            Some(_) => Tensor::from_vec(gradients.table, input.shape(), &Device::Cpu)?,
-            None => Tensor::from_slice(&tape.gates, input.shape(), &Device::Cpu)?,
-        };
+        let gradients = with_slice(&d_hs.contiguous()?, |d_hs| {
+            lstm::backward(self.sizes, &mut tape, d_hs)
+        })?;
         self.tapes.give_back(tape);
-        let d_w_hh = Tensor::from_vec(gradients.w_hh, w_hh.shape(), &Device::Cpu)?;
+        let tensor = |values, like: &Tensor| Tensor::from_vec(values, like.shape(), &Device::Cpu);
         let d_projection = match (projection, gradients.projection) {
-            (Some(p), Some(d)) => Some(Tensor::from_vec(d, p.shape(), &Device::Cpu)?),
+            (Some(p), Some(d)) => Some(tensor(d, p)?),
             _ => None,
         };
-        Ok((d_input, d_w_hh, d_projection))
+        let d_input = tensor(gradients.input, input)?;
+        Ok((d_input, tensor(gradients.w_hh, w_hh)?, d_projection))
     }
 }
 
@@ -267,10 +255,10 @@ impl CustomOp2 for LstmOp {
         &self,
         input: &Tensor,
         w_hh: &Tensor,
-        hs: &Tensor,
+        _hs: &Tensor,
         d_hs: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let (d_input, d_w_hh, _) = self.backward(input, (w_hh, None), hs, d_hs)?;
+        let (d_input, d_w_hh, _) = self.backward(input, (w_hh, None), d_hs)?;
         Ok((Some(d_input), Some(d_w_hh)))
     }
 }
@@ -302,11 +290,11 @@ impl CustomOp3 for LstmOp {
         input: &Tensor,
         w_hh: &Tensor,
         projection: &Tensor,
-        hs: &Tensor,
+        _hs: &Tensor,
         d_hs: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let weights = (w_hh, Some(projection));
-        let (d_input, d_w_hh, d_projection) = self.backward(input, weights, hs, d_hs)?;
+        let (d_input, d_w_hh, d_projection) = self.backward(input, weights, d_hs)?;
         Ok((Some(d_input), Some(d_w_hh), d_projection))
     }
 }
@@ -316,8 +304,19 @@ struct DenseCrossEntropyOp {
     vocabulary: usize,
     targets: Arc<[u8]>,
     threads: usize,
-    /// Probabilities less one at the target, `[N, V]`: the gradient of the logits but for 1/N.
-    errors: Arc<Mutex<Vec<f32>>>,
+    kept: Arc<Mutex<(PackedDense, Vec<DensePart>)>>,
+}
+
+/// The rows that one thread computes.
+#[derive(Default)]
+struct DensePart {
+    rows: std::ops::Range<usize>,
+    /// Their number, filled up to whole blocks.
+    padded: usize,
+    hs: Vec<Strip>,
+    /// Gradient of the logits.
+    errors: Vec<Strip>,
+    losses: Vec<f64>,
 }
 
 impl CustomOp3 for DenseCrossEntropyOp {
@@ -334,31 +333,32 @@ impl CustomOp3 for DenseCrossEntropyOp {
         bias: &CpuStorage,
         bias_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let (hidden, vocabulary) = (self.hidden, self.vocabulary);
         let hs = slice(hs, hs_layout)?;
         let (weight, bias) = (slice(weight, weight_layout)?, slice(bias, bias_layout)?);
-        let rows = self.targets.len();
-        let mut errors = vec![0.0; rows * vocabulary];
-        let mut work = Vec::new();
-        let mut rest = &mut errors[..];
-        for rows in row_ranges(rows, self.threads) {
-            let (part, after) = rest.split_at_mut(rows.len() * vocabulary);
-            rest = after;
-            work.push((rows, part));
-        }
-        let losses = on_threads(work, |(rows, logits)| {
-            for row in logits.chunks_exact_mut(vocabulary) {
-                row.copy_from_slice(bias);
-            }
+        let (hidden, count) = (self.hidden, self.targets.len());
+        let mut packed = PackedDense::default();
+        packed.pack(weight, bias);
+        let axis = Axis::plain(hidden);
+        let blocks = row_ranges(count.div_ceil(ROW_BLOCK), self.threads);
+        let parts = on_threads(blocks, |blocks| {
+            let rows = blocks.start * ROW_BLOCK..count.min(blocks.end * ROW_BLOCK);
+            let padded = rows.len().next_multiple_of(ROW_BLOCK);
+            let mut part = DensePart {
+                hs: vec![Strip::default(); axis.panels() * padded],
+                errors: vec![Strip::default(); packed.symbols().panels() * padded],
+                losses: vec![0.0; rows.len()],
+                rows: rows.clone(),
+                padded,
+            };
             let hs = &hs[rows.start * hidden..rows.end * hidden];
-            let hs = Matrix::new(hs, rows.len(), hidden);
-            gemm(hs, Matrix::new(weight, hidden, vocabulary), logits, true);
-            let mut loss = 0.0;
-            softmax_errors(vocabulary, logits, &self.targets[rows], &mut loss);
-            loss
+            read_rows(hs, axis, &mut part.hs, padded);
+            let targets = (&self.targets[rows], 1.0 / count as f32);
+            let (errors, losses) = (&mut part.errors, &mut part.losses);
+            packed.errors(Arch::new(), &part.hs, targets, errors, losses);
+            part
         });
-        *lock(&self.errors) = errors;
-        let loss = losses.iter().sum::<f64>() / rows as f64;
+        let loss = parts.iter().flat_map(|p| &p.losses).sum::<f64>() / count as f64;
+        *lock(&self.kept) = (packed, parts);
         Ok((CpuStorage::F32(vec![loss as f32]), Shape::from(())))
     }
 
@@ -366,76 +366,51 @@ impl CustomOp3 for DenseCrossEntropyOp {
         &self,
         hs: &Tensor,
         weight: &Tensor,
-        _bias: &Tensor,
+        bias: &Tensor,
         _loss: &Tensor,
         d_loss: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let (hidden, vocabulary, rows) = (self.hidden, self.vocabulary, self.targets.len());
-        let scale = d_loss.to_scalar::<f32>()? / rows as f32;
-        let mut errors = std::mem::take(&mut *lock(&self.errors));
-        errors.iter_mut().for_each(|e| *e *= scale);
-        let mut d_hs = vec![0.0; rows * hidden];
-        let mut work = Vec::new();
+        let (hidden, vocabulary) = (self.hidden, self.vocabulary);
+        let scale = d_loss.to_scalar::<f32>()?;
+        let (packed, parts) = std::mem::take(&mut *lock(&self.kept));
+        let arch = Arch::new();
+        let mut d_hs = vec![0.0; self.targets.len() * hidden];
         let mut rest = &mut d_hs[..];
-        for rows in row_ranges(rows, self.threads) {
-            let (part, after) = rest.split_at_mut(rows.len() * hidden);
+        let mut work = Vec::new();
+        for part in &parts {
+            let (d_hs, after) = rest.split_at_mut(part.rows.len() * hidden);
             rest = after;
-            work.push((rows, part));
+            work.push((part, d_hs));
         }
-        let parts = with_slice(weight, |weight| {
-            with_slice(hs, |hs| {
-                on_threads(work, |(rows, d_hs)| {
-                    let errors = &errors[rows.start * vocabulary..rows.end * vocabulary];
-                    let d_logits = Matrix::new(errors, rows.len(), vocabulary);
-                    let weight = Matrix::new(weight, hidden, vocabulary);
-                    gemm(d_logits, weight.transposed(), d_hs, false);
-                    let hs = &hs[rows.start * hidden..rows.end * hidden];
-                    let hs = Matrix::new(hs, rows.len(), hidden);
-                    let mut d_weight = vec![0.0; hidden * vocabulary];
-                    gemm(hs.transposed(), d_logits, &mut d_weight, false);
-                    let mut d_bias = vec![0.0; vocabulary];
-                    for row in errors.chunks_exact(vocabulary) {
-                        d_bias.iter_mut().zip(row).for_each(|(sum, e)| *sum += e);
-                    }
-                    (d_weight, d_bias)
-                })
-            })
-        })??;
-        let (d_weight, d_bias): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+        on_threads(work, |(part, d_hs)| {
+            let axis = Axis::plain(hidden);
+            let mut out = vec![Strip::default(); axis.panels() * part.padded];
+            arch.dispatch(Product {
+                rows: part.padded,
+                start: Start::Zero,
+                terms: &[(&part.errors, &packed.weight_t)],
+                out: &mut out,
+            });
+            write_rows(&out, part.padded, axis, d_hs);
+        });
+        let mut gradient = DenseGradient::default();
+        share_out(self.threads, gradient.pieces(&packed), |piece| {
+            let slabs = parts.iter().map(|p| (&p.hs[..], &p.errors[..], p.padded));
+            piece.compute(arch, slabs);
+        });
+        let mut d_weight = vec![0.0; hidden * vocabulary];
+        let mut d_bias = vec![0.0; vocabulary];
+        gradient.unpack(&mut d_weight, &mut d_bias);
+        let tensor = |mut values: Vec<f32>, like: &Tensor| {
+            values.iter_mut().for_each(|x| *x *= scale);
+            Tensor::from_vec(values, like.shape(), &Device::Cpu)
+        };
         Ok((
-            Some(Tensor::from_vec(d_hs, hs.shape(), &Device::Cpu)?),
-            Some(Tensor::from_vec(
-                sum(d_weight),
-                (hidden, vocabulary),
-                &Device::Cpu,
-            )?),
-            Some(Tensor::from_vec(sum(d_bias), vocabulary, &Device::Cpu)?),
+            Some(tensor(d_hs, hs)?),
+            Some(tensor(d_weight, weight)?),
+            Some(tensor(d_bias, bias)?),
         ))
     }
-}
-
-vectorized! {
-    /// Turns rows of logits into softmax less one at the target; adds each row's loss in nats.
-    fn softmax_errors<'a>(vocabulary: usize, logits: &'a mut [f32], targets: &'a [u8], loss: &'a mut f64) {
-        for (row, &target) in logits.chunks_exact_mut(vocabulary).zip(targets) {
-            *loss += softmax_row(row, usize::from(target));
-        }
-    }
-}
-
-#[inline(always)]
-fn softmax_row(row: &mut [f32], target: usize) -> f64 {
-    let max = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let at_target = row[target] - max;
-    for z in row.iter_mut() {
-        *z = exp(*z - max);
-    }
-    let total: f32 = row.iter().sum();
-    for z in row.iter_mut() {
-        *z /= total;
-    }
-    row[target] -= 1.0;
-    f64::from(total).ln() - f64::from(at_target)
 }
 
 /// The numbers of a contiguous f32 storage.
@@ -453,12 +428,6 @@ pub(crate) fn with_slice<R>(tensor: &Tensor, f: impl FnOnce(&[f32]) -> R) -> Res
         Storage::Cpu(storage) => Ok(f(slice(storage, layout)?)),
         _ => candle_core::bail!("expected a tensor on the CPU"),
     }
-}
-
-/// As [`with_slice`] for three tensors.
-fn with_slices<R>(tensors: [&Tensor; 3], f: impl FnOnce([&[f32]; 3]) -> R) -> Result<R> {
-    let [a, b, c] = tensors;
-    with_slice(a, |a| with_slice(b, |b| with_slice(c, |c| f([a, b, c]))))??
 }
 
 /// Locks; what a panicking thread left is plain numbers and still fit for use.

@@ -1,7 +1,7 @@
 //! Running a network a character at a time, and scoring it.
 
+use crate::cell::step_forward;
 use crate::gemm::{Matrix, gemm};
-use crate::lstm::step_forward;
 use crate::network::Network;
 use crate::vectorize::vectorized;
 use lstm_core::{Session, Token};

@@ -156,9 +156,11 @@ fn variables(network: &Network) -> Result<Vec<Var>> {
 mod tests {
     use super::*;
     use crate::alphabet::Alphabet;
+    use crate::fused;
     use crate::graph;
     use crate::network::{Cell, LayerConfig, NetworkConfig};
     use crate::random::Random;
+    use crate::vectorize::instruction_sets;
 
     fn example(layer: LayerConfig, layers: usize, steps: usize, rows: usize) -> (Network, Batch) {
         let random = &mut Random::new(layer.hidden as u64);
@@ -201,24 +203,47 @@ mod tests {
         let (expected_loss, expected) = unrolled(network, batch, on, &start).unwrap();
         let norm =
             |x: &mut dyn Iterator<Item = f32>| x.map(|x| f64::from(x).powi(2)).sum::<f64>().sqrt();
+        let names = network.config.shapes();
         let mut largest = 0.0f64;
-        for threads in [1, 2, 3] {
-            let mut states = start.clone();
-            let (loss, gradients) = Engine::new(threads)
-                .loss_and_gradients(network, batch, on, &mut states, &[])
-                .unwrap();
+        let mut check = |loss: f64, gradients: &[Vec<f32>], by: &str| {
             assert!(
                 (loss - expected_loss).abs() < 1e-5,
-                "{loss} {expected_loss}"
+                "{by} {loss} {expected_loss}"
             );
-            let names = network.config.shapes();
             assert_eq!(gradients.len(), names.len());
             for ((name, _), (a, b)) in names.iter().zip(gradients.iter().zip(&expected)) {
                 let difference = norm(&mut a.iter().zip(b).map(|(a, b)| a - b));
                 let relative = difference / norm(&mut b.iter().copied()).max(1e-12);
                 let layers = &network.config.layers;
-                assert!(relative < 2e-5, "{layers:?} {name} {relative:e}");
+                assert!(relative < 2e-5, "{by} {layers:?} {name} {relative:e}");
                 largest = largest.max(relative);
+            }
+        };
+        for threads in [1, 3] {
+            let mut states = start.clone();
+            let graph = Engine::new(threads);
+            let (loss, gradients) = graph
+                .loss_and_gradients(network, batch, on, &mut states, &[])
+                .unwrap();
+            check(loss, &gradients, "graph");
+        }
+        for (index, (name, arch)) in instruction_sets().into_iter().enumerate() {
+            let mut fused = fused::Engine::with_arch(1, arch);
+            let mut states = start.clone();
+            let (loss, one) = fused
+                .loss_and_gradients(network, batch, on, &mut states, &[])
+                .unwrap();
+            check(loss, one, name);
+            // How rows are split has nothing to do with the instruction set.
+            let splits: &[usize] = if index == 0 { &[2, 5] } else { &[] };
+            for &threads in splits {
+                let mut fused = fused::Engine::with_arch(threads, arch);
+                let mut more = start.clone();
+                let again = fused
+                    .loss_and_gradients(network, batch, on, &mut more, &[])
+                    .unwrap();
+                assert!(again == (loss, one), "{threads} threads changed a bit");
+                assert_eq!(more, states);
             }
         }
         largest

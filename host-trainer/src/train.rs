@@ -10,6 +10,7 @@ use crate::corpus::Split;
 use crate::error::{Error, Result};
 use crate::evaluate::{print_scores, score_split};
 use crate::feed::Feeder;
+use crate::fused::Engine;
 use crate::graph;
 use crate::network::{LayerConfig, Network};
 use crate::optimizer::{Adam, clip_by_global_norm};
@@ -18,7 +19,7 @@ use crate::random::Random;
 use crate::recipe::{Feed, Phase, RecipeName};
 use crate::run_folder::{RunConfig, RunFolder};
 use crate::sample;
-use crate::step::{Engine, LossOn, zero_states};
+use crate::step::{LossOn, zero_states};
 use candle_core::Device;
 use display::Display;
 use dropout::{drop_connect, drop_tokens};
@@ -295,16 +296,19 @@ impl<'r> Trainer<'r> {
         );
         let masks = drop_connect(&now.network, phase.drop_connect, random);
         let (network, states) = (&now.network, &mut now.states);
-        let (loss, mut gradients) = match &self.device {
+        let mut computed;
+        let (loss, gradients) = match &self.device {
             None => (self.engine).loss_and_gradients(network, &batch, loss_on, states, &masks)?,
             Some(device) => {
-                graph::loss_and_gradients(device, network, &batch, loss_on, states, &masks)?
+                computed =
+                    graph::loss_and_gradients(device, network, &batch, loss_on, states, &masks)?;
+                (computed.0, &mut computed.1[..])
             }
         };
         if !self.feeder.is_stateful() {
             now.states.clear();
         }
-        let norm = clip_by_global_norm(&mut gradients, phase.clip.unwrap_or(f64::INFINITY));
+        let norm = clip_by_global_norm(gradients, phase.clip.unwrap_or(f64::INFINITY));
         if !loss.is_finite() || !norm.is_finite() {
             return Err(Error::failed(format!(
                 "loss {loss} and gradient norm {norm} at step {} of {}, expected finite numbers \
@@ -315,7 +319,7 @@ impl<'r> Trainer<'r> {
         }
         now.adam.update(
             &mut now.network.parameters_mut(),
-            &gradients,
+            gradients,
             &self.decays,
             rate,
         );

@@ -1,10 +1,12 @@
 //! `cargo xtask bench`: the instructions of a character on every core, counted under QEMU.
 //!
-//! The programs that count are in `firmware-demo/bench`.
+//! The programs that count are in `firmware-demo/bench`. With `--training` it times the trainer
+//! instead.
 
 mod count;
 mod machine;
 mod report;
+mod training;
 
 pub use machine::{MACHINES, Machine};
 pub use report::{Report, measure};
@@ -28,10 +30,25 @@ pub struct Options {
     /// Write the figures to docs/bench.txt and the README, instead of comparing them
     #[arg(long, conflicts_with_all = ["machine", "model"])]
     bless: bool,
+    /// Time a training batch on this computer instead, beside PyTorch (which it installs) and candle
+    #[arg(long, conflicts_with_all = ["machine", "model", "bless"])]
+    training: bool,
+    /// Rounds of --training
+    #[arg(long, requires = "training", default_value_t = 9, value_name = "N")]
+    rounds: usize,
+    /// A Python that has PyTorch, for --training: then none is installed
+    #[arg(long, requires = "training", value_name = "PROGRAM")]
+    python: Option<PathBuf>,
 }
 
 /// `cargo xtask bench`.
 pub fn run(options: &Options) -> Result<()> {
+    if options.training {
+        return training::run(training::Options {
+            rounds: options.rounds.max(1),
+            python: options.python.as_deref(),
+        });
+    }
     setup::all()?;
     let machines = match options.machine {
         Some(machine) => std::slice::from_ref(machine),
