@@ -128,13 +128,25 @@ fn update_elements(
 /// Scales all gradients down together so that their common norm is at most `limit`; returns the
 /// norm that they had.
 pub fn clip_by_global_norm(gradients: &mut [Vec<f32>], limit: f64) -> f64 {
-    let square = |g: &Vec<f32>| g.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>();
-    let norm = gradients.iter().map(square).sum::<f64>().sqrt();
+    let norm = gradients.iter().map(|g| squares(g)).sum::<f64>().sqrt();
     if norm > limit {
         let scale = (limit / norm) as f32;
         gradients.iter_mut().flatten().for_each(|g| *g *= scale);
     }
     norm
+}
+
+/// The sum of all squares: eight sums side by side, so that none waits for the one before.
+fn squares(values: &[f32]) -> f64 {
+    let square = |x: f32| f64::from(x) * f64::from(x);
+    let (eights, rest) = values.as_chunks::<8>();
+    let mut sums = [0.0; 8];
+    for eight in eights {
+        for (sum, &x) in sums.iter_mut().zip(eight) {
+            *sum += square(x);
+        }
+    }
+    sums.iter().sum::<f64>() + rest.iter().map(|&x| square(x)).sum::<f64>()
 }
 
 /// The learning rate over a run.
@@ -198,6 +210,9 @@ mod tests {
         assert!((gradients[0][0] - 0.6).abs() < 1e-6 && (gradients[1][1] - 0.8).abs() < 1e-6);
         clip_by_global_norm(&mut gradients, 2.0);
         assert!((gradients[0][0] - 0.6).abs() < 1e-6);
+        let mut many = [(1..=19).map(|i| i as f32).collect()];
+        let norm = clip_by_global_norm(&mut many, f64::INFINITY);
+        assert!((norm.powi(2) - f64::from(19 * 20 * 39 / 6)).abs() < 1e-9);
     }
 
     #[test]
