@@ -87,6 +87,8 @@ pub fn start<U: Uart, C: Clock, const WORDS: usize>(
     ram: &'static Ram<WORDS>,
 ) -> ! {
     memory::paint();
+    #[cfg(feature = "planted-panic")]
+    assert_eq!(serial::RECEIVED.lost(), 0);
     // The entry of a board is the only caller, so the workspace has not been taken before.
     if let Some(workspace) = ram.try_take() {
         let mut serial = serial::Serial(uart);
@@ -97,8 +99,23 @@ pub fn start<U: Uart, C: Clock, const WORDS: usize>(
     park()
 }
 
+/// In a release build it calls what no library has: if a panic could be reached, the firmware
+/// would not link. So a firmware that there is cannot panic.
 #[panic_handler]
+#[cfg_attr(
+    not(debug_assertions),
+    allow(unsafe_code, reason = "a function that does not exist")
+)]
 fn panic(_: &PanicInfo<'_>) -> ! {
+    #[cfg(not(debug_assertions))]
+    {
+        unsafe extern "C" {
+            fn a_panic_can_be_reached() -> !;
+        }
+        // SAFETY: no program with this call exists.
+        unsafe { a_panic_can_be_reached() }
+    }
+    #[cfg(debug_assertions)]
     park()
 }
 
