@@ -1,12 +1,14 @@
 //! The memory of the shipped firmware, read from its ELF file.
 
-use std::{fs, path::Path};
+use std::{fs, process::Command};
 
 use cross_tests::board_firmware;
-use object::{Object, ObjectSection, ObjectSymbol, SectionKind};
+use object::ObjectSection;
 use xtask::{
     boards::{Board, emulated},
-    table::{Table, grouped},
+    firmware,
+    sizes::{self, Sizes, sections},
+    stack,
 };
 
 /// Bytes that the start-up code and the board's own variables may take.
@@ -16,79 +18,17 @@ const HIDDEN: u64 = 256;
 /// What an LSTM may take besides what grows with its units.
 const FIXED: u64 = 300;
 
-/// What the ELF file of a firmware says.
-struct Firmware {
-    /// Bytes in flash: code, constants, and initial values of variables.
-    flash: u64,
-    /// Bytes of variables with an initial value, which are copied from flash.
-    data: u64,
-    /// Bytes of variables that start as zeros.
-    bss: u64,
-    /// Bytes of the workspace.
-    workspace: u64,
-    /// Bytes of the ring for received bytes.
-    ring: u64,
-    /// RAM that is left for the stack.
-    stack: u64,
-    /// State and scratch of an LSTM of [`HIDDEN`] units in int8, int4 and f32.
-    lstm: [u64; 3],
-}
-
-/// The sections of the firmware's memory, without those for a debugger.
-fn sections<'a>(elf: &'a object::File<'a>) -> impl Iterator<Item = object::Section<'a, 'a>> {
-    elf.sections().filter(|section| {
-        let kind = section.kind();
-        section.size() > 0 && (is_constant(kind) || is_variable(kind))
-    })
-}
-
-fn is_constant(kind: SectionKind) -> bool {
-    use SectionKind::{ReadOnlyData, ReadOnlyString, Text};
-    matches!(kind, Text | ReadOnlyData | ReadOnlyString)
-}
-
-fn is_variable(kind: SectionKind) -> bool {
-    matches!(kind, SectionKind::Data | SectionKind::UninitializedData)
-}
-
-impl Firmware {
-    fn of(board: &Board) -> Self {
-        let bytes = read(&board_firmware(board));
-        let elf = object::File::parse(&*bytes).unwrap();
-        let sum = |is_counted: fn(SectionKind) -> bool| {
-            let sections = sections(&elf).filter(|s| s.name() != Ok(".stack"));
-            sections
-                .filter(|s| is_counted(s.kind()))
-                .map(|s| s.size())
-                .sum()
-        };
-        let symbol = |name: &str| {
-            let mut symbols = elf.symbols().filter(|s| s.name().unwrap().contains(name));
-            symbols.next().unwrap_or_else(|| panic!("no {name}"))
-        };
-        let address = |name: &str| symbol(name).address();
-        Firmware {
-            flash: sum(|kind| is_constant(kind) || kind == SectionKind::Data),
-            data: sum(|kind| kind == SectionKind::Data),
-            bss: sum(|kind| kind == SectionKind::UninitializedData),
-            workspace: symbol("WORKSPACE").size(),
-            ring: symbol("RECEIVED").size(),
-            stack: address("_stack_start") - address("__ebss"),
-            lstm: ["int8", "int4", "f32"].map(|f| address(&format!("workspace_lstm256_{f}"))),
-        }
-    }
-}
-
-fn read(path: &Path) -> Vec<u8> {
-    fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+fn sizes_of(board: &Board) -> Sizes {
+    Sizes::of(&board_firmware(board)).unwrap()
 }
 
 #[test]
 fn variables_are_the_workspace_and_the_ring_and_no_weights() {
     for board in emulated() {
-        let firmware = Firmware::of(board);
-        assert!(firmware.data <= FEW, "{}: {}", board.name, firmware.data);
-        let others = firmware.bss - firmware.workspace - firmware.ring;
+        let sizes = sizes_of(board);
+        assert!(sizes.data <= FEW, "{}: {}", board.name, sizes.data);
+        let ring = sizes.symbol("RECEIVED").unwrap().1;
+        let others = sizes.bss - sizes.workspace().unwrap() - ring;
         assert!(others <= FEW, "{}: {others}", board.name);
     }
 }
@@ -96,7 +36,7 @@ fn variables_are_the_workspace_and_the_ring_and_no_weights() {
 #[test]
 fn the_model_region_is_free_for_a_model() {
     for board in emulated() {
-        let bytes = read(&board_firmware(board));
+        let bytes = fs::read(board_firmware(board)).unwrap();
         let elf = object::File::parse(&*bytes).unwrap();
         let start = u64::from(board.model_address);
         let region = start..start + u64::from(board.model_room);
@@ -123,19 +63,53 @@ fn there_is_no_heap_and_no_panic() {
         "malloc",
     ];
     for board in emulated() {
-        let bytes = read(&board_firmware(board));
-        let elf = object::File::parse(&*bytes).unwrap();
-        let names: Vec<_> = elf.symbols().map(|symbol| symbol.name().unwrap()).collect();
-        assert!(names.iter().any(|name| name.contains("WORKSPACE")));
-        let is_refused = |name: &&&str| parts.iter().any(|part| name.contains(part));
-        assert_eq!(names.iter().find(is_refused), None, "{}", board.name);
+        let sizes = sizes_of(board);
+        assert!(sizes.names().any(|name| name.contains("WORKSPACE")));
+        let is_refused = |name: &&str| parts.iter().any(|part| name.contains(part));
+        assert_eq!(sizes.names().find(is_refused), None, "{}", board.name);
+    }
+}
+
+/// That a firmware links shows that it cannot panic; so one that can must not link.
+#[test]
+fn a_firmware_that_can_panic_does_not_link() {
+    for name in ["mps2-an386", "microbit", "riscv-virt"] {
+        let board = Board::parse(name).unwrap();
+        let mut build = Command::new(env!("CARGO"));
+        build.args(["build", "--quiet", "--release", "--target", board.target]);
+        build.args(["--features", "board-support/planted-panic", "--target-dir"]);
+        build.arg(firmware::workspace().join("target"));
+        let output = build.current_dir(firmware::folder(board)).output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success(), "{name} links with a panic");
+        let expected = "undefined symbol: a_panic_can_be_reached";
+        assert!(stderr.contains(expected), "{name}: {stderr}");
+    }
+}
+
+#[test]
+fn the_stack_takes_less_than_half_of_its_room() {
+    for board in emulated() {
+        let bound = stack::bound(&board_firmware(board)).unwrap();
+        let room = sizes_of(board).stack_room;
+        println!("{}: {} of {room} bytes", board.name, bound.bytes);
+        println!("    {}", bound.path.join(" > "));
+        // Reading a model alone takes a kilobyte.
+        assert!(bound.bytes > 1024, "{}: {bound:?}", board.name);
+        assert!(
+            2 * bound.bytes < room,
+            "{}: {bound:?} of {room}",
+            board.name
+        );
     }
 }
 
 #[test]
 fn an_lstm_takes_few_bytes_of_ram_a_unit() {
     for board in emulated() {
-        let [int8, int4, _] = Firmware::of(board).lstm;
+        let symbol = |format| format!("workspace_lstm256_{format}");
+        let words = |format| sizes_of(board).symbol(&symbol(format)).unwrap().0;
+        let [int8, int4] = ["int8", "int4"].map(words);
         let most = |per_unit| per_unit * HIDDEN + FIXED;
         let is_m4 = board.target.starts_with("thumbv7em");
         assert!(int8 <= most(if is_m4 { 6 } else { 10 }), "{}", board.name);
@@ -143,32 +117,9 @@ fn an_lstm_takes_few_bytes_of_ram_a_unit() {
     }
 }
 
-/// Not only printed: every board's firmware must have been read.
 #[test]
-fn sizes_of_every_board() {
-    let mut table = Table::new(&[
-        "board",
-        "core",
-        "flash",
-        "workspace",
-        "other variables",
-        "stack room",
-        "LSTM 256 int8",
-        "int4",
-        "f32",
-    ]);
-    for board in emulated() {
-        let firmware = Firmware::of(board);
-        assert!(firmware.flash > 1000 && firmware.stack >= 4096);
-        let mut row = vec![board.name.to_owned(), board.core.to_owned()];
-        row.extend([
-            grouped(firmware.flash),
-            grouped(firmware.workspace),
-            grouped(firmware.bss + firmware.data - firmware.workspace),
-            grouped(firmware.stack),
-        ]);
-        row.extend(firmware.lstm.map(grouped));
-        table.push(row);
-    }
-    println!("{}", table.render());
+fn sizes_are_within_those_of_the_snapshot() {
+    let found = sizes::measure(|board| Ok(board_firmware(board))).unwrap();
+    println!("{found}");
+    sizes::check(&found).unwrap();
 }

@@ -12,6 +12,8 @@ pub mod qemu;
 pub mod random_model;
 pub mod setup;
 pub mod shell;
+pub mod sizes;
+pub mod stack;
 pub mod table;
 pub mod test;
 pub mod trainer;

@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use xtask::{bench, boards::Board, corpus, demo, firmware, image, qemu, setup, test};
+use xtask::{bench, boards::Board, corpus, demo, firmware, image, qemu, setup, sizes, test};
 
 #[derive(Parser)]
 #[command(
@@ -41,6 +41,8 @@ enum Command {
     Image(image::Options),
     /// Count the instructions of a character on every core, and compare them with the last ones
     Bench(bench::Options),
+    /// Measure the memory that each firmware takes, and compare it with the last figures
+    Sizes(sizes::Options),
     /// Install what the other commands need: Rust targets and components, QEMU
     Setup,
     /// Fetch the rest of Shakespeare for pre-training, into target/corpus/pretrain.txt
@@ -103,6 +105,7 @@ fn run(command: Command) -> Result<()> {
             plan.write()
         }
         Command::Bench(options) => bench::run(&options),
+        Command::Sizes(options) => sizes::run(&options),
         Command::Setup => setup::all(),
         Command::Corpus => corpus::run(),
     }
