@@ -14,6 +14,9 @@ fn main() {
         println!("cargo::rustc-link-arg-bins=-Tmemory.x");
     }
     println!("cargo::rustc-link-arg-bins=-Tlink.x");
+    if script[0].contains("BOOT2") {
+        println!("cargo::rustc-link-arg-bins=-Tlink-rp.x");
+    }
     println!("cargo::rerun-if-changed=memory.x");
     println!("cargo::rerun-if-changed=../common.x");
     println!("cargo::rerun-if-changed=../build.rs");

@@ -41,12 +41,12 @@ const fn board(
 /// Every board: room for the model and RAM in KiB. A Cortex-M0+ counts as M0, an M7 and an M33 as M4.
 pub const BOARDS: &[Board] = &[
     board("microbit", "Cortex-M0", 16.0, 192, 16),
-    board("bluepill", "Cortex-M3", 64.0, 24, 20),
+    board("bluepill", "Cortex-M3", 64.0, 24, 8),
     board("nucleo-f446re", "Cortex-M4F", 168.0, 384, 128),
-    board("pico", "Cortex-M0", 125.0, 2048 - 64, 264),
-    board("pico2", "Cortex-M4F", 150.0, 4096 - 64, 520),
-    board("microbit-v2", "Cortex-M4F", 64.0, 512 - 64, 128),
-    board("esp32-c3", "RV32IMAC", 160.0, 4096 - 512, 400),
+    board("pico", "Cortex-M0", 125.0, 1536, 264),
+    board("pico2", "Cortex-M4F", 150.0, 3584, 520),
+    board("microbit-v2", "Cortex-M4F", 64.0, 384, 128),
+    board("esp32c3", "RV32IMAC", 160.0, 2048, 400),
     board("lm3s6965evb", "Cortex-M3", 12.5, 192, 64),
     board("mps2-an385", "Cortex-M3", 25.0, 3072, 4096),
     board("mps2-an386", "Cortex-M4F", 25.0, 3072, 4096),

@@ -119,7 +119,7 @@ fn an_lstm_takes_few_bytes_of_ram_a_unit() {
 
 #[test]
 fn sizes_are_within_those_of_the_snapshot() {
-    let found = sizes::measure(|board| Ok(board_firmware(board))).unwrap();
+    let found = sizes::measure(emulated(), |board| Ok(board_firmware(board))).unwrap();
     println!("{found}");
     sizes::check(&found).unwrap();
 }

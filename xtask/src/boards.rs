@@ -22,6 +22,8 @@ pub struct Board {
     pub model_room: u32,
     /// What its flash is written from.
     pub image: Format,
+    /// Whether that holds the firmware too. Otherwise a tool of the chip's maker writes it.
+    pub image_has_firmware: bool,
     /// The QEMU machine that stands for it, if there is one.
     pub emulator: Option<Emulator>,
 }
@@ -55,6 +57,7 @@ pub const BOARDS: &[Board] = &[
         model_address: 0x0010_0000,
         model_room: 3 << 20,
         image: Format::Hex,
+        image_has_firmware: true,
         emulator: arm("mps2-an386", &[]),
     },
     Board {
@@ -65,6 +68,7 @@ pub const BOARDS: &[Board] = &[
         model_address: 0x0010_0000,
         model_room: 3 << 20,
         image: Format::Hex,
+        image_has_firmware: true,
         emulator: arm("mps2-an385", &[]),
     },
     Board {
@@ -75,6 +79,7 @@ pub const BOARDS: &[Board] = &[
         model_address: 0x0010_0000,
         model_room: 3 << 20,
         image: Format::Hex,
+        image_has_firmware: true,
         emulator: arm("mps2-an500", &[]),
     },
     Board {
@@ -85,6 +90,7 @@ pub const BOARDS: &[Board] = &[
         model_address: 0x0001_0000,
         model_room: 192 << 10,
         image: Format::Bin,
+        image_has_firmware: true,
         emulator: arm("lm3s6965evb", &[]),
     },
     Board {
@@ -95,6 +101,7 @@ pub const BOARDS: &[Board] = &[
         model_address: 0x0001_0000,
         model_room: 192 << 10,
         image: Format::Hex,
+        image_has_firmware: true,
         emulator: arm("microbit", &[]),
     },
     Board {
@@ -106,6 +113,7 @@ pub const BOARDS: &[Board] = &[
         model_room: 384 << 10,
         image: Format::Bin,
         // USART2 is its second serial port.
+        image_has_firmware: true,
         emulator: arm("netduinoplus2", &["-serial", "null"]),
     },
     Board {
@@ -116,6 +124,7 @@ pub const BOARDS: &[Board] = &[
         model_address: 0x0800_a000,
         model_room: 24 << 10,
         image: Format::Hex,
+        image_has_firmware: true,
         emulator: arm("stm32vldiscovery", &[]),
     },
     Board {
@@ -126,11 +135,61 @@ pub const BOARDS: &[Board] = &[
         model_address: 0x8010_0000,
         model_room: 3 << 20,
         image: Format::Bin,
+        image_has_firmware: true,
         emulator: Some(Emulator {
             program: "qemu-system-riscv32",
             machine: "virt",
             options: &["-bios", "none"],
         }),
+    },
+    Board {
+        name: "microbit-v2",
+        core: "Cortex-M4F",
+        package: "microbit-v2",
+        target: "thumbv7em-none-eabihf",
+        model_address: 0x0002_0000,
+        model_room: 384 << 10,
+        image: Format::Hex,
+        image_has_firmware: true,
+        emulator: None,
+    },
+    Board {
+        name: "pico",
+        core: "Cortex-M0+",
+        package: "pico",
+        target: "thumbv6m-none-eabi",
+        model_address: 0x1008_0000,
+        model_room: 1536 << 10,
+        image: Format::Uf2 {
+            family: 0xe48b_ff56,
+        },
+        image_has_firmware: true,
+        emulator: None,
+    },
+    Board {
+        name: "pico2",
+        core: "Cortex-M33",
+        package: "pico2",
+        target: "thumbv8m.main-none-eabihf",
+        model_address: 0x1008_0000,
+        model_room: 3584 << 10,
+        image: Format::Uf2 {
+            family: 0xe48b_ff59,
+        },
+        image_has_firmware: true,
+        emulator: None,
+    },
+    Board {
+        name: "esp32c3",
+        core: "RV32IMC",
+        package: "esp32c3",
+        target: "riscv32imc-unknown-none-elf",
+        // In flash: partitions.csv instead of memory.x.
+        model_address: 0x0020_0000,
+        model_room: 2 << 20,
+        image: Format::Bin,
+        image_has_firmware: false,
+        emulator: None,
     },
 ];
 
@@ -211,6 +270,14 @@ mod tests {
     #[test]
     fn the_table_agrees_with_each_memory_x() {
         for board in BOARDS {
+            if board.name == "esp32c3" {
+                let path = firmware::folder(board).join("partitions.csv");
+                let table = std::fs::read_to_string(path).unwrap();
+                let (address, room) = (board.model_address, board.model_room);
+                let line = format!("model,    data, 0x40,    {address:#x}, {room:#x}");
+                assert!(table.contains(&line), "{line}");
+                continue;
+            }
             let path = firmware::folder(board).join("memory.x");
             let memory_x = std::fs::read_to_string(&path).expect("every board has a memory.x");
             assert_eq!(

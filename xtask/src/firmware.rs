@@ -25,8 +25,8 @@ pub fn build(board: &Board) -> Result<PathBuf> {
     let target_dir = workspace().join("target");
     // In the board's folder, whose .cargo/config.toml may change the profile.
     run(cargo(&folder(board))
-        .args(["build", "--quiet", "--release", "--package", board.package])
-        .args(["--target", board.target])
+        .args(["build", "--quiet", "--release"])
+        .args(["--package", board.package, "--target", board.target])
         .arg("--target-dir")
         .arg(&target_dir))?;
     Ok(target_dir

@@ -299,6 +299,12 @@ impl Options {
     /// Checks what the user gave before anything is built: the model and the name of the file.
     pub fn check(&self) -> Result<()> {
         model_segment(self.board, &self.model)?;
+        ensure!(
+            self.model_only || self.board.image_has_firmware,
+            "no image holds the firmware of {name}: found no --model-only; `cargo run --release` \
+             in firmware-demo/boards/{name} writes it",
+            name = self.board.name
+        );
         if let Some(out) = &self.out {
             Format::of(out, self.board)?;
         }

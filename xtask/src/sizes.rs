@@ -1,12 +1,16 @@
 //! `cargo xtask sizes`: the memory that the firmware of each board takes, read from its ELF file.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result, bail};
 use object::{Object, ObjectSection, ObjectSymbol, Section, SectionKind};
 
 use crate::{
-    boards::{Board, emulated},
+    boards::{BOARDS, Board},
     firmware,
     shell::root,
     stack,
@@ -19,6 +23,9 @@ pub struct Options {
     /// Write the figures to docs/sizes.txt, instead of comparing them
     #[arg(long)]
     bless: bool,
+    /// Also the boards that QEMU does not emulate, which take minutes to build
+    #[arg(long)]
+    all: bool,
 }
 
 /// The share by which a figure may grow.
@@ -56,7 +63,7 @@ fn is_variable(kind: SectionKind) -> bool {
 }
 
 impl Sizes {
-    /// Reads an ELF file of a board whose start-up code is cortex-m-rt or riscv-rt.
+    /// Reads an ELF file.
     pub fn of(path: &Path) -> Result<Self> {
         let name = || path.display().to_string();
         let bytes = fs::read(path).with_context(name)?;
@@ -78,7 +85,10 @@ impl Sizes {
             stack_room: 0,
             symbols,
         };
-        sizes.stack_room = sizes.symbol("_stack_start")?.0 - sizes.symbol("__ebss")?.0;
+        // Start-up code of other makers has other names.
+        if let (Ok(start), Ok(end)) = (sizes.symbol("_stack_start"), sizes.symbol("__ebss")) {
+            sizes.stack_room = start.0.saturating_sub(end.0);
+        }
         Ok(sizes)
     }
 
@@ -106,8 +116,12 @@ impl Sizes {
     }
 }
 
-/// The figures of every board that QEMU emulates; `elf` gives the firmware of one.
-pub fn measure(elf: impl Fn(&Board) -> Result<std::path::PathBuf>) -> Result<String> {
+/// The figures of these boards; `elf` gives the firmware of one. The stack is bounded where QEMU
+/// can show it.
+pub fn measure(
+    boards: impl Iterator<Item = &'static Board>,
+    elf: impl Fn(&Board) -> Result<PathBuf>,
+) -> Result<String> {
     let mut table = Table::new(&[
         "board",
         "core",
@@ -117,21 +131,19 @@ pub fn measure(elf: impl Fn(&Board) -> Result<std::path::PathBuf>) -> Result<Str
         "stack-room",
         "stack-bound",
     ]);
-    for board in emulated() {
+    for board in boards {
         let elf = elf(board)?;
         let sizes = Sizes::of(&elf)?;
-        let bound = stack::bound(&elf).with_context(|| board.name)?;
         let mut row = vec![board.name.to_owned(), board.core.to_owned()];
-        row.extend(
-            [
-                sizes.flash,
-                sizes.data + sizes.bss,
-                sizes.workspace()?,
-                sizes.stack_room,
-                bound.bytes,
-            ]
-            .map(grouped),
-        );
+        let variables = sizes.data + sizes.bss;
+        row.extend([sizes.flash, variables, sizes.workspace()?].map(grouped));
+        row.extend(match board.emulator {
+            Some(_) => {
+                let bound = stack::bound(&elf).with_context(|| board.name)?;
+                [sizes.stack_room, bound.bytes].map(grouped)
+            }
+            None => ["-".to_owned(), "-".to_owned()],
+        });
         table.push(row);
     }
     Ok(table.render())
@@ -142,7 +154,7 @@ const HEAD: &str = "\
 Bytes that the firmware of each board takes, without a model. `cargo xtask sizes` compares this
 file, `--bless` renews it.
 variables: all of them. workspace: of the variables, the model's. stack-room: the RAM left for the
-stack. stack-bound: the most stack that can be in use, by the machine code.
+stack. stack-bound: the most stack that can be in use, by the machine code; -: not bounded.
 
 ";
 
@@ -185,13 +197,26 @@ fn grown(expected: &str, found: &str) -> Vec<String> {
 
 /// `cargo xtask sizes`.
 pub fn run(options: &Options) -> Result<()> {
-    let found = measure(firmware::build)?;
+    let boards = BOARDS
+        .iter()
+        .filter(|board| options.all || board.emulator.is_some());
+    let mut found = measure(boards, firmware::build)?;
     print!("{found}");
-    if options.bless {
-        fs::write(root().join(SNAPSHOT), format!("{HEAD}{found}")).context(SNAPSHOT)
-    } else {
-        check(&found)
+    if !options.bless {
+        return check(&found);
     }
+    if !options.all {
+        let old = fs::read_to_string(root().join(SNAPSHOT)).context(SNAPSHOT)?;
+        let is_kept = |line: &&str| {
+            let mut others = BOARDS.iter().filter(|board| board.emulator.is_none());
+            others.any(|board| line.split_whitespace().next() == Some(board.name))
+        };
+        for line in old.lines().filter(is_kept) {
+            found += line;
+            found.push('\n');
+        }
+    }
+    fs::write(root().join(SNAPSHOT), format!("{HEAD}{found}")).context(SNAPSHOT)
 }
 
 #[cfg(test)]

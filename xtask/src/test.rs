@@ -6,9 +6,10 @@ use anyhow::{Result, bail};
 
 use crate::{
     bench::MACHINES,
-    boards::{BOARDS, Board},
+    boards::{BOARDS, Board, emulated},
     firmware, setup,
     shell::{self, cargo, root, step, tee},
+    sizes,
 };
 
 /// What a person may choose.
@@ -40,7 +41,7 @@ pub fn run(options: &Options) -> Result<()> {
         &mut clippy(&root, &["--workspace", "--all-targets"]),
     )?;
     check("clippy, firmware", &mut clippy(&demo, &["--all-targets"]))?;
-    for board in BOARDS {
+    for board in emulated() {
         let args = ["--package", board.package, "--target", board.target];
         check(
             &format!("clippy, {}", board.name),
@@ -74,9 +75,23 @@ pub fn run(options: &Options) -> Result<()> {
         &format!("lstm-core for {}", setup::TARGETS.join(", ")),
         &mut core,
     )?;
-    for board in BOARDS {
+    for board in emulated() {
         step(&format!("firmware for {}", board.name), || {
             firmware::build(board)
+        })?;
+    }
+
+    if options.full {
+        let others = || BOARDS.iter().filter(|board| board.emulator.is_none());
+        for board in others() {
+            let folder = firmware::folder(board);
+            let what = format!("rustfmt, {}", board.name);
+            check(&what, cargo(&folder).args(["fmt", "--check"]))?;
+            let what = format!("clippy, {}", board.name);
+            check(&what, &mut clippy(&folder, &[]))?;
+        }
+        step("firmware for the boards that QEMU does not emulate", || {
+            sizes::check(&sizes::measure(others(), firmware::build)?)
         })?;
     }
 
@@ -108,7 +123,7 @@ pub fn run(options: &Options) -> Result<()> {
 
 /// The folders of the boards, each once.
 fn packages() -> BTreeSet<&'static str> {
-    BOARDS.iter().map(|board| board.package).collect()
+    emulated().map(|board| board.package).collect()
 }
 
 fn check(what: &str, command: &mut Command) -> Result<()> {

@@ -1,0 +1,24 @@
+//! BBC micro:bit v2: an nRF52833 with a Cortex-M4F, 512 KB of flash and 128 KB of RAM. The interface
+//! chip shows the UART as a USB serial port (115,200 baud).
+
+#![no_std]
+#![no_main]
+
+use board_support::{
+    ANY_MODEL, NrfPin, NrfUart, Ram, SysTick, entry, receive_by_interrupt, start,
+};
+use lstm_core::Workspace;
+
+static WORKSPACE: Ram<ANY_MODEL> = Ram::new(Workspace::new());
+
+/// In hertz.
+const CLOCK: u32 = 64_000_000;
+
+receive_by_interrupt!(NrfUart);
+
+#[entry]
+fn main() -> ! {
+    // To and from the interface chip.
+    NrfUart.start(NrfPin(0, 6), NrfPin(1, 8));
+    start(NrfUart, SysTick::start(CLOCK), &WORKSPACE)
+}
