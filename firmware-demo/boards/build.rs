@@ -1,12 +1,12 @@
-//! The build script of every board: hands its memory.x to the linker, with common.x behind it.
+//! The build script of every board: hands its memory.x to the linker, and common.x.
 
 use std::{env, fs, path::Path};
 
 fn main() {
     let out = env::var("OUT_DIR").expect("cargo sets OUT_DIR");
-    let script = ["memory.x", "../common.x"]
-        .map(|path| fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}")));
-    fs::write(Path::new(&out).join("memory.x"), script.concat()).expect("OUT_DIR is writable");
+    let here = env::var("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR");
+    let memory = fs::read_to_string("memory.x").expect("a board has a memory.x");
+    fs::write(Path::new(&out).join("memory.x"), &memory).expect("OUT_DIR is writable");
     println!("cargo::rustc-link-search={out}");
     println!("cargo::rustc-link-arg-bins=--nmagic");
     // On Arm, link.x includes it.
@@ -14,9 +14,10 @@ fn main() {
         println!("cargo::rustc-link-arg-bins=-Tmemory.x");
     }
     println!("cargo::rustc-link-arg-bins=-Tlink.x");
-    if script[0].contains("BOOT2") {
+    if memory.contains("BOOT2") {
         println!("cargo::rustc-link-arg-bins=-Tlink-rp.x");
     }
+    println!("cargo::rustc-link-arg-bins=-T{here}/../common.x");
     println!("cargo::rerun-if-changed=memory.x");
     println!("cargo::rerun-if-changed=../common.x");
     println!("cargo::rerun-if-changed=../build.rs");

@@ -26,7 +26,7 @@ pub fn build(board: &Board) -> Result<PathBuf> {
     // In the board's folder, whose .cargo/config.toml may change the profile.
     run(cargo(&folder(board))
         .args(["build", "--quiet", "--release"])
-        .args(["--package", board.package, "--target", board.target])
+        .args(["--target", board.target])
         .arg("--target-dir")
         .arg(&target_dir))?;
     Ok(target_dir

@@ -30,7 +30,9 @@ fn main() -> ! {
     let mut port = Port(UsbSerialJtag::new(devices.USB_DEVICE));
     // When it returns, it has said why on the port, and nothing is left to do.
     let _ = firmware_app::run(&mut port, region::model_region(), WORKSPACE.take());
-    loop {}
+    loop {
+        core::hint::spin_loop();
+    }
 }
 
 /// Makes the flash of the partition `model` readable at the address of the model region. The

@@ -4,9 +4,7 @@
 #![no_std]
 #![no_main]
 
-use board_support::{
-    ANY_MODEL, NrfPin, NrfUart, Ram, SysTick, entry, receive_by_interrupt, start,
-};
+use board_support::{ANY_MODEL, NrfPin, NrfUart, Ram, SysTick, entry, receive_by_interrupt, start};
 use lstm_core::Workspace;
 
 static WORKSPACE: Ram<ANY_MODEL> = Ram::new(Workspace::new());

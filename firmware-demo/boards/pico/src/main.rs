@@ -63,10 +63,8 @@ fn main() -> ! {
     let class = CdcAcmClass::new(&mut builder, &mut state, PACKET);
     let (sender, _receiver) = class.split();
     let mut device = builder.build();
-    let mut port = Port {
-        device: pin!(device.run()),
-        sender,
-    };
+    let device = pin!(device.run());
+    let mut port = Port { device, sender };
     let workspace = WORKSPACE.take();
     loop {
         port.wait_for_computer();
@@ -78,22 +76,22 @@ fn main() -> ! {
 }
 
 /// The serial port, and what keeps USB going, which runs whenever the port is waited for.
-struct Port<'d, Run> {
-    device: Pin<&'d mut Run>,
+struct Port<'r, 'd, Run> {
+    device: Pin<&'r mut Run>,
     sender: Sender<'d, Driver<'d, USB>>,
 }
 
-impl<Run: Future> Port<'_, Run> {
+impl<Run: Future> Port<'_, '_, Run> {
     fn wait_for_computer(&mut self) {
         block_on(select(self.device.as_mut(), self.sender.wait_connection()));
     }
 }
 
-impl<Run> ErrorType for Port<'_, Run> {
+impl<Run> ErrorType for Port<'_, '_, Run> {
     type Error = EndpointError;
 }
 
-impl<Run: Future> Write for Port<'_, Run> {
+impl<Run: Future> Write for Port<'_, '_, Run> {
     fn write(&mut self, bytes: &[u8]) -> Result<usize, EndpointError> {
         // A full packet would want an empty one behind it.
         let len = bytes.len().min(usize::from(PACKET) - 1);
