@@ -9,17 +9,16 @@
 
 use board_support::{
     Device, Ram, Stm32Usart, SysTick, entry, listen, receive_by_interrupt, start,
-    words_for_any_format, words_for_integers,
+    words_for_integers,
 };
 use lstm_core::{LayerShape, Workspace};
 
-/// 1.5 KB of the 8.
-const WORDS: usize = 1536 / size_of::<u32>();
+/// 1 KB of the 8.
+const WORDS: usize = 1024 / size_of::<u32>();
 // More fits in it than in the flash.
 const _: () = {
-    assert!(words_for_any_format(&[LayerShape::lstm(96)]) <= WORDS);
-    assert!(words_for_any_format(&[LayerShape::lean(96).project(32)]) <= WORDS);
-    assert!(words_for_integers(&[LayerShape::lstm(256)]) <= WORDS);
+    assert!(words_for_integers(&[LayerShape::lstm(128)]) <= WORDS);
+    assert!(words_for_integers(&[LayerShape::lean(96).project(32)]) <= WORDS);
 };
 
 static WORKSPACE: Ram<WORDS> = Ram::new(Workspace::new());
