@@ -58,16 +58,23 @@ fn shipped_models_write_as_on_the_host_on_every_board_that_has_room() {
     }
 }
 
+/// A core with an FPU and much memory, and one with neither.
+fn large_and_small() -> [&'static Board; 2] {
+    [BOARD, Board::parse("microbit").unwrap()]
+}
+
 #[test]
 fn an_empty_region_gets_one_line_and_no_text() {
-    let mut console = Console::start(BOARD, None);
-    assert_eq!(
-        console.line(),
-        "# no model runs: not a .lstm file: it begins with 00 00 00 00, \
-         expected 4c 53 54 4d (\"LSTM\")"
-    );
-    assert!(console.is_silent_for(SILENCE));
-    assert!(console.is_running());
+    for board in large_and_small() {
+        let mut console = Console::start(board, None);
+        assert_eq!(
+            console.line(),
+            "# no model runs: not a .lstm file: it begins with 00 00 00 00, \
+             expected 4c 53 54 4d (\"LSTM\")"
+        );
+        assert!(console.is_silent_for(SILENCE));
+        assert!(console.is_running());
+    }
 }
 
 #[test]
@@ -75,12 +82,14 @@ fn a_damaged_model_gets_one_line_and_no_text() {
     let mut file = random_int8("\n ab", &[16], 2);
     let damaged = file.len() * 2 / 3;
     file[damaged] ^= 0x10;
-    let mut console = Console::start(BOARD, Some(&file));
-    let line = console.line();
-    let expected = "# no model runs: the .lstm file is damaged: found checksum ";
-    assert!(line.starts_with(expected), "{line}");
-    assert!(console.is_silent_for(SILENCE));
-    assert!(console.is_running());
+    for board in large_and_small() {
+        let mut console = Console::start(board, Some(&file));
+        let line = console.line();
+        let expected = "# no model runs: the .lstm file is damaged: found checksum ";
+        assert!(line.starts_with(expected), "{line}");
+        assert!(console.is_silent_for(SILENCE));
+        assert!(console.is_running());
+    }
 }
 
 #[test]

@@ -549,3 +549,70 @@ impl Walk<'_> {
         Ok(depth)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The bound below `start`, and the path.
+    fn depth(listing: &str) -> Result<(u64, Vec<String>)> {
+        let mut program = Program::read(listing, |_| None, |_, _| false)?;
+        program.taken = program
+            .functions
+            .keys()
+            .copied()
+            .filter(|&f| f > 0x100)
+            .collect();
+        let mut walk = Walk {
+            program: &program,
+            on_stack: Vec::new(),
+            known: BTreeMap::new(),
+        };
+        walk.depth(0)
+    }
+
+    const CALLS: &str = "\
+00000000 <start>:
+       0:      \tpush\t{r4-r7, lr}
+       2:      \tsub\tsp, #0x10
+       4:      \tbl\t0x20 <small>
+       8:      \tbl\t0x40 <large>
+
+00000020 <small>:
+      20:      \tpush\t{r7, lr}
+
+00000040 <large>:
+      40:      \tsub.w\tsp, sp, #0x100
+      44:      \tb.w\t0x20 <small>
+";
+
+    #[test]
+    fn the_deepest_call_counts() {
+        let (bytes, path) = depth(CALLS).unwrap();
+        assert_eq!(bytes, (5 * 4 + 16) + 256 + 8);
+        assert_eq!(path, ["start(36)", "large(256)", "small(8)"]);
+    }
+
+    #[test]
+    fn recursion_is_an_error() {
+        let listing = CALLS.replace("push\t{r7, lr}", "bl\t0x40 <large>");
+        let error = depth(&listing).unwrap_err().to_string();
+        assert!(error.contains(" calls itself: start > "), "{error}");
+    }
+
+    #[test]
+    fn a_pointer_may_lead_to_every_function_whose_address_is_taken() {
+        let listing = format!(
+            "{}\n00000200 <taken>:\n     200:      \tsub.w\tsp, sp, #0x400\n",
+            CALLS.replace("push\t{r7, lr}", "blx\tr3")
+        );
+        assert_eq!(depth(&listing).unwrap().0, 36 + 256 + 1024);
+    }
+
+    #[test]
+    fn a_frame_that_cannot_be_told_is_an_error() {
+        let listing = CALLS.replace("sub.w\tsp, sp, #0x100", "add\tsp, r4");
+        let error = depth(&listing).unwrap_err().to_string();
+        assert_eq!(error, "large: cannot tell what `add sp, r4` takes");
+    }
+}
