@@ -55,6 +55,7 @@ pub mod network;
 pub mod optimizer;
 mod panels;
 pub mod predictor;
+pub mod qat;
 pub mod quantize;
 pub mod random;
 pub mod recipe;

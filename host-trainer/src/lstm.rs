@@ -64,6 +64,21 @@ pub struct Tape {
     gradient: LayerGradient,
 }
 
+/// A run that was computed elsewhere, by rounded numbers for example.
+#[derive(Clone, Copy, Debug)]
+pub struct Record<'a> {
+    /// The gates after their activations, `[T, B, 4H]`.
+    pub gates: &'a [f32],
+    /// The cells, the initial ones first, `[T+1, B, H]`.
+    pub cells: &'a [f32],
+    /// What went into the projection, `[T, B, H]`; not read without one.
+    pub units: &'a [f32],
+    /// The initial outputs, `[B, R]`.
+    pub h0: &'a [f32],
+    /// The outputs, `[T, B, R]`.
+    pub hs: &'a [f32],
+}
+
 /// The rows that one thread runs.
 #[derive(Clone, Debug, Default)]
 struct Part {
@@ -101,10 +116,9 @@ pub fn forward(
         steps,
         batch,
         layer,
-        threads,
+        ..
     } = sizes;
     let (hidden, output, columns) = (layer.hidden, layer.output(), layer.columns());
-    weights.check(layer);
     assert!(h0.len() == batch * output, "initial output");
     assert!(c.len() == batch * hidden, "initial cell");
     assert!(hs.len() == steps * batch * output, "output");
@@ -118,17 +132,11 @@ pub fn forward(
             Base::Tape
         }
     };
-    tape.vocabulary = match input {
+    let vocabulary = match input {
         Input::Table(table, _) => Some(table.len() / columns),
         Input::Dense(_) => None,
     };
-    tape.weights
-        .pack(layer, base, weights.w_hh, weights.projection);
-    let blocks = row_ranges(batch.div_ceil(ROW_BLOCK), threads);
-    tape.parts.resize_with(blocks.len(), Part::default);
-    for (part, blocks) in tape.parts.iter_mut().zip(blocks) {
-        part.rows = blocks.start * ROW_BLOCK..batch.min(blocks.end * ROW_BLOCK);
-    }
+    tape.share(sizes, vocabulary, (base, weights));
     let (packed, c0) = (&tape.weights, &*c);
     on_threads(tape.parts.iter_mut().collect(), |part| {
         let rows = part.rows.clone();
@@ -162,6 +170,93 @@ pub fn forward(
             part.write(part.tape.output(t + 1), layer.output_axis(), hs);
         }
         part.write(part.tape.cell(steps), layer.unit_axis(), c);
+    }
+}
+
+/// Some rows of the slab `[B, width]` that begins at row `start`.
+fn slab_rows<'a>(values: &'a [f32], width: usize, start: usize, rows: &Range<usize>) -> &'a [f32] {
+    &values[(start + rows.start) * width..(start + rows.end) * width]
+}
+
+impl Tape {
+    /// Packs the weights, and splits the rows over the threads.
+    fn share(
+        &mut self,
+        sizes: Sizes,
+        vocabulary: Option<usize>,
+        (base, weights): (Base<'_>, Weights<'_>),
+    ) {
+        weights.check(sizes.layer);
+        self.vocabulary = vocabulary;
+        self.weights
+            .pack(sizes.layer, base, weights.w_hh, weights.projection);
+        let blocks = row_ranges(sizes.batch.div_ceil(ROW_BLOCK), sizes.threads);
+        self.parts.resize_with(blocks.len(), Part::default);
+        for (part, blocks) in self.parts.iter_mut().zip(blocks) {
+            part.rows = blocks.start * ROW_BLOCK..sizes.batch.min(blocks.end * ROW_BLOCK);
+        }
+    }
+
+    /// Takes a run with these `weights` that was computed elsewhere, for [`backward`]. `tokens` are
+    /// the size of the alphabet and the input `[T, B]`, if the input was a table.
+    ///
+    /// # Panics
+    /// A slice has another length than its shape.
+    pub fn record(
+        &mut self,
+        sizes: Sizes,
+        tokens: Option<(usize, &[u8])>,
+        weights: Weights<'_>,
+        record: Record<'_>,
+    ) {
+        let Sizes { batch, layer, .. } = sizes;
+        self.share(sizes, tokens.map(|(v, _)| v), (Base::Tape, weights));
+        on_threads(self.parts.iter_mut().collect(), |part| {
+            let rows = part.rows.clone();
+            let padded = rows.len().next_multiple_of(ROW_BLOCK);
+            let at = |values, width, t| slab_rows(values, width, t * batch, &rows);
+            let (hidden, output) = (layer.hidden, layer.output());
+            let state = (at(record.h0, output, 0), at(record.cells, hidden, 0));
+            part.tape.begin(layer, (sizes.steps, padded), state);
+            part.tokens.clear();
+            for t in 0..sizes.steps {
+                let gates = at(record.gates, layer.columns(), t);
+                let cells = at(record.cells, hidden, t + 1);
+                let outputs = at(record.hs, output, t);
+                let units = match layer.projection {
+                    Some(_) => at(record.units, hidden, t),
+                    None => &[],
+                };
+                part.tape.record(t, [gates, cells, units, outputs]);
+                if let Some((_, tokens)) = tokens {
+                    let tokens = &tokens[t * batch..][rows.clone()];
+                    part.tokens.extend_from_slice(tokens);
+                    part.tokens.resize((t + 1) * padded, 0);
+                }
+            }
+        });
+    }
+
+    /// After [`backward`], the gradient of a bias of the projection, `[R]`; zeros without one.
+    pub fn projection_bias_gradient(&self, sizes: Sizes) -> Vec<f32> {
+        let axis = sizes.layer.output_axis();
+        let mut sum = vec![0.0; axis.len()];
+        if sizes.layer.projection.is_none() {
+            return sum;
+        }
+        let mut values = Vec::new();
+        for (part, t) in self
+            .parts
+            .iter()
+            .flat_map(|p| (0..sizes.steps).map(move |t| (p, t)))
+        {
+            values.resize(part.rows.len() * axis.len(), 0.0);
+            write_rows(part.tape.d_output(t), part.tape.rows(), axis, &mut values);
+            for row in values.chunks_exact(axis.len()) {
+                sum.iter_mut().zip(row).for_each(|(sum, x)| *sum += x);
+            }
+        }
+        sum
     }
 }
 
@@ -245,6 +340,103 @@ impl Part {
             tape: &self.tape,
             tokens: &self.tokens,
             below: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cell::step_forward;
+    use crate::gemm::{Matrix, gemm};
+    use crate::random::Random;
+
+    #[test]
+    fn a_recorded_run_has_the_gradients_of_a_run() {
+        let lean = LayerConfig::lean(21, 18);
+        for (layer, tokens) in [(LayerConfig::lstm(19), true), (lean, true), (lean, false)] {
+            let (steps, batch, vocabulary) = (5, 11, 7);
+            let (hidden, output, columns) = (layer.hidden, layer.output(), layer.columns());
+            let sizes = Sizes {
+                steps,
+                batch,
+                layer,
+                threads: 2,
+            };
+            let mut random = Random::new(3);
+            let mut numbers = |count: usize| random.uniform_vec(count, 0.5);
+            let (w_hh, projection) = (numbers(output * columns), numbers(hidden * output));
+            let weights = Weights {
+                w_hh: &w_hh,
+                projection: layer.projection.map(|_| &projection[..]),
+            };
+            let (h0, c0) = (numbers(batch * output), numbers(batch * hidden));
+            let d_hs = numbers(steps * batch * output);
+            let pre = numbers(steps * batch * columns);
+            let text: Vec<u8> = (0..steps * batch)
+                .map(|i| (i * i % vocabulary) as u8)
+                .collect();
+            let table = &pre[..vocabulary * columns];
+            let input = match tokens {
+                true => Input::Table(table, &text),
+                false => Input::Dense(&pre),
+            };
+
+            let mut tape = Tape::default();
+            let mut hs = vec![0.0; steps * batch * output];
+            let mut c = c0.clone();
+            forward(sizes, input, weights, (&h0, &mut c), &mut tape, &mut hs);
+            let expected = backward(sizes, &mut tape, &d_hs);
+
+            let mut gates = Vec::new();
+            let (mut cells, mut units) = (c0.clone(), Vec::new());
+            for t in 0..steps {
+                let before = match t {
+                    0 => &h0[..],
+                    _ => &hs[(t - 1) * batch * output..t * batch * output],
+                };
+                let mut a: Vec<f32> = match tokens {
+                    true => {
+                        let text = text[t * batch..][..batch].iter();
+                        let row = |&v: &u8| &table[usize::from(v) * columns..][..columns];
+                        text.flat_map(row).copied().collect()
+                    }
+                    false => pre[t * batch * columns..][..batch * columns].to_vec(),
+                };
+                let before = Matrix::new(before, batch, output);
+                gemm(before, Matrix::new(&w_hh, output, columns), &mut a, true);
+                for (row, a) in a.chunks_exact_mut(columns).enumerate() {
+                    let (mut after, mut m) = (vec![0.0; hidden], vec![0.0; hidden]);
+                    let c = cells[(t * batch + row) * hidden..][..hidden].to_vec();
+                    step_forward(layer, a, &c, &mut after, &mut m);
+                    cells.extend(after);
+                    units.extend(m);
+                }
+                gates.extend(a);
+            }
+            let record = Record {
+                gates: &gates,
+                cells: &cells,
+                units: &units,
+                h0: &h0,
+                hs: &hs,
+            };
+            let mut tape = Tape::default();
+            let tokens = tokens.then_some((vocabulary, &text[..]));
+            tape.record(sizes, tokens, weights, record);
+            let found = backward(sizes, &mut tape, &d_hs);
+            let close = |found: &[f32], expected: &[f32]| {
+                assert_eq!(found.len(), expected.len());
+                for (f, e) in found.iter().zip(expected) {
+                    assert!((f - e).abs() <= 1e-5 * (1.0 + e.abs()), "{f} {e}");
+                }
+            };
+            close(&found.input, &expected.input);
+            close(&found.w_hh, &expected.w_hh);
+            assert_eq!(found.projection.is_some(), layer.projection.is_some());
+            if let (Some(found), Some(expected)) = (&found.projection, &expected.projection) {
+                close(found, expected);
+            }
         }
     }
 }

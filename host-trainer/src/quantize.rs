@@ -14,6 +14,7 @@
 use crate::calibrate::{Columns, observe};
 use crate::error::{Error, Result};
 use crate::network::{Cell, LayerConfig, Network, NetworkConfig};
+use crate::qat;
 use crate::random::dot;
 use crate::tensors::write_atomically;
 use lstm_core::Format;
@@ -28,7 +29,16 @@ const HIDDEN_STEP: f64 = 1.0 / 127.0;
 /// One step of a projected hidden state, Q4.
 const PROJECTED_STEP: f64 = 1.0 / 16.0;
 /// Half a step of the shift that turns a projection row's Q18 into a projected hidden state.
-const PROJECTED_HALF: i32 = 1 << 13;
+pub(crate) const PROJECTED_HALF: i32 = 1 << 13;
+
+/// Half a step of the shift before a gate's activation: the argument of tanh keeps one bit more than
+/// that of the sigmoid.
+pub(crate) fn gate_half(gate: &str) -> i32 {
+    match gate {
+        "g" => 1 << 4,
+        _ => 1 << 5,
+    }
+}
 
 /// An integer matrix: `rows` rows over `columns` columns, each row with its parameters.
 #[derive(Clone, Debug, PartialEq)]
@@ -250,11 +260,7 @@ pub fn quantize(network: &Network, format: Format) -> Result<(QuantizedNetwork, 
             } else {
                 row.bias += q18(network.layers[index].bias[column])?;
             }
-            // The argument of tanh keeps one bit more than that of the sigmoid.
-            row.bias += match layer.cell.gates()[place.gate] {
-                "g" => 1 << 4,
-                _ => 1 << 5,
-            };
+            row.bias += gate_half(layer.cell.gates()[place.gate]);
             gates.push(&weights, row);
         }
         errors.extend(meters.into_iter().map(Meter::finish));
@@ -363,7 +369,7 @@ fn quantize_row(
 }
 
 /// The weights of 4 bits.
-const INT4_RANGE: std::ops::RangeInclusive<i8> = -8..=7;
+pub(crate) const INT4_RANGE: std::ops::RangeInclusive<i8> = -8..=7;
 
 /// The largest weight of an int4 row becomes 7 divided by one of these.
 const INT4_CLIPS: [f64; 11] = [1.0, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6, 0.55, 0.5];
@@ -649,6 +655,8 @@ pub struct Args {
     /// The number format.
     #[arg(long, value_enum, default_value_t = QuantizedFormat::Int8)]
     format: QuantizedFormat,
+    #[command(flatten)]
+    tuning: qat::cli::TuningArgs,
     /// Where to write the quantized network (.safetensors).
     #[arg(long)]
     out: PathBuf,
@@ -680,8 +688,11 @@ impl From<QuantizedFormat> for Format {
 pub fn run(args: &Args) -> Result<()> {
     let network = Network::load(&args.network)?;
     let (quantized, errors) = quantize(&network, args.format.into())?;
+    let quantized = args.tuning.tune(&network, quantized)?;
     quantized.save(&args.out)?;
-    print!("{}", error_table(&errors));
+    if !args.tuning.is_wanted() {
+        print!("{}", error_table(&errors));
+    }
     println!("wrote {}", args.out.display());
     Ok(())
 }
@@ -703,7 +714,7 @@ pub fn error_table(errors: &[TensorError]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::alphabet::Alphabet;
     use crate::export::{Labels, encode_f32, encode_quantized};
@@ -711,11 +722,11 @@ mod tests {
     use crate::predictor::{ModelPredictor, NetworkPredictor, Predictor};
     use crate::random::Random;
 
-    const INTEGERS: [Format; 2] = [Format::Int8, Format::Int4];
+    pub(crate) const INTEGERS: [Format; 2] = [Format::Int8, Format::Int4];
 
     /// Networks of every kind of layer, with sizes that need padding, whose weights make something
     /// of their input.
-    fn networks() -> Vec<Network> {
+    pub(crate) fn networks() -> Vec<Network> {
         let lstm = LayerConfig::lstm;
         let lean = LayerConfig::lean;
         let project = |layer, width| LayerConfig {

@@ -223,6 +223,28 @@ impl LayerTape {
         &mut self.gates[t * length..][..length]
     }
 
+    /// Takes step `t` of `n` rows that ran elsewhere: gates `[n, 4H]`, the cells after it `[n, H]`,
+    /// what went into the projection `[n, H]`, if there is one, and outputs `[n, R]`.
+    pub(crate) fn record(&mut self, t: usize, [gates, cells, units, outputs]: [&[f32]; 4]) {
+        let (layer, rows) = (self.layer(), self.rows);
+        for (values, axis, strips, t) in [
+            (gates, layer.gate_axis(), &mut self.gates, t),
+            (cells, layer.unit_axis(), &mut self.cells, t + 1),
+            (outputs, layer.output_axis(), &mut self.outputs, t + 1),
+            (units, layer.unit_axis(), &mut self.units, t),
+        ] {
+            let length = axis.panels() * rows;
+            if !values.is_empty() {
+                read_rows(values, axis, &mut strips[t * length..][..length], rows);
+            }
+        }
+    }
+
+    /// The gradient of what the projection gave at step `t`.
+    pub(crate) fn d_output(&self, t: usize) -> &[Strip] {
+        self.slab(&self.d_outputs, self.layer().output_axis(), t)
+    }
+
     /// The gradient of the output at the step at hand.
     pub(crate) fn d_h_mut(&mut self) -> &mut [Strip] {
         &mut self.d_h

@@ -111,6 +111,7 @@ mod error;
 pub mod file;
 mod generator;
 mod golden;
+pub mod integer;
 mod kernel;
 #[cfg(feature = "kernel-test")]
 #[doc(hidden)]

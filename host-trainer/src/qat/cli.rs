@@ -1,0 +1,114 @@
+//! The flags of `quantize --qat`.
+
+use super::tune::{Settings, tune};
+use crate::corpus::Corpus;
+use crate::error::{Error, Result};
+use crate::network::Network;
+use crate::quantize::QuantizedNetwork;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// What belongs to `--qat`.
+#[derive(Debug, clap::Args)]
+pub struct TuningArgs {
+    /// Then fine-tune the network in those integers, with the device's own arithmetic. Ctrl-C keeps
+    /// the best so far.
+    #[arg(long)]
+    qat: bool,
+    /// The text that the network was trained on; its validation part chooses the best.
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "data/sonnets.txt",
+        requires = "qat"
+    )]
+    corpus: PathBuf,
+    /// More text, read in turn with the corpus.
+    #[arg(long, value_name = "FILE", requires = "qat")]
+    pretrain: Option<PathBuf>,
+    /// Passes over the corpus.
+    #[arg(long, value_name = "N", default_value_t = 8.0, requires = "qat")]
+    epochs: f64,
+    /// Highest learning rate.
+    #[arg(long, value_name = "RATE", default_value_t = 2e-3, requires = "qat")]
+    learning_rate: f64,
+    /// Share of the loss that compares with the f32 network; the rest compares with the text.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.8, requires = "qat")]
+    teacher: f32,
+    /// Rows of a batch.
+    #[arg(long, value_name = "N", default_value_t = 64, requires = "qat")]
+    batch: usize,
+    /// Seed of every random choice.
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "qat")]
+    seed: u64,
+    /// Threads (default: one a core). Their number changes no bit of the result.
+    #[arg(long, value_name = "N", requires = "qat")]
+    threads: Option<usize>,
+}
+
+impl TuningArgs {
+    /// Whether `--qat` was given.
+    pub fn is_wanted(&self) -> bool {
+        self.qat
+    }
+
+    /// `start`, fine-tuned if that is wanted.
+    ///
+    /// # Errors
+    /// A flag is out of range, or a text cannot be read or is too short.
+    pub fn tune(&self, network: &Network, start: QuantizedNetwork) -> Result<QuantizedNetwork> {
+        if !self.qat {
+            return Ok(start);
+        }
+        let settings = self.settings()?;
+        let alphabet = || network.config.alphabet();
+        let corpus = Corpus::read_with(&self.corpus, alphabet())?;
+        let read = |path| Corpus::read_with(path, alphabet());
+        let extra = self.pretrain.as_deref().map(read).transpose()?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let flag = stop.clone();
+        let _ = ctrlc::set_handler(move || {
+            if flag.swap(true, Ordering::SeqCst) {
+                std::process::exit(130);
+            }
+        });
+        let extra = extra.as_ref().map(|corpus| &corpus.tokens[..]);
+        tune(network, start, &corpus, extra, settings, &stop)
+    }
+
+    fn settings(&self) -> Result<Settings> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = self.threads.unwrap_or(cores);
+        let out_of = |flag: &str, found: String, expected: &str| {
+            Err(Error::bad_input(format!(
+                "found --{flag} {found}, expected {expected}"
+            )))
+        };
+        for (flag, value) in [
+            ("epochs", self.epochs),
+            ("learning-rate", self.learning_rate),
+        ] {
+            if !(value > 0.0 && value < 1e9) {
+                return out_of(flag, value.to_string(), "a number above 0");
+            }
+        }
+        if !(0.0..=1.0).contains(&self.teacher) {
+            return out_of("teacher", self.teacher.to_string(), "0 to 1");
+        }
+        if !(1..=4096).contains(&self.batch) {
+            return out_of("batch", self.batch.to_string(), "1 to 4096");
+        }
+        if !(1..=256).contains(&threads) {
+            return out_of("threads", threads.to_string(), "1 to 256");
+        }
+        Ok(Settings {
+            epochs: self.epochs,
+            learning_rate: self.learning_rate,
+            teacher: self.teacher,
+            batch: self.batch,
+            seed: self.seed,
+            threads,
+        })
+    }
+}

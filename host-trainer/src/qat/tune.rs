@@ -1,0 +1,204 @@
+//! The loop of quantization-aware fine-tuning.
+
+use super::forward::IntegerState;
+use super::masters::Masters;
+use super::step::{Engine, Loss};
+use super::teacher::Teacher;
+use crate::corpus::{Corpus, Split};
+use crate::error::{Error, Result};
+use crate::evaluate::score_split;
+use crate::export::{Labels, encode_quantized};
+use crate::feed::Feeder;
+use crate::model_file::{HeapWorkspace, ModelFile};
+use crate::network::Network;
+use crate::optimizer::{Adam, AdamConfig, Schedule, clip_by_global_norm};
+use crate::predictor::ModelPredictor;
+use crate::quantize::QuantizedNetwork;
+use crate::random::Random;
+use crate::recipe::Feed;
+use crate::step::Batch;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+/// How to tune.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Settings {
+    /// Passes over the training part.
+    pub epochs: f64,
+    /// Highest learning rate.
+    pub learning_rate: f64,
+    /// Share of the teacher in the loss, 0 to 1.
+    pub teacher: f32,
+    /// Rows of a batch.
+    pub batch: usize,
+    /// Seed of every random choice.
+    pub seed: u64,
+    /// Threads.
+    pub threads: usize,
+}
+
+/// Characters of each row of a batch.
+const STEPS: usize = 64;
+const ADAM: AdamConfig = AdamConfig {
+    beta1: 0.9,
+    beta2: 0.99,
+    epsilon: 1e-8,
+    weight_decay: 0.0,
+};
+const SCHEDULE: Schedule = Schedule::Cosine {
+    warm_up: 30,
+    floor: 0.02,
+};
+
+/// Bits per character of a quantized network on a part of a text, by the device's engine.
+fn score(network: &QuantizedNetwork, corpus: &Corpus, split: Split) -> Result<f64> {
+    let file = ModelFile::from_bytes(&encode_quantized(network, &Labels::default())?);
+    let model = file.model().map_err(|e| Error::failed(e.to_string()))?;
+    let mut workspace = HeapWorkspace::new(&model);
+    let mut predictor = ModelPredictor::new(workspace.session(&model)?);
+    Ok(score_split(&mut predictor, corpus, split).bits_per_char)
+}
+
+/// A text, where its reading stands, and the teacher that reads along.
+struct Source<'t> {
+    feeder: Feeder<'t>,
+    states: Vec<IntegerState>,
+    teacher: Teacher<'t>,
+}
+
+impl<'t> Source<'t> {
+    fn new(
+        network: &'t Network,
+        (name, text): (&str, &'t [u8]),
+        batch: usize,
+        random: &mut Random,
+    ) -> Result<Self> {
+        if text.len() <= STEPS {
+            return Err(Error::bad_input(format!(
+                "found {} characters in {name}, expected at least {} (a window of {STEPS} and the \
+                 character after it)",
+                text.len(),
+                STEPS + 1
+            )));
+        }
+        let feed = Feed::Streams {
+            rows: batch,
+            steps: STEPS,
+            jitter: true,
+        };
+        Ok(Self {
+            feeder: Feeder::new(text, feed, random),
+            states: Vec::new(),
+            teacher: Teacher::new(network),
+        })
+    }
+
+    /// The next batch; at the end of a pass the text starts anew, and so do the states.
+    fn next_batch(&mut self, masters: &Masters, random: &mut Random) -> Batch {
+        loop {
+            if let Some(batch) = self.feeder.next_batch(random) {
+                if self.states.is_empty() {
+                    self.states = masters.zero_states(batch.rows);
+                }
+                return batch;
+            }
+            self.feeder.start_pass(random);
+            self.states.clear();
+            self.teacher.reset();
+        }
+    }
+}
+
+/// Tunes from `start`, over the training part of `corpus` and in turn over `extra`; prints a line
+/// every half pass. Returns what scored best on the validation part, the start included; when
+/// `stop` is set, the best so far.
+///
+/// # Errors
+/// A text is too short, or tuning led out of the device's ranges.
+pub fn tune(
+    network: &Network,
+    start: QuantizedNetwork,
+    corpus: &Corpus,
+    extra: Option<&[u8]>,
+    settings: Settings,
+    stop: &AtomicBool,
+) -> Result<QuantizedNetwork> {
+    let random = &mut Random::new(settings.seed);
+    let train = corpus.split(Split::Train);
+    let texts = [
+        ("the training part", Some(train)),
+        ("the text of --pretrain", extra),
+    ];
+    let texts = texts
+        .into_iter()
+        .filter_map(|(name, text)| Some((name, text?)));
+    let sources = texts.map(|text| Source::new(network, text, settings.batch, random));
+    let mut sources = sources.collect::<Result<Vec<_>>>()?;
+    let mut masters = Masters::new(network, &start);
+    let mut integers = masters.round();
+    let lengths: Vec<usize> = masters.parameters_mut().iter().map(|p| p.len()).collect();
+    let decays = vec![false; lengths.len()];
+    let mut adam = Adam::new(ADAM, lengths.into_iter());
+    let mut engine = Engine::new(settings.threads);
+    let pass = (train.len() / sources[0].feeder.rows() / STEPS).max(1) * sources.len();
+    let total = (settings.epochs * pass as f64).ceil() as u64;
+    let report = (pass as u64).div_ceil(2);
+    let mut best = (score(&start, corpus, Split::Validation)?, start);
+    println!("rounded only: validation {:.4} bits/char", best.0);
+    let mut sum = Loss::default();
+    let clock = Instant::now();
+    let turns = sources.len() as u64;
+    for step in 0..total {
+        if stop.load(Ordering::SeqCst) {
+            println!("stopped; the best so far is kept");
+            break;
+        }
+        let source = &mut sources[(step % turns) as usize];
+        let batch = source.next_batch(&masters, random);
+        let teacher = source.teacher.logits(&batch, settings.threads);
+        let (loss, mut gradients) = engine.loss_and_gradients(
+            &masters,
+            &integers,
+            &batch,
+            &mut source.states,
+            (&teacher, settings.teacher),
+        );
+        clip_by_global_norm(&mut gradients, 1.0);
+        let done = step as f64 / total as f64;
+        let rate = settings.learning_rate * SCHEDULE.factor(step, done);
+        adam.update(&mut masters.parameters_mut(), &gradients, &decays, rate);
+        integers = masters.round();
+        sum.text += loss.text;
+        sum.teacher += loss.teacher;
+        let done = step + 1;
+        if done % report != 0 && done != total {
+            continue;
+        }
+        let quantized = masters.quantized(&integers);
+        let validation = score(&quantized, corpus, Split::Validation)?;
+        let reported = if done % report == 0 {
+            report
+        } else {
+            done % report
+        };
+        let bits = |nats: f64| nats / reported as f64 / std::f64::consts::LN_2;
+        let left = clock.elapsed().as_secs_f64() * (total - done) as f64 / done as f64;
+        println!(
+            "pass {:.1} of {}: train {:.4}, from the teacher {:.4}, validation {validation:.4} \
+             bits/char{}, {}:{:02} left",
+            done as f64 / pass as f64,
+            settings.epochs,
+            bits(sum.text),
+            bits(sum.teacher),
+            if validation < best.0 { " *" } else { "" },
+            left as u64 / 60,
+            left as u64 % 60,
+        );
+        sum = Loss::default();
+        if validation < best.0 {
+            best = (validation, quantized);
+        }
+    }
+    println!("best: validation {:.4} bits/char", best.0);
+    Ok(best.1)
+}

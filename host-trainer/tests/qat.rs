@@ -1,0 +1,99 @@
+//! `quantize --qat` through the real binary.
+
+mod binary;
+
+use binary::{printed, refuses, run};
+use host_trainer::alphabet::Alphabet;
+use host_trainer::network::{LayerConfig, Network, NetworkConfig};
+use host_trainer::random::Random;
+use std::fmt::Write;
+
+/// A folder with a text, and a network that knows nothing of it.
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let mut text = String::new();
+    for line in 0..300 {
+        writeln!(text, "line {} is not line {}", line % 7, line % 5).unwrap();
+    }
+    std::fs::write(folder.path().join("text.txt"), text).unwrap();
+    std::fs::write(folder.path().join("short.txt"), "short").unwrap();
+    let mut config = NetworkConfig::lstm(&Alphabet::letters(), 8, 24, 1);
+    config.layers = vec![LayerConfig::lean(20, 12)];
+    let network = Network::new(config, &mut Random::new(2)).unwrap();
+    network.save(&folder.path().join("n.safetensors")).unwrap();
+    folder
+}
+
+/// The number after `word`.
+fn after(text: &str, word: &str) -> f64 {
+    let (_, rest) = text.split_once(word).unwrap();
+    rest.split_whitespace().next().unwrap().parse().unwrap()
+}
+
+#[test]
+fn tuning_learns_and_its_threads_change_no_bit() {
+    let folder = folder();
+    let folder = folder.path();
+    for format in ["int8", "int4"] {
+        let tune = |threads: usize| {
+            let line = format!(
+                "quantize n.safetensors --format {format} --qat --corpus text.txt --teacher 0 \
+                 --epochs 6 --batch 8 --learning-rate 1e-2 --threads {threads} --out q.safetensors"
+            );
+            let text = printed(folder, &line);
+            (text, std::fs::read(folder.join("q.safetensors")).unwrap())
+        };
+        let ((text, one), (_, two)) = (tune(1), tune(2));
+        assert!(one == two, "{format}");
+        let (start, best) = (
+            after(&text, "rounded only: validation "),
+            after(&text, "best: validation "),
+        );
+        assert!(best < start - 0.5, "{text}");
+        // What is written is what was scored.
+        let _ = std::fs::remove_file(folder.join("q.lstm"));
+        printed(folder, "export q.safetensors --out q.lstm");
+        let scored = printed(
+            folder,
+            "evaluate q.lstm --corpus text.txt --split validation",
+        );
+        assert!(scored.contains(&format!("{best:.4}")), "{scored} {text}");
+    }
+}
+
+#[test]
+fn bad_input_is_one_line_and_exit_code_2() {
+    let folder = folder();
+    let folder = folder.path();
+    for (flags, expected) in [
+        ("--qat --epochs 0", "found --epochs 0, expected"),
+        ("--qat --epochs nan", "found --epochs NaN, expected"),
+        ("--qat --learning-rate=-1", "found --learning-rate -1"),
+        (
+            "--qat --teacher 1.5",
+            "found --teacher 1.5, expected 0 to 1",
+        ),
+        ("--qat --batch 0", "found --batch 0, expected 1 to 4096"),
+        ("--qat --threads 0", "found --threads 0, expected 1 to 256"),
+        ("--qat --corpus none.txt", "none.txt"),
+        ("--qat --corpus short.txt", "expected at least 65"),
+        (
+            "--qat --pretrain short.txt",
+            "found 5 characters in the text of --pretrain",
+        ),
+        ("--epochs 3", "--qat"),
+    ] {
+        let corpus = match flags.contains("--corpus") || flags == "--epochs 3" {
+            true => "",
+            false => "--corpus text.txt",
+        };
+        let line = format!("quantize n.safetensors {flags} {corpus} --out q.safetensors");
+        refuses(folder, &line, expected);
+        assert!(!folder.join("q.safetensors").exists(), "{flags}");
+    }
+    assert!(
+        !run(folder, "quantize none.safetensors --qat --out q")
+            .status
+            .success()
+    );
+}
