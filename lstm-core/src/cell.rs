@@ -14,8 +14,8 @@ use crate::numbers::Arithmetic;
 pub(crate) fn step<A: Arithmetic>(
     layer: &Layer<'_>,
     token: Token,
-    input: &[A::Input],
-    correction: A::Correction,
+    input: &[u32],
+    correction: i32,
     output: &mut [A::Hidden],
     cell: &mut [A::Cell],
 ) {
@@ -37,14 +37,14 @@ pub(crate) fn step<A: Arithmetic>(
 fn lstm<A: Arithmetic>(
     gates: &Matrix<'_>,
     table: &[u8],
-    input: &[A::Input],
-    correction: A::Correction,
+    input: &[u32],
+    correction: i32,
     output: &mut [A::Hidden],
     cell: &mut [A::Cell],
 ) {
     let mut output = output.chunks_mut(BATCH);
     let mut cell = cell.chunks_mut(BATCH);
-    A::for_each_batch(gates, table, input, correction, |z| {
+    A::for_each_batch(gates, table, input, correction, &mut |z| {
         let (Some(output), Some(cell)) = (output.next(), cell.next()) else {
             return;
         };
@@ -61,15 +61,15 @@ fn lstm<A: Arithmetic>(
 fn lean<A: Arithmetic>(
     gates: &Matrix<'_>,
     table: &[u8],
-    input: &[A::Input],
-    correction: A::Correction,
+    input: &[u32],
+    correction: i32,
     output: &mut [A::Hidden],
     cell: &mut [A::Cell],
 ) {
     const UNITS: usize = BATCH / 3 * BLOCK_ROWS;
     let mut output = output.chunks_mut(UNITS);
     let mut cell = cell.chunks_mut(UNITS);
-    A::for_each_batch(gates, table, input, correction, |z| {
+    A::for_each_batch(gates, table, input, correction, &mut |z| {
         let (Some(output), Some(cell)) = (output.next(), cell.next()) else {
             return;
         };
@@ -91,8 +91,8 @@ fn lean<A: Arithmetic>(
 #[inline(never)]
 pub(crate) fn project<A: Arithmetic>(
     matrix: &Matrix<'_>,
-    input: &[A::Input],
-    correction: A::Correction,
+    input: &[u32],
+    correction: i32,
     hidden: &mut [A::Hidden],
 ) {
     rows::<A, _>(matrix, input, correction, hidden, A::projected);
@@ -102,8 +102,8 @@ pub(crate) fn project<A: Arithmetic>(
 #[inline(never)]
 pub(crate) fn dense<A: Arithmetic>(
     matrix: &Matrix<'_>,
-    input: &[A::Input],
-    correction: A::Correction,
+    input: &[u32],
+    correction: i32,
     logits: &mut [A::Logit],
 ) {
     rows::<A, _>(matrix, input, correction, logits, A::logit);
@@ -113,13 +113,13 @@ pub(crate) fn dense<A: Arithmetic>(
 #[inline(always)]
 fn rows<A: Arithmetic, T>(
     matrix: &Matrix<'_>,
-    input: &[A::Input],
-    correction: A::Correction,
+    input: &[u32],
+    correction: i32,
     values: &mut [T],
     finish: impl Fn(A::PreActivation) -> T,
 ) {
     let mut values = values.chunks_mut(BATCH * BLOCK_ROWS);
-    A::for_each_batch(matrix, &[], input, correction, |z| {
+    A::for_each_batch(matrix, &[], input, correction, &mut |z| {
         let Some(values) = values.next() else {
             return;
         };

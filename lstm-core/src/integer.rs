@@ -5,39 +5,39 @@
 //! the repository defines them.
 #![deny(clippy::float_arithmetic)]
 
-use crate::numbers::{Arithmetic, Int8};
+use crate::numbers::{Arithmetic, Integer};
 
 /// The logistic function: Q18 to Q15.
 pub fn sigmoid(z: i32) -> i32 {
-    Int8::sigmoid(z)
+    Integer::sigmoid(z)
 }
 
 /// The hyperbolic tangent: Q18 to Q14.
 pub fn tanh(z: i32) -> i32 {
-    Int8::tanh(z)
+    Integer::tanh(z)
 }
 
 /// `1 - i`, Q15.
 pub fn one_minus(i: i32) -> i32 {
-    Int8::one_minus(i)
+    Integer::one_minus(i)
 }
 
 /// `f * c + i * g`: `f` and `i` Q15, `g` Q14, the cell Q11, saturating.
 pub fn cell(f: i32, c: i16, i: i32, g: i32) -> i16 {
-    Int8::cell(f, c, i, g)
+    Integer::cell(f, c, i, g)
 }
 
 /// `o * tanh(c)`: `o` Q15, `c` Q11, the result in units of 1/127.
 pub fn hidden(o: i32, c: i16) -> i8 {
-    Int8::hidden(o, c)
+    Integer::hidden(o, c)
 }
 
 /// A projection row's sum as an element of the hidden state: Q18 to Q4, saturating.
 pub fn projected(z: i32) -> i8 {
-    Int8::projected(z)
+    Integer::projected(z)
 }
 
 /// A dense row's sum as a logit: Q18 to Q12.
 pub fn logit(z: i32) -> i32 {
-    Int8::logit(z)
+    Integer::logit(z)
 }

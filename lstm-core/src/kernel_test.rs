@@ -5,15 +5,10 @@ use crate::file::{BLOCK_ROWS, MAX_HIDDEN, WeightFormat};
 use crate::kernel;
 
 /// The dot products of whole blocks of four rows, as they stand in the file and on a multiple of 16
-/// in memory, with so many columns: the layer below, the own hidden state, zeros. Fills `sums` from
+/// in memory, with so many columns: those of `hidden`, then zeros. Fills `sums` from
 /// its start and returns how many blocks there were.
-pub type Dots = fn(
-    weights: &[u8],
-    columns: usize,
-    below: &[i8],
-    own: &[i8],
-    sums: &mut [[i32; BLOCK_ROWS]],
-) -> usize;
+pub type Dots =
+    fn(weights: &[u8], columns: usize, hidden: &[i8], sums: &mut [[i32; BLOCK_ROWS]]) -> usize;
 
 /// One weight format in two kernels.
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +36,8 @@ fn rows(weights: &[u8]) -> kernel::Rows<'_> {
         parameters
     };
     kernel::Rows {
+        format: WeightFormat::default(),
+        columns: 0,
         weights,
         parameters: &PARAMETERS,
         entries: weights.as_chunks().0,
@@ -50,12 +47,12 @@ fn rows(weights: &[u8]) -> kernel::Rows<'_> {
 /// Packs the columns and multiplies, as a step does.
 macro_rules! dots {
     ($kernel:path) => {
-        |weights, columns, below, own, sums| {
+        |weights, columns, hidden, sums| {
             use $kernel as kernel;
             let mut scratch = [0u32; 2 * MAX_HIDDEN];
             let input = bytemuck::cast_slice_mut::<u32, kernel::Input>(&mut scratch);
             let input = input.get_mut(..columns).unwrap_or_default();
-            let correction = kernel::pack(below, own, input);
+            let correction = kernel::pack(hidden, input);
             let mut sums = sums.iter_mut();
             let mut count = 0;
             kernel::for_each_batch(&rows(weights), input, correction, |batch| {

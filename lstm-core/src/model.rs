@@ -222,8 +222,14 @@ impl<'m> Model<'m> {
         self.layers.get(..self.depth).unwrap_or(&[])
     }
 
-    pub(crate) fn dense(&self) -> Matrix<'m> {
-        self.dense
+    pub(crate) fn dense(&self) -> &Matrix<'m> {
+        &self.dense
+    }
+
+    /// The width of the top layer's hidden state.
+    pub(crate) fn output(&self) -> usize {
+        let top = self.layers().last();
+        top.map_or(0, |layer| layer.shape.output())
     }
 
     /// The name that the exporter gave.

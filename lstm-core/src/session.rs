@@ -1,9 +1,8 @@
 //! A model at work.
 
 use crate::file::Format;
-use crate::model::Layer;
-use crate::numbers::{Arithmetic, F32, Int4, Int8};
-use crate::workspace::{Scratch, state_words};
+use crate::numbers::{Arithmetic, F32, Integer};
+use crate::workspace::Room;
 use crate::{Error, Model, Token, Workspace, cell};
 
 /// A model with its state. Made once, it cannot fail any more.
@@ -13,12 +12,9 @@ use crate::{Error, Model, Token, Workspace, cell};
 #[derive(Debug)]
 pub struct Session<'s, 'm> {
     pub(crate) model: &'s Model<'m>,
-    /// State of the layers, from the input up, then scratch.
+    /// Hidden states, cell states, packed columns, the cell's output before a projection.
     pub(crate) words: &'s mut [u32],
-    /// How many of the words are state.
-    state_words: usize,
-    /// How many of the words after the state are for packed columns.
-    column_words: usize,
+    pub(crate) room: Room,
     /// One word a symbol: an f32 or an i32 in Q12.
     logits: &'s mut [u32],
 }
@@ -58,8 +54,7 @@ impl<'s, 'm> Session<'s, 'm> {
         let mut session = Session {
             model,
             words,
-            state_words: Self::state_words(model),
-            column_words: Self::scratch(model).columns,
+            room: Self::room(model),
             logits,
         };
         session.reset();
@@ -69,23 +64,12 @@ impl<'s, 'm> Session<'s, 'm> {
     /// Words of state and scratch that a model needs, as
     /// [`workspace_words`](crate::workspace_words) for its shapes.
     pub fn words(model: &Model<'_>) -> usize {
-        let scratch = Self::scratch(model);
-        Self::state_words(model) + scratch.columns + scratch.cell_output
+        Self::room(model).words(model.format())
     }
 
-    fn scratch(model: &Model<'_>) -> Scratch {
-        let and = |scratch: Scratch, layer: &Layer<'_>| {
-            scratch.and(model.format(), layer.input, layer.shape)
-        };
-        model.layers().iter().fold(Scratch::NONE, and)
-    }
-
-    fn state_words(model: &Model<'_>) -> usize {
+    fn room(model: &Model<'_>) -> Room {
         let layers = model.layers().iter();
-        layers
-            .map(|layer| state_words(model.format(), layer.shape))
-            .map(|(h, c)| h + c)
-            .sum()
+        layers.fold(Room::NONE, |room, layer| room.and(layer.input, layer.shape))
     }
 
     /// The model.
@@ -108,13 +92,9 @@ impl<'s, 'm> Session<'s, 'm> {
                 self.layers::<F32>(token);
                 self.dense::<F32>();
             }
-            Format::Int8 => {
-                self.layers::<Int8>(token);
-                self.dense::<Int8>();
-            }
-            Format::Int4 => {
-                self.layers::<Int4>(token);
-                self.dense::<Int8>();
+            Format::Int8 | Format::Int4 => {
+                self.layers::<Integer>(token);
+                self.dense::<Integer>();
             }
         }
         Logits {
@@ -127,73 +107,87 @@ impl<'s, 'm> Session<'s, 'm> {
     pub fn advance(&mut self, token: Token) {
         match self.model.format() {
             Format::F32 => self.layers::<F32>(token),
-            Format::Int8 => self.layers::<Int8>(token),
-            Format::Int4 => self.layers::<Int4>(token),
+            Format::Int8 | Format::Int4 => self.layers::<Integer>(token),
         }
     }
 
+    #[inline(never)]
     fn layers<A: Arithmetic>(&mut self, token: Token) {
-        let format = self.model.format();
-        let (state, scratch) = split(self.words, self.state_words);
-        let (columns, cell_output) = split(scratch, self.column_words);
-        let mut below: &[A::Hidden] = &[];
-        let mut rest = state;
+        let mut parts = Parts::<A>::of(self.words, &self.room);
+        let mut states = parts.hidden;
         for layer in self.model.layers() {
-            let (words, next) = split(rest, layer_words(format, layer));
-            let (h, c) = split(words, state_words(format, layer.shape).0);
-            let h = prefix::<A::Hidden>(h, layer.shape.output());
-            let c = prefix::<A::Cell>(c, layer.hidden());
-            let input = prefix::<A::Input>(columns, layer.gates.columns);
-            let correction = A::pack(below, h, input);
+            let (c, rest) = split(parts.cell, layer.hidden());
+            parts.cell = rest;
+            // The hidden state of the layer below, then its own.
+            let (columns, _) = split(states, layer.input + layer.shape.output());
+            let correction = A::pack(&layer.gates, columns, parts.columns);
+            let (_, h) = split(columns, layer.input);
             if layer.shape.projection.is_none() {
-                cell::step::<A>(layer, token, input, correction, h, c);
+                cell::step::<A>(layer, token, parts.columns, correction, h, c);
             } else {
-                let output = prefix::<A::Hidden>(cell_output, layer.hidden());
-                cell::step::<A>(layer, token, input, correction, output, c);
-                let input = prefix::<A::Input>(columns, layer.projection.columns);
-                let correction = A::pack(&[], output, input);
-                cell::project::<A>(&layer.projection, input, correction, h);
+                let (m, _) = split(&mut *parts.cell_output, layer.hidden());
+                cell::step::<A>(layer, token, parts.columns, correction, m, c);
+                let correction = A::pack(&layer.projection, m, parts.columns);
+                cell::project::<A>(&layer.projection, parts.columns, correction, h);
             }
-            below = h;
-            rest = next;
+            (_, states) = split(states, layer.input);
         }
     }
 
+    #[inline(never)]
     fn dense<A: Arithmetic>(&mut self) {
-        let format = self.model.format();
-        let (state, scratch) = split(self.words, self.state_words);
-        let Some(top) = self.model.layers().last() else {
-            return;
-        };
-        let start = state.len().saturating_sub(layer_words(format, top));
-        let hidden = prefix::<A::Hidden>(split(state, start).1, top.shape.output());
+        let Parts {
+            hidden, columns, ..
+        } = Parts::<A>::of(self.words, &self.room);
+        let width = self.model.output();
+        let (_, top) = split(hidden, self.room.hidden.saturating_sub(width));
         let matrix = self.model.dense();
-        let input = prefix::<A::Input>(scratch, matrix.columns);
-        let correction = A::pack(hidden, &[], input);
-        cell::dense::<A>(
-            &matrix,
-            input,
-            correction,
-            bytemuck::cast_slice_mut(self.logits),
-        );
+        let correction = A::pack(matrix, top, columns);
+        let logits = bytemuck::cast_slice_mut(self.logits);
+        cell::dense::<A>(matrix, columns, correction, logits);
     }
 }
 
-pub(crate) fn layer_words(format: Format, layer: &Layer<'_>) -> usize {
-    let (h, c) = state_words(format, layer.shape);
-    h + c
+/// The words of a session, each part as what it holds.
+pub(crate) struct Parts<'s, A: Arithmetic> {
+    /// The hidden states of the layers, from the input up, one after the other.
+    pub(crate) hidden: &'s mut [A::Hidden],
+    /// The cell states likewise.
+    pub(crate) cell: &'s mut [A::Cell],
+    columns: &'s mut [u32],
+    cell_output: &'s mut [A::Hidden],
+}
+
+impl<'s, A: Arithmetic> Parts<'s, A> {
+    pub(crate) fn of(words: &'s mut [u32], room: &Room) -> Self {
+        let (hidden, words) = elements(words, room.hidden);
+        let (cell, words) = elements(words, room.cell);
+        let at = words.len() - (room.cell_output * size_of::<A::Hidden>()).div_ceil(4);
+        let (columns, words) = split(words, at);
+        let (cell_output, _) = elements(words, room.cell_output);
+        Parts {
+            hidden,
+            cell,
+            columns,
+            cell_output,
+        }
+    }
+}
+
+/// The first words as `len` elements, and the other words.
+fn elements<T: bytemuck::Pod>(words: &mut [u32], len: usize) -> (&mut [T], &mut [u32]) {
+    let (elements, words) = split(words, (len * size_of::<T>()).div_ceil(4));
+    (prefix(elements, len), words)
 }
 
 /// `split_at_mut`, without a path to a panic.
-pub(crate) fn split(words: &mut [u32], at: usize) -> (&mut [u32], &mut [u32]) {
-    words.split_at_mut(at.min(words.len()))
+pub(crate) fn split<T>(slice: &mut [T], at: usize) -> (&mut [T], &mut [T]) {
+    slice.split_at_mut(at.min(slice.len()))
 }
 
 /// The first `len` elements of a stretch of words seen as `T`.
 pub(crate) fn prefix<T: bytemuck::Pod>(words: &mut [u32], len: usize) -> &mut [T] {
-    let elements = bytemuck::cast_slice_mut::<u32, T>(words);
-    let len = len.min(elements.len());
-    elements.get_mut(..len).unwrap_or_default()
+    split(bytemuck::cast_slice_mut::<u32, T>(words), len).0
 }
 
 /// The logits of the next token, `[vocab]`; [`Sampler::sample`](crate::Sampler::sample) turns them

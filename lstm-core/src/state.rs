@@ -1,22 +1,17 @@
 //! The state of a session as bytes that mean the same on every chip.
 
 use crate::file::Format;
-use crate::session::{layer_words, prefix, split};
-use crate::workspace::state_words;
-use crate::{Error, Session};
+use crate::session::split;
+use crate::workspace::{Room, state_element_bytes};
+use crate::{Error, Model, Session};
+use core::ops::Range;
 
 impl Session<'_, '_> {
     /// Bytes of the state: for each layer `h`, then `c`, little-endian. In the integer formats an
     /// element of `h` takes 1 and one of `c` 2, in [`Format::F32`] each takes 4.
     pub fn state_bytes(&self) -> usize {
-        let (h, c) = match self.model.format() {
-            Format::F32 => (4, 4),
-            Format::Int8 | Format::Int4 => (1, 2),
-        };
-        self.model
-            .shapes()
-            .map(|shape| h * shape.output() + c * usize::from(shape.hidden))
-            .sum()
+        let (hidden, cell) = state_element_bytes(self.model.format());
+        hidden * self.room.hidden + cell * self.room.cell
     }
 
     /// Writes the state into `state`, which has [`Session::state_bytes`].
@@ -26,38 +21,13 @@ impl Session<'_, '_> {
     /// [`Error::SnapshotLength`].
     pub fn save(&self, state: &mut [u8]) -> Result<(), Error> {
         self.check_length(state.len())?;
-        let format = self.model.format();
-        let mut state = state.iter_mut();
-        let mut push = |bytes: &[u8]| {
-            // In this order: the other would drop a byte of `state` at the end of `bytes`.
-            for (from, to) in bytes.iter().zip(state.by_ref()) {
-                *to = *from;
-            }
-        };
-        let mut rest: &[u32] = self.words;
-        for layer in self.model.layers() {
-            let (words, next) = rest
-                .split_at_checked(layer_words(format, layer))
-                .unwrap_or_default();
-            let (h, c) = words
-                .split_at_checked(state_words(format, layer.shape).0)
-                .unwrap_or_default();
+        let words: &[u8] = bytemuck::cast_slice(self.words);
+        let mut rest = state;
+        for (place, element_bytes) in places(self.model, self.room) {
+            let from = words.get(place).unwrap_or_default();
+            let (to, next) = split(rest, from.len());
+            copy_little_endian(from, to, element_bytes);
             rest = next;
-            match format {
-                Format::F32 => {
-                    for word in h.iter().chain(c) {
-                        push(&word.to_le_bytes());
-                    }
-                }
-                Format::Int8 | Format::Int4 => {
-                    let h: &[u8] = bytemuck::cast_slice(h);
-                    push(h.get(..layer.shape.output()).unwrap_or_default());
-                    let c: &[i16] = bytemuck::cast_slice(c);
-                    for c in c.iter().take(layer.hidden()) {
-                        push(&c.to_le_bytes());
-                    }
-                }
-            }
         }
         Ok(())
     }
@@ -70,8 +40,31 @@ impl Session<'_, '_> {
     /// [`Error::SnapshotLength`]; [`Error::SnapshotDamaged`] for a value that no step can give.
     pub fn restore(&mut self, state: &[u8]) -> Result<(), Error> {
         self.check_length(state.len())?;
-        self.read_state(state, true)?;
-        self.read_state(state, false)
+        let mut rest = state;
+        for (place, element_bytes) in places(self.model, self.room) {
+            let (part, next) = rest.split_at_checked(place.len()).unwrap_or_default();
+            rest = next;
+            let sound = match (self.model.format(), element_bytes) {
+                (Format::F32, _) => {
+                    let floats = part.as_chunks().0.iter();
+                    floats.copied().map(f32::from_le_bytes).all(f32::is_finite)
+                }
+                (_, 1) => part.iter().all(|&h| h as i8 != i8::MIN),
+                _ => true,
+            };
+            if !sound {
+                return Err(Error::SnapshotDamaged);
+            }
+        }
+        let words: &mut [u8] = bytemuck::cast_slice_mut(self.words);
+        let mut rest = state;
+        for (place, element_bytes) in places(self.model, self.room) {
+            let (from, next) = rest.split_at_checked(place.len()).unwrap_or_default();
+            let to = words.get_mut(place).unwrap_or_default();
+            copy_little_endian(from, to, element_bytes);
+            rest = next;
+        }
+        Ok(())
     }
 
     fn check_length(&self, found: usize) -> Result<(), Error> {
@@ -80,49 +73,31 @@ impl Session<'_, '_> {
             expected => Err(Error::SnapshotLength { found, expected }),
         }
     }
+}
 
-    /// Checks the state in `bytes`, or takes it over.
-    fn read_state(&mut self, bytes: &[u8], check_only: bool) -> Result<(), Error> {
-        let format = self.model.format();
-        let mut bytes = bytes.iter().copied();
-        let mut rest: &mut [u32] = self.words;
-        for layer in self.model.layers() {
-            let (words, next) = split(rest, layer_words(format, layer));
-            let (h, c) = split(words, state_words(format, layer.shape).0);
-            rest = next;
-            let mut next_byte = || bytes.next().ok_or(Error::SnapshotDamaged);
-            match format {
-                Format::F32 => {
-                    for word in h.iter_mut().chain(c) {
-                        let value = [next_byte()?, next_byte()?, next_byte()?, next_byte()?];
-                        let value = u32::from_le_bytes(value);
-                        if !f32::from_bits(value).is_finite() {
-                            return Err(Error::SnapshotDamaged);
-                        }
-                        if !check_only {
-                            *word = value;
-                        }
-                    }
-                }
-                Format::Int8 | Format::Int4 => {
-                    for h in prefix::<i8>(h, layer.shape.output()) {
-                        let value = next_byte()? as i8;
-                        if value == i8::MIN {
-                            return Err(Error::SnapshotDamaged);
-                        }
-                        if !check_only {
-                            *h = value;
-                        }
-                    }
-                    for c in prefix::<i16>(c, layer.hidden()) {
-                        let value = i16::from_le_bytes([next_byte()?, next_byte()?]);
-                        if !check_only {
-                            *c = value;
-                        }
-                    }
-                }
-            }
+/// Where in a session's bytes each layer's `h` and its `c` are, in the order of a saved state, and
+/// the bytes of an element.
+fn places(model: &Model<'_>, room: Room) -> impl Iterator<Item = (Range<usize>, usize)> {
+    let (hidden_bytes, cell_bytes) = state_element_bytes(model.format());
+    let mut h = 0;
+    let mut c = (room.hidden * hidden_bytes).next_multiple_of(4);
+    model.layers().iter().flat_map(move |layer| {
+        let starts = (h, c);
+        h += hidden_bytes * layer.shape.output();
+        c += cell_bytes * layer.hidden();
+        [(starts.0..h, hidden_bytes), (starts.1..c, cell_bytes)]
+    })
+}
+
+/// Copies elements from or to this computer's order of bytes.
+fn copy_little_endian(from: &[u8], to: &mut [u8], element_bytes: usize) {
+    let size = element_bytes.max(1);
+    for (from, to) in from.chunks_exact(size).zip(to.chunks_exact_mut(size)) {
+        for (to, from) in to.iter_mut().zip(from) {
+            *to = *from;
         }
-        Ok(())
+        if cfg!(target_endian = "big") {
+            to.reverse();
+        }
     }
 }

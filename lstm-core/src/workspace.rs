@@ -43,76 +43,77 @@ impl<const WORDS: usize, const VOCAB: usize> Default for Workspace<WORDS, VOCAB>
 /// columns of the widest matrix, 1 to 4 bytes a column in the integer formats (it depends on the
 /// CPU's kernel), 4 in F32; and the cell's output of the largest layer with a projection, as `h`.
 pub const fn workspace_words(format: Format, layers: &[LayerShape]) -> usize {
-    let mut state = 0;
-    let mut scratch = Scratch::NONE;
+    let mut room = Room::NONE;
     let mut below = 0;
     let mut i = 0;
     while i < layers.len() {
-        let (h, c) = state_words(format, layers[i]);
-        state += h + c;
-        scratch = scratch.and(format, below, layers[i]);
+        room = room.and(below, layers[i]);
         below = layers[i].output();
         i += 1;
     }
-    state + scratch.columns + scratch.cell_output
+    room.words(format)
 }
 
-/// Words of `h` and of `c` for one layer.
-pub(crate) const fn state_words(format: Format, shape: LayerShape) -> (usize, usize) {
-    let (output, hidden) = (shape.output(), shape.hidden as usize);
-    match format {
-        Format::F32 => (output, hidden),
-        Format::Int8 | Format::Int4 => (output.div_ceil(4), hidden.div_ceil(2)),
-    }
-}
-
-/// Words of scratch.
+/// How many elements a session has to hold.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Scratch {
-    /// For packed columns.
+pub(crate) struct Room {
+    /// The hidden states of all layers, one after the other.
+    pub(crate) hidden: usize,
+    /// The cell states of all layers, one after the other.
+    pub(crate) cell: usize,
+    /// Scratch: the padded columns of the widest matrix.
     pub(crate) columns: usize,
-    /// For the cell's output before a projection.
+    /// Scratch: the cell's output of the largest layer with a projection.
     pub(crate) cell_output: usize,
 }
 
-impl Scratch {
-    pub(crate) const NONE: Self = Scratch {
+impl Room {
+    pub(crate) const NONE: Self = Room {
+        hidden: 0,
+        cell: 0,
         columns: 0,
         cell_output: 0,
     };
 
     /// Enough for one more layer over an input of width `below`.
-    pub(crate) const fn and(self, format: Format, below: usize, shape: LayerShape) -> Self {
-        let hidden = shape.hidden as usize;
-        let (widest, cell_output) = match shape.projection {
-            Some(_) => (
-                max(below + shape.output(), hidden),
-                match format {
-                    Format::F32 => hidden,
-                    Format::Int8 | Format::Int4 => hidden.div_ceil(4),
-                },
-            ),
-            None => (below + hidden, 0),
+    pub(crate) const fn and(self, below: usize, shape: LayerShape) -> Self {
+        let (hidden, columns) = (shape.hidden as usize, below + shape.output());
+        let (columns, cell_output) = match shape.projection {
+            Some(_) => (max(columns, hidden), hidden),
+            None => (columns, 0),
         };
-        Scratch {
-            columns: max(self.columns, column_words(format, widest)),
+        Room {
+            hidden: self.hidden + shape.output(),
+            cell: self.cell + hidden,
+            columns: max(self.columns, round_up(columns, COLUMN_ALIGN)),
             cell_output: max(self.cell_output, cell_output),
         }
     }
+
+    /// Words that hold it all.
+    pub(crate) const fn words(self, format: Format) -> usize {
+        let (hidden, cell) = state_element_bytes(format);
+        let column = match format {
+            Format::F32 => 4,
+            Format::Int8 => size_of::<kernel::int8::Input>(),
+            // The dense layer is int8.
+            Format::Int4 => max(
+                size_of::<kernel::int8::Input>(),
+                size_of::<kernel::int4::Input>(),
+            ),
+        };
+        (self.hidden * hidden).div_ceil(4)
+            + (self.cell * cell).div_ceil(4)
+            + (self.columns * column).div_ceil(4)
+            + (self.cell_output * hidden).div_ceil(4)
+    }
 }
 
-/// Words of so many packed columns.
-const fn column_words(format: Format, columns: usize) -> usize {
-    let columns = round_up(columns, COLUMN_ALIGN);
-    let (int8, int4) = (
-        size_of::<kernel::int8::Input>(),
-        size_of::<kernel::int4::Input>(),
-    );
+/// Bytes of an element of `h` and of `c`.
+pub(crate) const fn state_element_bytes(format: Format) -> (usize, usize) {
     match format {
-        Format::F32 => columns,
-        Format::Int8 => columns * int8 / 4,
-        // The dense layer is int8.
-        Format::Int4 => columns * max(int8, int4) / 4,
+        Format::F32 => (4, 4),
+        Format::Int8 | Format::Int4 => (1, 2),
     }
 }
 

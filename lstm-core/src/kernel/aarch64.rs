@@ -37,8 +37,8 @@ pub(crate) mod int8 {
 
     /// As [`super::super::portable::int8::pack`]. There is nothing to correct: the dot products
     /// take the offset off the weights.
-    pub(crate) fn pack(below: &[i8], own: &[i8], input: &mut [Input]) -> i32 {
-        super::super::copy_columns(below, own, input);
+    pub(crate) fn pack(columns: &[i8], input: &mut [Input]) -> i32 {
+        super::super::copy_columns(columns, input);
         0
     }
 
@@ -103,8 +103,8 @@ pub(crate) mod int4 {
     pub(crate) type Input = i8;
 
     /// As [`super::super::portable::int4::pack`].
-    pub(crate) fn pack(below: &[i8], own: &[i8], input: &mut [Input]) -> i32 {
-        super::super::copy_columns(below, own, input);
+    pub(crate) fn pack(columns: &[i8], input: &mut [Input]) -> i32 {
+        super::super::copy_columns(columns, input);
         let mut sum = 0;
         for x in input.as_chunks_mut::<8>().0 {
             sum += x.iter().copied().map(i32::from).sum::<i32>();

@@ -99,45 +99,36 @@ pub(super) fn for_each_batch<X>(
     }
 }
 
-/// Packs groups of four columns of (layer below, own hidden state) into groups of `N` elements; the
-/// last group of columns is filled with zeros, and the other elements become zeros.
+/// Packs groups of four columns, the last filled with zeros, into groups of `N` elements; the other
+/// elements become zeros.
 #[inline(always)]
 pub(super) fn pack_groups<X: Copy + Default, const N: usize>(
-    below: &[i8],
-    own: &[i8],
+    columns: &[i8],
     input: &mut [X],
     mut pack: impl FnMut([i8; 4]) -> [X; N],
 ) {
-    let groups = input.as_chunks_mut::<N>().0;
-    let (whole, uneven) = below.as_chunks::<4>();
-    let (first, groups) = groups.split_at_mut(whole.len().min(groups.len()));
-    for (group, columns) in first.iter_mut().zip(whole) {
+    let (whole, rest) = columns.as_chunks::<4>();
+    let mut groups = input.as_chunks_mut::<N>().0.iter_mut();
+    for (columns, group) in whole.iter().zip(groups.by_ref()) {
         *group = pack(*columns);
     }
-    let (own, rest) = if uneven.is_empty() {
-        own.as_chunks::<4>()
-    } else {
-        (&[][..], own)
-    };
-    let (second, groups) = groups.split_at_mut(own.len().min(groups.len()));
-    for (group, columns) in second.iter_mut().zip(own) {
-        *group = pack(*columns);
+    let mut last = [0; 4];
+    for (last, &column) in last.iter_mut().zip(rest) {
+        *last = column;
     }
-    if uneven.is_empty() && rest.is_empty() {
-        groups.fill([X::default(); N]);
-    } else {
-        let mut columns = uneven.iter().chain(rest).copied();
-        for group in groups {
-            *group = pack([(); 4].map(|()| columns.next().unwrap_or(0)));
-        }
+    if let Some(group) = groups.next() {
+        *group = pack(last);
+    }
+    for group in groups {
+        *group = [X::default(); N];
     }
 }
 
 /// Packs columns into words, and returns the correction for the offset of 128 of even columns.
 #[cfg(any(thumb = "v6m", target_arch = "riscv32"))]
-pub(super) fn pack_words(below: &[i8], own: &[i8], input: &mut [i32]) -> i32 {
+pub(super) fn pack_words(columns: &[i8], input: &mut [i32]) -> i32 {
     let mut even = 0;
-    pack_groups(below, own, input, |x| {
+    pack_groups(columns, input, |x| {
         let x = x.map(i32::from);
         even += x[0] + x[2];
         x
@@ -150,9 +141,9 @@ pub(super) fn pack_words(below: &[i8], own: &[i8], input: &mut [i32]) -> i32 {
 /// The product of such a word with a pair of weights `w0 + w1 * 2^16` is
 /// `w0 x1 + 2^16 (w0 x0 + w1 x1)` modulo `2^32`.
 #[cfg(not(thumb = "v7em"))]
-pub(super) fn pack_crossed_pairs(below: &[i8], own: &[i8], input: &mut [i16]) -> i32 {
+pub(super) fn pack_crossed_pairs(columns: &[i8], input: &mut [i16]) -> i32 {
     let mut sum = 0;
-    pack_groups(below, own, input, |x| {
+    pack_groups(columns, input, |x| {
         let [x0, x1, x2, x3] = x.map(i16::from);
         sum += i32::from(x0 + x1 + x2 + x3);
         [x1, x0 + (x1 >> 15), x3, x2 + (x3 >> 15)]

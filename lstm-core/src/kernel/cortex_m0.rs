@@ -14,8 +14,8 @@ pub(crate) mod int8 {
     pub(crate) type Input = i32;
 
     /// As [`super::super::portable::int8::pack`].
-    pub(crate) fn pack(below: &[i8], own: &[i8], input: &mut [Input]) -> i32 {
-        pack_words(below, own, input)
+    pub(crate) fn pack(columns: &[i8], input: &mut [Input]) -> i32 {
+        pack_words(columns, input)
     }
 
     /// As [`super::super::portable::int8::for_each_batch`].
@@ -39,8 +39,8 @@ pub(crate) mod int4 {
     pub(crate) type Input = i16;
 
     /// As [`super::super::portable::int4::pack`].
-    pub(crate) fn pack(below: &[i8], own: &[i8], input: &mut [Input]) -> i32 {
-        pack_crossed_pairs(below, own, input)
+    pub(crate) fn pack(columns: &[i8], input: &mut [Input]) -> i32 {
+        pack_crossed_pairs(columns, input)
     }
 
     /// As [`super::super::portable::int4::for_each_batch`].

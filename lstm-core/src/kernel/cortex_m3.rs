@@ -23,9 +23,9 @@ pub(crate) mod int8 {
     pub(crate) type Input = i16;
 
     /// As [`super::super::portable::int8::pack`].
-    pub(crate) fn pack(below: &[i8], own: &[i8], input: &mut [Input]) -> i32 {
+    pub(crate) fn pack(columns: &[i8], input: &mut [Input]) -> i32 {
         let mut even = 0;
-        pack_groups(below, own, input, |x| {
+        pack_groups(columns, input, |x| {
             let [x0, x1, x2, x3] = x.map(i32::from);
             even += x0 + x2;
             let (a, b) = (x3 + (x0 << 24), x1 + (x2 << 24));
@@ -60,8 +60,8 @@ pub(crate) mod int4 {
     pub(crate) type Input = i16;
 
     /// As [`super::super::portable::int4::pack`].
-    pub(crate) fn pack(below: &[i8], own: &[i8], input: &mut [Input]) -> i32 {
-        pack_crossed_pairs(below, own, input)
+    pub(crate) fn pack(columns: &[i8], input: &mut [Input]) -> i32 {
+        pack_crossed_pairs(columns, input)
     }
 
     /// As [`super::super::portable::int4::for_each_batch`].

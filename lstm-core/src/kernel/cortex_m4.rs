@@ -18,9 +18,9 @@ pub(crate) mod int8 {
     pub(crate) type Input = i16;
 
     /// As [`super::super::portable::int8::pack`]; the correction is 256 times as large.
-    pub(crate) fn pack(below: &[i8], own: &[i8], input: &mut [Input]) -> i32 {
+    pub(crate) fn pack(columns: &[i8], input: &mut [Input]) -> i32 {
         let mut even = 0;
-        pack_groups(below, own, input, |x| {
+        pack_groups(columns, input, |x| {
             let mut word = u32::from_ne_bytes(x.map(|x| x as u8));
             let odd: u32;
             // SAFETY: arithmetic on registers alone. No half overflows: a hidden state is in
@@ -72,9 +72,9 @@ pub(crate) mod int4 {
     pub(crate) type Input = i16;
 
     /// As [`super::super::portable::int4::pack`].
-    pub(crate) fn pack(below: &[i8], own: &[i8], input: &mut [Input]) -> i32 {
+    pub(crate) fn pack(columns: &[i8], input: &mut [Input]) -> i32 {
         let mut sum = 0;
-        pack_groups(below, own, input, |x| {
+        pack_groups(columns, input, |x| {
             let x = x.map(i16::from);
             sum += i32::from(x[0] + x[1] + x[2] + x[3]);
             x

@@ -46,6 +46,8 @@ choose! {
 }
 
 use crate::file::{BLOCK_ROWS, Row, WeightFormat, decode_weight};
+use crate::numbers::Each;
+use crate::session::prefix;
 
 /// Blocks whose dot products a kernel hands over at a time: a multiple of 3, for the cells whose
 /// units take three blocks.
@@ -54,12 +56,50 @@ pub(crate) const BATCH: usize = 12;
 /// The rows of an integer matrix: weights, and what makes a sum of their products.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rows<'a> {
+    /// How the weights are stored.
+    pub(crate) format: WeightFormat,
+    /// Columns, padded.
+    pub(crate) columns: usize,
     /// The weights, block by block.
     pub(crate) weights: &'a [u8],
     /// The parameters of the rows, [`Row`] by `Row`, block by block.
     pub(crate) parameters: &'a [[[u32; 2]; BLOCK_ROWS]],
     /// The folded table's entries for the rows, block by block; empty where there is no table.
     pub(crate) entries: &'a [[u8; BLOCK_ROWS]],
+}
+
+/// Lays out the columns of a matrix, then zeros, as its dot products read them, in the first of the
+/// words; returns what is to be taken from each row's dot product.
+pub(crate) fn pack(format: WeightFormat, padded: usize, columns: &[i8], input: &mut [u32]) -> i32 {
+    match format {
+        WeightFormat::F32 => 0,
+        WeightFormat::Int8 => int8::pack(columns, prefix(input, padded)),
+        WeightFormat::Int4 => int4::pack(columns, prefix(input, padded)),
+    }
+}
+
+/// Calls `each` with the sums of the rows over the packed columns, a block of four rows after the
+/// other, [`BATCH`] blocks at a time.
+pub(crate) fn for_each_batch(
+    rows: &Rows<'_>,
+    input: &[u32],
+    correction: i32,
+    each: &mut Each<'_, i32>,
+) {
+    /// The packed columns of a matrix.
+    fn packed<T: bytemuck::Pod>(input: &[u32], columns: usize) -> &[T] {
+        let input = bytemuck::cast_slice(input);
+        input.get(..columns).unwrap_or_default()
+    }
+    match rows.format {
+        WeightFormat::F32 => {}
+        WeightFormat::Int8 => {
+            int8::for_each_batch(rows, packed(input, rows.columns), correction, each);
+        }
+        WeightFormat::Int4 => {
+            int4::for_each_batch(rows, packed(input, rows.columns), correction, each);
+        }
+    }
 }
 
 /// Hands over the sums of the rows, from dot products that come block by block, in batches of
@@ -129,15 +169,11 @@ pub(crate) fn sum_abs(format: WeightFormat, block: &[u8]) -> [u32; BLOCK_ROWS] {
     sums
 }
 
-/// The columns of (layer below, own hidden state), then zeros.
+/// The columns, then zeros.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-fn copy_columns<T: From<i8>>(below: &[i8], own: &[i8], input: &mut [T]) {
-    let (below_input, input) = input.split_at_mut(below.len().min(input.len()));
-    let (own_input, padding) = input.split_at_mut(own.len().min(input.len()));
-    for (input, &value) in below_input.iter_mut().zip(below) {
-        *input = value.into();
-    }
-    for (input, &value) in own_input.iter_mut().zip(own) {
+fn copy_columns<T: From<i8>>(columns: &[i8], input: &mut [T]) {
+    let (copied, padding) = input.split_at_mut(columns.len().min(input.len()));
+    for (input, &value) in copied.iter_mut().zip(columns) {
         *input = value.into();
     }
     for input in padding {

@@ -8,10 +8,10 @@ pub(crate) mod int8 {
     /// A column as the dot products read it.
     pub(crate) type Input = i8;
 
-    /// Lays out the columns: the layer below, the own hidden state, zeros. Returns the correction
+    /// Lays out the columns, then zeros. Returns the correction
     /// for the offset of 128 with which the weights of even columns are stored.
-    pub(crate) fn pack(below: &[i8], own: &[i8], input: &mut [Input]) -> i32 {
-        super::copy_columns(below, own, input);
+    pub(crate) fn pack(columns: &[i8], input: &mut [Input]) -> i32 {
+        super::copy_columns(columns, input);
         let pairs = input.as_chunks::<2>().0;
         128 * pairs.iter().map(|&[even, _]| i32::from(even)).sum::<i32>()
     }
@@ -62,8 +62,8 @@ pub(crate) mod int4 {
     pub(crate) type Input = i8;
 
     /// Lays out the columns as for 8 bits; the correction is for the offset of 8 of all weights.
-    pub(crate) fn pack(below: &[i8], own: &[i8], input: &mut [Input]) -> i32 {
-        super::copy_columns(below, own, input);
+    pub(crate) fn pack(columns: &[i8], input: &mut [Input]) -> i32 {
+        super::copy_columns(columns, input);
         8 * input.iter().map(|&x| i32::from(x)).sum::<i32>()
     }
 
@@ -110,8 +110,8 @@ fn blocks(weights: &[u8], bytes: usize) -> impl Iterator<Item = &[u8]> {
     weights.chunks_exact(bytes.max(1))
 }
 
-fn copy_columns(below: &[i8], own: &[i8], input: &mut [i8]) {
-    let columns = below.iter().chain(own).copied();
+fn copy_columns(columns: &[i8], input: &mut [i8]) {
+    let columns = columns.iter().copied();
     for (input, value) in input.iter_mut().zip(columns.chain(core::iter::repeat(0))) {
         *input = value;
     }

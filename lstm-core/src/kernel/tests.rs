@@ -6,14 +6,15 @@ use rand_xoshiro::Xoshiro128PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use std::vec::Vec;
 
-/// The dot products of whole blocks with so many columns: the layer below, the own hidden state,
-/// zeros.
-type Dots = dyn Fn(&[u8], usize, &[i8], &[i8]) -> Vec<[i32; BLOCK_ROWS]>;
+/// The dot products of whole blocks with so many columns: these, then zeros.
+type Dots = dyn Fn(&[u8], usize, &[i8]) -> Vec<[i32; BLOCK_ROWS]>;
 
 /// Rows whose sums are the dot products.
 fn unit_rows(weights: &[u8]) -> super::Rows<'_> {
     static ONES: [[[u32; 2]; BLOCK_ROWS]; 64] = [[[0, 1u32.to_le()]; BLOCK_ROWS]; 64];
     super::Rows {
+        format: WeightFormat::default(),
+        columns: 0,
         weights,
         parameters: &ONES,
         entries: &[],
@@ -24,11 +25,11 @@ fn unit_rows(weights: &[u8]) -> super::Rows<'_> {
 /// `for_each_batch`, its function that gives the dot products block by block.
 macro_rules! kernel {
     ($kernel:path) => {
-        |weights: &[u8], columns: usize, below: &[i8], own: &[i8]| {
+        |weights: &[u8], columns: usize, hidden: &[i8]| {
             use $kernel as kernel;
             // Not zeros, so that `pack` has to write each.
             let mut input = std::vec![kernel::Input::from(99i8); columns];
-            let correction = kernel::pack(below, own, &mut input);
+            let correction = kernel::pack(hidden, &mut input);
             let mut sums = Vec::new();
             kernel::for_each_batch(&unit_rows(weights), &input, correction, |batch| {
                 sums.extend_from_slice(batch);
@@ -37,10 +38,10 @@ macro_rules! kernel {
         }
     };
     ($kernel:path, $dots:expr) => {
-        move |weights: &[u8], columns: usize, below: &[i8], own: &[i8]| {
+        move |weights: &[u8], columns: usize, hidden: &[i8]| {
             use $kernel as kernel;
             let mut input = std::vec![kernel::Input::from(99i8); columns];
-            let correction = kernel::pack(below, own, &mut input);
+            let correction = kernel::pack(hidden, &mut input);
             $dots(weights, &input, correction).collect()
         }
     };
@@ -105,15 +106,13 @@ pub(super) fn compare(format: WeightFormat, kernels: &[&Dots]) {
         let weights = random.weights(blocks * BLOCK_ROWS * columns * format.bits() / 8);
         let used = columns - random.below(COLUMN_ALIGN);
         let hidden = random.hidden(used);
-        let split = [0, used / 2, random.below(used + 1)][random.below(3)];
-        let (below, own) = hidden.split_at(split);
-        let expected = portable(&weights, columns, below, own);
+        let expected = portable(&weights, columns, &hidden);
         assert_eq!(expected.len(), blocks);
         for (kernel, dots) in kernels.iter().enumerate() {
-            let found = dots(&weights, columns, below, own);
+            let found = dots(&weights, columns, &hidden);
             assert_eq!(
                 found, expected,
-                "{format:?}, kernel {kernel}, {columns} columns, {split} of {used} below"
+                "{format:?}, kernel {kernel}, {columns} columns, {used} used"
             );
         }
     }

@@ -58,8 +58,8 @@ pub(crate) mod int8 {
     pub(crate) type Input = i16;
 
     /// As [`super::super::portable::int8::pack`].
-    pub(crate) fn pack(below: &[i8], own: &[i8], input: &mut [Input]) -> i32 {
-        super::super::copy_columns(below, own, input);
+    pub(crate) fn pack(columns: &[i8], input: &mut [Input]) -> i32 {
+        super::super::copy_columns(columns, input);
         let mut even = 0;
         for turn in input.as_chunks_mut::<TURN>().0 {
             let x = *turn;
@@ -200,8 +200,8 @@ pub(crate) mod int4 {
     pub(crate) type Input = i16;
 
     /// As [`super::super::portable::int4::pack`].
-    pub(crate) fn pack(below: &[i8], own: &[i8], input: &mut [Input]) -> i32 {
-        super::super::copy_columns(below, own, input);
+    pub(crate) fn pack(columns: &[i8], input: &mut [Input]) -> i32 {
+        super::super::copy_columns(columns, input);
         8 * input.iter().copied().map(i32::from).sum::<i32>()
     }
 

@@ -2,9 +2,10 @@
 //! are rounded before they are added (no fused multiply-add), and exp and tanh are libm's; so it
 //! too gives the same numbers on every chip.
 
-use super::Arithmetic;
+use super::{Arithmetic, Each};
 use crate::kernel::BATCH;
 use crate::model::Matrix;
+use crate::session::split;
 
 /// The arithmetic of [`Format::F32`](crate::Format::F32).
 pub(crate) struct F32;
@@ -24,51 +25,71 @@ fn le(value: f32) -> f32 {
     }
 }
 
-fn add4(a: [f32; 4], b: &[f32; 4]) -> [f32; 4] {
-    let ([a0, a1, a2, a3], [b0, b1, b2, b3]) = (a, b.map(le));
+fn add4([a0, a1, a2, a3]: [f32; 4], b: &[f32; 4]) -> [f32; 4] {
+    let [b0, b1, b2, b3] = b.map(le);
     [a0 + b0, a1 + b1, a2 + b2, a3 + b3]
+}
+
+/// The sums, each with a product more.
+#[inline(always)]
+fn multiply_add([s0, s1, s2, s3]: [f32; 4], &[w0, w1, w2, w3]: &[f32; 4], x: f32) -> [f32; 4] {
+    [
+        s0 + le(w0) * x,
+        s1 + le(w1) * x,
+        s2 + le(w2) * x,
+        s3 + le(w3) * x,
+    ]
+}
+
+/// The products of a block of four rows with the columns, four columns at a time.
+#[inline(always)]
+fn dot(block: &[[f32; 4]], columns: &[[f32; 4]]) -> [f32; 4] {
+    let mut sums = [0.0; 4];
+    for ([w0, w1, w2, w3], &[x0, x1, x2, x3]) in block.as_chunks::<4>().0.iter().zip(columns) {
+        sums = multiply_add(sums, w0, x0);
+        sums = multiply_add(sums, w1, x1);
+        sums = multiply_add(sums, w2, x2);
+        sums = multiply_add(sums, w3, x3);
+    }
+    sums
 }
 
 impl Arithmetic for F32 {
     type Hidden = f32;
     type Cell = f32;
-    type Input = f32;
-    type Correction = ();
     type PreActivation = f32;
     type Gate = f32;
     type Logit = f32;
 
     const TABLE_BYTES: usize = 4;
 
-    fn pack(below: &[f32], own: &[f32], input: &mut [f32]) {
-        let columns = below.iter().chain(own).copied();
-        for (input, value) in input.iter_mut().zip(columns.chain(core::iter::repeat(0.0))) {
+    fn pack(matrix: &Matrix<'_>, columns: &[f32], input: &mut [u32]) -> i32 {
+        let (input, _) = split(input, matrix.columns);
+        let columns = columns.iter().map(|value| value.to_bits());
+        for (input, value) in input.iter_mut().zip(columns.chain(core::iter::repeat(0))) {
             *input = value;
         }
+        0
     }
 
     fn for_each_batch(
         matrix: &Matrix<'_>,
         table: &[u8],
-        input: &[f32],
-        (): (),
-        mut each: impl FnMut(&[[f32; 4]]),
+        input: &[u32],
+        _: i32,
+        each: &mut Each<'_, f32>,
     ) {
-        let columns = fours(matrix.weights);
-        let mut blocks = columns.chunks_exact(input.len().max(1));
+        let input = input.get(..matrix.columns).unwrap_or_default();
+        let columns = fours(bytemuck::cast_slice(input));
+        let weights = fours(matrix.weights);
+        let mut blocks = weights.chunks_exact(matrix.columns.max(1));
         let mut rows = fours(matrix.rows).iter();
         let mut entries = fours(table).iter();
         let mut batch = [[0.0; 4]; BATCH];
         loop {
             let mut filled = 0;
             for ((sums, rows), block) in batch.iter_mut().zip(rows.by_ref()).zip(blocks.by_ref()) {
-                let mut dots = [0.0; 4];
-                for (weights, &x) in block.iter().zip(input) {
-                    for (dot, &weight) in dots.iter_mut().zip(weights) {
-                        *dot += le(weight) * x;
-                    }
-                }
-                *sums = add4(dots, rows);
+                *sums = add4(dot(block, columns), rows);
                 if let Some(entries) = entries.next() {
                     *sums = add4(*sums, entries);
                 }

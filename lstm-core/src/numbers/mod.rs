@@ -1,27 +1,24 @@
-//! What a number format is: its types, its sums and its activations.
+//! What arithmetic is: its types, its sums and its activations. The integer formats share one.
 
 mod float;
-mod int4;
-mod int8;
+mod integer;
 pub(crate) mod tables;
 
 pub(crate) use float::F32;
-pub(crate) use int4::Int4;
-pub(crate) use int8::Int8;
+pub(crate) use integer::Integer;
 
 use crate::model::Matrix;
 use bytemuck::Pod;
 
-/// The arithmetic of one format. The equations of the layers are in `cell.rs`.
+/// Takes the rows' sums, some blocks of four rows at a time.
+pub(crate) type Each<'a, T> = dyn FnMut(&[[T; 4]]) + 'a;
+
+/// An arithmetic. The equations of the layers are in `cell.rs`.
 pub(crate) trait Arithmetic {
     /// A hidden state's element.
     type Hidden: Pod;
     /// A cell state's element.
     type Cell: Pod;
-    /// An element of the packed columns that the dot products read.
-    type Input: Pod;
-    /// What the dot products need to know of the packed columns besides.
-    type Correction: Copy;
     /// The argument of an activation.
     type PreActivation: Copy;
     /// The value of an activation.
@@ -32,21 +29,18 @@ pub(crate) trait Arithmetic {
     /// Bytes of one entry of the folded table.
     const TABLE_BYTES: usize;
 
-    /// Lays out the columns (layer below, own hidden state, then zeros) for the dot products.
-    fn pack(
-        below: &[Self::Hidden],
-        own: &[Self::Hidden],
-        input: &mut [Self::Input],
-    ) -> Self::Correction;
+    /// Lays out the columns of a matrix, then zeros, as its dot products read them; returns what
+    /// is to be taken from each row's dot product.
+    fn pack(matrix: &Matrix<'_>, columns: &[Self::Hidden], input: &mut [u32]) -> i32;
     /// Calls `each` with the rows' arguments of the activations, a block of four rows after the
     /// other, [`BATCH`](crate::kernel::BATCH) blocks at a time: products with the packed columns,
     /// parameters, and the entries of `table` (a symbol's line; empty where there is no table).
     fn for_each_batch(
         matrix: &Matrix<'_>,
         table: &[u8],
-        input: &[Self::Input],
-        correction: Self::Correction,
-        each: impl FnMut(&[[Self::PreActivation; 4]]),
+        input: &[u32],
+        correction: i32,
+        each: &mut Each<'_, Self::PreActivation>,
     );
     /// The logistic function.
     fn sigmoid(z: Self::PreActivation) -> Self::Gate;

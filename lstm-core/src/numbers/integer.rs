@@ -1,12 +1,13 @@
-//! [`Format::Int8`](crate::Format::Int8), integers only. `docs/NUMBERS.md` is this file in words.
+//! [`Format::Int8`](crate::Format::Int8) and [`Format::Int4`](crate::Format::Int4), integers only:
+//! they differ in their dot products alone. `docs/NUMBERS.md` is this file in words.
 #![deny(clippy::float_arithmetic)]
 
-use super::{Arithmetic, tables};
+use super::{Arithmetic, Each, tables};
 use crate::kernel;
 use crate::model::Matrix;
 
-/// The arithmetic of [`Format::Int8`](crate::Format::Int8).
-pub(crate) struct Int8;
+/// The arithmetic of the integer formats.
+pub(crate) struct Integer;
 
 /// The sigmoid of `z`, Q12 saturated to -8..8; Q15.
 ///
@@ -20,44 +21,40 @@ pub(crate) fn sigmoid_q12(z: i32) -> i32 {
 }
 
 /// The rows of a matrix, with the table's entries for them.
-#[inline(always)]
-pub(crate) fn rows<'m>(matrix: &Matrix<'m>, table: &'m [u8]) -> kernel::Rows<'m> {
+fn rows<'m>(matrix: &Matrix<'m>, table: &'m [u8]) -> kernel::Rows<'m> {
     // A model's data begins on a multiple of 4; words spare a CPU that wants aligned loads from
     // reading bytes.
     let words: &[u32] = bytemuck::try_cast_slice(matrix.rows).unwrap_or_default();
     kernel::Rows {
+        format: matrix.format,
+        columns: matrix.columns,
         weights: matrix.weights,
         parameters: words.as_chunks().0.as_chunks().0,
         entries: table.as_chunks().0,
     }
 }
 
-impl Arithmetic for Int8 {
+impl Arithmetic for Integer {
     type Hidden = i8;
     type Cell = i16;
-    type Input = kernel::int8::Input;
-    type Correction = i32;
     type PreActivation = i32;
     type Gate = i32;
     type Logit = i32;
 
     const TABLE_BYTES: usize = 1;
 
-    #[inline(always)]
-    fn pack(below: &[i8], own: &[i8], input: &mut [Self::Input]) -> i32 {
-        kernel::int8::pack(below, own, input)
+    fn pack(matrix: &Matrix<'_>, columns: &[i8], input: &mut [u32]) -> i32 {
+        kernel::pack(matrix.format, matrix.columns, columns, input)
     }
 
-    #[inline(always)]
     fn for_each_batch(
         matrix: &Matrix<'_>,
         table: &[u8],
-        input: &[Self::Input],
+        input: &[u32],
         correction: i32,
-        each: impl FnMut(&[[i32; 4]]),
+        each: &mut Each<'_, i32>,
     ) {
-        let rows = rows(matrix, table);
-        kernel::int8::for_each_batch(&rows, input, correction, each);
+        kernel::for_each_batch(&rows(matrix, table), input, correction, each);
     }
 
     /// Q18 to Q15.
@@ -117,7 +114,7 @@ mod tests {
             let sigmoid = 1.0 / (1.0 + (-x).exp());
             let found = f64::from(sigmoid_q12(z)) / 32768.0;
             sigmoid_error = sigmoid_error.max((found - sigmoid).abs());
-            let tanh = f64::from(Int8::tanh(z << 6)) / 16384.0;
+            let tanh = f64::from(Integer::tanh(z << 6)) / 16384.0;
             if x.abs() < 4.0 {
                 tanh_error = tanh_error.max((tanh - x.tanh()).abs());
             }
@@ -134,7 +131,7 @@ mod tests {
         // The ranges of docs/NUMBERS.md.
         let all = (-0x8000..0x8000).map(sigmoid_q12);
         assert_eq!((all.clone().min(), all.max()), (Some(11), Some(32_756)));
-        let all = (-0x8000..0x8000).map(|z| Int8::tanh(z << 5));
+        let all = (-0x8000..0x8000).map(|z| Integer::tanh(z << 5));
         assert_eq!(
             (all.clone().min(), all.max()),
             (Some(-16_373), Some(16_372))
@@ -143,17 +140,17 @@ mod tests {
 
     #[test]
     fn zero_weights_keep_half_of_the_cell() {
-        let half = Int8::sigmoid(0);
+        let half = Integer::sigmoid(0);
         assert_eq!(half, 0x4000);
-        assert_eq!(Int8::cell(half, 2000, half, Int8::tanh(0)), 1000);
+        assert_eq!(Integer::cell(half, 2000, half, Integer::tanh(0)), 1000);
     }
 
     #[test]
     fn the_cell_saturates_and_the_hidden_state_is_symmetric() {
         let one = sigmoid_q12(0x7fff);
-        assert_eq!(Int8::cell(one, i16::MAX, one, one / 2), i16::MAX);
-        assert_eq!(Int8::cell(one, i16::MIN, one, -one / 2), i16::MIN);
-        assert_eq!(Int8::hidden(one, i16::MAX), 127);
-        assert_eq!(Int8::hidden(one, i16::MIN), -127);
+        assert_eq!(Integer::cell(one, i16::MAX, one, one / 2), i16::MAX);
+        assert_eq!(Integer::cell(one, i16::MIN, one, -one / 2), i16::MIN);
+        assert_eq!(Integer::hidden(one, i16::MAX), 127);
+        assert_eq!(Integer::hidden(one, i16::MIN), -127);
     }
 }
