@@ -91,6 +91,7 @@ fn dump(file: &[u8]) -> String {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "reads a file of the repository")]
 fn the_dump_in_the_documentation_is_the_file() {
     let file = tiny().file();
     assert_eq!(At::new(&file, 0).model().alphabet().len(), 2);

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{At, F32Plain, Int8Plain, Net, encode};
+use common::{At, F32Plain, Int8Plain, Net, encode, times};
 use lstm_core::file::{HEAD_BYTES, Payload};
 use lstm_core::snapshot::{self, CHUNK_BYTES, Decoder};
 use lstm_core::{
@@ -67,7 +67,7 @@ fn save(generator: &Generator<'_, '_>) -> Vec<u8> {
 fn a_snapshot_goes_on_identically_at_any_moment() {
     each_model(|model| {
         let (mut one, mut two) = (Ram::new(model), Ram::new(model));
-        for before in [0, 1, 3, 20] {
+        for before in [0, 1, 3, times(20, 2)] {
             let mut generator = one.generator(model, 5);
             let sampler = Sampler::new(5).temperature(0.7).unwrap();
             generator.set_sampler(sampler.top_k(9).unwrap().top_p(0.9).unwrap());
@@ -76,11 +76,12 @@ fn a_snapshot_goes_on_identically_at_any_moment() {
             }
             text(&mut generator, before);
             let mut other = two.generator(model, 1);
-            text(&mut other, 10);
+            text(&mut other, times(10, 2));
             other.restore(&save(&generator)).unwrap();
             assert_eq!(other.position(), before as u64);
             assert_eq!(other.sampler(), generator.sampler());
-            assert_eq!(text(&mut other, 50), text(&mut generator, 50));
+            let n = times(50, 2);
+            assert_eq!(text(&mut other, n), text(&mut generator, n));
             assert_eq!(save(&other), save(&generator));
         }
     });
@@ -93,7 +94,7 @@ fn a_restart_is_the_start() {
         let mut generator = ram.generator(model, 5);
         let start = save(&generator);
         generator.read(Token::new(2));
-        text(&mut generator, 30);
+        text(&mut generator, times(30, 3));
         generator.restart(Sampler::new(5));
         assert_eq!(save(&generator), start);
     });
@@ -107,12 +108,13 @@ fn a_model_with_a_window_writes_from_its_last_tokens_alone() {
     let (mut one, mut two) = (Ram::new(&model), Ram::new(&model));
     let mut generator = one.generator(&model, 5);
     let mut fresh = two.generator(&model, 5);
-    let written = text(&mut generator, 20);
-    for &token in &written[20 - 7..] {
+    let n = times(20, 8);
+    let written = text(&mut generator, n);
+    for &token in &written[n - 7..] {
         fresh.read(token);
     }
     fresh.set_sampler(generator.sampler().clone());
-    assert_eq!(text(&mut fresh, 20), text(&mut generator, 20));
+    assert_eq!(text(&mut fresh, n), text(&mut generator, n));
 
     let too_long = At::new(&windowed(&file, MAX_WINDOW as u16 + 1), 0);
     let model = too_long.model();
@@ -128,19 +130,19 @@ fn a_refused_snapshot_changes_nothing() {
     each_model(|model| {
         let (mut one, mut two) = (Ram::new(model), Ram::new(model));
         let mut generator = one.generator(model, 5);
-        text(&mut generator, 20);
+        text(&mut generator, times(20, 2));
         let snapshot = save(&generator);
         let mut other = two.generator(model, 6);
-        text(&mut other, 10);
+        text(&mut other, times(10, 2));
         let before = save(&other);
 
-        for bit in 0..8 * snapshot.len() {
+        for bit in (0..8 * snapshot.len()).step_by(times(1, 61)) {
             let mut damaged = snapshot.clone();
             damaged[bit / 8] ^= 1 << (bit % 8);
             assert_eq!(other.restore(&damaged), Err(Error::SnapshotDamaged));
         }
         let expected = snapshot.len();
-        for found in 0..expected {
+        for found in (0..expected).step_by(times(1, 7)) {
             let error = Err(Error::SnapshotLength { found, expected });
             assert_eq!(other.restore(&snapshot[..found]), error);
         }
@@ -168,7 +170,7 @@ fn a_refused_snapshot_changes_nothing() {
 
 #[test]
 fn text_and_bytes_of_a_snapshot() {
-    for bytes in 0..200 {
+    for bytes in (0..200).step_by(times(1, 7)) {
         let snapshot: Vec<u8> = (0..bytes).map(|i| (i * 37) as u8).collect();
         let chunks = snapshot.chunks(CHUNK_BYTES);
         let text: String = chunks.map(|c| snapshot::encode(c).to_string()).collect();
@@ -196,6 +198,7 @@ fn text_and_bytes_of_a_snapshot() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "a thousand steps of five models")]
 fn the_golden_digest_is_that_of_the_first_thousand_tokens() {
     each_model(|model| {
         let (mut one, mut two) = (Ram::new(model), Ram::new(model));

@@ -8,6 +8,7 @@ pub mod corpus;
 pub mod demo;
 pub mod firmware;
 pub mod image;
+pub mod miri;
 pub mod qemu;
 pub mod random_model;
 pub mod setup;

@@ -72,7 +72,7 @@ fn rust() -> Result<()> {
     Ok(())
 }
 
-fn rustup(command: &[&str], what: &[&str]) -> Result<()> {
+pub(crate) fn rustup(command: &[&str], what: &[&str]) -> Result<()> {
     if !works("rustup", &["--version"]) {
         bail!(
             "found no rustup to add {}; it is at https://rustup.rs",

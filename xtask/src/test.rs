@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use crate::{
     bench::MACHINES,
     boards::{BOARDS, Board, emulated},
-    firmware, setup,
+    firmware, miri, setup,
     shell::{self, cargo, root, step, tee},
     sizes,
 };
@@ -93,6 +93,10 @@ pub fn run(options: &Options) -> Result<()> {
         step("firmware for the boards that QEMU does not emulate", || {
             sizes::check(&sizes::measure(others(), firmware::build)?)
         })?;
+    }
+
+    if options.full {
+        miri::run(&miri::Options::default())?;
     }
 
     let mut count = Count::default();

@@ -106,10 +106,15 @@ impl Arithmetic for Integer {
 mod tests {
     use super::*;
 
+    /// All arguments in Q12; under Miri some of them, the ends included.
+    fn arguments() -> impl Iterator<Item = i32> + Clone {
+        (-0x8000..0x8000).step_by(if cfg!(miri) { 255 } else { 1 })
+    }
+
     #[test]
     fn activations_stay_near_the_functions() {
         let (mut sigmoid_error, mut tanh_error) = (0f64, 0f64);
-        for z in -0x8000i32..0x8000 {
+        for z in arguments() {
             let x = f64::from(z) / 4096.0;
             let sigmoid = 1.0 / (1.0 + (-x).exp());
             let found = f64::from(sigmoid_q12(z)) / 32768.0;
@@ -129,9 +134,9 @@ mod tests {
         assert_eq!(sigmoid_q12(i32::MAX), sigmoid_q12(0x7fff));
         assert_eq!(sigmoid_q12(i32::MIN), sigmoid_q12(-0x8000));
         // The ranges of docs/NUMBERS.md.
-        let all = (-0x8000..0x8000).map(sigmoid_q12);
+        let all = arguments().map(sigmoid_q12);
         assert_eq!((all.clone().min(), all.max()), (Some(11), Some(32_756)));
-        let all = (-0x8000..0x8000).map(|z| Integer::tanh(z << 5));
+        let all = arguments().map(|z| Integer::tanh(z << 5));
         assert_eq!(
             (all.clone().min(), all.max()),
             (Some(-16_373), Some(16_372))

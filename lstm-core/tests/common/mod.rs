@@ -15,6 +15,12 @@ use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
 static ZEROS: [u8; ARRAY_ALIGN] = [0; ARRAY_ALIGN];
 
+/// How many times something is done: `n`, or `few` times under Miri, which takes a thousand times
+/// as long.
+pub const fn times(n: usize, few: usize) -> usize {
+    if cfg!(miri) { few } else { n }
+}
+
 pub struct Random(Xoshiro128PlusPlus);
 
 impl Random {
@@ -292,25 +298,25 @@ pub fn with_head(payload: &[u8]) -> Vec<u8> {
 
 /// Bytes at an address that is a multiple of 16, plus `offset`.
 pub struct At {
-    bytes: Vec<u8>,
-    start: usize,
+    words: Vec<u128>,
+    offset: usize,
     len: usize,
 }
 
 impl At {
     pub fn new(content: &[u8], offset: usize) -> Self {
-        let mut bytes = vec![0; content.len() + 32];
-        let start = bytes.as_ptr().align_offset(16) + offset;
-        bytes[start..start + content.len()].copy_from_slice(content);
+        let mut words = vec![0u128; (offset + content.len()).div_ceil(ARRAY_ALIGN)];
+        let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut words);
+        bytes[offset..offset + content.len()].copy_from_slice(content);
         At {
-            bytes,
-            start,
+            words,
+            offset,
             len: content.len(),
         }
     }
 
     pub fn bytes(&self) -> &[u8] {
-        &self.bytes[self.start..self.start + self.len]
+        &bytemuck::cast_slice(&self.words)[self.offset..self.offset + self.len]
     }
 
     pub fn model(&self) -> Model<'_> {
