@@ -107,6 +107,7 @@ extern crate std;
 
 mod alphabet;
 mod cell;
+mod decode;
 mod error;
 pub mod file;
 mod generator;

@@ -91,17 +91,13 @@ impl<'m> Model<'m> {
     /// description, alphabet, shapes, length of the weights, alignment, range of the sums.
     pub fn from_bytes(bytes: &'m [u8]) -> Result<Self, Error> {
         let (head, payload) = file::verify(bytes)?;
-        let (payload, rest) =
-            postcard::take_from_bytes::<Payload<'m>>(payload).map_err(|_| Error::Payload)?;
+        let (payload, rest) = Payload::decode(payload)?;
         let golden = match rest {
             [] => None,
             &[g0, g1, g2, g3] => Some(u32::from_le_bytes([g0, g1, g2, g3])),
             _ => return Err(Error::Payload),
         };
-        Ok(Model {
-            golden,
-            ..Self::from_payload(head, &payload)?
-        })
+        Self::from_payload(head, &payload, golden)
     }
 
     /// Reads a model at the start of a region that may be longer than the file, such as a flash
@@ -121,7 +117,7 @@ impl<'m> Model<'m> {
         }
     }
 
-    fn from_payload(head: Head, payload: &Payload<'m>) -> Result<Self, Error> {
+    fn from_payload(head: Head, payload: &Payload<'m>, golden: Option<u32>) -> Result<Self, Error> {
         let alphabet = Alphabet::new(payload.symbols, payload.fold_case)?;
         let depth = payload.layers.len();
         if depth == 0 {
@@ -174,7 +170,7 @@ impl<'m> Model<'m> {
             window: payload.window,
             format: payload.format,
             checksum: head.checksum,
-            golden: None,
+            golden,
             file_bytes: head.file_bytes(),
             layers,
             depth,

@@ -20,6 +20,9 @@ pub struct Sampler {
     settings: Settings,
     /// `log2(e) / temperature` in Q12; 0 means greedy.
     scale: u32,
+    /// At this distance from the best logit, in Q12, a weight is 0 or nearly so; beyond, it counts as
+    /// at it, so that products with `scale` fit 32 bits.
+    limit: u32,
     /// Q16.
     top_p: u32,
 }
@@ -38,6 +41,7 @@ pub struct Settings {
 impl Sampler {
     /// A sampler at temperature 1 over all symbols.
     pub fn new(seed: u64) -> Self {
+        let (scale, limit) = scale(1.0);
         Sampler {
             seed,
             random: Xoshiro128PlusPlus::seed_from_u64(seed),
@@ -46,7 +50,8 @@ impl Sampler {
                 top_k: MAX_SYMBOLS,
                 top_p: 1.0,
             },
-            scale: scale(1.0),
+            scale,
+            limit,
             top_p: 1 << 16,
         }
     }
@@ -75,9 +80,9 @@ impl Sampler {
     ///
     /// [`Error::Temperature`] unless it is 0 or in 0.01..=100.
     pub fn temperature(mut self, temperature: f32) -> Result<Self, Error> {
-        self.scale = if temperature == 0.0 {
-            0
-        } else if (0.01..=100.0).contains(&temperature) {
+        (self.scale, self.limit) = if temperature.to_bits() << 1 == 0 {
+            (0, 0)
+        } else if is_between(temperature, 0.01, 100.0) {
             scale(temperature)
         } else {
             return Err(Error::Temperature);
@@ -106,7 +111,7 @@ impl Sampler {
     ///
     /// [`Error::TopP`] unless it is above 0 and at most 1.
     pub fn top_p(mut self, p: f32) -> Result<Self, Error> {
-        if !(p > 0.0 && p <= 1.0) {
+        if !is_between(p, f32::from_bits(1), 1.0) {
             return Err(Error::TopP);
         }
         self.settings.top_p = p;
@@ -163,16 +168,7 @@ impl Sampler {
         if self.scale == 0 {
             return argmax(logits);
         }
-        let max = logits.iter().fold(i32::MIN, |max, &logit| max.max(logit));
-        // Beyond this distance from the best, a weight is 0 anyway; so the product fits 32 bits.
-        let limit = (16 << 24) / self.scale;
-        let mut sum = 0;
-        for logit in logits.iter_mut() {
-            let distance = max.wrapping_sub(*logit) as u32;
-            let weight = weight((distance.min(limit) * self.scale + 0x8000) >> 16);
-            *logit = weight as i32;
-            sum += weight;
-        }
+        let mut sum = self.weigh(logits);
         if self.settings.top_k < logits.len() || self.top_p < 1 << 16 {
             sum = self.keep_likeliest(logits, sum);
         }
@@ -187,6 +183,22 @@ impl Sampler {
             index += 1;
         }
         Token::new(index)
+    }
+
+    /// Replaces logits by weights; returns their sum.
+    fn weigh(&self, logits: &mut [i32]) -> u32 {
+        let max = max(logits);
+        let mut sum = 0;
+        for logit in logits {
+            let distance = max.wrapping_sub(*logit) as u32;
+            // In steps of 1/256 from bit 16 on; at most 16 * 256 of them.
+            let u = distance.min(self.limit) * self.scale + 0x8000;
+            let fraction = u32::from(EXP2[usize::from((u >> 16) as u8)]);
+            let weight = fraction >> (u >> 24);
+            *logit = weight as i32;
+            sum += weight;
+        }
+        sum
     }
 
     /// Sets to 0 the weights that top-k and top-p leave out; returns the sum of the others.
@@ -233,36 +245,107 @@ fn likeliest(weights: &[i32], count: usize, enough: u32) -> (u32, u32) {
     (total, last)
 }
 
+/// The largest.
+fn max(logits: &[i32]) -> i32 {
+    let (fours, rest) = logits.as_chunks();
+    let max = fours.iter().fold(i32::MIN, |max, &[a, b, c, d]| {
+        max.max(a).max(b).max(c).max(d)
+    });
+    rest.iter().fold(max, |max, &logit| max.max(logit))
+}
+
 /// The first of the largest.
 fn argmax(logits: &[i32]) -> Token {
-    let mut best = (0, i32::MIN);
-    for (index, &logit) in logits.iter().enumerate() {
-        if logit > best.1 {
-            best = (index, logit);
+    let max = max(logits);
+    let index = logits.iter().position(|&logit| logit == max);
+    Token::new(index.unwrap_or(0) as u8)
+}
+
+// Cortex-M0 has neither floats nor divisions, and would take 1.3 KB of code for them. So settings are
+// taken apart in integers.
+
+/// `log2(e) / temperature` in Q12, as f32 rounds the quotient, then cut off; and the largest
+/// distance whose product with it is at most `2^28`. `temperature` is in 0.01..=100.
+#[inline(never)]
+fn scale(temperature: f32) -> (u32, u32) {
+    let (dividend, dividend_exponent) = parts(core::f32::consts::LOG2_E);
+    let (divisor, divisor_exponent) = parts(temperature);
+    let is_less = dividend < divisor;
+    // From 2^24 to 2^25: a bit more than f32 has, to round by.
+    let quotient = quotient(dividend << u32::from(is_less), divisor, 24);
+    let exponent = dividend_exponent - divisor_exponent - i32::from(is_less);
+    let scale = quotient.div_ceil(2) >> (23 - 12 - exponent);
+    (scale, self::quotient(1, scale, 28))
+}
+
+/// A probability in Q16, cut off.
+fn q16(p: f32) -> u32 {
+    let (mantissa, exponent) = parts(p);
+    mantissa.checked_shr((7 - exponent) as u32).unwrap_or(0)
+}
+
+/// A positive number as a mantissa of 24 bits times `2^(exponent - 23)`.
+fn parts(x: f32) -> (u32, i32) {
+    let bits = x.to_bits();
+    (bits & 0x7f_ffff | 0x80_0000, (bits >> 23) as i32 - 127)
+}
+
+/// Whether a number lies between two positive ones, themselves included. Positive numbers have the
+/// order of their bits.
+fn is_between(x: f32, least: f32, most: f32) -> bool {
+    (least.to_bits()..=most.to_bits()).contains(&x.to_bits())
+}
+
+/// `floor(2^shift * dividend / divisor)`, bit by bit; `dividend` is less than `2 * divisor`, which
+/// fits 31 bits.
+fn quotient(mut dividend: u32, divisor: u32, shift: u32) -> u32 {
+    let mut quotient = 0;
+    for _ in 0..=shift {
+        quotient <<= 1;
+        if dividend >= divisor {
+            dividend -= divisor;
+            quotient += 1;
+        }
+        dividend <<= 1;
+    }
+    quotient
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every 61st of the 111 million temperatures, and both ends.
+    #[test]
+    #[allow(clippy::float_arithmetic, reason = "what the integers stand for")]
+    fn settings_are_those_of_float_arithmetic() {
+        let all = 0.01f32.to_bits()..=100f32.to_bits();
+        let some = all.clone().step_by(61).chain([*all.end(), 1f32.to_bits()]);
+        for temperature in some.map(f32::from_bits) {
+            let expected = (core::f32::consts::LOG2_E * 4096.0 / temperature) as u32;
+            assert_eq!(scale(temperature), (expected, (1 << 28) / expected));
+        }
+        for p in (1..=1f32.to_bits()).step_by(1009).map(f32::from_bits) {
+            assert_eq!(q16(p), (p * 65536.0) as u32);
+        }
+        assert_eq!(q16(1.0), 1 << 16);
+    }
+
+    #[test]
+    fn a_number_is_between_its_bounds() {
+        for x in [0.01, 0.5, 100.0] {
+            assert!(is_between(x, 0.01, 100.0));
+        }
+        for x in [
+            f32::NAN,
+            f32::INFINITY,
+            100.00001,
+            0.009999999,
+            0.0,
+            -0.0,
+            -0.5,
+        ] {
+            assert!(!is_between(x, 0.01, 100.0), "{x}");
         }
     }
-    Token::new(best.0 as u8)
-}
-
-/// `2^(-u / 256)` as a fraction of 65,535; 0 from 16 on.
-fn weight(u: u32) -> u32 {
-    let fraction = u32::from(EXP2[(u & 0xff) as usize]);
-    // `u` is at most 16 * 256, so no shift is too far.
-    fraction.wrapping_shr(u >> 8)
-}
-
-#[allow(
-    clippy::float_arithmetic,
-    reason = "one division, rounded alike everywhere"
-)]
-fn scale(temperature: f32) -> u32 {
-    (core::f32::consts::LOG2_E * 4096.0 / temperature) as u32
-}
-
-#[allow(
-    clippy::float_arithmetic,
-    reason = "a product with a power of two is exact"
-)]
-fn q16(p: f32) -> u32 {
-    (p * 65536.0) as u32
 }

@@ -1,0 +1,120 @@
+//! Decodes a payload: as much of [postcard](https://postcard.jamesmunns.com) as it takes, in half
+//! the code. Tests compare it with the `postcard` crate, which encodes.
+//!
+//! An integer is refused unless it takes as few bytes as it can; so two different payloads never
+//! mean the same.
+
+use crate::file::{Cell, Format, LayerShape, Order, Payload};
+use crate::{Error, MAX_LAYERS};
+
+impl<'a> Payload<'a> {
+    /// Decodes the payload at the start of `bytes`, and gives the bytes that follow it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Payload`].
+    pub fn decode(bytes: &'a [u8]) -> Result<(Self, &'a [u8]), Error> {
+        let mut fields = Fields { rest: bytes };
+        let payload = fields.payload().ok_or(Error::Payload)?;
+        Ok((payload, fields.rest))
+    }
+}
+
+/// The fields that are still to be read. Each method reads one; `None` if it is no such field.
+struct Fields<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Fields<'a> {
+    fn payload(&mut self) -> Option<Payload<'a>> {
+        Some(Payload {
+            name: self.text()?,
+            symbols: self.text()?,
+            fold_case: self.flag()?,
+            window: self.optional_u16()?,
+            format: match self.varint()? {
+                0 => Format::F32,
+                1 => Format::Int8,
+                2 => Format::Int4,
+                _ => return None,
+            },
+            order: match self.varint()? {
+                0 => Order::Rows4,
+                _ => return None,
+            },
+            layers: self.layers()?,
+            padding: self.bytes()?,
+            data: self.bytes()?,
+        })
+    }
+
+    fn layers(&mut self) -> Option<heapless::Vec<LayerShape, MAX_LAYERS>> {
+        let mut layers = heapless::Vec::new();
+        for _ in 0..self.varint()? {
+            let layer = LayerShape {
+                cell: match self.varint()? {
+                    0 => Cell::Lstm,
+                    1 => Cell::Lean,
+                    _ => return None,
+                },
+                hidden: self.u16()?,
+                projection: self.optional_u16()?,
+            };
+            layers.push(layer).ok()?;
+        }
+        Some(layers)
+    }
+
+    fn text(&mut self) -> Option<&'a str> {
+        core::str::from_utf8(self.bytes()?).ok()
+    }
+
+    #[inline(never)]
+    fn bytes(&mut self) -> Option<&'a [u8]> {
+        let length = self.varint()? as usize;
+        let (bytes, rest) = self.rest.split_at_checked(length)?;
+        self.rest = rest;
+        Some(bytes)
+    }
+
+    #[inline(never)]
+    fn optional_u16(&mut self) -> Option<Option<u16>> {
+        match self.flag()? {
+            true => Some(Some(self.u16()?)),
+            false => Some(None),
+        }
+    }
+
+    fn u16(&mut self) -> Option<u16> {
+        self.varint()?.try_into().ok()
+    }
+
+    fn flag(&mut self) -> Option<bool> {
+        match self.varint()? {
+            0 => Some(false),
+            1 => Some(true),
+            _ => None,
+        }
+    }
+
+    /// Seven bits a byte, the low ones first; the top bit says that another byte follows.
+    #[inline(never)]
+    fn varint(&mut self) -> Option<u32> {
+        let mut value = 0;
+        let mut shift = 0;
+        loop {
+            let (&byte, rest) = self.rest.split_first()?;
+            self.rest = rest;
+            let bits = u32::from(byte & 0x7f);
+            // The bits must fit, and only a lone byte may be 0.
+            if shift > 28 || (shift == 28 && bits > 0xf) || (shift > 0 && byte == 0) {
+                return None;
+            }
+            value |= bits << shift;
+            if byte < 0x80 {
+                return Some(value);
+            }
+            shift += 7;
+        }
+    }
+}
