@@ -6,6 +6,7 @@ use crate::lstm_op::State;
 use crate::network::{Network, NetworkConfig};
 use crate::optimizer::{Adam, AdamConfig};
 use crate::random::Random;
+use crate::run_folder::Lengths;
 use crate::tensors::TensorFile;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -37,10 +38,10 @@ pub struct Progress {
     pub reported_step: u64,
     /// Lowest bits per character on the validation part.
     pub best: Option<f64>,
-    /// Length of metrics.csv.
-    pub metrics_bytes: u64,
-    /// Length of samples.txt.
-    pub samples_bytes: u64,
+    /// Reports of this phase since the best.
+    pub stale: u64,
+    /// Lengths of the files that grow.
+    pub lengths: Lengths,
     /// The generator.
     pub random: Random,
     /// Place in the text.
@@ -56,6 +57,8 @@ pub struct Checkpoint {
     pub network: Network,
     /// Moments and step count.
     pub adam: Adam,
+    /// The running average of the weights, a vector for each parameter; empty where none is kept.
+    pub average: Vec<Vec<f32>>,
     /// State of every layer for every stream; empty for windows.
     pub states: Vec<State>,
 }
@@ -67,6 +70,7 @@ struct CheckpointHeader {
     network: NetworkConfig,
     adam: AdamConfig,
     adam_step: u64,
+    has_average: bool,
     state_rows: usize,
 }
 
@@ -83,6 +87,7 @@ impl Checkpoint {
             network: self.network.config.clone(),
             adam: self.adam.config,
             adam_step: self.adam.step,
+            has_average: !self.average.is_empty(),
             state_rows: self
                 .states
                 .first()
@@ -100,6 +105,9 @@ impl Checkpoint {
         {
             file.insert(format!("adam.first.{name}"), shape, m);
             file.insert(format!("adam.second.{name}"), shape, v);
+        }
+        for ((name, shape), values) in shapes.iter().zip(&self.average) {
+            file.insert(format!("average.{name}"), shape, values);
         }
         for (i, (state, layer)) in self.states.iter().zip(layers).enumerate() {
             let shape = |width| [header.state_rows, width];
@@ -127,6 +135,12 @@ impl Checkpoint {
             adam.first[i] = file.take(path, &format!("adam.first.{name}"), shape)?;
             adam.second[i] = file.take(path, &format!("adam.second.{name}"), shape)?;
         }
+        let mut average = Vec::new();
+        if header.has_average {
+            for (name, shape) in config.shapes() {
+                average.push(file.take(path, &format!("average.{name}"), &shape)?);
+            }
+        }
         let mut states = Vec::new();
         if header.state_rows > 0 {
             for (i, layer) in config.layers.iter().enumerate() {
@@ -141,6 +155,7 @@ impl Checkpoint {
             progress,
             network,
             adam,
+            average,
             states,
         })
     }
