@@ -6,6 +6,7 @@ use crate::lstm_op::State;
 use crate::network::{Network, NetworkConfig};
 use crate::optimizer::{Adam, AdamConfig};
 use crate::random::Random;
+use crate::run_folder::Lengths;
 use crate::tensors::TensorFile;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -37,10 +38,10 @@ pub struct Progress {
     pub reported_step: u64,
     /// Lowest bits per character on the validation part.
     pub best: Option<f64>,
-    /// Length of metrics.csv.
-    pub metrics_bytes: u64,
-    /// Length of samples.txt.
-    pub samples_bytes: u64,
+    /// Reports of this phase since the best.
+    pub stale: u64,
+    /// Lengths of the files that grow.
+    pub lengths: Lengths,
     /// The generator.
     pub random: Random,
     /// Place in the text.
@@ -56,6 +57,8 @@ pub struct Checkpoint {
     pub network: Network,
     /// Moments and step count.
     pub adam: Adam,
+    /// The running average of the weights, a vector for each parameter; empty where none is kept.
+    pub average: Vec<Vec<f32>>,
     /// State of every layer for every stream; empty for windows.
     pub states: Vec<State>,
 }
@@ -67,6 +70,7 @@ struct CheckpointHeader {
     network: NetworkConfig,
     adam: AdamConfig,
     adam_step: u64,
+    has_average: bool,
     state_rows: usize,
 }
 
@@ -76,11 +80,6 @@ impl Checkpoint {
     /// # Errors
     /// The disk refuses.
     pub fn save(&self, path: &Path) -> Result<()> {
-        self.to_tensors().write(path, KEY)
-    }
-
-    /// The file.
-    pub fn to_tensors(&self) -> TensorFile {
         let rows = |s: &State, width: usize| s.h.len() / width;
         let layers = &self.network.config.layers;
         let header = CheckpointHeader {
@@ -88,6 +87,7 @@ impl Checkpoint {
             network: self.network.config.clone(),
             adam: self.adam.config,
             adam_step: self.adam.step,
+            has_average: !self.average.is_empty(),
             state_rows: self
                 .states
                 .first()
@@ -106,12 +106,15 @@ impl Checkpoint {
             file.insert(format!("adam.first.{name}"), shape, m);
             file.insert(format!("adam.second.{name}"), shape, v);
         }
+        for ((name, shape), values) in shapes.iter().zip(&self.average) {
+            file.insert(format!("average.{name}"), shape, values);
+        }
         for (i, (state, layer)) in self.states.iter().zip(layers).enumerate() {
             let shape = |width| [header.state_rows, width];
             file.insert(format!("state.{i}.h"), &shape(layer.output()), &state.h);
             file.insert(format!("state.{i}.c"), &shape(layer.hidden), &state.c);
         }
-        file
+        file.write(path, KEY)
     }
 
     /// Reads what [`Checkpoint::save`] wrote.
@@ -119,18 +122,7 @@ impl Checkpoint {
     /// # Errors
     /// The file is missing or is no checkpoint.
     pub fn load(path: &Path) -> Result<Self> {
-        Self::from_tensors(path, TensorFile::read(path, KEY)?)
-    }
-
-    /// As [`Checkpoint::load`], from the bytes of a file; `path` only names it in errors.
-    ///
-    /// # Errors
-    /// They are no checkpoint.
-    pub fn from_bytes(path: &Path, bytes: &[u8]) -> Result<Self> {
-        Self::from_tensors(path, TensorFile::from_bytes(path, bytes, KEY)?)
-    }
-
-    fn from_tensors(path: &Path, mut file: TensorFile) -> Result<Self> {
+        let mut file = TensorFile::read(path, KEY)?;
         let header: CheckpointHeader = serde_json::from_str(&file.metadata).map_err(|e| {
             Error::bad_input(format!("{}: {e}, expected a checkpoint", path.display()))
         })?;
@@ -142,6 +134,12 @@ impl Checkpoint {
         for (i, (name, shape)) in config.shapes().iter().enumerate() {
             adam.first[i] = file.take(path, &format!("adam.first.{name}"), shape)?;
             adam.second[i] = file.take(path, &format!("adam.second.{name}"), shape)?;
+        }
+        let mut average = Vec::new();
+        if header.has_average {
+            for (name, shape) in config.shapes() {
+                average.push(file.take(path, &format!("average.{name}"), &shape)?);
+            }
         }
         let mut states = Vec::new();
         if header.state_rows > 0 {
@@ -157,6 +155,7 @@ impl Checkpoint {
             progress,
             network,
             adam,
+            average,
             states,
         })
     }

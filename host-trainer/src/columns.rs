@@ -76,7 +76,7 @@ pub fn side_by_side(texts: &[(String, String)], width: usize) -> Result<String> 
 }
 
 /// How many characters two texts begin with in common; `None` if they are equal.
-fn parting(a: &str, b: &str) -> Option<usize> {
+pub(crate) fn parting(a: &str, b: &str) -> Option<usize> {
     if a == b {
         return None;
     }

@@ -125,6 +125,37 @@ impl Args {
     }
 }
 
+/// What a model writes from a seed, with the settings that `generate` has when none are given.
+///
+/// # Errors
+///
+/// The engine does not run it, or the window is too long.
+pub fn sample_text(
+    file: &ModelFile,
+    window: Option<usize>,
+    seed: u64,
+    length: usize,
+) -> Result<String> {
+    let model = file.model().map_err(refused)?;
+    let mut workspace = HeapWorkspace::new(&model);
+    let session = workspace.session(&model)?;
+    let sampler = Sampler::new(seed)
+        .temperature(TEMPERATURE)
+        .map_err(refused)?;
+    let generator = match window {
+        None => Ok(Generator::carrying(session, sampler)),
+        Some(window) => Generator::windows(session, sampler, window),
+    };
+    let mut generator = generator.map_err(refused)?;
+    for token in encode(&model, PROMPT) {
+        generator.read(token);
+    }
+    let alphabet = model.alphabet();
+    Ok((0..length)
+        .map(|_| alphabet.decode(generator.write()))
+        .collect())
+}
+
 fn refused(error: lstm_core::Error) -> Error {
     Error::bad_input(error.to_string())
 }

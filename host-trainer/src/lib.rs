@@ -17,6 +17,9 @@
 //!    [`export`] the bytes of the `.lstm` file; from there on [`model_file`] runs the device's own
 //!    engine: [`evaluate`], [`generate`] (which keeps its state in a [`snapshot`]), [`inspect`].
 //!
+//! [`report`] makes a page of a run: its course ([`metrics`], drawn by [`chart`]), its network in
+//! each format ([`compare`]), and what flows through the gates ([`signals`]).
+//!
 //! [`budget`] tells what a model will cost on a chip, from [`cost`] and [`boards`].
 //!
 //! Weights from Keras or PyTorch come in by [`import`], and go out by [`export`], through
@@ -30,9 +33,11 @@ pub mod boards;
 pub mod budget;
 pub mod calibrate;
 mod cell;
+pub mod chart;
 pub mod checkpoint;
 pub mod cli;
 pub mod columns;
+pub mod compare;
 pub mod corpus;
 pub mod cost;
 mod dense;
@@ -50,6 +55,7 @@ pub mod interchange;
 mod kernel;
 pub mod lstm;
 pub mod lstm_op;
+pub mod metrics;
 pub mod model_file;
 pub mod network;
 pub mod optimizer;
@@ -60,8 +66,10 @@ pub mod quantize;
 pub mod random;
 pub mod recipe;
 mod recurrent;
+pub mod report;
 pub mod run_folder;
 pub mod sample;
+pub mod signals;
 pub mod snapshot;
 pub mod step;
 pub mod tensors;

@@ -16,6 +16,16 @@ pub trait Predictor {
     fn step(&mut self, token: u8) -> &[f32];
 }
 
+impl<P: Predictor + ?Sized> Predictor for &mut P {
+    fn reset(&mut self) {
+        (**self).reset();
+    }
+
+    fn step(&mut self, token: u8) -> &[f32] {
+        (**self).step(token)
+    }
+}
+
 /// A trained [`Network`] with its state: f32, one text.
 #[derive(Clone, Debug)]
 pub struct NetworkPredictor<'n> {
@@ -60,6 +70,16 @@ impl NetworkPredictor<'_> {
     /// What layer `index` gave at the last step.
     pub(crate) fn output(&self, index: usize) -> &[f32] {
         &self.layers[index].h
+    }
+
+    /// Its gates at the last step, after their activations: `[4H]` or `[3H]`.
+    pub(crate) fn gates(&self, index: usize) -> &[f32] {
+        &self.layers[index].gates
+    }
+
+    /// Its cells after the last step, `[H]`.
+    pub(crate) fn cells(&self, index: usize) -> &[f32] {
+        &self.layers[index].c
     }
 
     /// What went into its projection; empty without one.

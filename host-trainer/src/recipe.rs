@@ -146,6 +146,19 @@ impl Feed {
         }
     }
 
+    /// The characters that a network trained so is to be given each time, from a zero state, if it
+    /// never saw a carried one.
+    pub fn window(self) -> Option<usize> {
+        match self {
+            Self::Windows {
+                steps,
+                loss_on: LossOn::LastStep,
+                ..
+            } => Some(steps),
+            _ => None,
+        }
+    }
+
     /// Characters that a window or batch reads in each row.
     pub fn steps(self) -> usize {
         match self {
@@ -178,8 +191,14 @@ pub struct Phase {
     pub token_dropout: f32,
     /// Share of the recurrent weights that are left out of a batch, drawn anew for each.
     pub drop_connect: f32,
-    /// Steps from one report (validation, sample, checkpoint) to the next; by passes if `None`.
+    /// Steps from one report (validation, sample) to the next; by passes if `None`.
     pub report_every: Option<u64>,
+    /// Decay of the running average of the weights, which is validated beside them; none is kept if
+    /// `None`.
+    pub ema: Option<f64>,
+    /// Reports without a better validation after which the phase ends; only its passes end it if
+    /// `None`.
+    pub patience: Option<u64>,
 }
 
 /// As in the notebook: Adam at 1e-3 on shuffled windows of 40, 128 a batch, 10 passes.
@@ -200,6 +219,8 @@ fn notebook(loss_on: LossOn) -> Phase {
         token_dropout: 0.0,
         drop_connect: 0.0,
         report_every: None,
+        ema: None,
+        patience: None,
     }
 }
 
@@ -228,6 +249,8 @@ fn from_scratch() -> Phase {
         token_dropout: 0.05,
         drop_connect: 0.3,
         report_every: Some(84),
+        ema: None,
+        patience: None,
     }
 }
 
@@ -255,6 +278,8 @@ fn pre_training() -> Phase {
         token_dropout: 0.0,
         drop_connect: 0.0,
         report_every: Some(500),
+        ema: None,
+        patience: None,
     }
 }
 
@@ -284,5 +309,7 @@ fn fine_tuning(learning_rate: f64) -> Phase {
         token_dropout: 0.0,
         drop_connect: 0.0,
         report_every: Some(42),
+        ema: None,
+        patience: None,
     }
 }

@@ -1,18 +1,37 @@
 //! The folder of a training run: what was asked for, what came of it, and how to go on.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `config.json` | all that decides the run; `--resume` reads it |
+//! | `config.toml` | the same as flags, for `train --config` |
+//! | `metrics.csv`, `metrics.jsonl` | a row a report |
+//! | `curve.svg` | the rows as a picture |
+//! | `table.md` | losses beside the notebook's own, for its two recipes |
+//! | `samples.txt` | what the network wrote at each report |
+//! | `checkpoint.safetensors` | all that it takes to go on |
+//! | `best.safetensors`, `final.safetensors` | networks |
 
-use crate::alphabet::AlphabetKind;
+use crate::alphabet::{Alphabet, AlphabetKind};
 use crate::checkpoint::Checkpoint;
+use crate::corpus::Corpus;
 use crate::error::{Error, Result};
+use crate::metrics::{self, CSV_HEADER, Row};
 use crate::network::NetworkConfig;
 use crate::recipe::{Phase, RecipeName};
 use crate::tensors::write_atomically;
 use serde::{Deserialize, Serialize};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 const CHECKPOINT: &str = "checkpoint.safetensors";
 const CONFIG: &str = "config.json";
+const FLAGS: &str = "config.toml";
 const METRICS: &str = "metrics.csv";
+const METRIC_LINES: &str = "metrics.jsonl";
+const CURVE: &str = "curve.svg";
+const TABLE: &str = "table.md";
+const LOCK: &str = ".lock";
 const SAMPLES: &str = "samples.txt";
 const BEST: &str = "best.safetensors";
 const FINAL: &str = "final.safetensors";
@@ -36,6 +55,23 @@ impl TextFile {
         let (path, hash) = (path.to_owned(), format!("{hash:016x}"));
         Self { path, hash }
     }
+
+    /// Reads it again.
+    ///
+    /// # Errors
+    /// It cannot be read, or is another than before.
+    pub fn read(&self, alphabet: Alphabet) -> Result<Corpus> {
+        let corpus = Corpus::read_with(&self.path, alphabet)?;
+        let found = Self::new(&self.path, &corpus.tokens).hash;
+        if found != self.hash {
+            return Err(Error::bad_input(format!(
+                "{} has hash {found}, expected {} as when the run began",
+                self.path.display(),
+                self.hash
+            )));
+        }
+        Ok(corpus)
+    }
 }
 
 /// Everything that decides a run.
@@ -46,8 +82,6 @@ pub struct RunConfig {
     pub recipe: RecipeName,
     /// Seed of every random choice.
     pub seed: u64,
-    /// Threads; another number may change the last bits of a sum.
-    pub threads: usize,
     /// Time to train for; the phases' passes if `None`.
     pub minutes: Option<f64>,
     /// How the alphabet was chosen.
@@ -62,21 +96,25 @@ pub struct RunConfig {
     pub phases: Vec<Phase>,
 }
 
-impl RunConfig {
-    /// Reads the text of a `config.json`; `path` only names it in errors.
-    ///
-    /// # Errors
-    /// It is no run's config.
-    pub fn parse(path: &Path, text: &str) -> Result<Self> {
-        serde_json::from_str(text).map_err(|e| {
-            Error::bad_input(format!("{}: {e}, expected a run's config", path.display()))
-        })
-    }
+/// Lengths of the files that grow, in bytes, at a checkpoint.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lengths {
+    /// metrics.csv.
+    pub metrics: u64,
+    /// metrics.jsonl.
+    pub metric_lines: u64,
+    /// samples.txt.
+    pub samples: u64,
 }
 
-/// A run's folder.
-#[derive(Clone, Debug)]
-pub struct RunFolder(PathBuf);
+/// A run's folder, which no other trainer can have at the same time.
+#[derive(Debug)]
+pub struct RunFolder {
+    path: PathBuf,
+    /// Locked for as long as it is open; the system unlocks it when the process ends, however.
+    _lock: File,
+}
 
 impl RunFolder {
     /// Refuses a folder that exists, unless `force`; creates nothing yet.
@@ -93,20 +131,31 @@ impl RunFolder {
         Ok(())
     }
 
-    /// Creates the folder, or clears an earlier run's files from it, and writes `config.json`.
+    /// Creates the folder, or clears an earlier run's files from it, and writes the run's config:
+    /// as `config.json`, and the `flags` that stand for it.
     ///
     /// # Errors
-    /// The disk refuses.
-    pub fn create(path: &Path, config: &RunConfig) -> Result<Self> {
+    /// The disk refuses, or another trainer has the folder.
+    pub fn create(path: &Path, config: &RunConfig, flags: &str) -> Result<Self> {
         std::fs::create_dir_all(path).map_err(|e| Error::writing(path, &e))?;
-        let folder = Self(path.to_owned());
-        for name in [CHECKPOINT, METRICS, SAMPLES, BEST, FINAL] {
-            let file = folder.0.join(name);
+        let folder = Self::lock(path)?;
+        for name in [
+            CHECKPOINT,
+            METRICS,
+            METRIC_LINES,
+            SAMPLES,
+            CURVE,
+            TABLE,
+            BEST,
+            FINAL,
+        ] {
+            let file = path.join(name);
             if file.exists() {
                 std::fs::remove_file(&file).map_err(|e| Error::writing(&file, &e))?;
             }
         }
         let text = serde_json::to_string_pretty(config).expect("plain data") + "\n";
+        write_atomically(&path.join(FLAGS), flags.as_bytes())?;
         write_atomically(&path.join(CONFIG), text.as_bytes())?;
         Ok(folder)
     }
@@ -114,16 +163,13 @@ impl RunFolder {
     /// Opens a run to go on with.
     ///
     /// # Errors
-    /// There is no run, or its files do not fit each other.
+    /// There is no run, its files do not fit each other, or another trainer has the folder.
     pub fn resume(path: &Path) -> Result<(Self, RunConfig, Option<Checkpoint>)> {
-        let folder = Self(path.to_owned());
-        let file = path.join(CONFIG);
-        let text = std::fs::read_to_string(&file).map_err(|e| Error::reading(&file, &e))?;
-        let config = RunConfig::parse(&file, &text)?;
+        let config = read_config(path)?;
+        let folder = Self::lock(path)?;
         let checkpoint = path.join(CHECKPOINT);
         if !checkpoint.exists() {
-            folder.truncate(METRICS, 0)?;
-            folder.truncate(SAMPLES, 0)?;
+            folder.truncate(Lengths::default())?;
             return Ok((folder, config, None));
         }
         let checkpoint = Checkpoint::load(&checkpoint)?;
@@ -135,24 +181,62 @@ impl RunFolder {
                 path.display()
             )));
         }
-        folder.truncate(METRICS, checkpoint.progress.metrics_bytes)?;
-        folder.truncate(SAMPLES, checkpoint.progress.samples_bytes)?;
+        folder.truncate(checkpoint.progress.lengths)?;
         Ok((folder, config, Some(checkpoint)))
+    }
+
+    /// Takes the folder for this process, and clears away what one that was killed left half-written.
+    fn lock(path: &Path) -> Result<Self> {
+        let name = path.join(LOCK);
+        let open = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&name);
+        let lock = open.map_err(|e| Error::writing(&name, &e))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(Error::bad_input(format!(
+                    "{}: found another trainer at work in this folder, expected none",
+                    path.display()
+                )));
+            }
+            // A file system without locks: then nothing is promised.
+            Err(TryLockError::Error(e)) if e.kind() == std::io::ErrorKind::Unsupported => {}
+            Err(TryLockError::Error(e)) => return Err(Error::writing(&name, &e)),
+        }
+        let entries = std::fs::read_dir(path).map_err(|e| Error::reading(path, &e))?;
+        for entry in entries.flatten() {
+            if is_temporary(&entry.file_name().to_string_lossy()) {
+                let _ = std::fs::remove_file(entry.path());
+            }
+        }
+        let path = path.to_owned();
+        Ok(Self { path, _lock: lock })
     }
 
     /// The folder itself.
     pub fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 
     /// The weights of the lowest validation loss.
     pub fn best(&self) -> PathBuf {
-        self.0.join(BEST)
+        best(&self.path)
     }
 
     /// The last weights.
     pub fn last(&self) -> PathBuf {
-        self.0.join(FINAL)
+        last(&self.path)
+    }
+
+    /// Rows of the metrics so far.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub fn rows(&self) -> Result<Vec<Row>> {
+        read_metrics(&self.path)
     }
 
     /// Writes the checkpoint, whole or not at all.
@@ -160,44 +244,128 @@ impl RunFolder {
     /// # Errors
     /// The disk refuses.
     pub fn save(&self, checkpoint: &Checkpoint) -> Result<()> {
-        checkpoint.save(&self.0.join(CHECKPOINT))
+        checkpoint.save(&self.path.join(CHECKPOINT))
     }
 
-    /// Adds lines to metrics.csv; returns its length.
+    /// Begins the metrics.
     ///
     /// # Errors
     /// The disk refuses.
-    pub fn add_metrics(&self, text: &str) -> Result<u64> {
-        self.append(METRICS, text)
+    pub fn begin_metrics(&self, lengths: &mut Lengths) -> Result<()> {
+        lengths.metrics = self.append(METRICS, CSV_HEADER)?;
+        lengths.metric_lines = self.append(METRIC_LINES, "")?;
+        Ok(())
     }
 
-    /// Adds text to samples.txt; returns its length.
+    /// Adds a row to the metrics.
     ///
     /// # Errors
     /// The disk refuses.
-    pub fn add_sample(&self, text: &str) -> Result<u64> {
-        self.append(SAMPLES, text)
+    pub fn add_row(&self, row: &Row, lengths: &mut Lengths) -> Result<()> {
+        lengths.metrics = self.append(METRICS, &row.to_csv())?;
+        lengths.metric_lines = self.append(METRIC_LINES, &row.to_json())?;
+        Ok(())
     }
 
+    /// Adds text to samples.txt.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn add_sample(&self, text: &str, lengths: &mut Lengths) -> Result<()> {
+        lengths.samples = self.append(SAMPLES, text)?;
+        Ok(())
+    }
+
+    /// Renews the picture of the metrics.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn write_curve(&self, svg: &str) -> Result<()> {
+        write_atomically(&self.path.join(CURVE), svg.as_bytes())
+    }
+
+    /// Renews the table of losses.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn write_table(&self, markdown: &str) -> Result<()> {
+        write_atomically(&self.path.join(TABLE), markdown.as_bytes())
+    }
+
+    /// Adds to a file and syncs it, since the next checkpoint counts on it; returns its length.
     fn append(&self, name: &str, text: &str) -> Result<u64> {
-        let path = self.0.join(name);
+        let path = self.path.join(name);
         let append = || {
-            let mut options = std::fs::OpenOptions::new();
-            let mut file = options.create(true).append(true).open(&path)?;
+            let mut file = OpenOptions::new().create(true).append(true).open(&path)?;
             file.write_all(text.as_bytes())?;
+            file.sync_all()?;
             Ok(file.metadata()?.len())
         };
         append().map_err(|e| Error::writing(&path, &e))
     }
 
-    /// Cuts a file back to what it was at the checkpoint.
-    fn truncate(&self, name: &str, bytes: u64) -> Result<()> {
-        let path = self.0.join(name);
-        if !path.exists() {
-            return Ok(());
+    /// Cuts the files that grow back to what they were at the checkpoint.
+    fn truncate(&self, lengths: Lengths) -> Result<()> {
+        for (name, expected) in [
+            (METRICS, lengths.metrics),
+            (METRIC_LINES, lengths.metric_lines),
+            (SAMPLES, lengths.samples),
+        ] {
+            let path = self.path.join(name);
+            if !path.exists() && expected == 0 {
+                continue;
+            }
+            let open = OpenOptions::new().write(true).open(&path);
+            let file = open.map_err(|e| Error::reading(&path, &e))?;
+            let cut = || {
+                let found = file.metadata()?.len();
+                if found >= expected {
+                    file.set_len(expected)?;
+                }
+                Ok(found)
+            };
+            let found = cut().map_err(|e| Error::writing(&path, &e))?;
+            if found < expected {
+                return Err(Error::bad_input(format!(
+                    "{} has {found} bytes, expected at least {expected} as at the checkpoint",
+                    path.display()
+                )));
+            }
         }
-        let file = std::fs::OpenOptions::new().write(true).open(&path);
-        file.and_then(|f| f.set_len(bytes))
-            .map_err(|e| Error::writing(&path, &e))
+        Ok(())
     }
+}
+
+/// Whether a file is one that [`write_atomically`] has not yet given its name.
+fn is_temporary(name: &str) -> bool {
+    name.starts_with(".tmp") && name.ends_with(".tmp")
+}
+
+/// The weights of the lowest validation loss, of the run in a folder.
+pub fn best(folder: &Path) -> PathBuf {
+    folder.join(BEST)
+}
+
+/// The last weights of the run in a folder.
+pub fn last(folder: &Path) -> PathBuf {
+    folder.join(FINAL)
+}
+
+/// The config of the run in a folder.
+///
+/// # Errors
+/// There is none, or it does not parse.
+pub fn read_config(folder: &Path) -> Result<RunConfig> {
+    let file = folder.join(CONFIG);
+    let text = std::fs::read_to_string(&file).map_err(|e| Error::reading(&file, &e))?;
+    serde_json::from_str(&text)
+        .map_err(|e| Error::bad_input(format!("{}: {e}, expected a run's config", file.display())))
+}
+
+/// The metrics of the run in a folder.
+///
+/// # Errors
+/// They cannot be read.
+pub fn read_metrics(folder: &Path) -> Result<Vec<Row>> {
+    metrics::read(&folder.join(METRIC_LINES))
 }

@@ -1,81 +1,15 @@
 //! What a person asks for: flags as typed become a run as meant.
 
+use super::flags::{Args, ScheduleKind};
 use super::texts::Texts;
-use crate::alphabet::AlphabetKind;
 use crate::corpus::Corpus;
 use crate::error::{Error, Result};
-use crate::graph::DeviceKind;
 use crate::network::{Cell, LayerConfig, NetworkConfig};
-use crate::recipe::{RecipeName, Source};
+use crate::optimizer::Schedule;
+use crate::recipe::{Phase, RecipeName, Source};
 use crate::run_folder::{RunConfig, TextFile};
+use clap::ValueEnum;
 use std::path::PathBuf;
-
-/// Arguments of `train`.
-#[derive(Debug, clap::Args)]
-pub struct Args {
-    /// many-to-one, many-to-many (the notebook's two), sonnets (from scratch), or pre-trained: best,
-    /// small, micro
-    #[arg(long, default_value = "sonnets", value_name = "NAME")]
-    pub(super) recipe: String,
-    /// The text to learn, UTF-8
-    #[arg(long, default_value = "data/sonnets.txt", value_name = "FILE")]
-    pub(super) corpus: PathBuf,
-    /// More text of the same kind, read first (recipes best, small and micro)
-    #[arg(long, value_name = "FILE")]
-    pub(super) pretrain: Option<PathBuf>,
-    /// The symbols: 27 letters, or every character of the text
-    #[arg(long, value_enum, default_value_t = AlphabetKind::Letters)]
-    pub(super) alphabet: AlphabetKind,
-    /// Kind of each layer (default: the recipe's)
-    #[arg(long, value_enum)]
-    pub(super) cell: Option<Cell>,
-    /// Units of each layer (default: the recipe's)
-    #[arg(long, value_name = "N")]
-    pub(super) hidden: Option<usize>,
-    /// Width that each layer's output is projected to; 0 for no projection (default: the recipe's)
-    #[arg(long, value_name = "R")]
-    pub(super) projection: Option<usize>,
-    /// Layers, 1 to 4
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub(super) layers: usize,
-    /// Width of the embedding
-    #[arg(long, value_name = "N", default_value_t = 64)]
-    pub(super) embedding: usize,
-    /// Passes over the corpus
-    #[arg(long, value_name = "N")]
-    pub(super) epochs: Option<f64>,
-    /// Passes over the text of --pretrain
-    #[arg(long, value_name = "N")]
-    pub(super) pretrain_epochs: Option<f64>,
-    /// Highest learning rate on the corpus
-    #[arg(long, value_name = "RATE")]
-    pub(super) learning_rate: Option<f64>,
-    /// Rows of a batch on the corpus
-    #[arg(long, value_name = "N")]
-    pub(super) batch: Option<usize>,
-    /// Seed of every random choice
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub(super) seed: u64,
-    /// Train for so long instead of counting passes; the learning rate's schedule is scaled to it
-    #[arg(long, value_name = "M")]
-    pub(super) minutes: Option<f64>,
-    /// Threads (default: one a core)
-    #[arg(long, value_name = "N")]
-    pub(super) threads: Option<usize>,
-    /// What computes a batch; any can go on with a run, but only the same to the identical file
-    #[arg(long, value_enum, default_value_t)]
-    pub(super) device: DeviceKind,
-    /// Folder of the run (default: runs/RECIPE-HIDDEN; with a lean cell or a projection, such as
-    /// runs/best-lean-384-96)
-    #[arg(long, value_name = "FOLDER")]
-    pub(super) out: Option<PathBuf>,
-    /// Overwrite the run that is in the folder
-    #[arg(long, conflicts_with = "resume")]
-    pub(super) force: bool,
-    /// Go on with the run in the folder, with the settings it was started with
-    #[arg(long)]
-    pub(super) resume: bool,
-}
 
 /// The recipe's layer with every flag applied.
 pub(super) fn layer(args: &Args, recipe: RecipeName) -> LayerConfig {
@@ -109,7 +43,7 @@ pub(super) fn configure(
 ) -> Result<(RunConfig, Texts)> {
     let positive = |name: &str, value: Option<f64>| match value {
         Some(v) if !(v > 0.0 && v < 1e9) => Err(Error::bad_input(format!(
-            "found --{name} {v}, expected a number above 0"
+            "found --{name} {v}, expected a number above 0 and below 1e9"
         ))),
         _ => Ok(()),
     };
@@ -117,18 +51,7 @@ pub(super) fn configure(
     positive("pretrain-epochs", args.pretrain_epochs)?;
     positive("learning-rate", args.learning_rate)?;
     positive("minutes", args.minutes)?;
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let threads = args.threads.unwrap_or(cores);
-    for (name, value, limit) in [
-        ("batch", args.batch.unwrap_or(1), 4096),
-        ("threads", threads, 256),
-    ] {
-        if !(1..=limit).contains(&value) {
-            return Err(Error::bad_input(format!(
-                "found --{name} {value}, expected 1 to {limit}"
-            )));
-        }
-    }
+    whole("batch", args.batch.unwrap_or(1), 4096)?;
     let mut phases = recipe.phases();
     let pre_trains = phases.iter().any(|p| p.source == Source::Pretrain);
     match &args.pretrain {
@@ -151,10 +74,7 @@ pub(super) fn configure(
         if phase.source == Source::Pretrain {
             phase.passes = args.pretrain_epochs.unwrap_or(phase.passes);
         } else {
-            phase.passes = args.epochs.unwrap_or(phase.passes);
-            phase.learning_rate = args.learning_rate.unwrap_or(phase.learning_rate);
-            let rows = phase.feed.rows_mut();
-            *rows = args.batch.unwrap_or(*rows);
+            apply(args, phase)?;
         }
     }
     let corpus = Corpus::read(&args.corpus, args.alphabet)?;
@@ -171,7 +91,6 @@ pub(super) fn configure(
     let config = RunConfig {
         recipe,
         seed: args.seed,
-        threads,
         minutes: args.minutes,
         alphabet: args.alphabet,
         corpus: TextFile::new(&args.corpus, &corpus.tokens),
@@ -182,4 +101,170 @@ pub(super) fn configure(
     let texts = Texts { corpus, pretrain };
     texts.check_lengths(&config)?;
     Ok((config, texts))
+}
+
+/// The threads to compute with.
+pub(super) fn threads(args: &Args) -> Result<usize> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = args.threads.unwrap_or(cores);
+    whole("threads", threads, 256)?;
+    Ok(threads)
+}
+
+/// Gives a phase on the corpus what the flags say.
+fn apply(args: &Args, phase: &mut Phase) -> Result<()> {
+    phase.passes = args.epochs.unwrap_or(phase.passes);
+    phase.learning_rate = args.learning_rate.unwrap_or(phase.learning_rate);
+    let rows = phase.feed.rows_mut();
+    *rows = args.batch.unwrap_or(*rows);
+    phase.schedule = schedule(args, phase.schedule)?;
+    if let Some(norm) = args.clip {
+        within("clip", norm, norm >= 0.0, "0 or above")?;
+        phase.clip = (norm > 0.0).then_some(norm);
+    }
+    for (name, share, of) in [
+        (
+            "weight-decay",
+            args.weight_decay,
+            &mut phase.adam.weight_decay,
+        ),
+        (
+            "token-dropout",
+            args.token_dropout,
+            &mut phase.token_dropout,
+        ),
+        ("drop-connect", args.drop_connect, &mut phase.drop_connect),
+    ] {
+        if let Some(share) = share {
+            within(name, share.into(), (0.0..1.0).contains(&share), BELOW_ONE)?;
+            *of = share;
+        }
+    }
+    if let Some(decay) = args.ema {
+        within("ema", decay, (0.0..1.0).contains(&decay), BELOW_ONE)?;
+        phase.ema = (decay > 0.0).then_some(decay);
+    }
+    if let Some(reports) = args.patience {
+        phase.patience = (reports > 0).then_some(reports);
+    }
+    if let Some(steps) = args.report_every {
+        within("report-every", steps as f64, steps > 0, "at least 1")?;
+        phase.report_every = Some(steps);
+    }
+    Ok(())
+}
+
+/// For shares.
+const BELOW_ONE: &str = "0 to below 1";
+
+fn schedule(args: &Args, recipe: Schedule) -> Result<Schedule> {
+    let (mut warm_up, mut floor) = (0, 0.0);
+    let kind = match recipe {
+        Schedule::Constant => ScheduleKind::Constant,
+        Schedule::Cosine {
+            warm_up: w,
+            floor: f,
+        } => {
+            (warm_up, floor) = (w, f);
+            ScheduleKind::Cosine
+        }
+    };
+    if let Some(share) = args.floor {
+        within("floor", share, (0.0..=1.0).contains(&share), "0 to 1")?;
+    }
+    match args.schedule.unwrap_or(kind) {
+        ScheduleKind::Cosine => Ok(Schedule::Cosine {
+            warm_up: args.warm_up.unwrap_or(warm_up),
+            floor: args.floor.unwrap_or(floor),
+        }),
+        ScheduleKind::Constant if args.warm_up.is_some() || args.floor.is_some() => {
+            Err(Error::bad_input(
+                "found --warm-up or --floor with a constant learning rate, expected --schedule cosine",
+            ))
+        }
+        ScheduleKind::Constant => Ok(Schedule::Constant),
+    }
+}
+
+/// Refuses the value of a flag that is not within its bounds.
+fn within(name: &str, found: f64, is_fine: bool, expected: &str) -> Result<()> {
+    match is_fine && found.is_finite() {
+        true => Ok(()),
+        false => Err(Error::bad_input(format!(
+            "found --{name} {found}, expected {expected}"
+        ))),
+    }
+}
+
+fn whole(name: &str, found: usize, limit: usize) -> Result<()> {
+    let fine = (1..=limit).contains(&found);
+    within(name, found as f64, fine, &format!("1 to {limit}"))
+}
+
+/// The flags that stand for a run, as a TOML file for `--config`.
+pub(super) fn as_toml(args: &Args, config: &RunConfig) -> String {
+    let mut table = toml::Table::new();
+    let mut put = |name: &str, value: toml::Value| table.insert(name.into(), value);
+    let path = |path: &PathBuf| toml::Value::from(path.to_string_lossy().into_owned());
+    let short = |x: f32| toml::Value::from(x.to_string().parse::<f64>().expect("a number"));
+    let count = |n: u64| toml::Value::from(i64::try_from(n).unwrap_or(i64::MAX));
+    let alphabet = config
+        .alphabet
+        .to_possible_value()
+        .expect("no value is hidden");
+    let alphabet = alphabet.get_name().to_owned();
+    put("recipe", config.recipe.name().into());
+    put("corpus", path(&args.corpus));
+    put("alphabet", alphabet.into());
+    // A TOML integer has a sign.
+    put(
+        "seed",
+        match i64::try_from(config.seed) {
+            Ok(seed) => seed.into(),
+            Err(_) => config.seed.to_string().into(),
+        },
+    );
+    let network = &config.network;
+    let layer = network.layers[0];
+    put("cell", layer.cell.name().into());
+    put("hidden", count(layer.hidden as u64));
+    put("projection", count(layer.projection.unwrap_or(0) as u64));
+    put("layers", count(network.layers.len() as u64));
+    put("embedding", count(network.embedding as u64));
+    if let Some(minutes) = config.minutes {
+        put("minutes", minutes.into());
+    }
+    if let Some(file) = &args.pretrain {
+        put("pretrain", path(file));
+    }
+    for phase in &config.phases {
+        if phase.source == Source::Pretrain {
+            put("pretrain-epochs", phase.passes.into());
+            continue;
+        }
+        let mut feed = phase.feed;
+        put("epochs", phase.passes.into());
+        put("batch", count(*feed.rows_mut() as u64));
+        put("learning-rate", phase.learning_rate.into());
+        match phase.schedule {
+            Schedule::Constant => {
+                put("schedule", "constant".into());
+            }
+            Schedule::Cosine { warm_up, floor } => {
+                put("schedule", "cosine".into());
+                put("warm-up", count(warm_up));
+                put("floor", floor.into());
+            }
+        }
+        put("clip", phase.clip.unwrap_or(0.0).into());
+        put("weight-decay", short(phase.adam.weight_decay));
+        put("token-dropout", short(phase.token_dropout));
+        put("drop-connect", short(phase.drop_connect));
+        put("ema", phase.ema.unwrap_or(0.0).into());
+        put("patience", count(phase.patience.unwrap_or(0)));
+        if let Some(steps) = phase.report_every {
+            put("report-every", count(steps));
+        }
+    }
+    format!("# The flags of this run: host-trainer train --config FILE --out NEW\n{table}")
 }

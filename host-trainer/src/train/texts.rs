@@ -14,18 +14,7 @@ pub(super) struct Texts {
 impl Texts {
     /// Reads the texts of a run that goes on.
     pub(super) fn read(config: &RunConfig) -> Result<Self> {
-        let read = |file: &TextFile| {
-            let corpus = Corpus::read_with(&file.path, config.network.alphabet())?;
-            let found = TextFile::new(&file.path, &corpus.tokens).hash;
-            if found != file.hash {
-                return Err(Error::bad_input(format!(
-                    "{} has hash {found}, expected {} as when the run began",
-                    file.path.display(),
-                    file.hash
-                )));
-            }
-            Ok(corpus)
-        };
+        let read = |file: &TextFile| file.read(config.network.alphabet());
         let corpus = read(&config.corpus)?;
         let pretrain = config.pretrain.as_ref().map(read).transpose()?;
         Ok(Self {

@@ -36,3 +36,13 @@ pub(crate) fn refuses(folder: &Path, line: &str, expected: &str) {
     assert_eq!(stderr.lines().count(), 1, "{line}: {stderr}");
     assert!(output.stdout.is_empty(), "{line}");
 }
+
+/// English-like text of `words` words, always the same.
+pub(crate) fn text(words: usize) -> String {
+    let list = [
+        "shall", "I", "compare", "thee", "to", "a", "summer's", "day,\n", "thou", "art",
+    ];
+    (0..words)
+        .map(|i| format!("{} ", list[(i * i + i / 7) % 10]))
+        .collect()
+}

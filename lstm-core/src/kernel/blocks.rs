@@ -3,6 +3,7 @@
 
 use super::{BATCH, Rows};
 use crate::file::COLUMN_ALIGN;
+use crate::session::split;
 use core::mem::MaybeUninit;
 
 /// What a kernel is to compute, and where it is; the assembly knows the offsets.
@@ -105,22 +106,19 @@ pub(super) fn for_each_batch<X>(
 pub(super) fn pack_groups<X: Copy + Default, const N: usize>(
     columns: &[i8],
     input: &mut [X],
-    mut pack: impl FnMut([i8; 4]) -> [X; N],
+    mut pack: impl FnMut(&[i8; 4]) -> [X; N],
 ) {
     let (whole, rest) = columns.as_chunks::<4>();
-    let mut groups = input.as_chunks_mut::<N>().0.iter_mut();
-    for (columns, group) in whole.iter().zip(groups.by_ref()) {
-        *group = pack(*columns);
+    let (packed, padding) = split(input.as_chunks_mut::<N>().0, whole.len());
+    for (columns, group) in whole.iter().zip(packed) {
+        *group = pack(columns);
     }
-    let mut last = [0; 4];
-    for (last, &column) in last.iter_mut().zip(rest) {
-        *last = column;
-    }
-    if let Some(group) = groups.next() {
-        *group = pack(last);
-    }
-    for group in groups {
-        *group = [X::default(); N];
+    let rest = |n: usize| rest.get(n).copied().unwrap_or(0);
+    if let Some((group, padding)) = padding.split_first_mut() {
+        *group = pack(&[rest(0), rest(1), rest(2), 0]);
+        for group in padding {
+            *group = [X::default(); N];
+        }
     }
 }
 
@@ -128,8 +126,8 @@ pub(super) fn pack_groups<X: Copy + Default, const N: usize>(
 #[cfg(any(thumb = "v6m", target_arch = "riscv32"))]
 pub(super) fn pack_words(columns: &[i8], input: &mut [i32]) -> i32 {
     let mut even = 0;
-    pack_groups(columns, input, |x| {
-        let x = x.map(i32::from);
+    pack_groups(columns, input, |&[x0, x1, x2, x3]| {
+        let x = [x0.into(), x1.into(), x2.into(), x3.into()];
         even += x[0] + x[2];
         x
     });

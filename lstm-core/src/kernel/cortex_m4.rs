@@ -98,15 +98,15 @@ pub(crate) mod int4 {
 #[unsafe(naked)]
 unsafe extern "C" fn rows_int8(weights: *const u8, batch: &mut Batch<i16>) -> *const u8 {
     // r0 weights, r1 columns, r2-r5 sums, r6-r9 weights of four rows, r10-r12 lr columns.
-    // On the stack: batch, input_end, saved registers.
+    // On the stack: a copy of the batch, the batch, saved registers.
     naked_asm!(
         env!("CPU_DIRECTIVE"),
         "push {{r4-r11, lr}}",
-        "ldr r2, [r1, #8]",
-        "push {{r1, r2}}",
+        "ldm r1, {{r2, r3, r4, r5, r6, r7, r8}}",
+        "mov r9, r1",
+        "push {{r2, r3, r4, r5, r6, r7, r8, r9}}",
         "1:",
-        "ldr r6, [sp]",
-        "ldrd r1, r2, [r6]",
+        "ldrd r1, r2, [sp]",
         "mov r3, r2",
         "mov r4, r2",
         "mov r5, r2",
@@ -140,12 +140,11 @@ unsafe extern "C" fn rows_int8(weights: *const u8, batch: &mut Batch<i16>) -> *c
         "smlad r4, r8, lr, r4",
         "smlad r5, r9, lr, r5",
         ".endr",
-        "ldr r6, [sp, #4]",
+        "ldr r6, [sp, #8]",
         "cmp r1, r6",
         "bne 2b",
         // The parameters of the rows and the entries of the table.
-        "ldr r6, [sp]",
-        "add r7, r6, #12",
+        "add r7, sp, #12",
         "ldm r7, {{r8, r9, r10}}",
         "asr r2, r2, #8",
         "ldrd r11, r12, [r8], #8",
@@ -177,10 +176,12 @@ unsafe extern "C" fn rows_int8(weights: *const u8, batch: &mut Batch<i16>) -> *c
         "mla r5, r12, r11, r5",
         "stm r10!, {{r2, r3, r4, r5}}",
         "stm r7, {{r8, r9, r10}}",
-        "ldr r11, [r6, #24]",
+        "ldr r11, [sp, #24]",
         "cmp r10, r11",
         "bne 1b",
-        "add sp, #8",
+        "ldr r1, [sp, #28]",
+        "strd r8, r9, [r1, #12]",
+        "add sp, #32",
         "pop {{r4-r11, pc}}",
     )
 }

@@ -51,7 +51,7 @@ use crate::session::prefix;
 
 /// Blocks whose dot products a kernel hands over at a time: a multiple of 3, for the cells whose
 /// units take three blocks.
-pub(crate) const BATCH: usize = 12;
+pub(crate) const BATCH: usize = 24;
 
 /// The rows of an integer matrix: weights, and what makes a sum of their products.
 #[derive(Clone, Copy, Debug)]

@@ -16,7 +16,13 @@ pub(crate) struct Integer;
 pub(crate) fn sigmoid_q12(z: i32) -> i32 {
     let z = z.clamp(-0x8000, 0x7fff);
     let word = tables::SIGMOID[usize::from((z >> 8) as u8)];
-    let (value, rise) = ((word as i32) >> 16, i32::from(word as i16));
+    let value = (word >> 16) as i32;
+    // A rise is at most 512. Each CPU takes the low half of a word in its own way.
+    let rise = if cfg!(target_arch = "riscv32") {
+        (word & 0x3ff) as i32
+    } else {
+        i32::from(word as i16)
+    };
     value + ((rise * (z & 0xff)) >> 8)
 }
 

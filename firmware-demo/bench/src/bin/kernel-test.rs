@@ -15,7 +15,7 @@ use semihosting::{println, process};
 /// row is refused.
 const MAX_COLUMNS: usize = 512;
 /// More than two batches of any kernel.
-const MAX_BLOCKS: usize = 27;
+const MAX_BLOCKS: usize = 51;
 /// The largest block: a byte a weight.
 const MAX_BLOCK_BYTES: usize = MAX_COLUMNS * BLOCK_ROWS;
 

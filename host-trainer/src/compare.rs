@@ -1,0 +1,136 @@
+//! A network in each number format: what it takes, and what it loses.
+
+use crate::budget::grouped;
+use crate::corpus::{Corpus, Split};
+use crate::error::Result;
+use crate::evaluate::score_split;
+use crate::export::{Labels, encode_f32, encode_quantized};
+use crate::model_file::{HeapWorkspace, ModelFile};
+use crate::network::Network;
+use crate::predictor::{ModelPredictor, NetworkPredictor, Predictor, Score, Windowed};
+use crate::quantize::{QuantizedNetwork, TensorError, quantize};
+use lstm_core::Format;
+
+/// The formats, the reference first.
+const FORMATS: [Format; 3] = [Format::F32, Format::Int8, Format::Int4];
+
+/// A network in one format.
+#[derive(Clone, Debug)]
+pub struct Variant {
+    /// The format, and where its numbers come from if not from rounding.
+    pub name: String,
+    /// The model, as the device would have it.
+    pub file: ModelFile,
+    /// The integers; `None` of f32.
+    pub quantized: Option<QuantizedNetwork>,
+    /// How far rounding moved each tensor; empty of f32, and of what was fine-tuned.
+    pub errors: Vec<TensorError>,
+    /// On the validation part.
+    pub validation: Score,
+    /// On the test part.
+    pub test: Score,
+}
+
+impl Variant {
+    /// The f32 network itself.
+    fn float(network: &Network, window: Option<usize>, corpus: &Corpus) -> Result<Self> {
+        let bytes = encode_f32(network, &Labels::default())?;
+        let mut predictor = NetworkPredictor::new(network);
+        let [validation, test] = scores(&mut predictor, window, corpus);
+        Ok(Self {
+            name: Format::F32.to_string(),
+            file: ModelFile::from_bytes(&bytes),
+            quantized: None,
+            errors: Vec::new(),
+            validation,
+            test,
+        })
+    }
+
+    /// The network rounded to a format of integers.
+    fn rounded(
+        network: &Network,
+        format: Format,
+        window: Option<usize>,
+        corpus: &Corpus,
+    ) -> Result<Self> {
+        let (quantized, errors) = quantize(network, format)?;
+        Self::integers(format.to_string(), quantized, errors, window, corpus)
+    }
+
+    /// A network that is in integers already.
+    ///
+    /// # Errors
+    /// The device does not run its shape.
+    pub fn integers(
+        name: String,
+        quantized: QuantizedNetwork,
+        errors: Vec<TensorError>,
+        window: Option<usize>,
+        corpus: &Corpus,
+    ) -> Result<Self> {
+        let bytes = encode_quantized(&quantized, &Labels::default())?;
+        let file = ModelFile::from_bytes(&bytes);
+        let refused = |e: lstm_core::Error| crate::error::Error::bad_input(e.to_string());
+        let [validation, test] = {
+            let model = file.model().map_err(refused)?;
+            let mut workspace = HeapWorkspace::new(&model);
+            let mut predictor = ModelPredictor::new(workspace.session(&model)?);
+            scores(&mut predictor, window, corpus)
+        };
+        Ok(Self {
+            name,
+            file,
+            quantized: Some(quantized),
+            errors,
+            validation,
+            test,
+        })
+    }
+}
+
+/// The scores on the validation and the test part.
+fn scores(predictor: &mut dyn Predictor, window: Option<usize>, corpus: &Corpus) -> [Score; 2] {
+    let score = |predictor: &mut dyn Predictor| {
+        [Split::Validation, Split::Test].map(|split| score_split(predictor, corpus, split))
+    };
+    match window {
+        Some(length) => score(&mut Windowed::new(predictor, length)),
+        None => score(predictor),
+    }
+}
+
+/// The network in each format, or why the device does not run it there. `window` is what it was
+/// trained on, if it never saw a carried state.
+pub fn variants(
+    network: &Network,
+    window: Option<usize>,
+    corpus: &Corpus,
+) -> Vec<(Format, Result<Variant>)> {
+    let variant = |format| match format {
+        Format::F32 => Variant::float(network, window, corpus),
+        format => Variant::rounded(network, format, window, corpus),
+    };
+    FORMATS.map(|format| (format, variant(format))).into()
+}
+
+/// The variants as a table for a terminal.
+pub fn table(variants: &[(Format, Result<Variant>)]) -> String {
+    let mut table = format!(
+        "{:<8} {:>10} {:>22} {:>10}\n",
+        "format", "bytes", "bits/char: validation", "test"
+    );
+    for (format, variant) in variants {
+        table += &match variant {
+            Ok(variant) => format!(
+                "{:<8} {:>10} {:>22.4} {:>10.4}\n",
+                variant.name,
+                grouped(variant.file.bytes().len()),
+                variant.validation.bits_per_char,
+                variant.test.bits_per_char
+            ),
+            Err(error) => format!("{:<8} {error}\n", format.to_string()),
+        };
+    }
+    table
+}

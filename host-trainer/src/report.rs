@@ -1,0 +1,152 @@
+//! `report`: a run as one HTML page, with all that it needs inside.
+
+mod page;
+
+use crate::compare::{Variant, variants};
+use crate::corpus::{Corpus, Split};
+use crate::error::{Error, Result};
+use crate::generate::sample_text;
+use crate::metrics::Row;
+use crate::network::Network;
+use crate::quantize::QuantizedNetwork;
+use crate::run_folder::{self, RunConfig, read_config, read_metrics};
+use crate::signals::{Histogram, Observed, float_cells, observe};
+use crate::tensors::write_atomically;
+use std::path::PathBuf;
+
+/// Characters of the text that each format writes.
+const SAMPLE: usize = 600;
+/// Of the page, in the run's folder.
+const FILE: &str = "report.html";
+
+/// Arguments of `report`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The folder of a run, finished or under way
+    run: PathBuf,
+    /// A network in integers that came of the run, such as `quantize --qat` writes; may be repeated
+    #[arg(long, value_name = "FILE")]
+    quantized: Vec<PathBuf>,
+    /// Where to write the page (default: report.html in the folder of the run)
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// The seed of the texts side by side
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+}
+
+/// All that the page tells.
+struct Report {
+    name: String,
+    config: RunConfig,
+    /// The flags that stand for the run.
+    flags: String,
+    rows: Vec<Row>,
+    /// The file that the network was read from.
+    weights: PathBuf,
+    network: Network,
+    /// The f32 network first.
+    variants: Vec<Variant>,
+    /// Why a format has no variant.
+    refused: Vec<String>,
+    /// Of each variant but the first.
+    observed: Vec<Observed>,
+    /// Of |c| of each layer of the f32 network.
+    cells: Vec<Histogram>,
+    /// What each variant writes, from the same seed.
+    texts: Vec<String>,
+    seed: u64,
+}
+
+/// Writes the page.
+///
+/// # Errors
+/// The folder holds no run, or none that has reported yet; a file does not belong to it; or the
+/// disk refuses.
+pub fn run(args: &Args) -> Result<()> {
+    let config = read_config(&args.run)?;
+    let report = gather(args, config)?;
+    let out = args.out.clone().unwrap_or_else(|| args.run.join(FILE));
+    let html = page::page(&report).into_string();
+    write_atomically(&out, html.as_bytes())?;
+    println!("wrote {}", out.display());
+    Ok(())
+}
+
+fn gather(args: &Args, config: RunConfig) -> Result<Report> {
+    let folder = &args.run;
+    let corpus = config.corpus.read(config.network.alphabet())?;
+    let rows = read_metrics(folder)?;
+    if rows.is_empty() {
+        return Err(Error::bad_input(format!(
+            "{}: found no report of the training yet, expected at least one",
+            folder.display()
+        )));
+    }
+    // What the notebook calls its result are the last weights.
+    let last = run_folder::last(folder);
+    let weights = match config.recipe.notebook_losses() {
+        Some(_) if last.exists() => last,
+        _ => run_folder::best(folder),
+    };
+    let network = Network::load(&weights)?;
+    let phase = config.phases.last().expect("a recipe has phases");
+    let window = phase.feed.window();
+    let mut refused = Vec::new();
+    let mut shown = Vec::new();
+    for (format, variant) in variants(&network, window, &corpus) {
+        match variant {
+            Ok(variant) => shown.push(variant),
+            Err(error) => refused.push(format!("{format}: {error}")),
+        }
+    }
+    for path in &args.quantized {
+        shown.push(given(path, &config, window, &corpus)?);
+    }
+    let tokens = corpus.split(Split::Validation);
+    let observed = shown.iter().filter_map(|v| v.quantized.as_ref());
+    let observed = observed.map(|q| observe(&network, q, tokens, window));
+    let texts = shown
+        .iter()
+        .map(|variant| sample_text(&variant.file, window, args.seed, SAMPLE));
+    let name = match folder.canonicalize() {
+        Ok(path) => path.file_name().map(|n| n.to_string_lossy().into_owned()),
+        Err(_) => None,
+    };
+    Ok(Report {
+        name: name.unwrap_or_else(|| folder.display().to_string()),
+        flags: std::fs::read_to_string(folder.join("config.toml")).unwrap_or_default(),
+        cells: float_cells(&network, tokens, window),
+        observed: observed.collect(),
+        texts: texts.collect::<Result<_>>()?,
+        variants: shown,
+        seed: args.seed,
+        config,
+        rows,
+        weights,
+        network,
+        refused,
+    })
+}
+
+/// A network in integers from a file.
+fn given(
+    path: &std::path::Path,
+    config: &RunConfig,
+    window: Option<usize>,
+    corpus: &Corpus,
+) -> Result<Variant> {
+    let expected = || {
+        Error::bad_input(format!(
+            "{}: expected a network in integers, with the layers and the alphabet of the run",
+            path.display()
+        ))
+    };
+    let quantized = QuantizedNetwork::load(path)?.ok_or_else(expected)?;
+    if quantized.config != config.network {
+        return Err(expected());
+    }
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let name = format!("{} ({stem})", quantized.format);
+    Variant::integers(name, quantized, Vec::new(), window, corpus)
+}

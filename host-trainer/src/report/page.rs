@@ -1,0 +1,399 @@
+//! The page of a report.
+
+use super::Report;
+use crate::boards::BOARDS;
+use crate::budget::grouped;
+use crate::chart;
+use crate::columns::parting;
+use crate::cost::Shape;
+use crate::metrics::Row;
+use crate::network::LayerConfig;
+use crate::signals::{CELL_LIMIT, Histogram};
+use crate::train::loss_curve;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+const COLORS: &str = include_str!("../colors.css");
+const STYLE: &str = include_str!("style.css");
+/// Pictures come in two sizes, of which the style sheet shows one.
+const WIDE: (u32, u32) = (960, 400);
+const NARROW: (u32, u32) = (350, 330);
+const SMALL: (u32, u32) = (350, 210);
+
+/// The whole page.
+pub(super) fn page(report: &Report) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                title { (report.name) }
+                style { (PreEscaped(COLORS)) (PreEscaped(STYLE)) }
+            }
+            body {
+                main {
+                    (head(report))
+                    (course(report))
+                    (formats(report))
+                    (texts(report))
+                    (signals(report))
+                    (tensors(report))
+                    (histograms(report))
+                    (boards(report))
+                    (settings(report))
+                }
+            }
+        }
+    }
+}
+
+fn head(report: &Report) -> Markup {
+    let network = &report.network.config;
+    let layers: Vec<String> = network.layers.iter().map(LayerConfig::to_string).collect();
+    let last = report.rows.last();
+    let float = &report.variants[0];
+    let smallest = report.variants.iter().map(|v| v.file.bytes().len()).min();
+    let figures = [
+        (
+            format!("{:.3}", float.test.bits_per_char),
+            "bits per character on the test part, f32",
+        ),
+        (grouped(network.parameter_count()), "parameters"),
+        (
+            grouped(smallest.unwrap_or(0)),
+            "bytes in the smallest format",
+        ),
+        (duration(last.map_or(0.0, |row| row.seconds)), "of training"),
+    ];
+    html! {
+        header {
+            p.kind { "Training run" }
+            h1 { (report.name) }
+            p {
+                "Recipe " (report.config.recipe.name()) ", " (layers.join(" + ")) ", "
+                (network.vocabulary()) " symbols, seed " (report.config.seed) ", on "
+                code { (report.config.corpus.path.display()) } ". All figures are of "
+                code { (report.weights.display()) } "."
+            }
+            ul.figures {
+                @for (figure, what) in figures {
+                    li { strong { (figure) } span { (what) } }
+                }
+            }
+        }
+    }
+}
+
+fn course(report: &Report) -> Markup {
+    let notebook = report.config.recipe.notebook_losses();
+    let best = |bits: &dyn Fn(&Row) -> f64| {
+        let rows = report.rows.iter();
+        rows.min_by(|a, b| bits(a).total_cmp(&bits(b)))
+    };
+    let lowest = |row: &Row| {
+        let average = row.average_bits_per_char.unwrap_or(f64::INFINITY);
+        row.validation_bits_per_char.min(average)
+    };
+    let own = notebook.map(|losses| &losses[..]);
+    let picture = |size| PreEscaped(loss_curve(size, &report.rows, own));
+    html! {
+        section {
+            h2 { "Course" }
+            @if let Some(row) = best(&lowest) {
+                p {
+                    "Best validation: " (format!("{:.4}", lowest(row)))
+                    " bits per character, after step " (grouped(row.step as usize)) " of "
+                    (row.phase) ", pass " (format!("{:.2}", row.pass)) "."
+                }
+            }
+            figure.wide { (picture(WIDE)) }
+            figure.narrow { (picture(NARROW)) }
+            @if let Some(own) = notebook {
+                (table(
+                    &["epoch", "loss", "the notebook's own run", "difference"],
+                    report.rows.iter().zip(own).enumerate().map(|(index, (row, own))| vec![
+                        html! { (index + 1) },
+                        html! { (format!("{:.4}", row.train_nats)) },
+                        html! { (format!("{own:.4}")) },
+                        html! { (format!("{:+.1} %", 100.0 * (row.train_nats / own - 1.0))) },
+                    ]),
+                ))
+            }
+        }
+    }
+}
+
+fn formats(report: &Report) -> Markup {
+    let float = report.variants[0].test.bits_per_char;
+    html! {
+        section {
+            h2 { "Number formats" }
+            p {
+                "Bits per character on the validation and the test part, with the context that the "
+                "network was trained on; the integers by the engine of the chip. Perplexity and "
+                "difference are of the test part."
+            }
+            (table(
+                &["format", "bytes", "validation", "test", "difference", "perplexity"],
+                report.variants.iter().enumerate().map(|(index, variant)| vec![
+                    html! { (variant.name) },
+                    html! { (grouped(variant.file.bytes().len())) },
+                    html! { (format!("{:.4}", variant.validation.bits_per_char)) },
+                    html! { (format!("{:.4}", variant.test.bits_per_char)) },
+                    html! {
+                        @if index > 0 {
+                            (format!("{:+.4}", variant.test.bits_per_char - float))
+                        }
+                    },
+                    html! { (format!("{:.3}", variant.test.perplexity())) },
+                ]),
+            ))
+            @for line in &report.refused { p.refused { (line) } }
+        }
+    }
+}
+
+fn texts(report: &Report) -> Markup {
+    let first = &report.texts[0];
+    html! {
+        section {
+            h2 { "The same seed's text" }
+            p {
+                "Seed " (report.seed) ", temperature 0.8. What differs from f32 is marked from its "
+                "first character on."
+            }
+            div.texts {
+                @for (variant, text) in report.variants.iter().zip(&report.texts) {
+                    @let at = parting(first, text).unwrap_or(text.chars().count());
+                    @let split = text.char_indices().nth(at).map_or(text.len(), |(byte, _)| byte);
+                    article {
+                        h3 { (variant.name) }
+                        pre { (text[..split]) @if split < text.len() { mark { (text[split..]) } } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn signals(report: &Report) -> Markup {
+    let names = || report.variants.iter().skip(1).map(|v| &v.name);
+    let mut heads = vec!["signal".to_owned(), "rms".into(), "f32 at its end".into()];
+    for name in names() {
+        heads.extend([format!("{name} error"), format!("{name} at its end")]);
+    }
+    let heads: Vec<&str> = heads.iter().map(String::as_str).collect();
+    let count = report.observed.first().map_or(0, |o| o.signals.len());
+    html! {
+        section {
+            h2 { "Gates, cells, outputs" }
+            p {
+                "While the network reads the validation part: the root mean square of each signal, "
+                "that of the integers' difference from f32, and the share of values at the end of "
+                "the integers' range. A gate is there when its argument is beyond ±8 (g: ±4), a "
+                "cell c at ±16, an output h at its largest."
+            }
+            (table(&heads, (0..count).map(|at| {
+                let reference = &report.observed[0].signals[at];
+                let mut cells = vec![
+                    html! { (reference.name) },
+                    html! { (format!("{:.3}", reference.rms)) },
+                    html! { (percent(reference.float_at_limit)) },
+                ];
+                for observed in &report.observed {
+                    let signal = &observed.signals[at];
+                    cells.push(html! { (format!("{:.4}", signal.error_rms)) });
+                    cells.push(html! { (percent(signal.at_limit)) });
+                }
+                cells
+            })))
+        }
+    }
+}
+
+fn tensors(report: &Report) -> Markup {
+    let rounded: Vec<_> = report
+        .variants
+        .iter()
+        .filter(|v| !v.errors.is_empty())
+        .collect();
+    let mut heads = vec!["tensor", "largest", "rms"];
+    heads.extend(rounded.iter().map(|v| &v.name[..]));
+    let count = rounded.first().map_or(0, |v| v.errors.len());
+    html! {
+        section {
+            h2 { "Rounding" }
+            p { "How far rounding moved each tensor: its error over its own root mean square." }
+            (table(&heads, (0..count).map(|at| {
+                let tensor = &rounded[0].errors[at];
+                let mut cells = vec![
+                    html! { (tensor.name) },
+                    html! { (format!("{:.3}", tensor.max)) },
+                    html! { (format!("{:.3}", tensor.rms)) },
+                ];
+                cells.extend(rounded.iter().map(|variant| {
+                    let tensor = &variant.errors[at];
+                    html! { (percent(tensor.error_rms / tensor.rms.max(f64::MIN_POSITIVE))) }
+                }));
+                cells
+            })))
+        }
+    }
+}
+
+fn histograms(report: &Report) -> Markup {
+    let network = &report.network;
+    let mut weights: Vec<(String, Vec<f32>)> =
+        vec![("folded table".into(), network.folded_table())];
+    for (index, layer) in network.layers.iter().enumerate() {
+        let name = network.config.layer_name(index);
+        if index > 0 {
+            weights.push((format!("{name} w_ih"), layer.w_ih.clone()));
+        }
+        weights.push((format!("{name} w_hh"), layer.w_hh.clone()));
+        if let Some(projection) = &layer.projection {
+            weights.push((format!("{name} projection"), projection.clone()));
+        }
+    }
+    weights.push(("dense".into(), network.dense_weight.clone()));
+    html! {
+        section {
+            h2 { "Weights" }
+            p { "Shares of the f32 weights, on a logarithmic axis." }
+            div.pictures {
+                @for (name, values) in &weights {
+                    @let histogram = spread(values);
+                    figure {
+                        figcaption { (name) }
+                        (draw(&histogram, "weight", 0))
+                    }
+                }
+            }
+        }
+        section {
+            h2 { "Cells" }
+            p {
+                "Shares of |c| while the network reads the validation part. The integers end at "
+                (format!("{CELL_LIMIT:.0}")) "; the last bin holds all that is beyond."
+            }
+            div.pictures {
+                @for (layer, histogram) in report.cells.iter().enumerate() {
+                    @let name = network.config.layer_name(layer);
+                    figure {
+                        figcaption { (name) ", f32" }
+                        (draw(histogram, "|c|", 1))
+                    }
+                    @for (observed, variant) in report.observed.iter().zip(&report.variants[1..]) {
+                        figure {
+                            figcaption { (name) ", " (variant.name) }
+                            (draw(&observed.cells[layer], "|c|", 1))
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A histogram around zero.
+fn spread(values: &[f32]) -> Histogram {
+    let largest = values.iter().fold(1e-9, |max: f32, v| max.max(v.abs()));
+    let largest = f64::from(largest);
+    Histogram::new(values.iter().map(|&v| v.into()), -largest..largest)
+}
+
+fn draw(histogram: &Histogram, label: &str, color: usize) -> Markup {
+    let range = histogram.range.clone();
+    PreEscaped(chart::histogram(
+        SMALL,
+        label,
+        range,
+        &histogram.shares,
+        color,
+    ))
+}
+
+fn boards(report: &Report) -> Markup {
+    let mut heads = vec!["board", "core", "MHz"];
+    heads.extend(report.variants.iter().map(|v| &v.name[..]));
+    html! {
+        section {
+            h2 { "Boards" }
+            p {
+                "Characters a second at one instruction a cycle, which no chip quite reaches, or "
+                "what is lacking."
+            }
+            (table(&heads, BOARDS.iter().map(|board| {
+                let mut cells = vec![
+                    html! { (board.name) },
+                    html! { (board.core) },
+                    html! { (board.clock / 1e6) },
+                ];
+                for variant in &report.variants {
+                    let Ok(model) = variant.file.model() else {
+                        cells.push(html! {});
+                        continue;
+                    };
+                    let flash = variant.file.bytes().len();
+                    let outcome = board.try_model(&Shape::of(&model), flash, board.clock);
+                    cells.push(match outcome.misfit {
+                        None => html! { (format!("{:.1}", outcome.characters_per_second)) },
+                        Some(misfit) => html! { span.misfit { (misfit) } },
+                    });
+                }
+                cells
+            })))
+        }
+    }
+}
+
+fn settings(report: &Report) -> Markup {
+    html! {
+        section {
+            h2 { "Settings" }
+            p {
+                "All that decides the run. As a file, it can be given back: "
+                code { "host-trainer train --config FILE" }
+            }
+            pre.flags { (report.flags) }
+        }
+    }
+}
+
+/// A table whose first column names, and whose others hold figures.
+fn table(heads: &[&str], rows: impl Iterator<Item = Vec<Markup>>) -> Markup {
+    html! {
+        div.table {
+            table {
+                thead { tr { @for head in heads { th scope="col" { (head) } } } }
+                tbody {
+                    @for row in rows {
+                        tr {
+                            @for (index, cell) in row.into_iter().enumerate() {
+                                @if index == 0 { th scope="row" { (cell) } } @else { td { (cell) } }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A share; a dot where it is none at all.
+fn percent(share: f64) -> String {
+    match share {
+        0.0 => "·".into(),
+        share if share < 5e-4 => "< 0.1 %".into(),
+        share => format!("{:.1} %", 100.0 * share),
+    }
+}
+
+fn duration(seconds: f64) -> String {
+    let minutes = (seconds / 60.0) as u64;
+    match minutes {
+        0 => format!("{seconds:.1} s"),
+        1..60 => format!("{minutes} min {:02.0} s", seconds % 60.0),
+        _ => format!("{} h {:02} min", minutes / 60, minutes % 60),
+    }
+}

@@ -1,0 +1,147 @@
+//! The flags of `train`.
+
+use crate::alphabet::AlphabetKind;
+use crate::graph::DeviceKind;
+use crate::network::Cell;
+use std::path::{Path, PathBuf};
+
+/// Arguments of `train`.
+#[derive(Debug, clap::Args)]
+#[command(args_override_self = true)]
+pub struct Args {
+    /// many-to-one, many-to-many (the notebook's two), sonnets (from scratch), or pre-trained: best,
+    /// small, micro
+    #[arg(long, default_value = "sonnets", value_name = "NAME")]
+    pub(super) recipe: String,
+    /// The text to learn, UTF-8
+    #[arg(long, default_value = "data/sonnets.txt", value_name = "FILE")]
+    pub(super) corpus: PathBuf,
+    /// More text of the same kind, read first (recipes best, small and micro)
+    #[arg(long, value_name = "FILE")]
+    pub(super) pretrain: Option<PathBuf>,
+    /// The symbols: 27 letters, or every character of the text
+    #[arg(long, value_enum, default_value_t = AlphabetKind::Letters)]
+    pub(super) alphabet: AlphabetKind,
+    /// Seed of every random choice
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(super) seed: u64,
+    /// Train for so long instead of counting passes; the learning rate's schedule is scaled to it
+    #[arg(long, value_name = "M")]
+    pub(super) minutes: Option<f64>,
+
+    /// Kind of each layer (default: the recipe's)
+    #[arg(long, value_enum, help_heading = "Network")]
+    pub(super) cell: Option<Cell>,
+    /// Units of each layer (default: the recipe's)
+    #[arg(long, value_name = "N", help_heading = "Network")]
+    pub(super) hidden: Option<usize>,
+    /// Width that each layer's output is projected to; 0 for no projection (default: the recipe's)
+    #[arg(long, value_name = "R", help_heading = "Network")]
+    pub(super) projection: Option<usize>,
+    /// Layers, 1 to 4
+    #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Network")]
+    pub(super) layers: usize,
+    /// Width of the embedding
+    #[arg(long, value_name = "N", default_value_t = 64, help_heading = "Network")]
+    pub(super) embedding: usize,
+
+    /// Passes over the text of --pretrain
+    #[arg(long, value_name = "N", help_heading = TRAINING)]
+    pub(super) pretrain_epochs: Option<f64>,
+    /// Passes over the corpus
+    #[arg(long, value_name = "N", help_heading = TRAINING)]
+    pub(super) epochs: Option<f64>,
+    /// Highest learning rate
+    #[arg(long, value_name = "RATE", help_heading = TRAINING)]
+    pub(super) learning_rate: Option<f64>,
+    /// How the learning rate moves: not at all, or a linear rise, then half a cosine
+    #[arg(long, value_enum, help_heading = TRAINING)]
+    pub(super) schedule: Option<ScheduleKind>,
+    /// Steps of the rise
+    #[arg(long, value_name = "STEPS", help_heading = TRAINING)]
+    pub(super) warm_up: Option<u64>,
+    /// Where the cosine ends, as a share of the highest learning rate
+    #[arg(long, value_name = "SHARE", help_heading = TRAINING)]
+    pub(super) floor: Option<f64>,
+    /// Rows of a batch
+    #[arg(long, value_name = "N", help_heading = TRAINING)]
+    pub(super) batch: Option<usize>,
+    /// Limit of the gradients' common norm; 0 for none
+    #[arg(long, value_name = "NORM", help_heading = TRAINING)]
+    pub(super) clip: Option<f64>,
+    /// Share that matrices shrink by in a step, times the learning rate
+    #[arg(long, value_name = "SHARE", help_heading = TRAINING)]
+    pub(super) weight_decay: Option<f32>,
+    /// Share of the input characters that are replaced by random ones
+    #[arg(long, value_name = "SHARE", help_heading = TRAINING)]
+    pub(super) token_dropout: Option<f32>,
+    /// Share of the recurrent weights that are left out of a batch (DropConnect)
+    #[arg(long, value_name = "SHARE", help_heading = TRAINING)]
+    pub(super) drop_connect: Option<f32>,
+    /// Also keep an exponential moving average of the weights, with this decay, such as 0.999; it
+    /// may become the best
+    #[arg(long, value_name = "DECAY", help_heading = TRAINING)]
+    pub(super) ema: Option<f64>,
+    /// Stop after so many reports without a better validation
+    #[arg(long, value_name = "N", help_heading = TRAINING)]
+    pub(super) patience: Option<u64>,
+    /// Steps from one report to the next (default: the recipe's; the notebook's report each pass)
+    #[arg(long, value_name = "STEPS", help_heading = TRAINING)]
+    pub(super) report_every: Option<u64>,
+
+    /// Threads (default: one a core). Their number changes no bit of the result
+    #[arg(long, value_name = "N", help_heading = RUN)]
+    pub(super) threads: Option<usize>,
+    /// What computes a batch; any can go on with a run, but only the same to the identical file
+    #[arg(long, value_enum, default_value_t, help_heading = RUN)]
+    pub(super) device: DeviceKind,
+    /// Folder of the run (default: runs/RECIPE-HIDDEN; with a lean cell or a projection, such as
+    /// runs/best-lean-384-96)
+    #[arg(long, value_name = "FOLDER", help_heading = RUN)]
+    pub(super) out: Option<PathBuf>,
+    /// Seconds from one checkpoint to the next; 0 for one after each step
+    #[arg(long, value_name = "S", default_value_t = 30.0, help_heading = RUN)]
+    pub(super) checkpoint_every: f64,
+    /// Flags as a TOML file, such as the config.toml of a run; what is typed goes before it
+    #[arg(long, value_name = "FILE", help_heading = RUN)]
+    pub(super) config: Option<PathBuf>,
+    /// Overwrite the run that is in the folder
+    #[arg(long, conflicts_with = "resume", help_heading = RUN)]
+    pub(super) force: bool,
+    /// Go on with the run in the folder, with the settings it was started with
+    #[arg(
+        long,
+        help_heading = RUN,
+        conflicts_with_all = [
+            "corpus", "pretrain", "alphabet", "seed", "minutes", "layers", "embedding",
+            "pretrain_epochs", "epochs", "learning_rate", "schedule", "warm_up", "floor", "batch",
+            "clip", "weight_decay", "token_dropout", "drop_connect", "ema", "patience",
+            "report_every", "config",
+        ]
+    )]
+    pub(super) resume: bool,
+    /// Spoils the gradients of this step of a phase, to try what comes then
+    #[arg(long, hide = true)]
+    pub(super) nan_at: Option<u64>,
+}
+
+/// What decides the training on the corpus.
+const TRAINING: &str = "Training";
+/// What decides none of the result.
+const RUN: &str = "Run";
+
+impl Args {
+    /// The file of `--config`.
+    pub fn config(&self) -> Option<&Path> {
+        self.config.as_deref()
+    }
+}
+
+/// How the learning rate moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum ScheduleKind {
+    /// The same throughout.
+    Constant,
+    /// A linear rise, times half a cosine.
+    Cosine,
+}

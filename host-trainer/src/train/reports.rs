@@ -1,0 +1,201 @@
+//! What a run tells on its way: validation, metrics, samples, the picture of its course.
+
+use super::average;
+use super::curve::loss_curve;
+use super::trainer::Trainer;
+use crate::chart;
+use crate::compare;
+use crate::corpus::Split;
+use crate::error::Result;
+use crate::evaluate::{print_scores, score_split};
+use crate::metrics::{Row, notebook_table};
+use crate::network::Network;
+use crate::predictor::{NetworkPredictor, Predictor, Windowed};
+use crate::random::Random;
+use crate::recipe::RecipeName;
+use crate::sample;
+use std::fmt::Write;
+
+/// Characters in a sample.
+const SAMPLE: usize = 100;
+
+impl Trainer<'_> {
+    /// Validates, keeps the best weights, writes a row of metrics, the picture and a sample.
+    pub(super) fn report(&mut self) -> Result<()> {
+        let validation = self.validate(&self.now.network);
+        let averaged = average::network(&self.now);
+        let average = averaged.as_ref().map(|network| self.validate(network));
+        if !validation.is_finite() {
+            return Err(self.not_finite("a validation that is not finite"));
+        }
+        let pass = self.now.progress.pass as f64 + self.feeder.pass_progress();
+        let learning_rate = self.learning_rate();
+        let progress = &mut self.now.progress;
+        let train_nats = progress.loss_sum / progress.loss_weight.max(1.0);
+        (progress.loss_sum, progress.loss_weight) = (0.0, 0.0);
+        progress.reported_step = progress.step;
+        let row = Row {
+            phase: self.config.phases[progress.phase].name.clone(),
+            step: progress.step,
+            pass,
+            characters: progress.characters,
+            seconds: progress.seconds,
+            learning_rate,
+            train_nats,
+            validation_bits_per_char: validation,
+            average_bits_per_char: average,
+        };
+        let (found, network) = match (average, &averaged) {
+            (Some(average), Some(network)) if average < validation => (average, network),
+            _ => (validation, &self.now.network),
+        };
+        let is_best = progress.best.is_none_or(|best| found < best);
+        if is_best {
+            (progress.best, progress.stale) = (Some(found), 0);
+            network.save(&self.folder.best())?;
+        } else {
+            progress.stale += 1;
+        }
+        self.folder.add_row(&row, &mut progress.lengths)?;
+        self.display.print(&self.line(&row, is_best));
+        self.rows.push(row);
+        self.draw()?;
+        self.write_sample()
+    }
+
+    fn validate(&self, network: &Network) -> f64 {
+        let mut predictor = self.in_context(NetworkPredictor::new(network));
+        score_split(&mut *predictor, &self.texts.corpus, Split::Validation).bits_per_char
+    }
+
+    /// A report as a line.
+    fn line(&self, row: &Row, is_best: bool) -> String {
+        let pass = self.now.progress.pass as usize;
+        match self.config.recipe.notebook_losses() {
+            Some(losses) if pass >= 1 => {
+                let own = losses.get(pass - 1);
+                let own = own.map_or(String::new(), |l| {
+                    format!(" (the notebook's own run: {l:.4})")
+                });
+                let passes = self.phase().passes;
+                format!(
+                    "epoch {:.0}/{passes:.0}: loss {:.4}{own}",
+                    row.pass, row.train_nats
+                )
+            }
+            _ => format!(
+                "{} pass {:.2}: train {:.4}, validation {:.4}{} bits/char{}",
+                row.phase,
+                row.pass,
+                row.train_bits(),
+                row.validation_bits_per_char,
+                row.average_bits_per_char
+                    .map_or(String::new(), |bits| format!(", averaged {bits:.4}")),
+                if is_best { " *" } else { "" }
+            ),
+        }
+    }
+
+    /// Renews the picture of the course, and the table of a recipe of the notebook.
+    fn draw(&self) -> Result<()> {
+        let notebook = self.config.recipe.notebook_losses();
+        let svg = loss_curve((820, 420), &self.rows, notebook.map(|losses| &losses[..]));
+        self.folder.write_curve(&chart::stand_alone(&svg))?;
+        match notebook {
+            Some(losses) => self.folder.write_table(&notebook_table(&self.rows, losses)),
+            None => Ok(()),
+        }
+    }
+
+    /// The predictor with the context that its network was trained on: windows for the
+    /// many-to-one network, the whole text before for all others.
+    fn in_context<'p>(&self, predictor: NetworkPredictor<'p>) -> Box<dyn Predictor + 'p> {
+        match self.phase().feed.window() {
+            Some(length) => Box::new(Windowed::new(predictor, length)),
+            None => Box::new(predictor),
+        }
+    }
+
+    /// Writes a sample the recipe's way, to the terminal and to samples.txt.
+    pub(super) fn write_sample(&mut self) -> Result<()> {
+        let progress = &self.now.progress;
+        let stream = ((progress.phase as u64) << 48) | (progress.step << 1) | 1;
+        let random = &mut Random::fork(self.config.seed, stream);
+        let (network, corpus) = (&self.now.network, &self.texts.corpus);
+        let decode = |tokens: &[u8]| corpus.alphabet.decode(tokens);
+        let mut text = String::new();
+        match self.config.recipe {
+            RecipeName::ManyToOne => {
+                let windows = corpus.tokens.len() - 40;
+                let start = random.below(windows);
+                let window = &corpus.tokens[start..][..40];
+                let next = (start + 1).min(windows - 1);
+                let written = sample::by_window(network, window, SAMPLE, random);
+                let truth = decode(&corpus.tokens[next..][..40]);
+                let (thin, thick) = ("-".repeat(20), "=".repeat(40));
+                let _ = write!(text, "{}\n{thin}\n{truth}\n{thick}", decode(&written));
+            }
+            RecipeName::ManyToMany => {
+                let letter = [random.below(network.config.vocabulary()) as u8];
+                let written = sample::by_state(network, &letter, SAMPLE - 1, 1.0, random);
+                let thick = "=".repeat(100);
+                let _ = write!(text, "{}{}\n{thick}", decode(&letter), decode(&written));
+            }
+            RecipeName::Sonnets | RecipeName::Best | RecipeName::Small | RecipeName::Micro => {
+                let prompt = corpus.before(Split::Validation, SAMPLE);
+                let written = sample::by_state(network, prompt, SAMPLE, 0.8, random);
+                let _ = write!(text, "  {}", decode(&written).replace('\n', "\n  "));
+            }
+        }
+        self.display.print(&text);
+        let heading = format!("# {} step {}\n", self.phase().name, progress.step);
+        let lengths = &mut self.now.progress.lengths;
+        self.folder.add_sample(&(heading + &text + "\n"), lengths)
+    }
+
+    /// The closing report.
+    pub(super) fn close(&self) -> Result<()> {
+        let progress = &self.now.progress;
+        if self.is_out_of_patience() {
+            println!(
+                "stopped early: no better validation in {} reports",
+                progress.stale
+            );
+        }
+        println!(
+            "trained {:.1} s, {} characters, {:.0} a second",
+            progress.seconds,
+            progress.characters,
+            progress.characters as f64 / progress.seconds.max(1e-9)
+        );
+        let notebook = self.config.recipe.notebook_losses();
+        if let Some(losses) = notebook {
+            println!("\n{}", notebook_table(&self.rows, losses));
+        }
+        let (path, what) = if notebook.is_some() {
+            (
+                self.folder.last(),
+                "last weights; all three parts were trained on, as in the notebook",
+            )
+        } else {
+            (self.folder.best(), "weights of the best validation")
+        };
+        println!("{} ({what}):", path.display());
+        let network = Network::load(&path)?;
+        let predictor = NetworkPredictor::new(&network);
+        print_scores(
+            &mut *self.in_context(predictor),
+            &self.texts.corpus,
+            &Split::ALL,
+        );
+        let window = self.phase().feed.window();
+        let variants = compare::variants(&network, window, &self.texts.corpus);
+        print!("\n{}", compare::table(&variants));
+        println!(
+            "in integers by rounding alone; quantize --qat trains in them\n\
+             all about the run as a page: host-trainer report {}",
+            self.folder.path().display()
+        );
+        Ok(())
+    }
+}

@@ -1,0 +1,312 @@
+//! A run under way: the loop over batches, and what it saves.
+
+use super::average;
+use super::display::Display;
+use super::dropout::{drop_connect, drop_tokens};
+use super::texts::Texts;
+use crate::checkpoint::{Checkpoint, Progress};
+use crate::error::{Error, Result};
+use crate::feed::Feeder;
+use crate::fused::Engine;
+use crate::graph;
+use crate::metrics::Row;
+use crate::network::{LayerConfig, Network};
+use crate::optimizer::{Adam, clip_by_global_norm};
+use crate::random::Random;
+use crate::recipe::{Phase, RecipeName};
+use crate::run_folder::{Lengths, RunConfig, RunFolder};
+use crate::step::{LossOn, zero_states};
+use candle_core::Device;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// What belongs to one call of the program, and decides none of the result.
+pub(super) struct Call {
+    pub(super) threads: usize,
+    /// Computes instead of the engine.
+    pub(super) device: Option<Device>,
+    pub(super) checkpoint_every: Duration,
+    /// The step of a phase whose gradients are spoiled.
+    pub(super) nan_at: Option<u64>,
+    /// Set from outside to end the run.
+    pub(super) stop: Arc<AtomicBool>,
+}
+
+/// A run under way.
+pub(super) struct Trainer<'r> {
+    pub(super) config: &'r RunConfig,
+    pub(super) texts: &'r Texts,
+    pub(super) folder: &'r RunFolder,
+    call: Call,
+    engine: Engine,
+    pub(super) feeder: Feeder<'r>,
+    /// All that a checkpoint holds.
+    pub(super) now: Checkpoint,
+    /// The reports so far.
+    pub(super) rows: Vec<Row>,
+    decays: Vec<bool>,
+    pub(super) display: Display,
+    /// When the last checkpoint was written, and its phase and step.
+    saved: (Instant, Option<(usize, u64)>),
+}
+
+impl<'r> Trainer<'r> {
+    pub(super) fn new(
+        config: &'r RunConfig,
+        texts: &'r Texts,
+        folder: &'r RunFolder,
+        checkpoint: Option<Checkpoint>,
+        call: Call,
+    ) -> Result<Self> {
+        let is_fresh = checkpoint.is_none();
+        let saved = checkpoint
+            .as_ref()
+            .map(|c| (c.progress.phase, c.progress.step));
+        let (feeder, now) = match checkpoint {
+            Some(now) => {
+                let phase = &config.phases[now.progress.phase];
+                let cursor = now.progress.cursor.clone();
+                (
+                    Feeder::resume(texts.source(phase.source), phase.feed, cursor),
+                    now,
+                )
+            }
+            None => {
+                let mut random = Random::new(config.seed);
+                let network = Network::new(config.network.clone(), &mut random)?;
+                let phase = &config.phases[0];
+                let feeder = Feeder::new(texts.source(phase.source), phase.feed, &mut random);
+                let progress = Progress {
+                    phase: 0,
+                    step: 0,
+                    pass: 0,
+                    phase_seconds: 0.0,
+                    seconds: 0.0,
+                    characters: 0,
+                    loss_sum: 0.0,
+                    loss_weight: 0.0,
+                    reported_step: 0,
+                    best: None,
+                    stale: 0,
+                    lengths: Lengths::default(),
+                    cursor: feeder.cursor().clone(),
+                    random,
+                };
+                let adam = fresh_adam(phase, &network);
+                let average = average::start(phase, &network);
+                let now = Checkpoint {
+                    progress,
+                    network,
+                    adam,
+                    average,
+                    states: Vec::new(),
+                };
+                (feeder, now)
+            }
+        };
+        let is_matrix = |(_, shape): (String, Vec<usize>)| shape.len() > 1;
+        let mut trainer = Self {
+            engine: Engine::new(call.threads),
+            decays: config.network.shapes().into_iter().map(is_matrix).collect(),
+            display: Display::new(now.progress.characters, now.progress.seconds),
+            saved: (Instant::now(), saved),
+            rows: Vec::new(),
+            config,
+            texts,
+            folder,
+            call,
+            feeder,
+            now,
+        };
+        trainer.introduce();
+        if is_fresh {
+            folder.begin_metrics(&mut trainer.now.progress.lengths)?;
+            if config.recipe == RecipeName::ManyToMany {
+                trainer.write_sample()?;
+            }
+        } else {
+            trainer.rows = folder.rows()?;
+        }
+        Ok(trainer)
+    }
+
+    /// Says what is about to be trained.
+    fn introduce(&self) {
+        let network = &self.config.network;
+        let layers: Vec<String> = network.layers.iter().map(LayerConfig::to_string).collect();
+        println!(
+            "{}: {} symbols, embedding {}, {}, {} parameters; {} characters; {} thread(s); {}",
+            self.config.recipe.name(),
+            network.vocabulary(),
+            network.embedding,
+            layers.join(" + "),
+            network.parameter_count(),
+            self.texts.corpus.tokens.len(),
+            self.call.threads,
+            self.folder.path().display()
+        );
+        if self.now.progress.step > 0 {
+            println!("going on after step {}", self.now.progress.step);
+        }
+    }
+
+    pub(super) fn train(mut self) -> Result<()> {
+        loop {
+            let mut clock = Instant::now();
+            while !self.phase_is_over() {
+                if self.call.stop.load(Ordering::SeqCst) {
+                    return self.interrupted();
+                }
+                self.step()?;
+                let pass_ends = self.feeder.pass_progress() >= 1.0;
+                if pass_ends {
+                    self.now.progress.pass += 1;
+                    self.feeder.start_pass(&mut self.now.progress.random);
+                    self.now.states.clear();
+                }
+                let due = match self.phase().report_every {
+                    Some(steps) => self.now.progress.step.is_multiple_of(steps),
+                    None => pass_ends,
+                };
+                if due {
+                    self.report()?;
+                }
+                let seconds = clock.elapsed().as_secs_f64();
+                clock = Instant::now();
+                self.now.progress.seconds += seconds;
+                self.now.progress.phase_seconds += seconds;
+                if self.saved.0.elapsed() >= self.call.checkpoint_every {
+                    self.save()?;
+                }
+                let rate = self.learning_rate();
+                self.display.show(
+                    &self.now.progress,
+                    rate,
+                    self.total_progress(),
+                    self.phase(),
+                );
+            }
+            if self.now.progress.reported_step != self.now.progress.step {
+                self.report()?;
+            }
+            if self.now.progress.phase + 1 == self.config.phases.len() {
+                return self.finish();
+            }
+            self.next_phase();
+        }
+    }
+
+    /// One batch: forward, backward, update.
+    fn step(&mut self) -> Result<()> {
+        let phase = self.phase();
+        let rate = self.learning_rate();
+        let now = &mut self.now;
+        let random = &mut now.progress.random;
+        let Some(mut batch) = self.feeder.next_batch(random) else {
+            unreachable!("a pass is left as soon as it ends");
+        };
+        let loss_on = self.feeder.loss_on();
+        if !self.feeder.is_stateful() || now.states.is_empty() {
+            now.states = zero_states(&now.network, batch.rows);
+        }
+        drop_tokens(
+            &mut batch,
+            phase.token_dropout,
+            now.network.config.vocabulary(),
+            random,
+        );
+        let masks = drop_connect(&now.network, phase.drop_connect, random);
+        let (network, states) = (&now.network, &mut now.states);
+        let mut computed;
+        let (loss, gradients) = match &self.call.device {
+            None => (self.engine).loss_and_gradients(network, &batch, loss_on, states, &masks)?,
+            Some(device) => {
+                computed =
+                    graph::loss_and_gradients(device, network, &batch, loss_on, states, &masks)?;
+                (computed.0, &mut computed.1[..])
+            }
+        };
+        if !self.feeder.is_stateful() {
+            now.states.clear();
+        }
+        if self.call.nan_at == Some(now.progress.step + 1) {
+            gradients[0][0] = f32::NAN;
+        }
+        let norm = clip_by_global_norm(gradients, phase.clip.unwrap_or(f64::INFINITY));
+        if !loss.is_finite() || !norm.is_finite() {
+            return Err(self.not_finite(&format!("loss {loss} and gradient norm {norm}")));
+        }
+        now.adam.update(
+            &mut now.network.parameters_mut(),
+            gradients,
+            &self.decays,
+            rate,
+        );
+        if let Some(decay) = phase.ema {
+            average::update(&mut now.average, &now.network, decay, now.progress.step + 1);
+        }
+        let counted = match loss_on {
+            LossOn::LastStep => batch.rows,
+            LossOn::EveryStep => batch.rows * batch.steps,
+        };
+        now.progress.loss_sum += loss * counted as f64;
+        now.progress.loss_weight += counted as f64;
+        now.progress.characters += (batch.rows * batch.steps) as u64;
+        now.progress.step += 1;
+        Ok(())
+    }
+
+    /// Writes a checkpoint, unless the weights are such that nothing could come of it.
+    fn save(&mut self) -> Result<()> {
+        let finite = |p: &[f32]| p.iter().all(|x| x.is_finite());
+        if !self.now.network.parameters().into_iter().all(finite) {
+            return Err(self.not_finite("weights that are not finite"));
+        }
+        self.now.progress.cursor = self.feeder.cursor().clone();
+        self.folder.save(&self.now)?;
+        let progress = &self.now.progress;
+        self.saved = (Instant::now(), Some((progress.phase, progress.step)));
+        Ok(())
+    }
+
+    /// Says that the numbers have left their range, and what is still good.
+    pub(super) fn not_finite(&self, found: &str) -> Error {
+        let good = match self.saved.1 {
+            Some((phase, step)) => format!(
+                "the last good checkpoint, of step {step} of {}, is kept",
+                self.config.phases[phase].name
+            ),
+            None => "there was no checkpoint yet".to_owned(),
+        };
+        Error::failed(format!(
+            "found {found} at step {} of {}, expected finite numbers; {good}; start anew with a \
+             lower --learning-rate or --clip",
+            self.now.progress.step + 1,
+            self.phase().name
+        ))
+    }
+
+    fn interrupted(mut self) -> Result<()> {
+        self.save()?;
+        self.display.finish();
+        Err(Error::Interrupted(format!(
+            "stopped after step {}; go on with: host-trainer train --resume --out {}",
+            self.now.progress.step,
+            self.folder.path().display()
+        )))
+    }
+
+    /// Writes the last weights and prints the closing report.
+    fn finish(mut self) -> Result<()> {
+        self.now.network.save(&self.folder.last())?;
+        self.save()?;
+        self.display.finish();
+        self.close()
+    }
+}
+
+pub(super) fn fresh_adam(phase: &Phase, network: &Network) -> Adam {
+    let lengths: Vec<usize> = network.parameters().iter().map(|p| p.len()).collect();
+    Adam::new(phase.adam, lengths.into_iter())
+}

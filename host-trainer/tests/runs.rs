@@ -1,0 +1,399 @@
+//! Runs through the real binary: how they are told what to do, stopped, and gone on with.
+#![cfg(unix)]
+
+mod binary;
+
+use binary::{printed, refuses, run, text, trainer};
+use host_trainer::checkpoint::Checkpoint;
+use host_trainer::network::Network;
+use host_trainer::random::Random;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+const SMALL: &str = "--corpus good.txt --hidden 12 --embedding 6 --batch 4 --threads 1";
+
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("good.txt"), text(400)).unwrap();
+    folder
+}
+
+fn spawn(folder: &Path, line: &str) -> Child {
+    let mut command = trainer(folder, line);
+    command.stdout(Stdio::null()).stderr(Stdio::piped());
+    command.spawn().unwrap()
+}
+
+fn signal(child: &Child, name: &str) {
+    let id = child.id().to_string();
+    let sent = Command::new("kill").args([name, &id]).status().unwrap();
+    assert!(sent.success());
+}
+
+/// Waits until the run has reported so often.
+fn wait_for_reports(folder: &Path, reports: usize) {
+    let metrics = folder.join("metrics.jsonl");
+    let start = Instant::now();
+    while std::fs::read_to_string(&metrics).map_or(0, |text| text.lines().count()) < reports {
+        assert!(start.elapsed().as_secs() < 60, "no report");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Files of two runs that must be equal, and metrics but for their seconds.
+fn differing(a: &Path, b: &Path) -> Vec<&'static str> {
+    let read = |run: &Path, file: &str| std::fs::read(run.join(file)).unwrap();
+    let rows = |run: &Path| {
+        let rows = host_trainer::metrics::read(&run.join("metrics.jsonl")).unwrap();
+        let mut rows = rows;
+        rows.iter_mut().for_each(|row| row.seconds = 0.0);
+        rows
+    };
+    let files = ["final.safetensors", "best.safetensors", "samples.txt"];
+    let mut found: Vec<&str> = files
+        .into_iter()
+        .filter(|file| read(a, file) != read(b, file))
+        .collect();
+    if rows(a) != rows(b) {
+        found.push("metrics.jsonl");
+    }
+    let lines = |run: &Path| {
+        read(run, "metrics.csv")
+            .iter()
+            .filter(|b| **b == b'\n')
+            .count()
+    };
+    if lines(a) != lines(b) {
+        found.push("metrics.csv");
+    }
+    found
+}
+
+#[test]
+fn a_stopped_run_goes_on_to_the_identical_files() {
+    let folder = folder();
+    let lean = "--recipe sonnets --cell lean --projection 5 --layers 2";
+    for (name, flags, epochs) in [
+        ("lstm", "--recipe sonnets --ema 0.9", 200),
+        ("lean", lean, 100),
+        ("windows", "--recipe many-to-many", 16),
+    ] {
+        let line =
+            |out: &str| format!("train {flags} {SMALL} --epochs {epochs} --out {name}-{out}");
+        printed(folder.path(), &line("whole"));
+        let child = spawn(folder.path(), &line("parts"));
+        let parts = folder.path().join(format!("{name}-parts"));
+        wait_for_reports(&parts, 2);
+        signal(&child, "-INT");
+        let output = child.wait_with_output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(130), "{stderr}");
+        assert!(
+            stderr.contains(&format!("--resume --out {name}-parts")),
+            "{stderr}"
+        );
+        printed(folder.path(), &format!("train --resume --out {name}-parts"));
+        let whole = folder.path().join(format!("{name}-whole"));
+        assert_eq!(differing(&whole, &parts), [""; 0], "{name}");
+    }
+}
+
+/// Kills a run `kills` times in all, each time at a random moment, and goes on with it each time;
+/// each time that it ends, its files must be those of a run that was let be. Gives the number of
+/// kills while a file was being written.
+fn kill_and_go_on(flags: &str, kills: usize, random: &mut Random) -> usize {
+    let folder = folder();
+    let line = format!("train {flags} {SMALL} --checkpoint-every 0 --out");
+    printed(folder.path(), &format!("{line} whole"));
+    let whole = folder.path().join("whole");
+    let start = Instant::now();
+    printed(folder.path(), &format!("{line} whole --force"));
+    let duration = start.elapsed().as_micros() as usize;
+    let parts = folder.path().join("parts");
+    let (mut killed, mut during_writes) = (0, 0);
+    while killed < kills {
+        let _ = std::fs::remove_dir_all(&parts);
+        loop {
+            let mut child = match parts.join("config.json").exists() {
+                true => spawn(
+                    folder.path(),
+                    "train --resume --checkpoint-every 0 --out parts",
+                ),
+                false => spawn(folder.path(), &format!("{line} parts --force")),
+            };
+            if killed < kills {
+                let moment = Duration::from_micros(random.below(duration) as u64);
+                std::thread::sleep(moment);
+                if child.try_wait().unwrap().is_none() {
+                    signal(&child, "-KILL");
+                    killed += 1;
+                }
+            }
+            let output = child.wait_with_output().unwrap();
+            if output.status.success() {
+                break;
+            }
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), None, "{stderr}");
+            let names = std::fs::read_dir(&parts).into_iter().flatten();
+            let mut names = names.map(|entry| entry.unwrap().file_name());
+            during_writes += usize::from(names.any(|n| n.to_string_lossy().ends_with(".tmp")));
+        }
+        assert_eq!(differing(&whole, &parts), [""; 0], "after {killed} kills");
+    }
+    during_writes
+}
+
+#[test]
+fn a_killed_run_goes_on_to_the_identical_files() {
+    kill_and_go_on(
+        "--epochs 20 --ema 0.9 --report-every 5",
+        5,
+        &mut Random::new(1),
+    );
+}
+
+#[test]
+#[ignore = "50 kills: a minute"]
+fn a_run_that_is_killed_fifty_times_goes_on_to_the_identical_files() {
+    let random = &mut Random::new(2);
+    let mut during_writes = 0;
+    for flags in [
+        "--epochs 30 --ema 0.9 --report-every 5",
+        "--recipe many-to-one --epochs 1 --report-every 50",
+        "--recipe best --pretrain good.txt --pretrain-epochs 10 --epochs 20 --ema 0.99",
+        "--cell lean --projection 5 --layers 2 --epochs 30 --drop-connect 0.1",
+        "--recipe many-to-many --epochs 2",
+    ] {
+        during_writes += kill_and_go_on(flags, 10, random);
+    }
+    println!("{during_writes} of 50 kills were in the middle of a write");
+    assert!(during_writes > 0);
+}
+
+/// That the comparison above can fail: a checkpoint that lost its random state, or a moment, ends
+/// otherwise.
+#[test]
+fn a_checkpoint_that_lost_something_ends_otherwise() {
+    let folder = folder();
+    let line = format!("train {SMALL} --epochs 100 --checkpoint-every 0 --out");
+    printed(folder.path(), &format!("{line} whole"));
+    let spoilers: [fn(&mut Checkpoint); 3] = [
+        |checkpoint| checkpoint.progress.random = Random::new(9),
+        |checkpoint| checkpoint.adam.first[1][0] += 1e-3,
+        |checkpoint| checkpoint.adam.step += 1,
+    ];
+    for spoil in spoilers {
+        let _ = std::fs::remove_dir_all(folder.path().join("parts"));
+        let mut child = spawn(folder.path(), &format!("{line} parts"));
+        let parts = folder.path().join("parts");
+        wait_for_reports(&parts, 1);
+        signal(&child, "-KILL");
+        child.wait().unwrap();
+        let path = parts.join("checkpoint.safetensors");
+        let mut checkpoint = Checkpoint::load(&path).unwrap();
+        spoil(&mut checkpoint);
+        checkpoint.save(&path).unwrap();
+        printed(folder.path(), "train --resume --out parts");
+        let whole = folder.path().join("whole");
+        assert!(differing(&whole, &parts).contains(&"final.safetensors"));
+    }
+}
+
+#[test]
+fn a_folder_has_one_trainer_at_a_time() {
+    let folder = folder();
+    let line = format!("train {SMALL} --epochs 1000000 --out r");
+    let mut child = spawn(folder.path(), &line);
+    wait_for_reports(&folder.path().join("r"), 1);
+    let found = "r: found another trainer at work in this folder, expected none";
+    refuses(folder.path(), "train --resume --out r", found);
+    refuses(folder.path(), &format!("{line} --force"), found);
+    signal(&child, "-KILL");
+    child.wait().unwrap();
+    // The lock went with the process.
+    printed(
+        folder.path(),
+        &format!("train {SMALL} --epochs 1 --force --out r"),
+    );
+    printed(folder.path(), "train --resume --out r");
+}
+
+#[test]
+fn numbers_that_are_not_finite_stop_the_run_and_cost_nothing() {
+    let folder = folder();
+    let line = format!("train {SMALL} --epochs 40 --report-every 20 --checkpoint-every 0");
+    printed(folder.path(), &format!("{line} --out whole"));
+    let output = run(folder.path(), &format!("{line} --out r --nan-at 50"));
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    let told = stderr.lines().last().unwrap();
+    assert!(told.starts_with("error: found loss "), "{told}");
+    let expected = "gradient norm NaN at step 50 of train, expected finite numbers; the last good \
+                    checkpoint, of step 49 of train, is kept";
+    assert!(told.contains(expected), "{told}");
+    printed(folder.path(), "train --resume --out r");
+    let path = |name: &str| folder.path().join(name);
+    assert_eq!(differing(&path("whole"), &path("r")), [""; 0]);
+    // And without a spoiled step: a rate that no network bears.
+    let output = run(
+        folder.path(),
+        &format!("{line} --out wild --learning-rate 1e8"),
+    );
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("expected finite numbers"), "{stderr}");
+    assert!(!path("wild/best.safetensors").exists());
+}
+
+#[test]
+fn the_config_of_a_run_can_be_given_back_and_flags_win() {
+    let folder = folder();
+    let path = |name: &str| folder.path().join(name);
+    let flags = "--epochs 4 --seed 7 --clip 0.5 --weight-decay 0.1 --token-dropout 0.1 --ema 0.9 \
+                 --drop-connect 0.2 --schedule cosine --warm-up 3 --floor 0.5 --patience 9 \
+                 --report-every 7 --learning-rate 0.004 --projection 5 --cell lean";
+    printed(folder.path(), &format!("train {SMALL} {flags} --out a"));
+    printed(
+        folder.path(),
+        "train --config a/config.toml --out b --threads 2",
+    );
+    assert_eq!(differing(&path("a"), &path("b")), [""; 0]);
+    let read = |name: &str| std::fs::read_to_string(path(name)).unwrap();
+    assert_eq!(read("a/config.toml"), read("b/config.toml"));
+    assert_eq!(read("a/config.json"), read("b/config.json"));
+    printed(
+        folder.path(),
+        "train --config a/config.toml --out c --seed 8",
+    );
+    assert!(read("c/config.toml").contains("seed = 8"));
+    assert!(differing(&path("a"), &path("c")).contains(&"final.safetensors"));
+    let best = "--recipe best --pretrain good.txt --pretrain-epochs 2 --epochs 3";
+    printed(folder.path(), &format!("train {SMALL} {best} --out d"));
+    printed(folder.path(), "train --config d/config.toml --out e");
+    assert_eq!(differing(&path("d"), &path("e")), [""; 0]);
+}
+
+#[test]
+fn a_bad_config_is_refused_with_its_line() {
+    let folder = folder();
+    for (file, expected) in [
+        (
+            "corpus = \"good.txt\"\n\nhiden = 12\n",
+            "bad.toml line 3: found key \"hiden\", expected one of alphabet, batch,",
+        ),
+        ("resume = true\n", "line 1: found key \"resume\""),
+        ("nan-at = 1\n", "line 1: found key \"nan-at\""),
+        (
+            "hidden = 12\nlayers = \"many\"\n",
+            "line 2: invalid value 'many' for '--layers <N>'",
+        ),
+        (
+            "hidden = [12]\n",
+            "line 1: found array for hidden, expected a text or a number",
+        ),
+        ("hidden = 12\nhidden = 13\n", "line 2: duplicate key"),
+        ("hidden 12\n", "line 1: "),
+        ("seed = -1\n", "line 1: invalid value '-1' for '--seed <N>'"),
+        ("batch = 0\n", "found --batch 0, expected 1 to 4096"),
+    ] {
+        std::fs::write(folder.path().join("bad.toml"), file).unwrap();
+        refuses(folder.path(), "train --config bad.toml", expected);
+    }
+    refuses(
+        folder.path(),
+        "train --config missing.toml",
+        "cannot read missing.toml",
+    );
+}
+
+#[test]
+fn patience_ends_a_run_and_stays_ended() {
+    let folder = folder();
+    let line = format!("train {SMALL} --report-every 5 --epochs 2000 --patience 3 --out r");
+    let told = printed(folder.path(), &line);
+    assert!(
+        told.contains("stopped early: no better validation in 3 reports"),
+        "{told}"
+    );
+    let rows = || host_trainer::metrics::read(&folder.path().join("r/metrics.jsonl")).unwrap();
+    let bits: Vec<f64> = rows().iter().map(|r| r.validation_bits_per_char).collect();
+    let best = bits.iter().copied().fold(f64::INFINITY, f64::min);
+    assert_eq!(bits[bits.len() - 4], best);
+    printed(folder.path(), "train --resume --out r");
+    assert_eq!(rows().len(), bits.len());
+}
+
+#[test]
+fn averaged_weights_may_become_the_best() {
+    let folder = folder();
+    let flags = "--epochs 30 --ema 0.8 --schedule constant --learning-rate 0.2 --report-every 10";
+    let told = printed(folder.path(), &format!("train {SMALL} {flags} --out r"));
+    let rows = host_trainer::metrics::read(&folder.path().join("r/metrics.jsonl")).unwrap();
+    let least = |bits: &dyn Fn(&host_trainer::metrics::Row) -> f64| {
+        rows.iter().map(bits).fold(f64::INFINITY, f64::min)
+    };
+    let average = least(&|row| row.average_bits_per_char.unwrap());
+    assert!(average < least(&|row| row.validation_bits_per_char));
+    let line = "evaluate r/best.safetensors --corpus good.txt --split validation";
+    let table = printed(folder.path(), line);
+    assert!(
+        table.contains(&format!("{average:.4}")),
+        "{average} {table}"
+    );
+    assert!(
+        told.contains(&format!("averaged {average:.4} bits/char *")),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_run_tells_its_course() {
+    let folder = folder();
+    let line = format!("train {SMALL} --recipe many-to-many --epochs 2 --out r");
+    let told = printed(folder.path(), &line);
+    let read = |name: &str| std::fs::read_to_string(folder.path().join("r").join(name)).unwrap();
+    let rows = host_trainer::metrics::read(&folder.path().join("r/metrics.jsonl")).unwrap();
+    let csv: String = rows
+        .iter()
+        .map(host_trainer::metrics::Row::to_csv)
+        .collect();
+    assert_eq!(read("metrics.csv").split_once('\n').unwrap().1, csv);
+    assert_eq!(rows.len(), 2);
+    let table = read("table.md");
+    assert!(
+        table.contains(&format!("| 2 | {:.4} | 1.4977 | ", rows[1].train_nats)),
+        "{table}"
+    );
+    assert!(told.contains(&table), "{told}");
+    // Before each epoch and at the end.
+    assert_eq!(read("samples.txt").matches("\n# train step ").count(), 2);
+    let curve = read("curve.svg");
+    for line in ["training", "validation", "notebook"] {
+        assert!(curve.contains(&format!("\n{line}\n")), "{curve}");
+    }
+    for color in [1, 2, 4] {
+        let line = format!("stroke=\"var(--color-{color})\" stroke-width=\"2\" points=");
+        // The line itself, and its mark in the legend.
+        assert_eq!(curve.matches(&line).count(), 2, "{curve}");
+    }
+    // What the formats lose, at the end.
+    let closing = told.split("format").last().unwrap();
+    for format in ["f32", "int8", "int4"] {
+        assert!(closing.contains(&format!("\n{format} ")), "{told}");
+    }
+    assert!(Network::load(&PathBuf::from(folder.path()).join("r/best.safetensors")).is_ok());
+}
+
+#[test]
+fn a_changed_corpus_is_noticed_when_a_run_goes_on() {
+    let folder = folder();
+    printed(folder.path(), &format!("train {SMALL} --epochs 1 --out r"));
+    std::fs::write(folder.path().join("good.txt"), text(401)).unwrap();
+    refuses(
+        folder.path(),
+        "train --resume --out r",
+        "as when the run began",
+    );
+}
