@@ -79,10 +79,10 @@ impl RecipeName {
             Self::ManyToOne => vec![notebook(LossOn::LastStep)],
             Self::ManyToMany => vec![notebook(LossOn::EveryStep)],
             Self::Sonnets => vec![from_scratch()],
-            Self::Best => vec![pre_training(), fine_tuning(1e-3)],
-            // The fewer weights, the larger the steps that they bear.
-            Self::Small => vec![pre_training(), fine_tuning(2e-3)],
-            Self::Micro => vec![pre_training(), fine_tuning(4e-3)],
+            Self::Best => vec![pre_training(4.0), fine_tuning(1e-3)],
+            // The fewer weights, the cheaper a pass, and the larger the steps that they bear.
+            Self::Small => vec![pre_training(8.0), fine_tuning(2e-3)],
+            Self::Micro => vec![pre_training(12.0), fine_tuning(4e-3)],
         }
     }
 }
@@ -255,7 +255,7 @@ fn from_scratch() -> Phase {
 }
 
 /// On much other text.
-fn pre_training() -> Phase {
+fn pre_training(passes: f64) -> Phase {
     Phase {
         name: "pre-train".into(),
         source: Source::Pretrain,
@@ -264,7 +264,7 @@ fn pre_training() -> Phase {
             steps: 40,
             jitter: false,
         },
-        passes: 4.0,
+        passes,
         learning_rate: 5e-3,
         schedule: Schedule::Cosine {
             warm_up: 200,
