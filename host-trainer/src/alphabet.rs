@@ -29,7 +29,7 @@ pub enum AlphabetKind {
 pub struct Alphabet {
     /// Symbol `i` is the character of token `i`. Characters outside become token 0.
     pub symbols: Vec<char>,
-    /// Whether text is lower-cased before it is looked up.
+    /// Whether ASCII capitals are looked up as small letters, as on the device.
     pub fold_case: bool,
 }
 
@@ -91,7 +91,13 @@ impl Alphabet {
             .map(|(token, &symbol)| (symbol, token))
             .collect();
         text.chars()
-            .map(|c| if self.fold_case { fold(c) } else { c })
+            .map(|c| {
+                if self.fold_case {
+                    c.to_ascii_lowercase()
+                } else {
+                    c
+                }
+            })
             .map(|c| numbers.get(&c).copied().unwrap_or(0))
             .collect()
     }
@@ -105,15 +111,6 @@ impl Alphabet {
             .iter()
             .map(|&t| self.symbols[usize::from(t)])
             .collect()
-    }
-}
-
-/// The lower case of `c` where that is one character, else `c` itself.
-fn fold(c: char) -> char {
-    let mut lower = c.to_lowercase();
-    match (lower.next(), lower.next()) {
-        (Some(single), None) => single,
-        _ => c,
     }
 }
 
@@ -131,6 +128,8 @@ mod tests {
             t
         });
         assert_eq!(a.decode(&[0, 1, 26]), " az");
+        // The Kelvin sign has a small k in Unicode, but the device folds ASCII alone.
+        assert_eq!(a.encode("k\u{212a}K"), [11, 0, 11]);
     }
 
     #[test]

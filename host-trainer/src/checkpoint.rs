@@ -80,6 +80,11 @@ impl Checkpoint {
     /// # Errors
     /// The disk refuses.
     pub fn save(&self, path: &Path) -> Result<()> {
+        self.to_tensors().write(path, KEY)
+    }
+
+    /// The file.
+    pub fn to_tensors(&self) -> TensorFile {
         let rows = |s: &State, width: usize| s.h.len() / width;
         let layers = &self.network.config.layers;
         let header = CheckpointHeader {
@@ -114,7 +119,7 @@ impl Checkpoint {
             file.insert(format!("state.{i}.h"), &shape(layer.output()), &state.h);
             file.insert(format!("state.{i}.c"), &shape(layer.hidden), &state.c);
         }
-        file.write(path, KEY)
+        file
     }
 
     /// Reads what [`Checkpoint::save`] wrote.
@@ -122,7 +127,18 @@ impl Checkpoint {
     /// # Errors
     /// The file is missing or is no checkpoint.
     pub fn load(path: &Path) -> Result<Self> {
-        let mut file = TensorFile::read(path, KEY)?;
+        Self::from_tensors(path, TensorFile::read(path, KEY)?)
+    }
+
+    /// As [`Checkpoint::load`], from the bytes of a file; `path` only names it in errors.
+    ///
+    /// # Errors
+    /// They are no checkpoint.
+    pub fn from_bytes(path: &Path, bytes: &[u8]) -> Result<Self> {
+        Self::from_tensors(path, TensorFile::from_bytes(path, bytes, KEY)?)
+    }
+
+    fn from_tensors(path: &Path, mut file: TensorFile) -> Result<Self> {
         let header: CheckpointHeader = serde_json::from_str(&file.metadata).map_err(|e| {
             Error::bad_input(format!("{}: {e}, expected a checkpoint", path.display()))
         })?;

@@ -58,9 +58,16 @@ impl Corpus {
     /// The file is missing, empty, not UTF-8 (the offset of the first bad byte is given), or has
     /// more symbols than an alphabet can hold.
     pub fn read(path: &Path, kind: AlphabetKind) -> Result<Self> {
-        let text = read_text(path)?;
-        let alphabet = Alphabet::choose(kind, &text)?;
-        let tokens = alphabet.encode(&text);
+        Self::of(&read_text(path)?, kind)
+    }
+
+    /// Numbers the characters of a text by an alphabet of `kind`.
+    ///
+    /// # Errors
+    /// The text has more symbols than an alphabet can hold.
+    pub fn of(text: &str, kind: AlphabetKind) -> Result<Self> {
+        let alphabet = Alphabet::choose(kind, text)?;
+        let tokens = alphabet.encode(text);
         Ok(Self { alphabet, tokens })
     }
 
@@ -91,6 +98,14 @@ impl Corpus {
 /// The file is missing, empty or not UTF-8.
 pub fn read_text(path: &Path) -> Result<String> {
     let bytes = std::fs::read(path).map_err(|e| Error::reading(path, &e))?;
+    text_of(path, bytes)
+}
+
+/// As [`read_text`], from the bytes of a file; `path` only names it in errors.
+///
+/// # Errors
+/// There are none, or they are not UTF-8.
+pub fn text_of(path: &Path, bytes: Vec<u8>) -> Result<String> {
     if bytes.is_empty() {
         return Err(Error::bad_input(format!(
             "{} is empty, expected text",

@@ -22,22 +22,22 @@ pub enum Error {
 impl Error {
     /// An error the user can mend by giving other input.
     pub fn bad_input(message: impl Into<String>) -> Self {
-        Self::BadInput(message.into())
+        Self::BadInput(one_line(message.into()))
     }
 
     /// A failure that is not the input's fault.
     pub fn failed(message: impl Into<String>) -> Self {
-        Self::Failed(message.into())
+        Self::Failed(one_line(message.into()))
     }
 
     /// A file that cannot be read is bad input.
     pub fn reading(path: &Path, source: &std::io::Error) -> Self {
-        Self::BadInput(format!("cannot read {}: {source}", path.display()))
+        Self::bad_input(format!("cannot read {}: {source}", path.display()))
     }
 
     /// A file that cannot be written is a failure.
     pub fn writing(path: &Path, source: &std::io::Error) -> Self {
-        Self::Failed(format!("cannot write {}: {source}", path.display()))
+        Self::failed(format!("cannot write {}: {source}", path.display()))
     }
 
     /// The process's exit code for this error.
@@ -60,6 +60,19 @@ impl fmt::Display for Error {
     }
 }
 
+/// Names in a damaged file may hold anything: line breaks and other control characters are shown
+/// as escapes.
+fn one_line(message: String) -> String {
+    if !message.contains(char::is_control) {
+        return message;
+    }
+    let show = |c: char| match c.is_control() {
+        true => c.escape_default().to_string(),
+        false => c.to_string(),
+    };
+    message.chars().map(show).collect()
+}
+
 impl std::error::Error for Error {}
 
 impl From<candle_core::Error> for Error {
@@ -69,5 +82,20 @@ impl From<candle_core::Error> for Error {
             "tensor operation: {}",
             text.lines().next().unwrap_or("unknown")
         ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_one_line_whatever_a_file_holds() {
+        let error = Error::bad_input("tensor a\nb\u{1b}[2J\u{85} of I64, expected \u{e9}");
+        let expected = "tensor a\\nb\\u{1b}[2J\\u{85} of I64, expected \u{e9}";
+        assert_eq!(error.to_string(), expected);
+        let path = Path::new("a\nb");
+        let error = Error::reading(path, &std::io::ErrorKind::NotFound.into());
+        assert_eq!(error.to_string().lines().count(), 1);
     }
 }

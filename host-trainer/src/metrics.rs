@@ -67,6 +67,14 @@ impl Row {
 /// The file cannot be read, or a line is no row.
 pub fn read(path: &Path) -> Result<Vec<Row>> {
     let text = std::fs::read_to_string(path).map_err(|e| Error::reading(path, &e))?;
+    parse(path, &text)
+}
+
+/// As [`read`], from the text of a file; `path` only names it in errors.
+///
+/// # Errors
+/// A line is no row.
+pub fn parse(path: &Path, text: &str) -> Result<Vec<Row>> {
     let row = |(number, line)| {
         serde_json::from_str(line).map_err(|e| {
             Error::bad_input(format!(

@@ -123,7 +123,7 @@ impl std::fmt::Display for LayerConfig {
 pub struct NetworkConfig {
     /// The symbols in the order of their tokens; their number is V.
     pub symbols: String,
-    /// Whether text is lower-cased before it is looked up.
+    /// Whether ASCII capitals are looked up as small letters.
     pub fold_case: bool,
     /// Width of the embedding, E.
     pub embedding: usize,
@@ -423,7 +423,18 @@ impl Network {
     /// # Errors
     /// The file is missing, is not such a file, or its tensors do not fit its own config.
     pub fn load(path: &Path) -> Result<Self> {
-        let mut file = TensorFile::read(path, KEY)?;
+        Self::from_file(path, TensorFile::read(path, KEY)?)
+    }
+
+    /// As [`Network::load`], from the bytes of a file; `path` only names it in errors.
+    ///
+    /// # Errors
+    /// As [`Network::load`].
+    pub fn from_bytes(path: &Path, bytes: &[u8]) -> Result<Self> {
+        Self::from_file(path, TensorFile::from_bytes(path, bytes, KEY)?)
+    }
+
+    fn from_file(path: &Path, mut file: TensorFile) -> Result<Self> {
         let config = serde_json::from_str(&file.metadata).map_err(|e| {
             Error::bad_input(format!(
                 "{}: found a network description that does not parse ({e}), expected JSON",

@@ -572,7 +572,16 @@ impl QuantizedNetwork {
     /// The file cannot be read, or its tensors do not fit its shape.
     pub fn load(path: &Path) -> Result<Option<Self>> {
         let bytes = std::fs::read(path).map_err(|e| Error::reading(path, &e))?;
-        let Ok((_, header)) = SafeTensors::read_metadata(&bytes) else {
+        Self::from_bytes(path, &bytes)
+    }
+
+    /// As [`QuantizedNetwork::load`], from the bytes of a file; `path` only names it in errors.
+    ///
+    /// # Errors
+    ///
+    /// The tensors do not fit their shape.
+    pub fn from_bytes(path: &Path, bytes: &[u8]) -> Result<Option<Self>> {
+        let Ok((_, header)) = SafeTensors::read_metadata(bytes) else {
             return Ok(None);
         };
         let metadata = header.metadata().as_ref();
@@ -589,7 +598,7 @@ impl QuantizedNetwork {
         let config: NetworkConfig = serde_json::from_str(config)
             .map_err(|_| bad("found a description that does not parse"))?;
         config.check()?;
-        let file = SafeTensors::deserialize(&bytes).map_err(|_| bad("found damage"))?;
+        let file = SafeTensors::deserialize(bytes).map_err(|_| bad("found damage"))?;
         let take = |name: &str, dtype: Dtype, shape: &[usize]| -> Result<Vec<u8>> {
             let tensor = file
                 .tensor(name)

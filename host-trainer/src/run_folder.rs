@@ -96,6 +96,18 @@ pub struct RunConfig {
     pub phases: Vec<Phase>,
 }
 
+impl RunConfig {
+    /// Reads the text of a `config.json`; `path` only names it in errors.
+    ///
+    /// # Errors
+    /// It is no run's config.
+    pub fn parse(path: &Path, text: &str) -> Result<Self> {
+        serde_json::from_str(text).map_err(|e| {
+            Error::bad_input(format!("{}: {e}, expected a run's config", path.display()))
+        })
+    }
+}
+
 /// Lengths of the files that grow, in bytes, at a checkpoint.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -358,8 +370,7 @@ pub fn last(folder: &Path) -> PathBuf {
 pub fn read_config(folder: &Path) -> Result<RunConfig> {
     let file = folder.join(CONFIG);
     let text = std::fs::read_to_string(&file).map_err(|e| Error::reading(&file, &e))?;
-    serde_json::from_str(&text)
-        .map_err(|e| Error::bad_input(format!("{}: {e}, expected a run's config", file.display())))
+    RunConfig::parse(&file, &text)
 }
 
 /// The metrics of the run in a folder.

@@ -36,22 +36,27 @@ pub fn load(generator: &mut Generator<'_, '_>, line_or_file: &str) -> Result<()>
     } else {
         None
     };
-    let line = file.as_deref().unwrap_or(line_or_file).trim();
+    let line = file.as_deref().unwrap_or(line_or_file);
+    restore(generator, line).map_err(|e| match &file {
+        Some(_) => Error::bad_input(format!("{}: {e}", path.display())),
+        None => Error::bad_input(format!("--state, which is not a file: {e}")),
+    })
+}
+
+/// Brings a generator to the snapshot in a line. On an error it is as it was.
+///
+/// # Errors
+///
+/// The snapshot is damaged or of another model.
+pub fn restore(generator: &mut Generator<'_, '_>, line: &str) -> Result<(), lstm_core::Error> {
+    let line = line.trim();
     let line = line.strip_prefix(COMMAND).unwrap_or(line);
     // What is longer is only counted, for the error.
     let mut snapshot = vec![0; line.len()];
     let mut decoder = Decoder::new();
-    let mut decode = || {
-        for character in line.bytes() {
-            decoder.push(character, &mut snapshot)?;
-        }
-        decoder.finish(&mut snapshot)
-    };
-    let decoded = decode();
-    let refused = |e: lstm_core::Error| match &file {
-        Some(_) => Error::bad_input(format!("{}: {e}", path.display())),
-        None => Error::bad_input(format!("--state, which is not a file: {e}")),
-    };
-    let bytes = decoded.map_err(refused)?;
-    generator.restore(&snapshot[..bytes]).map_err(refused)
+    for character in line.bytes() {
+        decoder.push(character, &mut snapshot)?;
+    }
+    let bytes = decoder.finish(&mut snapshot)?;
+    generator.restore(&snapshot[..bytes])
 }

@@ -62,19 +62,27 @@ impl TensorFile {
     /// It cannot be read, is not a safetensors file of f32, or lacks `key`.
     pub fn read(path: &Path, key: &str) -> Result<Self> {
         let bytes = std::fs::read(path).map_err(|e| Error::reading(path, &e))?;
+        Self::from_bytes(path, &bytes, key)
+    }
+
+    /// As [`TensorFile::read`], from the bytes of a file; `path` only names it in errors.
+    ///
+    /// # Errors
+    /// They are not a safetensors file of f32, or lack `key`.
+    pub fn from_bytes(path: &Path, bytes: &[u8], key: &str) -> Result<Self> {
         let bad = |found: String| {
             Error::bad_input(format!(
                 "{}: found {found}, expected a safetensors file of this trainer",
                 path.display()
             ))
         };
-        let (_, header) = SafeTensors::read_metadata(&bytes)
+        let (_, header) = SafeTensors::read_metadata(bytes)
             .map_err(|e| bad(format!("{} bytes that do not parse ({e})", bytes.len())))?;
         let metadata = header.metadata().as_ref().and_then(|m| m.get(key));
         let metadata = metadata
             .ok_or_else(|| bad(format!("no \"{key}\" in the metadata")))?
             .clone();
-        let file = SafeTensors::deserialize(&bytes).map_err(|e| bad(format!("damage ({e})")))?;
+        let file = SafeTensors::deserialize(bytes).map_err(|e| bad(format!("damage ({e})")))?;
         let mut tensors = BTreeMap::new();
         for (name, view) in file.tensors() {
             if view.dtype() != Dtype::F32 {
@@ -93,6 +101,17 @@ impl TensorFile {
     /// # Errors
     /// The disk refuses; nothing is left behind then.
     pub fn write(&self, path: &Path, key: &str) -> Result<()> {
+        let file = self
+            .to_bytes(key)
+            .map_err(|e| Error::failed(format!("cannot serialize {}: {e}", path.display())))?;
+        write_atomically(path, &file)
+    }
+
+    /// The bytes of the file.
+    ///
+    /// # Errors
+    /// None for tensors that [`TensorFile::insert`] took.
+    pub fn to_bytes(&self, key: &str) -> Result<Vec<u8>, safetensors::SafeTensorError> {
         let bytes: Vec<(&String, &NamedTensor, Vec<u8>)> = self
             .tensors
             .iter()
@@ -109,9 +128,7 @@ impl TensorFile {
             (name, view.expect("the shape was checked by insert"))
         });
         let metadata = [(key.to_owned(), self.metadata.clone())].into();
-        let file = safetensors::serialize(views, Some(metadata))
-            .map_err(|e| Error::failed(format!("cannot serialize {}: {e}", path.display())))?;
-        write_atomically(path, &file)
+        safetensors::serialize(views, Some(metadata))
     }
 }
 

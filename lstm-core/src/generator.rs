@@ -200,9 +200,12 @@ impl<'s, 'm> Generator<'s, 'm> {
             None => self.session.restore(context)?,
             Some(window) => {
                 let (count, tokens) = context.split_first().ok_or(length)?;
-                let tokens = tokens
-                    .get(..usize::from(*count))
+                let (tokens, filling) = tokens
+                    .split_at_checked(usize::from(*count))
                     .ok_or(Error::SnapshotDamaged)?;
+                if filling.iter().any(|&byte| byte != 0) {
+                    return Err(Error::SnapshotDamaged);
+                }
                 window.clear();
                 for &token in tokens {
                     window.push(Token::new(token));

@@ -169,6 +169,32 @@ fn a_refused_snapshot_changes_nothing() {
 }
 
 #[test]
+fn what_fills_up_the_window_of_a_snapshot_is_zero() {
+    let file = Net::<i8, Int8Plain>::random(VOCAB, &[6], 1).file();
+    let at = At::new(&windowed(&file, 7), 0);
+    let model = at.model();
+    let mut ram = Ram::new(&model);
+    let mut generator = ram.generator(&model, 5);
+    text(&mut generator, 2);
+    let snapshot = save(&generator);
+    let end = snapshot.len() - 4;
+    for from_end in 1..=7 {
+        let mut changed = snapshot[..end].to_vec();
+        changed[end - from_end] ^= 1;
+        let crc = crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC);
+        let checksum = crc.checksum(&changed);
+        changed.extend(checksum.to_le_bytes());
+        let restored = generator.restore(&changed);
+        let is_token = from_end > 7 - usize::from(snapshot[end - 8]);
+        let expected = match is_token {
+            true => Ok(()),
+            false => Err(Error::SnapshotDamaged),
+        };
+        assert_eq!(restored, expected, "byte {from_end} from the end");
+    }
+}
+
+#[test]
 fn text_and_bytes_of_a_snapshot() {
     for bytes in (0..200).step_by(times(1, 7)) {
         let snapshot: Vec<u8> = (0..bytes).map(|i| (i * 37) as u8).collect();

@@ -7,6 +7,7 @@ pub mod boards;
 pub mod corpus;
 pub mod demo;
 pub mod firmware;
+pub mod fuzz;
 pub mod image;
 pub mod miri;
 pub mod qemu;

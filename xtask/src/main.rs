@@ -4,7 +4,9 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use xtask::{bench, boards::Board, corpus, demo, firmware, image, miri, qemu, setup, sizes, test};
+use xtask::{
+    bench, boards::Board, corpus, demo, firmware, fuzz, image, miri, qemu, setup, sizes, test,
+};
 
 #[derive(Parser)]
 #[command(
@@ -45,6 +47,8 @@ enum Command {
     Sizes(sizes::Options),
     /// Run the tests of lstm-core under Miri, also as a big-endian and as a 32-bit computer
     Miri(miri::Options),
+    /// Try hostile input on everything that reads: files, snapshots, kernels
+    Fuzz(fuzz::Options),
     /// Install what the other commands need: Rust targets and components, QEMU
     Setup,
     /// Fetch the rest of Shakespeare for pre-training, into target/corpus/pretrain.txt
@@ -109,6 +113,7 @@ fn run(command: Command) -> Result<()> {
         Command::Bench(options) => bench::run(&options),
         Command::Sizes(options) => sizes::run(&options),
         Command::Miri(options) => miri::run(&options),
+        Command::Fuzz(options) => fuzz::run(&options),
         Command::Setup => setup::all(),
         Command::Corpus => corpus::run(),
     }

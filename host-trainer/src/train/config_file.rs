@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use clap::{CommandFactory, Parser};
 use std::ffi::OsString;
 use std::path::Path;
+use std::sync::LazyLock;
 use toml::de::{DeTable, DeValue};
 
 /// Flags that a file cannot hold: they are about one call, not about what is trained.
@@ -25,18 +26,27 @@ struct Train {
 /// It cannot be read, is no TOML, or a key or value is none of `train`; the line is named.
 pub fn flags(path: &Path) -> Result<Vec<OsString>> {
     let text = std::fs::read_to_string(path).map_err(|e| Error::reading(path, &e))?;
+    flags_of(path, &text)
+}
+
+/// As [`flags`], from the text of a file; `path` only names it in errors.
+///
+/// # Errors
+/// As [`flags`].
+pub fn flags_of(path: &Path, text: &str) -> Result<Vec<OsString>> {
     let bad = |at: usize, message: String| {
         let line = text[..at].matches('\n').count() + 1;
         Error::bad_input(format!("{} line {line}: {message}", path.display()))
     };
-    let table = DeTable::parse(&text).map_err(|e| {
+    let table = DeTable::parse(text).map_err(|e| {
         let at = e.span().map_or(0, |span| span.start);
         bad(
             at,
             format!("{}, expected TOML", e.message().replace('\n', " ")),
         )
     })?;
-    let names = names();
+    static NAMES: LazyLock<Vec<String>> = LazyLock::new(names);
+    let names = &*NAMES;
     let mut flags = Vec::new();
     // In the order of the file, so that the first mistake is the one that is told.
     let mut entries: Vec<_> = table.get_ref().iter().collect();

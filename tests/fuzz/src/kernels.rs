@@ -1,0 +1,106 @@
+//! The input is a product of a matrix and a vector: this CPU's kernels give the numbers of the
+//! portable ones.
+
+use crate::Flash;
+use arbitrary::{Result, Unstructured};
+use lstm_core::file::{BLOCK_ROWS, COLUMN_ALIGN, MAX_INTEGER_COLUMNS, MatrixBytes};
+use lstm_core::kernel_test::{KERNELS, Kernel};
+
+/// More blocks than a batch of a kernel.
+const MAX_BLOCKS: usize = 14;
+/// No sum is this by chance.
+const UNTOUCHED: [i32; BLOCK_ROWS] = [0x5555_5555; BLOCK_ROWS];
+/// Bytes of extreme weights: int8 stores 127, -127 and -128 as `ff 7f`, `01 81` and `00 80`, int4
+/// 7 and -8 as `ff` and `00`.
+const EXTREMES: [[u8; 2]; 6] = [
+    [0xff, 0x7f],
+    [0x01, 0x81],
+    [0x00, 0x80],
+    [0xff, 0xff],
+    [0x00, 0x00],
+    [0xff, 0x00],
+];
+
+pub(crate) fn run(data: &[u8]) {
+    let mut input = Unstructured::new(data);
+    let Ok((kernel, case)) = Case::of(&mut input) else {
+        return;
+    };
+    let Case {
+        columns,
+        weights,
+        hidden,
+    } = &case;
+    // The memory ends with the weights, so that a sanitizer sees a read beyond them.
+    let weights = Flash::new(weights, 0);
+    let sums = |dots: lstm_core::kernel_test::Dots| {
+        let mut sums = [UNTOUCHED; MAX_BLOCKS];
+        let count = dots(weights.bytes(), *columns, hidden, &mut sums);
+        (count, sums)
+    };
+    let (found, expected) = (sums(kernel.arch), sums(kernel.portable));
+    assert_eq!(found, expected, "{:?}, {columns} columns", kernel.format);
+    let block = MatrixBytes::new(kernel.format, 1, *columns).weights;
+    assert_eq!(expected.0, weights.bytes().len() / block);
+}
+
+struct Case {
+    columns: usize,
+    weights: Vec<u8>,
+    hidden: Vec<i8>,
+}
+
+impl Case {
+    fn of(input: &mut Unstructured<'_>) -> Result<(&'static Kernel, Self)> {
+        let kernel = input.choose(KERNELS)?;
+        let most = match input.int_in_range(0..=15u8)? {
+            0 => MAX_INTEGER_COLUMNS / COLUMN_ALIGN,
+            1..=3 => 6,
+            _ => 3,
+        };
+        let columns = COLUMN_ALIGN * input.int_in_range(1..=most)?;
+        let blocks = match input.int_in_range(0..=7u8)? {
+            0 => input.int_in_range(0..=MAX_BLOCKS)?,
+            _ => input.int_in_range(1..=4)?,
+        };
+        let used = columns - input.int_in_range(0..=COLUMN_ALIGN - 1)?;
+        let pair = input.choose(&EXTREMES)?;
+        let fillings = input.int_in_range(0..=15u8)?;
+        let fill = match input.bytes(input.len())? {
+            [] => &[0],
+            fill => fill,
+        };
+        let bytes = MatrixBytes::new(kernel.format, blocks, columns).weights;
+        let weights = match fillings % 4 {
+            0 => pair.repeat(bytes / 2),
+            // Extremes of either kind, a bit for each pair.
+            1 => (0..bytes)
+                .map(|i| match fill[i / 16 % fill.len()] >> (i / 2 % 8) & 1 {
+                    0 => pair[i % 2],
+                    _ => EXTREMES[0][i % 2],
+                })
+                .collect(),
+            _ => fill.repeat(bytes.div_ceil(fill.len()))[..bytes].to_vec(),
+        };
+        let value = |i: usize| fill[(i * 5 + 3) % fill.len()] as i8;
+        let hidden = (0..used).map(|i| match fillings / 4 {
+            0 => 127,
+            1 => [127, -127][usize::from(value(i) < 0)],
+            _ => value(i).max(-127),
+        });
+        let hidden = hidden.collect();
+        Ok((
+            kernel,
+            Case {
+                columns,
+                weights,
+                hidden,
+            },
+        ))
+    }
+}
+
+pub(crate) fn seeds() -> Vec<Vec<u8>> {
+    let bytes = |seed: u32| (0..60u32).map(move |i| (i * i * 11 + seed * 41 * (i + 3)) as u8);
+    (0..24).map(|seed| bytes(seed).collect()).collect()
+}

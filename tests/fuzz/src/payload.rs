@@ -1,0 +1,509 @@
+//! The input is a description of a model file. Its checksum is right, whatever else is wrong; a
+//! model that is accepted writes, and its state is saved and restored.
+
+use crate::{Flash, assert_one_line};
+use arbitrary::{Result, Unstructured};
+use crc::{CRC_32_ISO_HDLC, Crc};
+use lstm_core::file::{
+    ARRAY_ALIGN, BLOCK_ROWS, COLUMN_ALIGN, Format, HEAD_BYTES, Head, LayerShape, MatrixBytes,
+    Order, Payload, Row, WeightFormat, round_up, table_line_bytes,
+};
+use lstm_core::snapshot::{CHUNK_BYTES, Decoder, encode};
+use lstm_core::{Error, Generator, MAX_LAYERS, MAX_WINDOW, Model, Sampler, Session, Token};
+
+const CRC32: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
+/// Bytes of the data section of a model that is run.
+const MAX_DATA: usize = 16_000;
+static ZEROS: [u8; 2 * ARRAY_ALIGN] = [0; 2 * ARRAY_ALIGN];
+
+pub(crate) fn run(data: &[u8]) {
+    // An input that is too short is filled up with zeros.
+    let mut input = Unstructured::new(data);
+    let file = match input.ratio(1, 8) {
+        Ok(true) => raw(&mut input),
+        _ => described(&mut input),
+    };
+    let file = file.unwrap_or_default();
+    decode(file.get(HEAD_BYTES..).unwrap_or_default());
+    let flash = Flash::new(&file, 0);
+    match Model::from_bytes(flash.bytes()) {
+        Ok(model) => drop(writes(&model, &mut input)),
+        Err(error) => assert_one_line(&error),
+    }
+}
+
+/// Decodes a payload as the `postcard` crate does, but only the shortest encoding.
+fn decode(bytes: &[u8]) {
+    let expected = postcard::take_from_bytes::<Payload<'_>>(bytes);
+    let is_shortest = |payload: &Payload<'_>, rest: &[u8]| {
+        let description = Payload {
+            data: &[],
+            ..payload.clone()
+        };
+        let length = postcard::to_stdvec(&payload.data.len()).unwrap().len();
+        let start = postcard::to_stdvec(&description).unwrap().len() - 1 + length;
+        start + payload.data.len() + rest.len() == bytes.len()
+    };
+    match (Payload::decode(bytes), expected) {
+        (Ok((found, rest)), expected) => {
+            assert!(is_shortest(&found, rest));
+            assert_eq!(expected, Ok((found, rest)));
+        }
+        (Err(_), Ok((payload, rest))) => assert!(!is_shortest(&payload, rest)),
+        (Err(_), Err(_)) => {}
+    }
+}
+
+/// The rest of the input is the payload; all of the head but its checksum may be wrong.
+fn raw(input: &mut Unstructured<'_>) -> Result<Vec<u8>> {
+    let head_is_right = input.ratio(7, 8)?;
+    let mut payload = input.bytes(input.len())?.to_vec();
+    let mut head = Head::new(&payload).to_bytes();
+    if !head_is_right {
+        let damage = payload.len().min(8);
+        head[4..4 + damage].copy_from_slice(&payload[..damage]);
+        seal(&mut head, &payload);
+    }
+    payload.splice(0..0, head);
+    Ok(payload)
+}
+
+/// Makes the checksum of a head right.
+fn seal(head: &mut [u8; HEAD_BYTES], payload: &[u8]) {
+    let (start, checksum) = head.split_at_mut(HEAD_BYTES - 4);
+    let mut digest = CRC32.digest();
+    digest.update(start);
+    digest.update(payload);
+    checksum.copy_from_slice(&digest.finalize().to_le_bytes());
+}
+
+/// The description of a model.
+pub(crate) struct Plan {
+    name: String,
+    symbols: String,
+    fold_case: bool,
+    window: Option<u16>,
+    format: Format,
+    layers: Vec<LayerShape>,
+    rows: Rows,
+}
+
+/// The parameters of the rows of integer matrices.
+#[derive(Clone, Copy)]
+enum Rows {
+    /// Small.
+    Small,
+    /// As large as the range of the sums allows.
+    Largest,
+    /// Anything.
+    Any,
+}
+
+impl Plan {
+    /// A model of two symbols.
+    pub(crate) fn simple(format: Format, layers: &[LayerShape]) -> Self {
+        Plan {
+            name: "a".into(),
+            symbols: "\nb".into(),
+            fold_case: false,
+            window: None,
+            format,
+            layers: layers.to_vec(),
+            rows: Rows::Small,
+        }
+    }
+
+    fn of(input: &mut Unstructured<'_>) -> Result<Self> {
+        let format = *input.choose(&[Format::Int8, Format::Int4, Format::F32])?;
+        let symbols = match input.int_in_range(0..=63u8)? {
+            0 => input.arbitrary()?,
+            1 => {
+                let count = input.int_in_range(0..=300u32)?;
+                (0x80..0x80 + count).filter_map(char::from_u32).collect()
+            }
+            n => " \nabcdéß—ghijklm"
+                .chars()
+                .take(2 + usize::from(n) % 8)
+                .collect(),
+        };
+        let count = match input.int_in_range(0..=7u8)? {
+            0 => input.int_in_range(0..=4)?,
+            1..=4 => 1,
+            _ => 2,
+        };
+        let layers = (0..count).map(|_| shape(input)).collect::<Result<_>>()?;
+        Ok(Plan {
+            name: if input.ratio(1, 8)? {
+                input.arbitrary()?
+            } else {
+                "a".into()
+            },
+            symbols,
+            fold_case: input.arbitrary()?,
+            window: match input.int_in_range(0..=7u8)? {
+                0 => Some(input.arbitrary()?),
+                1 => Some(input.int_in_range(1..=4)?),
+                _ => None,
+            },
+            format,
+            layers,
+            rows: *input.choose(&[Rows::Small, Rows::Largest, Rows::Small, Rows::Any])?,
+        })
+    }
+}
+
+fn shape(input: &mut Unstructured<'_>) -> Result<LayerShape> {
+    let hidden = match input.int_in_range(0..=31u8)? {
+        0 => input.arbitrary()?,
+        1..=3 => input.int_in_range(0..=17)?,
+        _ => input.int_in_range(1..=5)?,
+    };
+    let shape = match input.arbitrary()? {
+        true => LayerShape::lstm(hidden),
+        false => LayerShape::lean(hidden),
+    };
+    Ok(match input.int_in_range(0..=7u8)? {
+        0 => shape.project(input.arbitrary()?),
+        1..=3 => shape.project(input.int_in_range(1..=hidden.max(1))?),
+        _ => shape,
+    })
+}
+
+/// A file of this plan whose numbers are these bytes, over and over.
+pub(crate) fn file(plan: &Plan, fill: &[u8]) -> Vec<u8> {
+    let data = data(plan, fill);
+    let mut payload = Payload {
+        name: &plan.name,
+        symbols: &plan.symbols,
+        fold_case: plan.fold_case,
+        window: plan.window,
+        format: plan.format,
+        order: Order::Rows4,
+        layers: plan.layers.iter().copied().take(MAX_LAYERS).collect(),
+        padding: &[],
+        data: &[],
+    };
+    // The data comes last, and byte by byte it would take long.
+    let length = postcard::to_stdvec(&data.len()).unwrap();
+    let before_data = |payload: &Payload<'_>| {
+        let mut bytes = postcard::to_stdvec(payload).unwrap();
+        assert_eq!(bytes.pop(), Some(0));
+        bytes
+    };
+    let start = HEAD_BYTES + before_data(&payload).len() + length.len();
+    payload.padding = &ZEROS[..round_up(start, ARRAY_ALIGN) - start];
+    let payload = [before_data(&payload), length, data].concat();
+    let head = Head::new(&payload).to_bytes();
+    [&head, &payload[..]].concat()
+}
+
+/// A described file, as it should be or not quite.
+fn described(input: &mut Unstructured<'_>) -> Result<Vec<u8>> {
+    let plan = Plan::of(input)?;
+    let damage = input.int_in_range(0..=15u8)?;
+    let place: u16 = input.arbitrary()?;
+    let value: u8 = input.arbitrary()?;
+    // What is left is for both the numbers and what is done with the model.
+    let fill = input.peek_bytes(input.len()).unwrap_or_default();
+    let mut file = file(&plan, fill);
+    let mut payload = file.split_off(HEAD_BYTES);
+    let at = usize::from(place).checked_rem(payload.len()).unwrap_or(0);
+    match damage {
+        0 => payload[at] ^= value,
+        // The description is at the start.
+        1 => payload[at % 64] ^= value,
+        2 => payload.truncate(at),
+        3 => drop(payload.splice(at..at, [value])),
+        4 => payload.extend(std::iter::repeat_n(value, usize::from(place % 18))),
+        5 => payload.extend([value; 4]),
+        _ => {}
+    }
+    let head = Head::new(&payload).to_bytes();
+    payload.splice(0..0, head);
+    Ok(payload)
+}
+
+/// The data section of a plan, as long as it should be if its shapes can be.
+fn data(plan: &Plan, fill: &[u8]) -> Vec<u8> {
+    let vocab = plan.symbols.chars().count();
+    let layers: Vec<_> = plan.layers.iter().copied().take(MAX_LAYERS).collect();
+    let bytes = lstm_core::file::data_bytes(plan.format, vocab, &layers);
+    // What is larger only takes longer: the reader has to see that so few bytes are not enough.
+    if !bytes.is_ok_and(|bytes| bytes <= MAX_DATA) {
+        return fill.iter().copied().take(64).collect();
+    }
+    let mut writer = Writer {
+        data: Vec::new(),
+        fill: match fill {
+            [] => &[0],
+            fill => fill,
+        },
+        at: 0,
+        rows: plan.rows,
+    };
+    let format = plan.format.layer_weights();
+    let mut input = 0;
+    for (index, shape) in layers.iter().enumerate() {
+        if index == 0 {
+            writer.array(vocab * table_line_bytes(plan.format, *shape));
+        }
+        writer.matrix(format, shape.gate_blocks(), input + shape.output());
+        writer.matrix(format, shape.projection_blocks(), shape.hidden.into());
+        input = shape.output();
+    }
+    writer.matrix(
+        plan.format.dense_weights(),
+        vocab.div_ceil(BLOCK_ROWS),
+        input,
+    );
+    writer.data
+}
+
+struct Writer<'a> {
+    data: Vec<u8>,
+    fill: &'a [u8],
+    at: usize,
+    rows: Rows,
+}
+
+impl Writer<'_> {
+    fn next(&mut self) -> u8 {
+        let byte = self.fill[self.at % self.fill.len()];
+        self.at += 1;
+        byte
+    }
+
+    fn array(&mut self, bytes: usize) {
+        // From another place each time.
+        let end = self.data.len() + bytes;
+        let start = self.at % self.fill.len();
+        let mut fill = &self.fill[start..];
+        while self.data.len() < end {
+            let count = fill.len().min(end - self.data.len());
+            self.data.extend_from_slice(&fill[..count]);
+            fill = self.fill;
+        }
+        self.at += bytes + 1;
+        self.pad();
+    }
+
+    fn pad(&mut self) {
+        self.data.resize(round_up(self.data.len(), ARRAY_ALIGN), 0);
+    }
+
+    fn matrix(&mut self, format: WeightFormat, blocks: usize, columns: usize) {
+        let columns = round_up(columns, COLUMN_ALIGN);
+        let bytes = MatrixBytes::new(format, blocks, columns);
+        if format == WeightFormat::F32 {
+            self.array(bytes.rows);
+        } else {
+            let largest = largest_row(format, columns);
+            for _ in 0..BLOCK_ROWS * blocks {
+                let row = self.row(largest);
+                self.data.extend(row.to_bytes());
+            }
+            self.pad();
+        }
+        self.array(bytes.weights);
+    }
+
+    fn row(&mut self, largest: Row) -> Row {
+        let (a, b) = (self.next(), self.next());
+        match self.rows {
+            Rows::Small => Row {
+                bias: i32::from(a as i8) << 10,
+                weight_scale: b.into(),
+                table_scale: u16::from(a) << 4,
+            },
+            Rows::Largest if a % 2 == 0 => Row {
+                bias: -largest.bias,
+                ..largest
+            },
+            Rows::Largest => largest,
+            Rows::Any => {
+                let bytes = [(); Row::BYTES].map(|()| self.next());
+                Row::from_bytes(&bytes)
+            }
+        }
+    }
+}
+
+/// The largest row that is accepted whatever its weights are: the scale first, then the bias.
+fn largest_row(format: WeightFormat, columns: usize) -> Row {
+    let largest_weight = match format {
+        WeightFormat::Int4 => 8,
+        _ => 128,
+    };
+    let fits = |row: &Row| row.in_range(columns as u32 * largest_weight);
+    let mut row = Row::default();
+    for bit in (0..16).rev() {
+        let weight_scale = row.weight_scale | 1 << bit;
+        let more = Row {
+            weight_scale,
+            ..row
+        };
+        if fits(&more) {
+            row = more;
+        }
+    }
+    for bit in (0..31).rev() {
+        let more = Row {
+            bias: row.bias | 1 << bit,
+            ..row
+        };
+        if fits(&more) {
+            row = more;
+        }
+    }
+    row
+}
+
+/// Everything that one does with a model.
+fn writes(model: &Model<'_>, input: &mut Unstructured<'_>) -> Result<()> {
+    let mut words = vec![0; Session::words(model)];
+    let mut logits = vec![0; model.alphabet().len()];
+    let short = words.len() - 1;
+    assert!(Session::from_slices(model, &mut words[..short], &mut logits).is_err());
+    let short = logits.len() - 1;
+    assert!(Session::from_slices(model, &mut words, &mut logits[..short]).is_err());
+
+    let mut session = Session::from_slices(model, &mut words, &mut logits).unwrap();
+    let tokens = input.bytes(input.len().min(2))?;
+    let steps = |session: &mut Session<'_, '_>| -> Vec<u32> {
+        let mut logits = Vec::new();
+        for &token in tokens {
+            let step = session.step(Token::new(token));
+            logits.extend(step.iter().map(f32::to_bits));
+        }
+        logits
+    };
+    session.advance(Token::new(1));
+    let mut state = vec![0; session.state_bytes()];
+    session.save(&mut state).unwrap();
+    let logits = steps(&mut session);
+    match session.restore(&state) {
+        Ok(()) => assert_eq!(
+            logits,
+            steps(&mut session),
+            "a state goes on as it was saved"
+        ),
+        Err(error) => assert_is_no_number(model, error),
+    }
+    session.reset();
+
+    let sampler = sampler(input)?;
+    let generator = match input.int_in_range(0..=3u8)? {
+        0 => {
+            let length = input.int_in_range(0..=7)?;
+            let lengths = [0, 1, 2, 3, 3, 4, MAX_WINDOW, MAX_WINDOW + 1];
+            Generator::windows(session, sampler, lengths[length])
+        }
+        1 => Ok(Generator::carrying(session, sampler)),
+        _ => Generator::new(session, sampler),
+    };
+    let mut generator = match generator {
+        Ok(generator) => generator,
+        Err(error) => {
+            assert!(matches!(error, Error::Window { .. }));
+            return Ok(());
+        }
+    };
+    for _ in 0..input.int_in_range(0..=3u8)? {
+        generator.read(Token::new(input.arbitrary()?));
+    }
+    let _ = generator.write();
+    let mut snapshot = vec![0; generator.snapshot_bytes()];
+    generator.save(&mut snapshot).unwrap();
+    assert_eq!(snapshot, through_text(&snapshot));
+    let text = write(&mut generator);
+    match generator.restore(&snapshot) {
+        Ok(()) => assert_eq!(text, write(&mut generator)),
+        Err(error) => assert_is_no_number(model, error),
+    }
+    hostile_snapshot(&mut generator, snapshot, input)
+}
+
+/// The one reason for which a saved state is refused: weights of many digits made sums that are no
+/// numbers.
+fn assert_is_no_number(model: &Model<'_>, error: Error) {
+    assert_eq!(
+        (model.format(), error),
+        (Format::F32, Error::SnapshotDamaged)
+    );
+}
+
+fn write(generator: &mut Generator<'_, '_>) -> [usize; 2] {
+    [(); 2].map(|()| generator.write().index())
+}
+
+fn sampler(input: &mut Unstructured<'_>) -> Result<Sampler> {
+    let sampler = Sampler::new(input.arbitrary::<u8>()?.into());
+    Ok(match input.int_in_range(0..=7u8)? {
+        0 => sampler.temperature(0.0).unwrap(),
+        1 => sampler
+            .temperature(input.arbitrary()?)
+            .unwrap_or(Sampler::new(1)),
+        2 => sampler.top_k(input.arbitrary()?).unwrap_or(Sampler::new(1)),
+        3 => sampler.top_k(input.int_in_range(1..=4)?).unwrap(),
+        4 => sampler.top_p(input.arbitrary()?).unwrap_or(Sampler::new(1)),
+        5 => sampler.top_p(0.5).unwrap().temperature(100.0).unwrap(),
+        6 => sampler.temperature(0.01).unwrap(),
+        _ => sampler,
+    })
+}
+
+/// A snapshot as text, and back.
+fn through_text(snapshot: &[u8]) -> Vec<u8> {
+    let text: String = snapshot
+        .chunks(CHUNK_BYTES)
+        .map(|chunk| encode(chunk).to_string())
+        .collect();
+    let mut decoder = Decoder::new();
+    let mut back = vec![0; snapshot.len()];
+    for character in text.bytes() {
+        decoder.push(character, &mut back).unwrap();
+    }
+    assert_eq!(decoder.finish(&mut back), Ok(snapshot.len()));
+    back
+}
+
+/// A snapshot that is not as it was saved: refused, unless its checksum is right and its values
+/// could have been saved.
+fn hostile_snapshot(
+    generator: &mut Generator<'_, '_>,
+    mut snapshot: Vec<u8>,
+    input: &mut Unstructured<'_>,
+) -> Result<()> {
+    let len = snapshot.len();
+    let at = usize::from(input.arbitrary::<u16>()?) % len;
+    let value: u8 = input.arbitrary()?;
+    if value == 0 {
+        return Ok(());
+    }
+    let mut before = vec![0; len];
+    generator.save(&mut before).unwrap();
+    let mut after = vec![0; len];
+    snapshot[at] ^= value;
+    assert!(generator.restore(&snapshot).is_err());
+    assert!(generator.restore(&snapshot[..at]).is_err());
+    let content = len - 4;
+    let checksum = CRC32.checksum(&snapshot[..content]).to_le_bytes();
+    snapshot[content..].copy_from_slice(&checksum);
+    let restored = generator.restore(&snapshot);
+    generator.save(&mut after).unwrap();
+    match restored {
+        Ok(()) => assert_eq!(after, snapshot, "what is restored is what is saved"),
+        Err(error) => {
+            assert_one_line(&error);
+            assert_eq!(after, before, "a refused snapshot changes nothing");
+        }
+    }
+    let _ = write(generator);
+    Ok(())
+}
+
+pub(crate) fn seeds() -> Vec<Vec<u8>> {
+    // Any bytes describe something; each start leads to other shapes.
+    let bytes = |seed: u32| (0..120u32).map(move |i| (i * i * 7 + seed * 37 * (i + 1)) as u8);
+    (0..24).map(|seed| bytes(seed).collect()).collect()
+}
