@@ -1,5 +1,6 @@
 //! The one error type. Each variant says what was found and what was expected.
 
+use crate::Format;
 use core::fmt;
 
 /// Why a model, a workspace, a snapshot or a sampler setting was refused.
@@ -44,6 +45,11 @@ pub enum Error {
     },
     /// The payload does not decode as a version 1 description of a model.
     Payload,
+    /// The model is of a format that was left out of this build: see the crate's features.
+    Format {
+        /// The format found.
+        found: Format,
+    },
     /// The weights do not lie on a 4-byte boundary in memory.
     Alignment {
         /// The address of the weights, modulo 16.
@@ -169,6 +175,11 @@ impl fmt::Display for Error {
             ),
             Error::Payload => f.write_str(
                 "the description in the .lstm file does not decode, expected that of format version 1",
+            ),
+            Error::Format { found } => write!(
+                f,
+                "the model is in {found}, expected a format that this build of lstm-core has: {}",
+                Format::BUILT_NAMES
             ),
             Error::Alignment { found } => write!(
                 f,

@@ -56,6 +56,24 @@ impl Format {
         }
     }
 
+    /// Whether this build of the crate runs it: whether the feature of its name is on.
+    pub const fn is_built(self) -> bool {
+        match self {
+            Format::F32 => cfg!(feature = "f32"),
+            Format::Int8 => cfg!(feature = "int8"),
+            Format::Int4 => cfg!(feature = "int4"),
+        }
+    }
+
+    /// The names of the formats that this build runs.
+    pub(crate) const BUILT_NAMES: &str = match (Self::F32.is_built(), Self::Int4.is_built()) {
+        (true, true) => "f32, int8, int4",
+        (true, false) if Self::Int8.is_built() => "f32, int8",
+        (true, false) => "f32",
+        (false, true) => "int8, int4",
+        (false, false) => "int8",
+    };
+
     /// How the weights of the recurrent layers are stored.
     pub const fn layer_weights(self) -> WeightFormat {
         match self {

@@ -67,6 +67,9 @@
 //! `docs/FORMAT.md` every byte of the file. An architecture's kernel may order the work
 //! differently, but never changes a number.
 //!
+//! Each format is a feature (`f32`, `int8`, `int4`; all are on by default). A format that is left out
+//! takes no flash, and its models are refused with [`Error::Format`].
+//!
 //! # Example
 //!
 //! ```
@@ -105,6 +108,9 @@
 #[cfg(test)]
 extern crate std;
 
+#[cfg(not(any(feature = "f32", feature = "int8")))]
+compile_error!("lstm-core needs one of the features f32, int8 and int4");
+
 mod alphabet;
 mod cell;
 mod decode;
@@ -112,7 +118,12 @@ mod error;
 pub mod file;
 mod generator;
 mod golden;
+#[cfg(feature = "int8")]
 pub mod integer;
+#[cfg_attr(
+    not(all(feature = "int8", feature = "int4")),
+    allow(dead_code, reason = "the kernels of all formats are compiled")
+)]
 mod kernel;
 #[cfg(feature = "kernel-test")]
 #[doc(hidden)]

@@ -88,7 +88,7 @@ impl<'m> Model<'m> {
     /// # Errors
     ///
     /// Every defect has its own [`Error`], found in this order: head, length, checksum,
-    /// description, alphabet, shapes, length of the weights, alignment, range of the sums.
+    /// description, format, alphabet, shapes, length of the weights, alignment, range of the sums.
     pub fn from_bytes(bytes: &'m [u8]) -> Result<Self, Error> {
         let (head, payload) = file::verify(bytes)?;
         let (payload, rest) = Payload::decode(payload)?;
@@ -118,6 +118,11 @@ impl<'m> Model<'m> {
     }
 
     fn from_payload(head: Head, payload: &Payload<'m>, golden: Option<u32>) -> Result<Self, Error> {
+        if !payload.format.is_built() {
+            return Err(Error::Format {
+                found: payload.format,
+            });
+        }
         let alphabet = Alphabet::new(payload.symbols, payload.fold_case)?;
         let depth = payload.layers.len();
         if depth == 0 {

@@ -1,7 +1,11 @@
 //! A model at work.
 
 use crate::file::Format;
-use crate::numbers::{Arithmetic, F32, Integer};
+use crate::numbers::Arithmetic;
+#[cfg(feature = "f32")]
+use crate::numbers::F32;
+#[cfg(feature = "int8")]
+use crate::numbers::Integer;
 use crate::workspace::Room;
 use crate::{Error, Model, Token, Workspace, cell};
 
@@ -87,15 +91,15 @@ impl<'s, 'm> Session<'s, 'm> {
     ///
     /// A token from outside the alphabet counts as token 0.
     pub fn step(&mut self, token: Token) -> Logits<'_> {
+        self.advance(token);
         match self.model.format() {
-            Format::F32 => {
-                self.layers::<F32>(token);
-                self.dense::<F32>();
-            }
-            Format::Int8 | Format::Int4 => {
-                self.layers::<Integer>(token);
-                self.dense::<Integer>();
-            }
+            #[cfg(feature = "f32")]
+            Format::F32 => self.dense::<F32>(),
+            #[cfg(feature = "int8")]
+            Format::Int8 | Format::Int4 => self.dense::<Integer>(),
+            // Refused by the reader.
+            #[allow(unreachable_patterns)]
+            _ => {}
         }
         Logits {
             words: self.logits,
@@ -106,8 +110,12 @@ impl<'s, 'm> Session<'s, 'm> {
     /// Feeds one token without computing logits: for priming with a text.
     pub fn advance(&mut self, token: Token) {
         match self.model.format() {
+            #[cfg(feature = "f32")]
             Format::F32 => self.layers::<F32>(token),
+            #[cfg(feature = "int8")]
             Format::Int8 | Format::Int4 => self.layers::<Integer>(token),
+            #[allow(unreachable_patterns)]
+            _ => {}
         }
     }
 
@@ -217,6 +225,7 @@ impl<'s> Logits<'s> {
     /// The logits in Q12, rounded where the format is [`Format::F32`]; saturating.
     pub(crate) fn into_q12(self) -> &'s mut [i32] {
         let words: &'s mut [i32] = bytemuck::cast_slice_mut(self.words);
+        #[cfg(feature = "f32")]
         if self.format == Format::F32 {
             for word in words.iter_mut() {
                 *word = libm::roundf(f32::from_bits(*word as u32) * 4096.0) as i32;

@@ -72,9 +72,9 @@ pub(crate) struct Rows<'a> {
 /// words; returns what is to be taken from each row's dot product.
 pub(crate) fn pack(format: WeightFormat, padded: usize, columns: &[i8], input: &mut [u32]) -> i32 {
     match format {
-        WeightFormat::F32 => 0,
-        WeightFormat::Int8 => int8::pack(columns, prefix(input, padded)),
+        #[cfg(feature = "int4")]
         WeightFormat::Int4 => int4::pack(columns, prefix(input, padded)),
+        _ => int8::pack(columns, prefix(input, padded)),
     }
 }
 
@@ -92,13 +92,11 @@ pub(crate) fn for_each_batch(
         input.get(..columns).unwrap_or_default()
     }
     match rows.format {
-        WeightFormat::F32 => {}
-        WeightFormat::Int8 => {
-            int8::for_each_batch(rows, packed(input, rows.columns), correction, each);
-        }
+        #[cfg(feature = "int4")]
         WeightFormat::Int4 => {
             int4::for_each_batch(rows, packed(input, rows.columns), correction, each);
         }
+        _ => int8::for_each_batch(rows, packed(input, rows.columns), correction, each),
     }
 }
 

@@ -1,10 +1,18 @@
 //! What arithmetic is: its types, its sums and its activations. The integer formats share one.
 
+#[cfg(feature = "f32")]
 mod float;
+#[cfg(feature = "int8")]
 mod integer;
+#[cfg_attr(
+    not(feature = "int8"),
+    allow(dead_code, reason = "the sampler's table alone")
+)]
 pub(crate) mod tables;
 
+#[cfg(feature = "f32")]
 pub(crate) use float::F32;
+#[cfg(feature = "int8")]
 pub(crate) use integer::Integer;
 
 use crate::model::Matrix;

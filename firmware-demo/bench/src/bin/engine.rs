@@ -1,5 +1,5 @@
-//! The engine alone: reads the model, steps, samples. Its size less that of `no-engine` is the
-//! engine's.
+//! The engine alone: reads the model, steps, samples, decodes. Its size less that of `no-engine` is
+//! the engine's.
 
 #![no_std]
 #![no_main]
@@ -25,6 +25,7 @@ fn main() -> ! {
     };
     let mut token = Token::default();
     loop {
-        token = black_box(sampler.sample(session.step(token)));
+        token = sampler.sample(session.step(token));
+        black_box(model.alphabet().decode(token));
     }
 }
