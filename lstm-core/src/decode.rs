@@ -4,11 +4,13 @@
 //! An integer is refused unless it takes as few bytes as it can; so two different payloads never
 //! mean the same.
 
+use crate::alphabet::Chars;
 use crate::file::{Cell, Format, LayerShape, Order, Payload};
 use crate::{Error, MAX_LAYERS};
 
-impl<'a> Payload<'a> {
-    /// Decodes the payload at the start of `bytes`, and gives the bytes that follow it.
+impl<'a> Payload<'a, &'a [u8]> {
+    /// Decodes the payload at the start of `bytes`, and gives the bytes that follow it. The texts
+    /// are UTF-8.
     ///
     /// # Errors
     ///
@@ -26,7 +28,7 @@ struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    fn payload(&mut self) -> Option<Payload<'a>> {
+    fn payload(&mut self) -> Option<Payload<'a, &'a [u8]>> {
         Some(Payload {
             name: self.text()?,
             symbols: self.text()?,
@@ -65,8 +67,12 @@ impl<'a> Fields<'a> {
         Some(layers)
     }
 
-    fn text(&mut self) -> Option<&'a str> {
-        core::str::from_utf8(self.bytes()?).ok()
+    #[inline(never)]
+    fn text(&mut self) -> Option<&'a [u8]> {
+        let text = self.bytes()?;
+        let mut rest = Chars(text);
+        while rest.next().is_some() {}
+        rest.0.is_empty().then_some(text)
     }
 
     #[inline(never)]

@@ -3,8 +3,9 @@
 //! `docs/FORMAT.md` gives every byte. The types here are both what the reader decodes and what the
 //! exporter encodes, so the two cannot drift apart.
 
+use crate::crc::Crc;
+use crate::model::{Layer, lay_out};
 use crate::{Error, MAX_LAYERS};
-use crc::{CRC_32_ISO_HDLC, Crc, Table};
 use serde::{Deserialize, Serialize};
 
 /// The first four bytes of every file.
@@ -24,15 +25,6 @@ pub const COLUMN_ALIGN: usize = 32;
 pub const MAX_INTEGER_COLUMNS: usize = 512;
 /// Rows of a weight matrix come in blocks of this number.
 pub const BLOCK_ROWS: usize = 4;
-
-/// 1 KB on a chip; elsewhere 16 KB, which are several times as fast.
-#[cfg(target_os = "none")]
-type CrcTable = Table<1>;
-#[cfg(not(target_os = "none"))]
-type CrcTable = Table<16>;
-
-pub(crate) static CRC: Crc<u32, CrcTable> = Crc::<u32, CrcTable>::new(&CRC_32_ISO_HDLC);
-pub(crate) type Digest = crc::Digest<'static, u32, CrcTable>;
 
 /// How the numbers of a model are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -206,13 +198,13 @@ impl LayerShape {
     }
 }
 
-/// The payload of a file.
+/// The payload of a file. [`Payload::decode`] leaves texts as bytes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Payload<'a> {
+pub struct Payload<'a, Text = &'a str> {
     /// A name for people.
-    pub name: &'a str,
+    pub name: Text,
     /// The symbols of the alphabet, in the order of their tokens.
-    pub symbols: &'a str,
+    pub symbols: Text,
     /// Whether ASCII capitals are read as small letters.
     pub fold_case: bool,
     /// The window that the network was trained on without state between windows; `None` for a
@@ -267,21 +259,21 @@ impl Head {
     ///
     /// [`Error::Truncated`], [`Error::Magic`], [`Error::Version`].
     pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
-        let Some((head, _)) = bytes.split_first_chunk::<HEAD_BYTES>() else {
-            return Err(match bytes.split_first_chunk::<4>() {
-                Some((&found, _)) if found != MAGIC => Error::Magic { found },
-                _ => Error::Truncated {
-                    found: bytes.len(),
-                    expected: HEAD_BYTES,
-                },
-            });
+        let word = |index: usize| {
+            let word = bytes.as_chunks().0.get(index);
+            word.map_or(0, |&word| u32::from_le_bytes(word))
         };
-        let &[m0, m1, m2, m3, v0, v1, _, _, n0, n1, n2, n3, c0, c1, c2, c3] = head;
-        let found = [m0, m1, m2, m3];
-        if found != MAGIC {
+        let found = word(0).to_le_bytes();
+        if bytes.len() >= MAGIC.len() && found != MAGIC {
             return Err(Error::Magic { found });
         }
-        let version = u16::from_le_bytes([v0, v1]);
+        if bytes.len() < HEAD_BYTES {
+            return Err(Error::Truncated {
+                found: bytes.len(),
+                expected: HEAD_BYTES,
+            });
+        }
+        let version = word(1) as u16;
         if version != VERSION {
             return Err(Error::Version {
                 found: version,
@@ -289,8 +281,8 @@ impl Head {
             });
         }
         Ok(Head {
-            payload_bytes: u32::from_le_bytes([n0, n1, n2, n3]) as usize,
-            checksum: u32::from_le_bytes([c0, c1, c2, c3]),
+            payload_bytes: word(2) as usize,
+            checksum: word(3),
         })
     }
 
@@ -316,9 +308,7 @@ pub fn verify(bytes: &[u8]) -> Result<(Head, &[u8]), Error> {
     if found > expected {
         return Err(Error::TooLong { found, expected });
     }
-    let (head_bytes, payload) = bytes
-        .split_first_chunk::<HEAD_BYTES>()
-        .unwrap_or((&[0; HEAD_BYTES], &[]));
+    let (head_bytes, payload) = bytes.split_at_checked(HEAD_BYTES).unwrap_or_default();
     let checksum = checksum(head_bytes, payload);
     if checksum != head.checksum {
         return Err(Error::Checksum {
@@ -326,23 +316,18 @@ pub fn verify(bytes: &[u8]) -> Result<(Head, &[u8]), Error> {
             expected: head.checksum,
         });
     }
-    if head_bytes[6..8] != [0, 0] {
+    if head_bytes.get(6..8) != Some(&[0, 0]) {
         return Err(Error::Payload);
     }
     Ok((head, payload))
 }
 
 /// CRC-32 (ISO-HDLC, as in zip and Ethernet) of the head without its checksum, then the payload.
-fn checksum(head: &[u8; HEAD_BYTES], payload: &[u8]) -> u32 {
-    let mut digest = CRC.digest();
-    digest.update(&head[..HEAD_BYTES - 4]);
-    digest.update(payload);
-    digest.finalize()
-}
-
-/// CRC-32 (ISO-HDLC) of some bytes.
-pub(crate) fn crc32(bytes: &[u8]) -> u32 {
-    CRC.checksum(bytes)
+fn checksum(head: &[u8], payload: &[u8]) -> u32 {
+    let mut crc = Crc::new();
+    crc.update(head.get(..HEAD_BYTES - 4).unwrap_or_default());
+    crc.update(payload);
+    crc.value()
 }
 
 /// `n` rounded up to a multiple of `align`.
@@ -382,48 +367,15 @@ pub const fn table_line_bytes(format: Format, shape: LayerShape) -> usize {
     }
 }
 
-/// Bytes of the data section for these shapes.
+/// Bytes of the data section for these shapes, at most [`MAX_LAYERS`] of them.
 ///
 /// # Errors
 ///
 /// [`Error::Hidden`], [`Error::Projection`], [`Error::Columns`].
 pub fn data_bytes(format: Format, vocab: usize, layers: &[LayerShape]) -> Result<usize, Error> {
-    let array = |bytes: usize| round_up(bytes, ARRAY_ALIGN);
-    let matrix = |format, blocks, columns| {
-        let bytes = MatrixBytes::new(format, blocks, columns);
-        array(bytes.rows) + array(bytes.weights)
-    };
-    let mut total = 0;
-    let mut input = 0;
-    for shape in layers {
-        let hidden = usize::from(shape.hidden);
-        if hidden == 0 || hidden > MAX_HIDDEN {
-            return Err(Error::Hidden { found: hidden });
-        }
-        let output = shape.output();
-        if output == 0 || output > hidden {
-            return Err(Error::Projection {
-                found: output,
-                hidden,
-            });
-        }
-        let weights = format.layer_weights();
-        if input == 0 {
-            total += array(vocab * table_line_bytes(format, *shape));
-        }
-        let columns = round_up(input + output, COLUMN_ALIGN);
-        let widest = columns.max(hidden);
-        if format != Format::F32 && widest > MAX_INTEGER_COLUMNS {
-            return Err(Error::Columns { found: widest });
-        }
-        total += matrix(weights, shape.gate_blocks(), columns);
-        let columns = round_up(hidden, COLUMN_ALIGN);
-        total += matrix(weights, shape.projection_blocks(), columns);
-        input = output;
-    }
-    let blocks = vocab.div_ceil(BLOCK_ROWS);
-    let columns = round_up(input, COLUMN_ALIGN);
-    Ok(total + matrix(format.dense_weights(), blocks, columns))
+    let arrays = &mut [Layer::EMPTY; MAX_LAYERS];
+    let (_, bytes) = lay_out(format, vocab, layers, &[], arrays)?;
+    Ok(bytes)
 }
 
 /// The parameters of one row in the integer formats.
@@ -475,12 +427,11 @@ impl Row {
     /// the absolute weights of the row. The dot product has room for a factor of 256, which the
     /// kernel for Cortex-M4 needs.
     pub fn in_range(self, sum_abs: u32) -> bool {
-        const LIMIT: u64 = i32::MAX as u64;
+        const LIMIT: u32 = i32::MAX as u32;
         let dot = 127 * u64::from(sum_abs);
-        let total = u64::from(self.bias.unsigned_abs())
-            + dot * u64::from(self.weight_scale)
-            + 128 * u64::from(self.table_scale);
-        dot * 256 <= LIMIT && total <= LIMIT
+        let others = u64::from(self.bias.unsigned_abs()) + 128 * u64::from(self.table_scale);
+        dot <= u64::from(LIMIT / 256)
+            && dot * u64::from(self.weight_scale) + others <= u64::from(LIMIT)
     }
 }
 

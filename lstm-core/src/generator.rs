@@ -1,6 +1,6 @@
 //! A model that writes.
 
-use crate::file::crc32;
+use crate::crc::crc32;
 use crate::{Error, MAX_SYMBOLS, Sampler, Session, Token, Window};
 
 /// The longest window of a model that a [`Generator`] runs.

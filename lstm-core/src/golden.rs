@@ -1,16 +1,16 @@
 //! The digest of a text that a model always writes: proof that a chip computes as it should.
 
-use crate::file::{CRC, Digest};
+use crate::crc::Crc;
 use crate::{Generator, Sampler, Token};
 
 /// CRC-32 of token numbers, a byte each.
 #[derive(Clone)]
-pub struct TokenDigest(Digest);
+pub struct TokenDigest(Crc);
 
 impl TokenDigest {
     /// The digest of no token.
     pub fn new() -> Self {
-        TokenDigest(CRC.digest())
+        TokenDigest(Crc::new())
     }
 
     /// Appends a token.
@@ -20,7 +20,7 @@ impl TokenDigest {
 
     /// The CRC-32 of the tokens so far.
     pub fn value(&self) -> u32 {
-        self.0.clone().finalize()
+        self.0.value()
     }
 }
 

@@ -113,6 +113,7 @@ compile_error!("lstm-core needs one of the features f32, int8 and int4");
 
 mod alphabet;
 mod cell;
+mod crc;
 mod decode;
 mod error;
 pub mod file;

@@ -1,9 +1,10 @@
 //! A model, borrowed from the bytes of its file.
 
 use crate::file::{
-    self, ARRAY_ALIGN, BLOCK_ROWS, COLUMN_ALIGN, Format, Head, LayerShape, MatrixBytes, Payload,
-    Row, WeightFormat, round_up,
+    self, ARRAY_ALIGN, BLOCK_ROWS, COLUMN_ALIGN, Format, Head, LayerShape, MAX_HIDDEN,
+    MAX_INTEGER_COLUMNS, MatrixBytes, Payload, Row, WeightFormat, round_up, table_line_bytes,
 };
+use crate::kernel;
 use crate::{Alphabet, Error, MAX_LAYERS};
 
 /// Gives its content an alignment of 16 bytes: `Aligned(*include_bytes!("model.lstm"))`.
@@ -35,6 +36,32 @@ impl Matrix<'_> {
         format: WeightFormat::F32,
         columns: 0,
     };
+
+    /// Checks that no row's sum can leave its range; counts the rows.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::RowRange`].
+    #[inline(never)]
+    fn check_ranges(&self, row: &mut usize) -> Result<(), Error> {
+        if self.format == WeightFormat::F32 {
+            return Ok(());
+        }
+        let block_bytes = self.columns * BLOCK_ROWS * self.format.bits() / 8;
+        let mut weights = self.weights;
+        for rows in self.rows.as_chunks::<{ Row::BYTES * BLOCK_ROWS }>().0 {
+            let (block, rest) = weights.split_at_checked(block_bytes).unwrap_or_default();
+            weights = rest;
+            for (index, parameters) in rows.as_chunks().0.iter().enumerate() {
+                let sum_abs = kernel::sum_abs(self.format, block, index);
+                if !Row::from_bytes(parameters).in_range(sum_abs) {
+                    return Err(Error::RowRange { row: *row });
+                }
+                *row += 1;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// A layer.
@@ -53,7 +80,7 @@ pub(crate) struct Layer<'m> {
 }
 
 impl Layer<'_> {
-    const EMPTY: Self = Layer {
+    pub(crate) const EMPTY: Self = Layer {
         shape: LayerShape::lstm(0),
         input: 0,
         table: &[],
@@ -70,7 +97,8 @@ impl Layer<'_> {
 /// A verified model. It borrows everything from the file, which stays in flash.
 #[derive(Clone, Copy, Debug)]
 pub struct Model<'m> {
-    name: &'m str,
+    /// In UTF-8.
+    name: &'m [u8],
     alphabet: Alphabet<'m>,
     window: Option<u16>,
     format: Format,
@@ -117,13 +145,17 @@ impl<'m> Model<'m> {
         }
     }
 
-    fn from_payload(head: Head, payload: &Payload<'m>, golden: Option<u32>) -> Result<Self, Error> {
+    fn from_payload(
+        head: Head,
+        payload: &Payload<'m, &'m [u8]>,
+        golden: Option<u32>,
+    ) -> Result<Self, Error> {
         if !payload.format.is_built() {
             return Err(Error::Format {
                 found: payload.format,
             });
         }
-        let alphabet = Alphabet::new(payload.symbols, payload.fold_case)?;
+        let alphabet = Alphabet::from_utf8(payload.symbols, payload.fold_case)?;
         let depth = payload.layers.len();
         if depth == 0 {
             return Err(Error::Layers { found: depth });
@@ -131,7 +163,14 @@ impl<'m> Model<'m> {
         if payload.padding.len() >= ARRAY_ALIGN || payload.padding.iter().any(|&b| b != 0) {
             return Err(Error::Payload);
         }
-        let expected = file::data_bytes(payload.format, alphabet.len(), &payload.layers)?;
+        let mut layers = [Layer::EMPTY; MAX_LAYERS];
+        let (dense, expected) = lay_out(
+            payload.format,
+            alphabet.len(),
+            &payload.layers,
+            payload.data,
+            &mut layers,
+        )?;
         if payload.data.len() != expected {
             return Err(Error::Weights {
                 found: payload.data.len(),
@@ -144,32 +183,14 @@ impl<'m> Model<'m> {
                 found: misalignment,
             });
         }
-
-        let mut data = Arrays { rest: payload.data };
-        let mut layers = [Layer::EMPTY; MAX_LAYERS];
-        let mut input = 0;
-        for (layer, shape) in layers.iter_mut().zip(&payload.layers) {
-            let table = if input == 0 {
-                let line = file::table_line_bytes(payload.format, *shape);
-                data.take(alphabet.len() * line)?
-            } else {
-                &[]
-            };
-            let weights = payload.format.layer_weights();
-            let (columns, units) = (input + shape.output(), shape.hidden.into());
-            *layer = Layer {
-                shape: *shape,
-                input,
-                table,
-                gates: data.matrix(weights, shape.gate_blocks(), columns)?,
-                projection: data.matrix(weights, shape.projection_blocks(), units)?,
-            };
-            input = shape.output();
+        // Proves that no sum can overflow, so that a step needs no check.
+        let mut row = 0;
+        for layer in &layers {
+            layer.gates.check_ranges(&mut row)?;
+            layer.projection.check_ranges(&mut row)?;
         }
-        let blocks = alphabet.len().div_ceil(BLOCK_ROWS);
-        let dense = data.matrix(payload.format.dense_weights(), blocks, input)?;
-
-        let model = Model {
+        dense.check_ranges(&mut row)?;
+        Ok(Model {
             name: payload.name,
             alphabet,
             window: payload.window,
@@ -180,43 +201,7 @@ impl<'m> Model<'m> {
             layers,
             depth,
             dense,
-        };
-        model.check_ranges()?;
-        Ok(model)
-    }
-
-    /// Proves that no sum can overflow, so that a step needs no check.
-    fn check_ranges(&self) -> Result<(), Error> {
-        if self.format == Format::F32 {
-            return Ok(());
-        }
-        let mut row = 0;
-        for matrix in self.matrices() {
-            let block_bytes = matrix.columns * BLOCK_ROWS * matrix.format.bits() / 8;
-            let mut weights = matrix.weights;
-            let parameters = matrix.rows.as_chunks::<{ Row::BYTES }>().0;
-            for rows in parameters.as_chunks::<BLOCK_ROWS>().0 {
-                let Some((block, rest)) = weights.split_at_checked(block_bytes) else {
-                    break;
-                };
-                weights = rest;
-                let sums = crate::kernel::sum_abs(matrix.format, block);
-                for (parameters, sum_abs) in rows.iter().zip(sums) {
-                    if !Row::from_bytes(parameters).in_range(sum_abs) {
-                        return Err(Error::RowRange { row });
-                    }
-                    row += 1;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// The matrices in the order of the file.
-    fn matrices(&self) -> impl Iterator<Item = Matrix<'m>> {
-        let layers = self.layers().iter();
-        let layers = layers.flat_map(|layer| [layer.gates, layer.projection]);
-        layers.chain([self.dense])
+        })
     }
 
     pub(crate) fn layers(&self) -> &[Layer<'m>] {
@@ -235,7 +220,7 @@ impl<'m> Model<'m> {
 
     /// The name that the exporter gave.
     pub fn name(&self) -> &'m str {
-        self.name
+        core::str::from_utf8(self.name).unwrap_or_default()
     }
 
     /// The alphabet.
@@ -295,34 +280,81 @@ impl<'m> Model<'m> {
     }
 }
 
-/// Hands out the arrays of a data section whose length has been checked.
+/// Gives each layer its arrays of a data section. Returns the dense layer, and the bytes that they
+/// take together; where the section is shorter, arrays are empty.
+///
+/// # Errors
+///
+/// [`Error::Hidden`], [`Error::Projection`], [`Error::Columns`].
+pub(crate) fn lay_out<'m>(
+    format: Format,
+    vocab: usize,
+    shapes: &[LayerShape],
+    data: &'m [u8],
+    layers: &mut [Layer<'m>],
+) -> Result<(Matrix<'m>, usize), Error> {
+    let mut arrays = Arrays {
+        rest: data,
+        bytes: 0,
+    };
+    let weights = format.layer_weights();
+    let mut input = 0;
+    for (layer, &shape) in layers.iter_mut().zip(shapes) {
+        let hidden = usize::from(shape.hidden);
+        if hidden == 0 || hidden > MAX_HIDDEN {
+            return Err(Error::Hidden { found: hidden });
+        }
+        let output = shape.output();
+        if output == 0 || output > hidden {
+            return Err(Error::Projection {
+                found: output,
+                hidden,
+            });
+        }
+        let columns = input + output;
+        let widest = round_up(columns, COLUMN_ALIGN).max(hidden);
+        if format != Format::F32 && widest > MAX_INTEGER_COLUMNS {
+            return Err(Error::Columns { found: widest });
+        }
+        layer.shape = shape;
+        layer.input = input;
+        if input == 0 {
+            layer.table = arrays.take(vocab * table_line_bytes(format, shape));
+        }
+        layer.gates = arrays.matrix(weights, shape.gate_blocks(), columns);
+        layer.projection = arrays.matrix(weights, shape.projection_blocks(), hidden);
+        input = output;
+    }
+    let blocks = vocab.div_ceil(BLOCK_ROWS);
+    let dense = arrays.matrix(format.dense_weights(), blocks, input);
+    Ok((dense, arrays.bytes))
+}
+
+/// Hands out the arrays of a data section.
 struct Arrays<'m> {
     rest: &'m [u8],
+    /// Bytes of the arrays so far.
+    bytes: usize,
 }
 
 impl<'m> Arrays<'m> {
-    fn take(&mut self, bytes: usize) -> Result<&'m [u8], Error> {
-        let (array, rest) = self
-            .rest
-            .split_at_checked(round_up(bytes, ARRAY_ALIGN))
-            .ok_or(Error::Payload)?;
+    fn take(&mut self, bytes: usize) -> &'m [u8] {
+        let padded = round_up(bytes, ARRAY_ALIGN);
+        self.bytes += padded;
+        let (array, rest) = self.rest.split_at_checked(padded).unwrap_or_default();
         self.rest = rest;
-        array.get(..bytes).ok_or(Error::Payload)
+        array.get(..bytes).unwrap_or_default()
     }
 
-    fn matrix(
-        &mut self,
-        format: WeightFormat,
-        blocks: usize,
-        columns: usize,
-    ) -> Result<Matrix<'m>, Error> {
+    #[inline(never)]
+    fn matrix(&mut self, format: WeightFormat, blocks: usize, columns: usize) -> Matrix<'m> {
         let columns = round_up(columns, COLUMN_ALIGN);
         let bytes = MatrixBytes::new(format, blocks, columns);
-        Ok(Matrix {
-            rows: self.take(bytes.rows)?,
-            weights: self.take(bytes.weights)?,
+        Matrix {
+            rows: self.take(bytes.rows),
+            weights: self.take(bytes.weights),
             format,
             columns,
-        })
+        }
     }
 }

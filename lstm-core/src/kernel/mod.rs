@@ -45,7 +45,7 @@ choose! {
     target_arch = "riscv32" => riscv32;
 }
 
-use crate::file::{BLOCK_ROWS, Row, WeightFormat, decode_weight};
+use crate::file::{BLOCK_ROWS, Row, WeightFormat};
 use crate::numbers::Each;
 use crate::session::prefix;
 
@@ -140,31 +140,27 @@ fn batches(
     }
 }
 
-/// The sum of the absolute weights of each row of a block, in the file's order.
-pub(crate) fn sum_abs(format: WeightFormat, block: &[u8]) -> [u32; BLOCK_ROWS] {
-    let mut sums = [0; BLOCK_ROWS];
-    for group in block.as_chunks::<16>().0 {
-        for (sum, bytes) in sums.iter_mut().zip(group.as_chunks::<4>().0) {
-            match format {
-                WeightFormat::F32 => {}
-                WeightFormat::Int8 => {
-                    for (column, &byte) in bytes.iter().enumerate() {
-                        *sum += u32::from(decode_weight(byte, column).unsigned_abs());
-                    }
-                }
-                WeightFormat::Int4 => {
-                    for &byte in bytes {
-                        let nibbles = [byte & 0xf, byte >> 4];
-                        *sum += nibbles
-                            .map(|n| u32::from(n.abs_diff(8)))
-                            .iter()
-                            .sum::<u32>();
-                    }
-                }
+/// The sum of the absolute weights of a row of a block.
+pub(crate) fn sum_abs(format: WeightFormat, block: &[u8], row: usize) -> u32 {
+    let words = block.as_chunks().0.iter().skip(row).step_by(BLOCK_ROWS);
+    let mut sum = 0;
+    for &word in words {
+        let mut word = u32::from_le_bytes(word);
+        if format == WeightFormat::Int4 {
+            for _ in 0..8 {
+                sum += (word & 0xf).abs_diff(8);
+                word >>= 4;
+            }
+        } else {
+            // Now all four are in two's complement.
+            word ^= 0x0080_0080;
+            for _ in 0..4 {
+                sum += u32::from((word as i8).unsigned_abs());
+                word >>= 8;
             }
         }
     }
-    sums
+    sum
 }
 
 /// The columns, then zeros.
