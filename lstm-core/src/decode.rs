@@ -5,17 +5,37 @@
 //! mean the same.
 
 use crate::alphabet::Chars;
-use crate::file::{Cell, Format, LayerShape, Order, Payload};
+use crate::file::{Cell, Format, LayerShape, Order, Payload, PayloadOf};
 use crate::{Error, MAX_LAYERS};
 
-impl<'a> Payload<'a, &'a [u8]> {
-    /// Decodes the payload at the start of `bytes`, and gives the bytes that follow it. The texts
-    /// are UTF-8.
+impl<'a> Payload<'a> {
+    /// Decodes the payload at the start of `bytes`, and gives the bytes that follow it.
     ///
     /// # Errors
     ///
     /// [`Error::Payload`].
     pub fn decode(bytes: &'a [u8]) -> Result<(Self, &'a [u8]), Error> {
+        let text = |bytes| core::str::from_utf8(bytes).map_err(|_| Error::Payload);
+        let (payload, rest) = PayloadOf::read(bytes)?;
+        let payload = Payload {
+            name: text(payload.name)?,
+            symbols: text(payload.symbols)?,
+            fold_case: payload.fold_case,
+            window: payload.window,
+            format: payload.format,
+            order: payload.order,
+            layers: payload.layers,
+            padding: payload.padding,
+            data: payload.data,
+        };
+        Ok((payload, rest))
+    }
+}
+
+impl<'a> PayloadOf<'a, &'a [u8]> {
+    /// As [`Payload::decode`], without the code of [`core::str::from_utf8`]: texts are bytes, which
+    /// are UTF-8.
+    pub(crate) fn read(bytes: &'a [u8]) -> Result<(Self, &'a [u8]), Error> {
         let mut fields = Fields { rest: bytes };
         let payload = fields.payload().ok_or(Error::Payload)?;
         Ok((payload, fields.rest))
@@ -28,8 +48,8 @@ struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    fn payload(&mut self) -> Option<Payload<'a, &'a [u8]>> {
-        Some(Payload {
+    fn payload(&mut self) -> Option<PayloadOf<'a, &'a [u8]>> {
+        Some(PayloadOf {
             name: self.text()?,
             symbols: self.text()?,
             fold_case: self.flag()?,

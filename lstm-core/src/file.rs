@@ -198,9 +198,12 @@ impl LayerShape {
     }
 }
 
-/// The payload of a file. [`Payload::decode`] leaves texts as bytes.
+/// The payload of a file.
+pub type Payload<'a> = PayloadOf<'a, &'a str>;
+
+/// The payload of a file with texts of a certain type.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Payload<'a, Text = &'a str> {
+pub struct PayloadOf<'a, Text> {
     /// A name for people.
     pub name: Text,
     /// The symbols of the alphabet, in the order of their tokens.

@@ -2,7 +2,7 @@
 
 use crate::file::{
     self, ARRAY_ALIGN, BLOCK_ROWS, COLUMN_ALIGN, Format, Head, LayerShape, MAX_HIDDEN,
-    MAX_INTEGER_COLUMNS, MatrixBytes, Payload, Row, WeightFormat, round_up, table_line_bytes,
+    MAX_INTEGER_COLUMNS, MatrixBytes, PayloadOf, Row, WeightFormat, round_up, table_line_bytes,
 };
 use crate::kernel;
 use crate::{Alphabet, Error, MAX_LAYERS};
@@ -119,7 +119,7 @@ impl<'m> Model<'m> {
     /// description, format, alphabet, shapes, length of the weights, alignment, range of the sums.
     pub fn from_bytes(bytes: &'m [u8]) -> Result<Self, Error> {
         let (head, payload) = file::verify(bytes)?;
-        let (payload, rest) = Payload::decode(payload)?;
+        let (payload, rest) = PayloadOf::read(payload)?;
         let golden = match rest {
             [] => None,
             &[g0, g1, g2, g3] => Some(u32::from_le_bytes([g0, g1, g2, g3])),
@@ -147,7 +147,7 @@ impl<'m> Model<'m> {
 
     fn from_payload(
         head: Head,
-        payload: &Payload<'m, &'m [u8]>,
+        payload: &PayloadOf<'m, &'m [u8]>,
         golden: Option<u32>,
     ) -> Result<Self, Error> {
         if !payload.format.is_built() {
