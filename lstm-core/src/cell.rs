@@ -66,17 +66,14 @@ fn lean<A: Arithmetic>(
     output: &mut [A::Hidden],
     cell: &mut [A::Cell],
 ) {
-    const UNITS: usize = BATCH / 3 * BLOCK_ROWS;
-    let mut output = output.chunks_mut(UNITS);
-    let mut cell = cell.chunks_mut(UNITS);
-    A::for_each_batch(gates, table, input, correction, &mut |z| {
-        let (Some(output), Some(cell)) = (output.next(), cell.next()) else {
-            return;
-        };
-        let units = output
-            .chunks_mut(BLOCK_ROWS)
-            .zip(cell.chunks_mut(BLOCK_ROWS));
-        for ([i, g, o], (output, cell)) in z.as_chunks::<3>().0.iter().zip(units) {
+    let output = output.chunks_mut(BLOCK_ROWS);
+    let mut units = output.zip(cell.chunks_mut(BLOCK_ROWS));
+    A::for_each_batch(gates, table, input, correction, &mut |mut z| {
+        while let Some(([i, g, o], rest)) = z.split_first_chunk() {
+            z = rest;
+            let Some((output, cell)) = units.next() else {
+                return;
+            };
             let gates = i.iter().zip(g).zip(o);
             for ((m, c), ((&i, &g), &o)) in output.iter_mut().zip(cell).zip(gates) {
                 let (i, g, o) = (A::sigmoid(i), A::tanh(g), A::sigmoid(o));

@@ -22,7 +22,7 @@ pub struct Kernel {
 }
 
 /// Rows of these weights with parameters of all kinds, and entries that are as good as random.
-fn rows(weights: &[u8]) -> kernel::Rows<'_> {
+fn rows(weights: &[u8], block_bytes: usize) -> kernel::Rows<'_> {
     const BLOCKS: usize = 64;
     static PARAMETERS: [[[u32; 2]; BLOCK_ROWS]; BLOCKS] = {
         let mut parameters = [[[0; 2]; BLOCK_ROWS]; BLOCKS];
@@ -35,18 +35,19 @@ fn rows(weights: &[u8]) -> kernel::Rows<'_> {
         }
         parameters
     };
+    let blocks = weights.len() / block_bytes.max(1);
     kernel::Rows {
         format: WeightFormat::default(),
         columns: 0,
         weights,
-        parameters: &PARAMETERS,
+        parameters: PARAMETERS.get(..blocks).unwrap_or_default(),
         entries: weights.as_chunks().0,
     }
 }
 
 /// Packs the columns and multiplies, as a step does.
 macro_rules! dots {
-    ($kernel:path) => {
+    ($kernel:path, $format:expr) => {
         |weights, columns, hidden, sums| {
             use $kernel as kernel;
             let mut scratch = [0u32; 2 * MAX_HIDDEN];
@@ -55,7 +56,8 @@ macro_rules! dots {
             let correction = kernel::pack(hidden, input);
             let mut sums = sums.iter_mut();
             let mut count = 0;
-            kernel::for_each_batch(&rows(weights), input, correction, |batch| {
+            let block_bytes = columns * BLOCK_ROWS * $format.bits() / 8;
+            kernel::for_each_batch(&rows(weights, block_bytes), input, correction, |batch| {
                 for (dots, sums) in batch.iter().zip(sums.by_ref()) {
                     *sums = *dots;
                     count += 1;
@@ -70,12 +72,12 @@ macro_rules! dots {
 pub const KERNELS: &[Kernel] = &[
     Kernel {
         format: WeightFormat::Int8,
-        arch: dots!(kernel::int8),
-        portable: dots!(kernel::portable::int8),
+        arch: dots!(kernel::int8, WeightFormat::Int8),
+        portable: dots!(kernel::portable::int8, WeightFormat::Int8),
     },
     Kernel {
         format: WeightFormat::Int4,
-        arch: dots!(kernel::int4),
-        portable: dots!(kernel::portable::int4),
+        arch: dots!(kernel::int4, WeightFormat::Int4),
+        portable: dots!(kernel::portable::int4, WeightFormat::Int4),
     },
 ];

@@ -3,7 +3,6 @@
 
 use crate::numbers::tables::EXP2;
 use crate::{Error, Logits, MAX_SYMBOLS, Token};
-use heapless::binary_heap::{BinaryHeap, Max};
 use rand_xoshiro::Xoshiro128PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
@@ -204,19 +203,20 @@ impl Sampler {
     /// Sets to 0 the weights that top-k and top-p leave out; returns the sum of the others.
     #[inline(never)]
     fn keep_likeliest(&self, weights: &mut [i32], sum: u32) -> u32 {
-        let kept = if self.settings.top_k < weights.len() {
-            likeliest(weights, self.settings.top_k, u32::MAX).0
-        } else {
-            sum
-        };
+        let top_k = self.settings.top_k;
+        let mut kept = sum;
+        if top_k < weights.len() {
+            let least = threshold(weights, top_k, u32::MAX);
+            kept = from(weights, least).1;
+        }
         let enough = (u64::from(kept) * u64::from(self.top_p)).div_ceil(1 << 16) as u32;
-        let (total, threshold) = likeliest(weights, self.settings.top_k, enough);
+        let least = threshold(weights, top_k, enough);
         for (index, weight) in weights.iter_mut().enumerate() {
-            if key(index, *weight) < threshold {
+            if key(index, *weight) < least {
                 *weight = 0;
             }
         }
-        total
+        from(weights, least).1
     }
 }
 
@@ -225,24 +225,31 @@ fn key(index: usize, weight: i32) -> u32 {
     (weight as u32) << 8 | (255 - index as u32)
 }
 
-/// Takes the largest weights, at most `count` and no more than it takes to have `enough`: their sum,
-/// and the key of the last.
-#[inline(never)]
-fn likeliest(weights: &[i32], count: usize, enough: u32) -> (u32, u32) {
-    let mut heap: BinaryHeap<u32, Max, MAX_SYMBOLS> = BinaryHeap::new();
-    for (index, &weight) in weights.iter().enumerate() {
-        let _ = heap.push(key(index, weight)); // An alphabet has at most MAX_SYMBOLS symbols.
-    }
-    let (mut total, mut last) = (0, 0);
-    for _ in 0..count {
-        if total >= enough {
-            break;
+/// The largest key such that those from it on are `count` in number, or their weights are `enough`
+/// in sum; 0 if all together are not.
+fn threshold(weights: &[i32], count: usize, enough: u32) -> u32 {
+    let mut least = 0;
+    for bit in (0..25).rev() {
+        let higher = least | 1 << bit;
+        let (found, sum) = from(weights, higher);
+        if found >= count || sum >= enough {
+            least = higher;
         }
-        let Some(key) = heap.pop() else { break };
-        last = key;
-        total += key >> 8;
     }
-    (total, last)
+    least
+}
+
+/// How many keys there are from `least` on, and the sum of their weights.
+#[inline(never)]
+fn from(weights: &[i32], least: u32) -> (usize, u32) {
+    let (mut count, mut sum) = (0, 0);
+    for (index, &weight) in weights.iter().enumerate() {
+        if key(index, weight) >= least {
+            count += 1;
+            sum += weight as u32;
+        }
+    }
+    (count, sum)
 }
 
 /// The largest.

@@ -58,13 +58,13 @@ pub(super) fn for_each_batch<X>(
     if !columns.is_multiple_of(COLUMN_ALIGN) {
         return;
     }
-    let Some(blocks) = rows.weights.len().checked_div(columns * bits / 2) else {
-        return;
-    };
-    let mut left = blocks.min(rows.parameters.len());
+    let mut left = rows.parameters.len();
     let mut entries = rows.entries;
     if !entries.is_empty() {
         left = left.min(entries.len());
+    }
+    if rows.weights.len() < left * (columns * bits / 2) {
+        return;
     }
     let mut weights = rows.weights.as_ptr();
     let columns = input.as_ptr_range();

@@ -86,7 +86,7 @@ unsafe extern "C" fn rows_int8(weights: *const u8, batch: &mut Batch<i32>) -> *c
         "movs r1, #1",
         "movs r2, #3",
         "2:",
-        ".rept 8",
+        ".rept 4",
         "mov r3, r12",
         "ldm r3!, {{r4, r5, r6, r7}}",
         "mov r12, r3",
