@@ -5,6 +5,8 @@ use crate::file::{BLOCK_ROWS, Cell};
 use crate::kernel::BATCH;
 use crate::model::{Layer, Matrix};
 use crate::numbers::Arithmetic;
+use crate::session::split;
+use core::mem;
 
 /// One step of a layer, up to its projection.
 ///
@@ -26,62 +28,55 @@ pub(crate) fn step<A: Arithmetic>(
     };
     // A token from outside the alphabet reads as symbol 0. An upper layer has no table.
     let line = line(token.index()).or_else(|| line(0)).unwrap_or_default();
-    match layer.shape.cell {
-        Cell::Lstm => lstm::<A>(&layer.gates, line, input, correction, output, cell),
-        Cell::Lean => lean::<A>(&layer.gates, line, input, correction, output, cell),
+    let is_lean = layer.shape.cell == Cell::Lean;
+    let (mut output, mut cell) = (output, cell);
+    let mut next = |units: usize| {
+        let (now, rest) = split(mem::take(&mut output), units);
+        output = rest;
+        let (cell_now, rest) = split(mem::take(&mut cell), units);
+        cell = rest;
+        (now, cell_now)
+    };
+    A::for_each_batch(&layer.gates, line, input, correction, &mut |mut z| {
+        if !is_lean {
+            let (output, cell) = next(z.len());
+            return lstm::<A>(z, output, cell);
+        }
+        while let Some((unit, rest)) = z.split_first_chunk() {
+            z = rest;
+            let (output, cell) = next(BLOCK_ROWS);
+            lean::<A>(unit, output, cell);
+        }
+    });
+}
+
+/// Units of an LSTM: a block of four rows each.
+#[inline(always)]
+fn lstm<A: Arithmetic>(
+    z: &[[A::PreActivation; 4]],
+    output: &mut [A::Hidden],
+    cell: &mut [A::Cell],
+) {
+    for (&[i, f, g, o], (m, c)) in z.iter().zip(output.iter_mut().zip(cell)) {
+        let (i, f, g, o) = (A::sigmoid(i), A::sigmoid(f), A::tanh(g), A::sigmoid(o));
+        *c = A::cell(f, *c, i, g);
+        *m = A::hidden(o, *c);
     }
 }
 
-/// The LSTM: a block of four rows is a unit.
-#[inline(never)]
-fn lstm<A: Arithmetic>(
-    gates: &Matrix<'_>,
-    table: &[u8],
-    input: &[u32],
-    correction: i32,
-    output: &mut [A::Hidden],
-    cell: &mut [A::Cell],
-) {
-    let mut output = output.chunks_mut(BATCH);
-    let mut cell = cell.chunks_mut(BATCH);
-    A::for_each_batch(gates, table, input, correction, &mut |z| {
-        let (Some(output), Some(cell)) = (output.next(), cell.next()) else {
-            return;
-        };
-        for (&[i, f, g, o], (m, c)) in z.iter().zip(output.iter_mut().zip(cell)) {
-            let (i, f, g, o) = (A::sigmoid(i), A::sigmoid(f), A::tanh(g), A::sigmoid(o));
-            *c = A::cell(f, *c, i, g);
-            *m = A::hidden(o, *c);
-        }
-    });
-}
-
-/// The LSTM with a coupled input and forget gate: three blocks are four units.
-#[inline(never)]
+/// Units of an LSTM with a coupled input and forget gate: three blocks are four units.
+#[inline(always)]
 fn lean<A: Arithmetic>(
-    gates: &Matrix<'_>,
-    table: &[u8],
-    input: &[u32],
-    correction: i32,
+    [i, g, o]: &[[A::PreActivation; 4]; 3],
     output: &mut [A::Hidden],
     cell: &mut [A::Cell],
 ) {
-    let output = output.chunks_mut(BLOCK_ROWS);
-    let mut units = output.zip(cell.chunks_mut(BLOCK_ROWS));
-    A::for_each_batch(gates, table, input, correction, &mut |mut z| {
-        while let Some(([i, g, o], rest)) = z.split_first_chunk() {
-            z = rest;
-            let Some((output, cell)) = units.next() else {
-                return;
-            };
-            let gates = i.iter().zip(g).zip(o);
-            for ((m, c), ((&i, &g), &o)) in output.iter_mut().zip(cell).zip(gates) {
-                let (i, g, o) = (A::sigmoid(i), A::tanh(g), A::sigmoid(o));
-                *c = A::cell(A::one_minus(i), *c, i, g);
-                *m = A::hidden(o, *c);
-            }
-        }
-    });
+    let gates = i.iter().zip(g).zip(o);
+    for ((m, c), ((&i, &g), &o)) in output.iter_mut().zip(cell).zip(gates) {
+        let (i, g, o) = (A::sigmoid(i), A::tanh(g), A::sigmoid(o));
+        *c = A::cell(A::one_minus(i), *c, i, g);
+        *m = A::hidden(o, *c);
+    }
 }
 
 /// The recurrent projection: `h = P m`, `[output]`.

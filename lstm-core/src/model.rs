@@ -212,12 +212,6 @@ impl<'m> Model<'m> {
         &self.dense
     }
 
-    /// The width of the top layer's hidden state.
-    pub(crate) fn output(&self) -> usize {
-        let top = self.layers().last();
-        top.map_or(0, |layer| layer.shape.output())
-    }
-
     /// The name that the exporter gave.
     pub fn name(&self) -> &'m str {
         core::str::from_utf8(self.name).unwrap_or_default()

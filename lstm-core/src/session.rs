@@ -91,16 +91,7 @@ impl<'s, 'm> Session<'s, 'm> {
     ///
     /// A token from outside the alphabet counts as token 0.
     pub fn step(&mut self, token: Token) -> Logits<'_> {
-        self.advance(token);
-        match self.model.format() {
-            #[cfg(feature = "f32")]
-            Format::F32 => self.dense::<F32>(),
-            #[cfg(feature = "int8")]
-            Format::Int8 | Format::Int4 => self.dense::<Integer>(),
-            // Refused by the reader.
-            #[allow(unreachable_patterns)]
-            _ => {}
-        }
+        self.run(token, true);
         Logits {
             words: self.logits,
             format: self.model.format(),
@@ -109,18 +100,23 @@ impl<'s, 'm> Session<'s, 'm> {
 
     /// Feeds one token without computing logits: for priming with a text.
     pub fn advance(&mut self, token: Token) {
+        self.run(token, false);
+    }
+
+    fn run(&mut self, token: Token, with_logits: bool) {
         match self.model.format() {
             #[cfg(feature = "f32")]
-            Format::F32 => self.layers::<F32>(token),
+            Format::F32 => self.run_in::<F32>(token, with_logits),
             #[cfg(feature = "int8")]
-            Format::Int8 | Format::Int4 => self.layers::<Integer>(token),
+            Format::Int8 | Format::Int4 => self.run_in::<Integer>(token, with_logits),
+            // Refused by the reader.
             #[allow(unreachable_patterns)]
             _ => {}
         }
     }
 
     #[inline(never)]
-    fn layers<A: Arithmetic>(&mut self, token: Token) {
+    fn run_in<A: Arithmetic>(&mut self, token: Token, with_logits: bool) {
         let mut parts = Parts::<A>::of(self.words, &self.room);
         let mut states = parts.hidden;
         for layer in self.model.layers() {
@@ -140,34 +136,27 @@ impl<'s, 'm> Session<'s, 'm> {
             }
             (_, states) = split(states, layer.input);
         }
-    }
-
-    #[inline(never)]
-    fn dense<A: Arithmetic>(&mut self) {
-        let Parts {
-            hidden, columns, ..
-        } = Parts::<A>::of(self.words, &self.room);
-        let width = self.model.output();
-        let (_, top) = split(hidden, self.room.hidden.saturating_sub(width));
-        let matrix = self.model.dense();
-        let correction = A::pack(matrix, top, columns);
-        let logits = bytemuck::cast_slice_mut(self.logits);
-        cell::dense::<A>(matrix, columns, correction, logits);
+        if with_logits {
+            let matrix = self.model.dense();
+            let correction = A::pack(matrix, states, parts.columns);
+            let logits = bytemuck::cast_slice_mut(self.logits);
+            cell::dense::<A>(matrix, parts.columns, correction, logits);
+        }
     }
 }
 
 /// The words of a session, each part as what it holds.
-pub(crate) struct Parts<'s, A: Arithmetic> {
+struct Parts<'s, A: Arithmetic> {
     /// The hidden states of the layers, from the input up, one after the other.
-    pub(crate) hidden: &'s mut [A::Hidden],
+    hidden: &'s mut [A::Hidden],
     /// The cell states likewise.
-    pub(crate) cell: &'s mut [A::Cell],
+    cell: &'s mut [A::Cell],
     columns: &'s mut [u32],
     cell_output: &'s mut [A::Hidden],
 }
 
 impl<'s, A: Arithmetic> Parts<'s, A> {
-    pub(crate) fn of(words: &'s mut [u32], room: &Room) -> Self {
+    fn of(words: &'s mut [u32], room: &Room) -> Self {
         let (hidden, words) = elements(words, room.hidden);
         let (cell, words) = elements(words, room.cell);
         let at = words.len() - (room.cell_output * size_of::<A::Hidden>()).div_ceil(4);
