@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::export::{ExportFormat, encode_zeros};
 use crate::model_file::ModelFile;
 use crate::network::{Cell, LayerConfig, Network, NetworkConfig};
+use crate::output::say;
 use crate::quantize::QuantizedNetwork;
 use lstm_core::Format;
 use std::path::PathBuf;
@@ -62,8 +63,8 @@ pub fn run(args: &Args) -> Result<()> {
     let (parameters, file) = model(args)?;
     let model = file.model().map_err(|e| Error::bad_input(e.to_string()))?;
     let clock = args.clock.map(|megahertz| megahertz * 1e6);
-    print!("{}", parameters.unwrap_or_default());
-    print!("{}", table(&Shape::of(&model), &model, clock));
+    let table = table(&Shape::of(&model), &model, clock);
+    say!("{}{}", parameters.unwrap_or_default(), table.trim_end());
     Ok(())
 }
 

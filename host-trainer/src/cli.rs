@@ -1,7 +1,7 @@
 //! The command line: one module a command.
 
 use crate::error::{Error, Result};
-use crate::{budget, evaluate, export, generate, import, inspect, quantize, report, train};
+use crate::{budget, evaluate, export, generate, import, inspect, output, quantize, report, train};
 use clap::{Parser, Subcommand};
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -38,7 +38,8 @@ enum Command {
 
 /// Parses the command line and runs it; an error is one line on stderr.
 pub fn main() -> ExitCode {
-    match parse().and_then(|cli| cli.map_or(Ok(()), run)) {
+    let done = parse().and_then(|cli| cli.map_or(Ok(()), run));
+    match done.and_then(|()| output::check()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");

@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::graph::{DeviceKind, GraphPredictor};
 use crate::model_file::{HeapWorkspace, ModelFile};
 use crate::network::Network;
+use crate::output::say;
 use crate::predictor::{
     ModelPredictor, NetworkPredictor, Predictor, Score, Windowed, bits_per_char,
 };
@@ -90,7 +91,7 @@ pub fn score_split(predictor: &mut dyn Predictor, corpus: &Corpus, split: Split)
 
 /// Prints [`score_table`].
 pub fn print_scores(predictor: &mut dyn Predictor, corpus: &Corpus, splits: &[Split]) {
-    print!("{}", score_table(predictor, corpus, splits));
+    say!("{}", score_table(predictor, corpus, splits).trim_end());
 }
 
 /// A table with a line for each part.

@@ -3,6 +3,7 @@
 use crate::alphabet::Alphabet;
 use crate::error::{Error, Result};
 use crate::interchange::{self, names};
+use crate::output::say;
 use std::path::{Path, PathBuf};
 
 /// Arguments of `import`.
@@ -34,12 +35,12 @@ pub fn run(args: &Args) -> Result<()> {
     let contents = interchange::read(&args.file)?;
     let mapped = names::find(&args.file, &contents.tensors, &alphabet)?;
     let config = &mapped.network.config;
-    println!("{}: {}", args.file.display(), contents.kind);
+    say!("{}: {}", args.file.display(), contents.kind);
     for line in &mapped.map {
-        println!("  {line}");
+        say!("  {line}");
     }
     let layers: Vec<String> = config.layers.iter().map(|l| l.to_string()).collect();
-    println!(
+    say!(
         "embedding {}, {}, dense {}: {} parameters",
         config.embedding,
         layers.join(", "),
@@ -47,10 +48,10 @@ pub fn run(args: &Args) -> Result<()> {
         config.parameter_count()
     );
     for note in &contents.notes {
-        println!("note: {note}");
+        say!("note: {note}");
     }
     mapped.network.save(&args.out)?;
-    println!("wrote {}", args.out.display());
+    say!("wrote {}", args.out.display());
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 
 use crate::error::Result;
 use crate::model_file::ModelFile;
+use crate::output::say;
 use lstm_core::{Cell, Format, Golden, LayerShape, Model, Session};
 use std::path::PathBuf;
 
@@ -22,7 +23,7 @@ pub fn run(args: &Args) -> Result<()> {
     let model = file
         .model()
         .map_err(|e| crate::error::Error::bad_input(e.to_string()))?;
-    print!("{}", describe(&model));
+    say!("{}", describe(&model).trim_end());
     Ok(())
 }
 

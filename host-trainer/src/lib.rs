@@ -59,6 +59,7 @@ pub mod metrics;
 pub mod model_file;
 pub mod network;
 pub mod optimizer;
+mod output;
 mod panels;
 pub mod predictor;
 pub mod qat;

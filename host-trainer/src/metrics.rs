@@ -84,7 +84,9 @@ pub fn parse(path: &Path, text: &str) -> Result<Vec<Row>> {
             ))
         })
     };
-    text.lines().enumerate().map(row).collect()
+    // The last line may be under way.
+    let whole = &text[..text.rfind('\n').map_or(0, |at| at + 1)];
+    whole.lines().enumerate().map(row).collect()
 }
 
 /// The losses of a recipe of the notebook beside the notebook's own, as Markdown.
@@ -145,6 +147,8 @@ mod tests {
         let text = row().to_json() + &averaged.to_json();
         std::fs::write(&path, &text).unwrap();
         assert_eq!(read(&path).unwrap(), [row(), averaged]);
+        std::fs::write(&path, text.clone() + "{\"phase\": \"tra").unwrap();
+        assert_eq!(read(&path).unwrap().len(), 2);
         std::fs::write(&path, text + "{\"phase\": 3}\n").unwrap();
         let error = read(&path).unwrap_err().to_string();
         assert!(error.contains("metrics.jsonl line 3: "), "{error}");

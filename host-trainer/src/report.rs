@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::generate::sample_text;
 use crate::metrics::Row;
 use crate::network::Network;
+use crate::output::say;
 use crate::quantize::QuantizedNetwork;
 use crate::run_folder::{self, RunConfig, read_config, read_metrics};
 use crate::signals::{Histogram, Observed, float_cells, observe};
@@ -69,7 +70,7 @@ pub fn run(args: &Args) -> Result<()> {
     let out = args.out.clone().unwrap_or_else(|| args.run.join(FILE));
     let html = page::page(&report).into_string();
     write_atomically(&out, html.as_bytes())?;
-    println!("wrote {}", out.display());
+    say!("wrote {}", out.display());
     Ok(())
 }
 

@@ -72,7 +72,7 @@ struct Flow {
 pub struct Observed {
     /// Of every layer: its gates, c, and h.
     pub signals: Vec<Signal>,
-    /// Of |c|, a histogram for each layer, up to beyond what the device holds.
+    /// Of |c|, a histogram for each layer, over the same range as [`float_cells`].
     pub cells: Vec<Histogram>,
 }
 
@@ -92,7 +92,7 @@ pub fn observe(
         let layer = network.config.layers[index];
         let name = network.config.layer_name(index);
         signals.extend(layer_signals(&name, layer, float, integers));
-        cells.push(cell_histogram(&integers.cells));
+        cells.push(cell_histogram(&integers.cells, &float.cells));
     }
     Observed { signals, cells }
 }
@@ -100,14 +100,15 @@ pub fn observe(
 /// Of |c| of each layer of the f32 network.
 pub fn float_cells(network: &Network, tokens: &[u8], window: Option<usize>) -> Vec<Histogram> {
     let flows = float_flow(network, tokens, window);
-    flows
-        .iter()
-        .map(|flow| cell_histogram(&flow.cells))
-        .collect()
+    let histogram = |flow: &Flow| cell_histogram(&flow.cells, &flow.cells);
+    flows.iter().map(histogram).collect()
 }
 
-fn cell_histogram(cells: &[f32]) -> Histogram {
-    Histogram::new(cells.iter().map(|c| f64::from(c.abs())), 0.0..20.0)
+/// Up to the largest of the f32 network's, or to somewhat beyond what the device holds.
+fn cell_histogram(cells: &[f32], float: &[f32]) -> Histogram {
+    let largest = float.iter().fold(0.0, |max: f32, c| max.max(c.abs()));
+    let end = f64::from(largest.ceil()).clamp(1.0, 20.0);
+    Histogram::new(cells.iter().map(|c| f64::from(c.abs())), 0.0..end)
 }
 
 fn layer_signals(name: &str, layer: LayerConfig, float: &Flow, integers: &Flow) -> Vec<Signal> {

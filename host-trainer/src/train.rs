@@ -14,9 +14,9 @@ mod trainer;
 
 use crate::error::{Error, Result};
 use crate::recipe::RecipeName;
-use crate::run_folder::RunFolder;
-use settings::{as_toml, configure, folder_name, layer, threads};
-use std::path::PathBuf;
+use crate::run_folder::{RunConfig, RunFolder};
+use settings::{as_toml, configure, folder_name, layer_over, threads};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -31,14 +31,16 @@ pub use flags::Args;
 /// # Errors
 /// The input cannot be used, the disk refuses, the loss is not finite, or the user stopped it.
 pub fn run(args: &Args) -> Result<()> {
-    let recipe: RecipeName = args.recipe.parse()?;
-    let layer = layer(args, recipe);
+    let recipe = args.recipe.as_deref().map(str::parse).transpose()?;
+    let recipe: RecipeName = recipe.unwrap_or(RecipeName::Sonnets);
+    let layer = layer_over(args, recipe.default_layer());
     let default = || PathBuf::from(format!("runs/{}-{}", recipe.name(), folder_name(layer)));
     let path = args.out.clone().unwrap_or_else(default);
     let call = call(args)?;
     let (folder, config, checkpoint, texts);
     if args.resume {
         (folder, config, checkpoint) = RunFolder::resume(&path)?;
+        check_resumed(args, &config, &path)?;
         texts = Texts::read(&config)?;
     } else {
         RunFolder::check_new(&path, args.force)?;
@@ -47,6 +49,21 @@ pub fn run(args: &Args) -> Result<()> {
         checkpoint = None;
     }
     Trainer::new(&config, &texts, &folder, checkpoint, call)?.train()
+}
+
+/// Refuses flags that say another network than that of the run to go on with.
+fn check_resumed(args: &Args, config: &RunConfig, path: &Path) -> Result<()> {
+    let (found, recipe) = (config.network.layers[0], config.recipe.name());
+    let asked = layer_over(args, found);
+    let asked_recipe = args.recipe.as_deref().unwrap_or(recipe);
+    if (asked_recipe, asked) == (recipe, found) {
+        return Ok(());
+    }
+    Err(Error::bad_input(format!(
+        "{}: found a run of {recipe} with {found}, expected {asked_recipe} with {asked} as the flags \
+         say",
+        path.display()
+    )))
 }
 
 /// What belongs to this call, and decides none of the result.

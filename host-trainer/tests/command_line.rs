@@ -32,6 +32,7 @@ fn folder() -> tempfile::TempDir {
     write("latin1.txt", b"caf\xe9 au lait");
     write("short.txt", b"shorter than one window");
     write("forty.txt", "a".repeat(40).as_bytes());
+    write("same.txt", "a".repeat(4000).as_bytes());
     let many: String = ('\u{4e00}'..).take(300).collect();
     write("many.txt", many.as_bytes());
     write("notes.safetensors", b"this is no network");
@@ -134,6 +135,93 @@ fn bad_input_is_one_line_and_exit_code_2() {
             "found --learning-rate NaN",
         ),
         ("train --corpus good.txt --minutes 0", "found --minutes 0"),
+        ("train --corpus good.txt --minutes=-1", "found --minutes -1"),
+        (
+            "train --corpus same.txt --alphabet text",
+            "1 different characters, expected 2 to 256",
+        ),
+        (
+            "train --corpus good.txt --hidden 4097",
+            "found hidden size 4097, expected 1 to 4096",
+        ),
+        (
+            "train --corpus good.txt --batch 4097",
+            "found --batch 4097, expected 1 to 4096",
+        ),
+        (
+            "train --corpus good.txt --threads 257",
+            "found --threads 257, expected 1 to 256",
+        ),
+        (
+            "train --corpus good.txt --layers 0",
+            "found 0 layers, expected 1 to 4",
+        ),
+        (
+            "train --corpus good.txt --hidden many",
+            "invalid value 'many'",
+        ),
+        ("train --corpus good.txt --seed=-1", "invalid value '-1'"),
+        (
+            "train --corpus good.txt --clip=-1",
+            "found --clip -1, expected 0 or above",
+        ),
+        ("train --corpus good.txt --clip inf", "found --clip inf"),
+        (
+            "train --corpus good.txt --weight-decay 1",
+            "found --weight-decay 1, expected 0 to below 1",
+        ),
+        (
+            "train --corpus good.txt --token-dropout 1",
+            "found --token-dropout 1, expected 0 to below 1",
+        ),
+        (
+            "train --corpus good.txt --drop-connect=-0.5",
+            "found --drop-connect -0.5, expected 0 to below 1",
+        ),
+        (
+            "train --corpus good.txt --ema 1",
+            "found --ema 1, expected 0 to below 1",
+        ),
+        (
+            "train --corpus good.txt --ema NaN",
+            "found --ema NaN, expected 0 to below 1",
+        ),
+        (
+            "train --corpus good.txt --floor 1.5",
+            "found --floor 1.5, expected 0 to 1",
+        ),
+        (
+            "train --corpus good.txt --schedule linear",
+            "invalid value 'linear'",
+        ),
+        (
+            "train --corpus good.txt --schedule constant --warm-up 5",
+            "found --warm-up or --floor with a constant learning rate",
+        ),
+        (
+            "train --corpus good.txt --recipe many-to-many --floor 0.5",
+            "expected --schedule cosine",
+        ),
+        (
+            "train --corpus good.txt --patience=-1",
+            "invalid value '-1'",
+        ),
+        (
+            "train --corpus good.txt --report-every 0",
+            "found --report-every 0, expected at least 1",
+        ),
+        (
+            "train --corpus good.txt --checkpoint-every=-1",
+            "found --checkpoint-every -1, expected 0 seconds or more",
+        ),
+        (
+            "train --resume --epochs 9 --out taken",
+            "'--resume' cannot be used with '--epochs <N>'",
+        ),
+        (
+            "train --resume --config x.toml --out taken",
+            "cannot be used with",
+        ),
         (
             "train --corpus good.txt --out taken",
             "taken exists, expected a new folder",
@@ -150,6 +238,7 @@ fn bad_input_is_one_line_and_exit_code_2() {
             "unexpected argument '--colour'",
         ),
         ("evaluate", "required arguments were not provided: <FILE>"),
+        ("evaluate notes.safetensors --window 0", "found --window 0"),
         (
             "evaluate missing.safetensors",
             "cannot read missing.safetensors",
@@ -232,6 +321,73 @@ fn a_small_run_learns_and_its_network_scores() {
     assert_eq!(run(folder.path(), SMALL).status.code(), Some(2));
     let again = format!("{SMALL} --epochs 1 --force --layers 2");
     assert!(run(folder.path(), &again).status.success());
+}
+
+#[test]
+fn a_corpus_of_one_letter_becomes_a_model() {
+    let folder = folder();
+    let succeed = |line: &str| binary::printed(folder.path(), line);
+    let sizes = "--hidden 12 --embedding 6 --batch 4 --threads 1 --epochs 20";
+    succeed(&format!("train --corpus same.txt {sizes} --out r"));
+    succeed("report r");
+    for format in ["f32", "int8", "int4"] {
+        succeed(&format!(
+            "export r/best.safetensors --format {format} --out m.lstm"
+        ));
+        let written = succeed("generate m.lstm --temperature 0 --length 20 --prompt aaaa");
+        assert_eq!(written, "a".repeat(20) + "\n");
+    }
+}
+
+#[test]
+fn files_of_another_run_are_refused() {
+    let folder = folder();
+    let path = |name: &str| folder.path().join(name);
+    let train = |flags: &str, out: &str| {
+        let line = format!("{SMALL} --epochs 1 --out {out} {flags}");
+        binary::printed(folder.path(), &line);
+    };
+    train("", "a");
+    train("--layers 2", "b");
+    let refuse = |line: &str, expected: &str| binary::refuses(folder.path(), line, expected);
+    refuse(
+        "train --resume --out a --hidden 99",
+        "a: found a run of sonnets with LSTM 12, expected sonnets with LSTM 99 as the flags say",
+    );
+    refuse(
+        "train --resume --out a --recipe best",
+        "found a run of sonnets with LSTM 12, expected best with LSTM 12",
+    );
+    refuse(
+        "evaluate a/checkpoint.safetensors --corpus good.txt",
+        "found no \"network\" in the metadata, expected",
+    );
+    let checkpoint = std::fs::read(path("a/checkpoint.safetensors")).unwrap();
+    std::fs::copy(
+        path("b/checkpoint.safetensors"),
+        path("a/checkpoint.safetensors"),
+    )
+    .unwrap();
+    refuse(
+        "train --resume --out a",
+        "a: found a checkpoint of another run, expected one of config.json",
+    );
+    std::fs::write(path("a/checkpoint.safetensors"), &checkpoint[..9000]).unwrap();
+    refuse(
+        "train --resume --out a",
+        "found 9000 bytes that do not parse",
+    );
+    std::fs::write(path("a/checkpoint.safetensors"), &checkpoint).unwrap();
+    std::fs::write(path("a/samples.txt"), "").unwrap();
+    refuse(
+        "train --resume --out a",
+        "samples.txt has 0 bytes, expected",
+    );
+    std::fs::write(path("b/config.json"), "{\"recipe\": \"haiku\"}").unwrap();
+    refuse(
+        "train --resume --out b",
+        "b/config.json: unknown variant `haiku`",
+    );
 }
 
 #[test]

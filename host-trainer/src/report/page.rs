@@ -178,9 +178,9 @@ fn texts(report: &Report) -> Markup {
 
 fn signals(report: &Report) -> Markup {
     let names = || report.variants.iter().skip(1).map(|v| &v.name);
-    let mut heads = vec!["signal".to_owned(), "rms".into(), "f32 at its end".into()];
+    let mut heads = vec!["signal".to_owned(), "rms".into(), "f32 at limit".into()];
     for name in names() {
-        heads.extend([format!("{name} error"), format!("{name} at its end")]);
+        heads.extend([format!("{name} error"), format!("{name} at limit")]);
     }
     let heads: Vec<&str> = heads.iter().map(String::as_str).collect();
     let count = report.observed.first().map_or(0, |o| o.signals.len());
@@ -190,8 +190,8 @@ fn signals(report: &Report) -> Markup {
             p {
                 "While the network reads the validation part: the root mean square of each signal, "
                 "that of the integers' difference from f32, and the share of values at the end of "
-                "the integers' range. A gate is there when its argument is beyond ±8 (g: ±4), a "
-                "cell c at ±16, an output h at its largest."
+                "the integers' range. A gate is at its limit when its argument is beyond ±8 (g: "
+                "±4), a cell c at ±16, an output h at its largest."
             }
             (table(&heads, (0..count).map(|at| {
                 let reference = &report.observed[0].signals[at];

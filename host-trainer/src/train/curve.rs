@@ -3,18 +3,14 @@
 use crate::chart::{self, Line};
 use crate::metrics::Row;
 
-/// Bits per character over the characters read. A recipe of the notebook is shown beside the
+/// Bits per character over the characters read, or over the reports where phases of very different
+/// lengths follow each other. A recipe of the notebook is shown beside the
 /// notebook's own losses.
 pub fn loss_curve(size: (u32, u32), rows: &[Row], notebook: Option<&[f64]>) -> String {
-    let most = rows.last().map_or(0, |row| row.characters);
-    let (unit, label) = match most {
-        0..100_000 => (1.0, "characters read"),
-        100_000..100_000_000 => (1e6, "million characters read"),
-        _ => (1e9, "billion characters read"),
-    };
+    let (places, label) = places(rows);
     let points = |value: &dyn Fn(&Row) -> Option<f64>| -> Vec<(f64, f64)> {
-        let point = |row: &Row| Some((row.characters as f64 / unit, value(row)?));
-        rows.iter().filter_map(point).collect()
+        let point = |(row, &x): (&Row, &f64)| Some((x, value(row)?));
+        rows.iter().zip(&places).filter_map(point).collect()
     };
     let mut lines = vec![
         Line {
@@ -36,15 +32,63 @@ pub fn loss_curve(size: (u32, u32), rows: &[Row], notebook: Option<&[f64]>) -> S
         });
     }
     if let Some(own) = notebook {
-        let own = rows.iter().zip(own);
-        let bits = |(row, nats): (&Row, &f64)| {
-            (row.characters as f64 / unit, nats / std::f64::consts::LN_2)
-        };
+        let bits = |(&x, nats): (&f64, &f64)| (x, nats / std::f64::consts::LN_2);
         lines.push(Line {
             name: "notebook",
             color: 3,
-            points: own.map(bits).collect(),
+            points: places.iter().zip(own).map(bits).collect(),
         });
     }
-    chart::lines(size, (label, "bits per character"), &lines)
+    chart::lines(size, (&label, "bits per character"), &lines)
+}
+
+/// Where each row stands on the axis, and what the axis is.
+fn places(rows: &[Row]) -> (Vec<f64>, String) {
+    let second = rows.iter().position(|row| row.phase != rows[0].phase);
+    if let Some(second) = second {
+        let reports = (1..=rows.len()).map(|n| n as f64).collect();
+        let (first, then) = (&rows[0].phase, &rows[second].phase);
+        return (
+            reports,
+            format!("report ({first} to {second}, then {then})"),
+        );
+    }
+    let (unit, label) = match rows.last().map_or(0, |row| row.characters) {
+        0..100_000 => (1.0, "characters read"),
+        100_000..1_000_000_000 => (1e6, "million characters read"),
+        _ => (1e9, "billion characters read"),
+    };
+    let place = |row: &Row| row.characters as f64 / unit;
+    (rows.iter().map(place).collect(), label.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn phases_are_shown_by_reports() {
+        let row = |phase: &str, characters| Row {
+            phase: phase.into(),
+            step: 1,
+            pass: 1.0,
+            characters,
+            seconds: 1.0,
+            learning_rate: 1e-3,
+            train_nats: 1.0,
+            validation_bits_per_char: 2.0,
+            average_bits_per_char: None,
+        };
+        let one = [row("train", 2_000_000), row("train", 4_000_000)];
+        let expected = (vec![2.0, 4.0], "million characters read".to_owned());
+        assert_eq!(places(&one), expected);
+        let two = [
+            row("pre-train", 50),
+            row("pre-train", 60),
+            row("fine-tune", 61),
+        ];
+        let label = "report (pre-train to 2, then fine-tune)".to_owned();
+        assert_eq!(places(&two), (vec![1.0, 2.0, 3.0], label));
+        assert!(places(&[]).0.is_empty());
+    }
 }

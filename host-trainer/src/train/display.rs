@@ -1,6 +1,7 @@
 //! The progress of a run: a bar at a terminal, plain lines elsewhere.
 
 use crate::checkpoint::Progress;
+use crate::output::say;
 use crate::recipe::Phase;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
@@ -66,8 +67,8 @@ impl Display {
 
     pub(super) fn print(&self, text: &str) {
         match &self.bar {
-            Some(bar) => bar.suspend(|| println!("{text}")),
-            None => println!("{text}"),
+            Some(bar) => bar.suspend(|| say!("{text}")),
+            None => say!("{text}"),
         }
     }
 

@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 #[command(args_override_self = true)]
 pub struct Args {
     /// many-to-one, many-to-many (the notebook's two), sonnets (from scratch), or pre-trained: best,
-    /// small, micro
-    #[arg(long, default_value = "sonnets", value_name = "NAME")]
-    pub(super) recipe: String,
+    /// small, micro [default: sonnets]
+    #[arg(long, value_name = "NAME")]
+    pub(super) recipe: Option<String>,
     /// The text to learn, UTF-8
     #[arg(long, default_value = "data/sonnets.txt", value_name = "FILE")]
     pub(super) corpus: PathBuf,

@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::evaluate::{print_scores, score_split};
 use crate::metrics::{Row, notebook_table};
 use crate::network::Network;
+use crate::output::say;
 use crate::predictor::{NetworkPredictor, Predictor, Windowed};
 use crate::random::Random;
 use crate::recipe::RecipeName;
@@ -157,12 +158,12 @@ impl Trainer<'_> {
     pub(super) fn close(&self) -> Result<()> {
         let progress = &self.now.progress;
         if self.is_out_of_patience() {
-            println!(
+            say!(
                 "stopped early: no better validation in {} reports",
                 progress.stale
             );
         }
-        println!(
+        say!(
             "trained {:.1} s, {} characters, {:.0} a second",
             progress.seconds,
             progress.characters,
@@ -170,7 +171,7 @@ impl Trainer<'_> {
         );
         let notebook = self.config.recipe.notebook_losses();
         if let Some(losses) = notebook {
-            println!("\n{}", notebook_table(&self.rows, losses));
+            say!("\n{}", notebook_table(&self.rows, losses));
         }
         let (path, what) = if notebook.is_some() {
             (
@@ -180,7 +181,7 @@ impl Trainer<'_> {
         } else {
             (self.folder.best(), "weights of the best validation")
         };
-        println!("{} ({what}):", path.display());
+        say!("{} ({what}):", path.display());
         let network = Network::load(&path)?;
         let predictor = NetworkPredictor::new(&network);
         print_scores(
@@ -190,8 +191,8 @@ impl Trainer<'_> {
         );
         let window = self.phase().feed.window();
         let variants = compare::variants(&network, window, &self.texts.corpus);
-        print!("\n{}", compare::table(&variants));
-        println!(
+        say!("\n{}", compare::table(&variants).trim_end());
+        say!(
             "in integers by rounding alone; quantize --qat trains in them\n\
              all about the run as a page: host-trainer report {}",
             self.folder.path().display()

@@ -11,9 +11,8 @@ use crate::run_folder::{RunConfig, TextFile};
 use clap::ValueEnum;
 use std::path::PathBuf;
 
-/// The recipe's layer with every flag applied.
-pub(super) fn layer(args: &Args, recipe: RecipeName) -> LayerConfig {
-    let default = recipe.default_layer();
+/// A layer with every flag applied.
+pub(super) fn layer_over(args: &Args, default: LayerConfig) -> LayerConfig {
     LayerConfig {
         cell: args.cell.unwrap_or(default.cell),
         hidden: args.hidden.unwrap_or(default.hidden),

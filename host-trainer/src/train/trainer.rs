@@ -12,6 +12,7 @@ use crate::graph;
 use crate::metrics::Row;
 use crate::network::{LayerConfig, Network};
 use crate::optimizer::{Adam, clip_by_global_norm};
+use crate::output::say;
 use crate::random::Random;
 use crate::recipe::{Phase, RecipeName};
 use crate::run_folder::{Lengths, RunConfig, RunFolder};
@@ -135,7 +136,7 @@ impl<'r> Trainer<'r> {
     fn introduce(&self) {
         let network = &self.config.network;
         let layers: Vec<String> = network.layers.iter().map(LayerConfig::to_string).collect();
-        println!(
+        say!(
             "{}: {} symbols, embedding {}, {}, {} parameters; {} characters; {} thread(s); {}",
             self.config.recipe.name(),
             network.vocabulary(),
@@ -147,7 +148,7 @@ impl<'r> Trainer<'r> {
             self.folder.path().display()
         );
         if self.now.progress.step > 0 {
-            println!("going on after step {}", self.now.progress.step);
+            say!("going on after step {}", self.now.progress.step);
         }
     }
 

@@ -1,0 +1,168 @@
+//! `report` through the real binary.
+
+mod binary;
+
+use binary::{printed, refuses, text};
+use host_trainer::alphabet::Alphabet;
+use host_trainer::network::{LayerConfig, Network, NetworkConfig};
+use host_trainer::quantize::quantize;
+use host_trainer::random::Random;
+use lstm_core::Format;
+use std::path::Path;
+
+const SMALL: &str = "--corpus good.txt --hidden 12 --embedding 6 --batch 4 --threads 1";
+
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("good.txt"), text(400)).unwrap();
+    folder
+}
+
+/// A page must need nothing but itself.
+fn outside_references(html: &str) -> Vec<&str> {
+    let signs = [
+        "<script", "<link", "<img", "src=", "href=", "url(", "@import", "http",
+    ];
+    let html = html.split("xmlns=\"http://www.w3.org/2000/svg\"");
+    html.flat_map(|part| signs.into_iter().filter(|sign| part.contains(sign)))
+        .collect()
+}
+
+/// The cells of the row that begins with `name`.
+fn row(html: &str, name: &str) -> Vec<String> {
+    let start = format!("<th scope=\"row\">{name}</th>");
+    let (_, rest) = html.split_once(&start).expect(name);
+    let (row, _) = rest.split_once("</tr>").unwrap();
+    let cells = row.split("<td>").skip(1);
+    cells.map(|cell| cell.replace("</td>", "")).collect()
+}
+
+fn bits(folder: &Path, file: &str, split: &str) -> String {
+    let line = format!("evaluate {file} --corpus good.txt --split {split}");
+    let table = printed(folder, &line);
+    let row = table.lines().last().unwrap();
+    row.split_whitespace().nth(2).unwrap().to_owned()
+}
+
+#[test]
+fn the_page_holds_what_the_commands_say() {
+    let folder = folder();
+    let path = folder.path();
+    let flags = "--epochs 60 --ema 0.9 --cell lean --projection 5 --layers 2";
+    let trained = printed(path, &format!("train {SMALL} {flags} --out r"));
+    let told = printed(path, "report r");
+    assert_eq!(told, "wrote r/report.html\n");
+    let html = std::fs::read_to_string(path.join("r/report.html")).unwrap();
+    assert_eq!(outside_references(&html), [""; 0]);
+    for format in ["f32", "int8", "int4"] {
+        let model = format!("{format}.lstm");
+        printed(
+            path,
+            &format!("export r/best.safetensors --format {format} --out {model}"),
+        );
+        let cells = row(&html, format);
+        let expected = ["validation", "test"].map(|split| bits(path, &model, split));
+        // Of f32 the page has the trainer's own, which may differ in the last digit.
+        let close =
+            |a: &str, b: &str| (a.parse::<f64>().unwrap() - b.parse::<f64>().unwrap()).abs();
+        assert!(
+            close(&cells[1], &expected[0]) < 2e-4,
+            "{cells:?} {expected:?}"
+        );
+        assert!(
+            close(&cells[2], &expected[1]) < 2e-4,
+            "{cells:?} {expected:?}"
+        );
+        // The end of the training says the same.
+        assert!(trained.contains(&cells[2]), "{cells:?} {trained}");
+        let written = printed(path, &format!("generate {model} --length 600"));
+        let column = html.split(&format!("<h3>{format}</h3>")).nth(1).unwrap();
+        let column = column.split("</article>").next().unwrap();
+        let plain = column.replace("<pre>", "").replace("</pre>", "");
+        let plain = plain.replace("<mark>", "").replace("</mark>", "");
+        assert_eq!(plain, written.trim_end_matches('\n'));
+    }
+    // Three gates, c, what goes into the projection, and h, of each layer.
+    for signal in [
+        "lean.0 i",
+        "lean.0 g",
+        "lean.0 o",
+        "lean.0 c",
+        "lean.1 o·tanh c",
+        "lean.1 h",
+    ] {
+        assert_eq!(row(&html, signal).len(), 6);
+    }
+    assert_eq!(row(&html, "microbit").len(), 5);
+    let histograms = html.matches("<figcaption>").count();
+    // Weights: table, w_hh, projection; w_ih, w_hh, projection; dense. Cells: two layers, thrice.
+    assert_eq!(histograms, 7 + 2 * 3);
+    let flags = std::fs::read_to_string(path.join("r/config.toml")).unwrap();
+    assert!(html.contains(&flags.replace('"', "&quot;")), "{flags}");
+}
+
+#[test]
+fn a_network_that_was_quantized_elsewhere_is_shown_too() {
+    let folder = folder();
+    let path = folder.path();
+    printed(
+        path,
+        &format!("train {SMALL} --recipe many-to-one --epochs 1 --out r"),
+    );
+    printed(
+        path,
+        "quantize r/final.safetensors --format int4 --out tuned.safetensors",
+    );
+    printed(
+        path,
+        "report r --quantized tuned.safetensors --out page.html --seed 2",
+    );
+    let html = std::fs::read_to_string(path.join("page.html")).unwrap();
+    assert_eq!(row(&html, "int4 (tuned)")[1..], row(&html, "int4")[1..]);
+    // The table of the notebook: epoch 1.
+    assert_eq!(row(&html, "1")[1], "2.4096");
+    let config = NetworkConfig::stack(&Alphabet::letters(), 6, LayerConfig::lstm(13), 1);
+    let other = Network::new(config, &mut Random::new(1)).unwrap();
+    let (other, _) = quantize(&other, Format::Int8).unwrap();
+    other.save(&path.join("other.safetensors")).unwrap();
+    for file in ["other.safetensors", "r/final.safetensors"] {
+        refuses(
+            path,
+            &format!("report r --quantized {file}"),
+            "expected a network in integers, with the layers and the alphabet of the run",
+        );
+    }
+}
+
+#[test]
+fn without_a_run_there_is_no_page() {
+    let folder = folder();
+    let path = folder.path();
+    refuses(path, "report missing", "cannot read missing/config.json");
+    printed(path, &format!("train {SMALL} --epochs 1 --out r"));
+    let rows = std::fs::read(path.join("r/metrics.jsonl")).unwrap();
+    std::fs::write(path.join("r/metrics.jsonl"), "").unwrap();
+    refuses(path, "report r", "found no report of the training yet");
+    std::fs::write(path.join("r/metrics.jsonl"), "{}\n").unwrap();
+    refuses(
+        path,
+        "report r",
+        "metrics.jsonl line 1: missing field `phase`",
+    );
+    std::fs::write(path.join("r/metrics.jsonl"), rows).unwrap();
+    std::fs::write(path.join("good.txt"), text(401)).unwrap();
+    refuses(path, "report r", "as when the run began");
+    assert!(!path.join("r/report.html").exists());
+}
+
+#[test]
+fn a_page_that_needs_another_file_would_be_noticed() {
+    assert_eq!(
+        outside_references("<p><img src=\"a.png\">"),
+        ["<img", "src="]
+    );
+    assert_eq!(
+        outside_references("@import url(http://x)"),
+        ["url(", "@import", "http"]
+    );
+}
