@@ -53,6 +53,7 @@ pub fn lines(size: (u32, u32), labels: (&str, &str), lines: &[Line]) -> String {
             .axis_style(GRID)
             .label_style(text())
             .x_labels((size.0 / 90) as usize)
+            .x_label_formatter(&|x| format!("{}", (x * 1e9).round() / 1e9))
             .y_labels(6)
             .x_desc(labels.0)
             .y_desc(labels.1)
