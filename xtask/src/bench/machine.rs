@@ -106,6 +106,11 @@ impl Machine {
 
     /// Builds programs of `firmware-bench` and gives the folder in which they lie.
     pub(super) fn build(&self, programs: &[&str], features: &[&str]) -> Result<PathBuf> {
+        let features = features.iter().flat_map(|&feature| ["--features", feature]);
+        self.build_with(programs, &features.collect::<Vec<_>>())
+    }
+
+    fn build_with(&self, programs: &[&str], options: &[&str]) -> Result<PathBuf> {
         let target_dir = firmware::workspace().join("target");
         let mut command = cargo(&firmware::workspace());
         command
@@ -116,11 +121,19 @@ impl Machine {
         for program in programs {
             command.args(["--bin", program]);
         }
-        for feature in features {
-            command.args(["--features", feature]);
-        }
+        command.args(options);
         shell::run(&mut command)?;
         Ok(target_dir.join(self.target).join("release"))
+    }
+
+    /// Builds the engine for some formats alone, and the same program without it.
+    pub(super) fn build_engine(&self, formats: &[&str]) -> Result<[PathBuf; 2]> {
+        let mut features = vec!["--no-default-features"];
+        for format in formats {
+            features.extend(["--features", format]);
+        }
+        let programs = self.build_with(&["engine", "no-engine"], &features)?;
+        Ok(["engine", "no-engine"].map(|program| programs.join(program)))
     }
 
     /// Runs a program to its end, and gives what it prints.

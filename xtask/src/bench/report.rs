@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use lstm_core::Format;
-use object::{Object, ObjectSection, SectionKind};
+use object::{Object, ObjectSection, ObjectSymbol, SectionKind, SymbolKind};
 
 use super::{
     count::{Count, FORMATS, NETWORKS, SYMBOLS, TEMPERATURE, random_models, table},
@@ -24,10 +24,16 @@ const TOLERANCE: f64 = 0.02;
 const README_START: &str = "<!-- bench -->\n";
 const README_END: &str = "<!-- end of bench -->\n";
 
+/// Features of the engine whose sizes are reported. int4 has int8 in it.
+const ENGINES: [&[&str]; 4] = [&["int8"], &["int4"], &["f32"], &["f32", "int4"]];
+/// The index of the integer formats, and that of all formats.
+const INTEGERS: usize = 1;
+const ALL: usize = 3;
+
 /// Every figure, measured.
 pub struct Report {
     counts: Vec<Count>,
-    engines: Vec<(&'static Machine, Sections)>,
+    engines: Vec<(&'static Machine, [Sections; ENGINES.len()])>,
 }
 
 /// Counts every network in every format on these machines.
@@ -40,7 +46,7 @@ pub fn measure(machines: &'static [Machine]) -> Result<Report> {
     let (mut counts, mut engines) = (Vec::new(), Vec::new());
     for machine in machines {
         let programs = step(&format!("building for {}", machine.name), || {
-            machine.build(&["bench", "engine", "no-engine"], &[])
+            machine.build(&["bench"], &[])
         })?;
         step(&format!("counting on {}", machine.name), || {
             for file in &files {
@@ -48,9 +54,16 @@ pub fn measure(machines: &'static [Machine]) -> Result<Report> {
             }
             Ok(())
         })?;
-        let engine = Sections::of(&programs.join("engine"))?;
-        let nothing = Sections::of(&programs.join("no-engine"))?;
-        engines.push((machine, engine.without(nothing)));
+        let mut sizes = [Sections::default(); ENGINES.len()];
+        let what = format!("measuring the engine for {}", machine.name);
+        step(&what, || {
+            for (size, formats) in sizes.iter_mut().zip(ENGINES) {
+                let [engine, nothing] = machine.build_engine(formats)?;
+                *size = Sections::of(&engine)?.without(Sections::of(&nothing)?);
+            }
+            Ok(())
+        })?;
+        engines.push((machine, sizes));
     }
     Ok(Report { counts, engines })
 }
@@ -104,16 +117,29 @@ impl Report {
 
     /// What docs/bench.txt holds.
     pub fn text(&self) -> String {
-        let mut sizes = Table::new(&["machine", "core", "code", "constants", "sum", "variables"]);
-        for (machine, engine) in &self.engines {
-            sizes.push(vec![
-                machine.name.into(),
-                machine.core.into(),
-                grouped(engine.text),
-                grouped(engine.constants),
-                grouped(engine.text + engine.constants),
-                grouped(engine.variables),
-            ]);
+        let mut sizes = Table::new(&[
+            "machine",
+            "core",
+            "formats",
+            "code",
+            "constants",
+            "sum",
+            "runtime",
+            "variables",
+        ]);
+        for (machine, engines) in &self.engines {
+            for (engine, formats) in engines.iter().zip(ENGINES) {
+                sizes.push(vec![
+                    machine.name.into(),
+                    machine.core.into(),
+                    formats.join(" ").replace("int4", "int8 int4"),
+                    grouped(engine.text),
+                    grouped(engine.constants),
+                    grouped(engine.sum()),
+                    grouped(engine.runtime),
+                    grouped(engine.variables),
+                ]);
+            }
         }
         let networks = NETWORKS.map(|n| format!("{}: {}.\n", n.name, n.description));
         format!(
@@ -122,7 +148,8 @@ impl Report {
              {} symbols.\n{}\
              CMSIS-NN: its int8 LSTM and dense layer, without a sample.\n\
              RAM: state, scratch and logits. Stack: the deepest of reading the file and a character.\n\n{}\n\
-             Bytes of the engine in flash: file reader, steps of all formats, sampler, tables.\n\n{}",
+             Bytes of the engine in flash, built for these formats: file reader, steps, sampler, tables.\n\
+             runtime: of the code, the compiler's own (memcpy, divisions, floats without an FPU).\n\n{}",
             SYMBOLS.len(),
             networks.concat(),
             table(&self.counts),
@@ -160,16 +187,19 @@ impl Report {
         let networks = NETWORKS.map(|n| format!("{} is {}", n.name, n.description));
         text += &format!("{}; {} symbols.\n\n", networks.join(", "), SYMBOLS.len());
 
-        let mut head = vec!["bytes".to_owned(), "engine in flash".to_owned()];
+        let mut head = ["bytes", "engine in flash, integers", "with f32"]
+            .map(str::to_owned)
+            .to_vec();
         head.extend(names.map(|name| format!("RAM of {name}, int8")));
         head.push("stack".to_owned());
         markdown_row(&mut text, &head);
         markdown_row(&mut text, &vec!["---"; head.len()]);
-        for (machine, engine) in &self.engines {
+        for (machine, engines) in &self.engines {
             let counts = || self.counts_of(machine, Format::Int8);
             let mut row = vec![
                 machine.core.to_owned(),
-                grouped(engine.text + engine.constants),
+                grouped(engines[INTEGERS].sum()),
+                grouped(engines[ALL].sum()),
             ];
             row.extend(counts().map(|count| grouped(count.workspace)));
             row.push(grouped(
@@ -221,6 +251,8 @@ fn split(readme: &str) -> Result<(&str, &str, &str)> {
 #[derive(Clone, Copy, Debug, Default)]
 struct Sections {
     text: u64,
+    /// Of the text, what the compiler brought.
+    runtime: u64,
     constants: u64,
     variables: u64,
 }
@@ -239,21 +271,52 @@ impl Sections {
             };
             *sum += section.size();
         }
+        let symbols = elf.symbols().filter(|s| s.kind() == SymbolKind::Text);
+        let runtime = symbols.filter(|s| s.name().is_ok_and(is_runtime));
+        sections.runtime = runtime.map(|symbol| symbol.size()).sum();
         Ok(sections)
+    }
+
+    fn sum(self) -> u64 {
+        self.text + self.constants
     }
 
     fn without(self, other: Self) -> Self {
         Sections {
             text: self.text.saturating_sub(other.text),
+            runtime: self.runtime.saturating_sub(other.runtime),
             constants: self.constants.saturating_sub(other.constants),
             variables: self.variables.saturating_sub(other.variables),
         }
     }
 }
 
+/// Whether a function is one that the compiler calls by itself.
+fn is_runtime(symbol: &str) -> bool {
+    let is_arithmetic = symbol.starts_with("__") && symbol.ends_with(['2', '3']);
+    symbol.contains("compiler_builtins")
+        || symbol.starts_with("__aeabi_")
+        || is_arithmetic
+        || ["memcpy", "memmove", "memset", "memcmp", "bcmp"].contains(&symbol)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn functions_of_the_compiler_are_known() {
+        for symbol in ["memcpy", "__aeabi_memclr4", "__divsf3", "__clzsi2"] {
+            assert!(is_runtime(symbol), "{symbol}");
+        }
+        for symbol in [
+            "main",
+            "__pre_init",
+            "_ZN9lstm_core4cell4step17hb0c64e59eeb07dfaE",
+        ] {
+            assert!(!is_runtime(symbol), "{symbol}");
+        }
+    }
 
     #[test]
     fn the_figures_stand_between_their_lines() {
