@@ -81,3 +81,9 @@ pub const KERNELS: &[Kernel] = &[
         portable: dots!(kernel::portable::int4, WeightFormat::Int4),
     },
 ];
+
+/// The sigmoid of this CPU and the portable one: Q12, Q15.
+pub const SIGMOIDS: [fn(i32) -> i32; 2] = [
+    crate::numbers::sigmoid_q12,
+    crate::numbers::portable_sigmoid_q12,
+];

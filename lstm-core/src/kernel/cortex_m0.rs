@@ -3,7 +3,8 @@
 #![deny(clippy::float_arithmetic)]
 
 use super::blocks::Batch;
-use core::arch::naked_asm;
+use crate::numbers::tables::SIGMOID;
+use core::arch::{asm, naked_asm};
 
 /// 8-bit weights, a byte at a time: even columns are loaded as they are, odd ones with their sign.
 pub(crate) mod int8 {
@@ -53,6 +54,43 @@ pub(crate) mod int4 {
     ) {
         blocks::for_each_batch(super::rows_int4, rows, 4, input, -correction, each);
     }
+}
+
+/// The sigmoid of `z`, Q12 saturated to -8..8; Q15. The constants of a clamp would fill the
+/// registers.
+#[inline(always)]
+pub(crate) fn sigmoid_q12(mut z: i32) -> i32 {
+    // SAFETY: the index into the table is a byte, so it reads one of the 256 words.
+    unsafe {
+        asm!(
+            "sxth {t}, {z}",
+            "cmp {t}, {z}",
+            "beq 1f",
+            // 0x7fff or -0x8000.
+            "asrs {z}, {z}, #31",
+            "movs {t}, #1",
+            "lsls {t}, {t}, #15",
+            "subs {t}, #1",
+            "eors {z}, {t}",
+            "1:",
+            "lsrs {t}, {z}, #8",
+            "uxtb {t}, {t}",
+            "lsls {t}, {t}, #2",
+            "ldr {t}, [{table}, {t}]",
+            "uxtb {z}, {z}",
+            "uxth {rise}, {t}",
+            "muls {z}, {rise}, {z}",
+            "lsrs {z}, {z}, #8",
+            "lsrs {t}, {t}, #16",
+            "adds {z}, {z}, {t}",
+            z = inout(reg) z,
+            t = out(reg) _,
+            rise = out(reg) _,
+            table = in(reg) SIGMOID.as_ptr(),
+            options(pure, readonly, nostack),
+        );
+    }
+    z
 }
 
 /// Four rows at a time, a byte at a time.

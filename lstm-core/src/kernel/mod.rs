@@ -45,6 +45,9 @@ choose! {
     target_arch = "riscv32" => riscv32;
 }
 
+#[cfg(all(thumb = "v6m", feature = "int8"))]
+pub(crate) use cortex_m0::sigmoid_q12;
+
 use crate::file::{BLOCK_ROWS, Row, WeightFormat};
 use crate::numbers::Each;
 use crate::session::prefix;

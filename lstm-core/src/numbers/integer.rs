@@ -14,6 +14,16 @@ pub(crate) struct Integer;
 /// A table of 256 intervals of 1/16, linear in between.
 #[inline(always)]
 pub(crate) fn sigmoid_q12(z: i32) -> i32 {
+    #[cfg(thumb = "v6m")]
+    return kernel::sigmoid_q12(z);
+    #[cfg(not(thumb = "v6m"))]
+    portable_sigmoid_q12(z)
+}
+
+/// The definition of [`sigmoid_q12`].
+#[inline(always)]
+#[cfg_attr(thumb = "v6m", allow(dead_code, reason = "the kernel has its own"))]
+pub(crate) fn portable_sigmoid_q12(z: i32) -> i32 {
     let z = z.clamp(-0x8000, 0x7fff);
     let word = tables::SIGMOID[usize::from((z >> 8) as u8)];
     let value = (word >> 16) as i32;

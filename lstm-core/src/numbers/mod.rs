@@ -14,6 +14,8 @@ pub(crate) mod tables;
 pub(crate) use float::F32;
 #[cfg(feature = "int8")]
 pub(crate) use integer::Integer;
+#[cfg(feature = "kernel-test")]
+pub(crate) use integer::{portable_sigmoid_q12, sigmoid_q12};
 
 use crate::model::Matrix;
 use bytemuck::Pod;

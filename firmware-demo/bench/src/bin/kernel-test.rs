@@ -1,4 +1,4 @@
-//! Compares the dot products of this CPU with the portable ones, bit for bit.
+//! Compares the dot products and the sigmoid of this CPU with the portable ones, bit for bit.
 //!
 //! Prints `kernel-test 12345 cases equal`, or the first difference, and then exits with 1.
 
@@ -8,7 +8,7 @@
 use firmware_bench::entry;
 use lstm_core::Aligned;
 use lstm_core::file::{BLOCK_ROWS, COLUMN_ALIGN};
-use lstm_core::kernel_test::{Dots, KERNELS, Kernel};
+use lstm_core::kernel_test::{Dots, KERNELS, Kernel, SIGMOIDS};
 use semihosting::{println, process};
 
 /// More columns could overflow the sums of a row whose weights are all extreme. A model with such a
@@ -46,6 +46,14 @@ fn main() -> ! {
             for columns in (COLUMN_ALIGN..=MAX_COLUMNS).step_by(COLUMN_ALIGN) {
                 test.shape(kernel, columns);
             }
+        }
+    }
+    let ends = [i32::MIN, i32::MIN + 1, i32::MAX - 1, i32::MAX];
+    for z in ends.into_iter().chain(-0x8800..0x8800) {
+        let [found, expected] = SIGMOIDS.map(|sigmoid| sigmoid(z));
+        if found != expected {
+            println!("kernel-test sigmoid of {z}: found {found}, expected {expected}");
+            process::exit(1)
         }
     }
     println!("kernel-test {} cases equal", test.cases);
