@@ -4,7 +4,7 @@ use crate::budget::grouped;
 use crate::corpus::{Corpus, Split};
 use crate::error::Result;
 use crate::evaluate::score_split;
-use crate::export::{Labels, encode_f32, encode_quantized};
+use crate::export::{Labels, encode_f32, encode_quantized, encode_zeros};
 use crate::model_file::{HeapWorkspace, ModelFile};
 use crate::network::Network;
 use crate::predictor::{ModelPredictor, NetworkPredictor, Predictor, Score, Windowed};
@@ -54,6 +54,8 @@ impl Variant {
         window: Option<usize>,
         corpus: &Corpus,
     ) -> Result<Self> {
+        // Rounding takes long, and a shape that the device does not run is known before.
+        encode_zeros(&network.config, format)?;
         let (quantized, errors) = quantize(network, format)?;
         Self::integers(format.to_string(), quantized, errors, window, corpus)
     }

@@ -13,6 +13,7 @@ use crate::quantize::QuantizedNetwork;
 use crate::run_folder::{self, RunConfig, read_config, read_metrics};
 use crate::signals::{Histogram, Observed, float_cells, observe};
 use crate::tensors::write_atomically;
+use lstm_core::Format;
 use std::path::PathBuf;
 
 /// Characters of the text that each format writes.
@@ -98,6 +99,8 @@ fn gather(args: &Args, config: RunConfig) -> Result<Report> {
     for (format, variant) in variants(&network, window, &corpus) {
         match variant {
             Ok(variant) => shown.push(variant),
+            // All others are shown beside it.
+            Err(error) if format == Format::F32 => return Err(error),
             Err(error) => refused.push(format!("{format}: {error}")),
         }
     }

@@ -151,7 +151,9 @@ impl RunFolder {
     pub fn create(path: &Path, config: &RunConfig, flags: &str) -> Result<Self> {
         std::fs::create_dir_all(path).map_err(|e| Error::writing(path, &e))?;
         let folder = Self::lock(path)?;
+        // The config first: without it there is no run to go on with.
         for name in [
+            CONFIG,
             CHECKPOINT,
             METRICS,
             METRIC_LINES,

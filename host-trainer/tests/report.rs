@@ -135,6 +135,20 @@ fn a_network_that_was_quantized_elsewhere_is_shown_too() {
 }
 
 #[test]
+fn a_network_too_large_for_the_engine_is_trained_all_the_same() {
+    let folder = folder();
+    let settings = "--corpus good.txt --hidden 1100 --embedding 6 --batch 1 --epochs 0.01";
+    let told = printed(folder.path(), &format!("train {settings} --out r"));
+    let expected = "a layer has 1100 hidden units, expected 1 to 1024";
+    let refused = |format: &str| {
+        let line = told.lines().find(|line| line.starts_with(format)).unwrap();
+        assert!(line.contains(expected), "{told}");
+    };
+    ["f32 ", "int8 ", "int4 "].map(refused);
+    refuses(folder.path(), "report r", expected);
+}
+
+#[test]
 fn without_a_run_there_is_no_page() {
     let folder = folder();
     let path = folder.path();
