@@ -29,7 +29,7 @@ pub struct Options {
     /// Put a bug into a copy of the code, and fail unless the target finds it
     #[arg(long)]
     planted: bool,
-    /// Afterwards, put the smallest inputs that reach everything into tests/fuzz/corpus
+    /// Afterwards, put the smallest inputs that reach most into tests/fuzz/corpus
     #[arg(long, conflicts_with = "planted")]
     minimize: bool,
 }
@@ -57,7 +57,7 @@ struct Bug {
 const TARGETS: &[Target] = &[
     Target {
         name: "model_file",
-        max_len: 1024,
+        max_len: 2304,
         features: "",
         // Some bytes may follow the file.
         bug: Bug {
@@ -114,7 +114,8 @@ const TARGETS: &[Target] = &[
 
 /// Executions of each target unless the options say otherwise.
 const EXECUTIONS: u64 = 10_000_000;
-/// Bytes of the smallest inputs that are kept for each target.
+/// Inputs that are kept for each target, and their bytes.
+const CORPUS_INPUTS: usize = 128;
 const CORPUS_BYTES: usize = 30_000;
 /// The time from one line of progress to the next.
 const PROGRESS: Duration = Duration::from_secs(30);
@@ -183,9 +184,15 @@ fn fuzz(target: &Target, options: &Options) -> Result<()> {
 /// Builds a target of a copy of the repository. No sanitizer: the code that is tested has no
 /// `unsafe` but calls of functions for a CPU with AVX2, and without one it is twice as fast.
 fn build(target: &Target, root: &Path) -> Result<PathBuf> {
-    let built = folder().join("build");
+    // Apart, so that nothing waits for the trainer's many dependencies. What the trainer reads has
+    // words in it, which libFuzzer guesses from comparisons; the others are faster without.
+    let (built, compares) = match target.features {
+        "" => (folder().join("build-engine"), Some("--no-trace-compares")),
+        _ => (folder().join("build-trainer"), None),
+    };
     let mut command = Command::new("cargo");
     command.args(["+nightly", "fuzz", "build", "--sanitizer", "none"]);
+    command.args(compares);
     command.args(["--fuzz-dir", "tests/fuzz/libfuzzer", "--target-dir"]);
     command
         .arg(&built)
@@ -276,7 +283,10 @@ fn execute(
     let seconds = start.elapsed().as_secs_f64();
     let rate = executions as f64 / seconds;
     println!("    {executions} executions, {rate:.0} a second, {inputs} inputs");
-    let finding = (!success).then(|| format!("{}; the input is {artifact}", panic.join(" ")));
+    let finding = (!success).then(|| {
+        let panic: String = panic.join(" ").chars().take(300).collect();
+        format!("{panic}; the input is {artifact}")
+    });
     Ok(Outcome {
         finding,
         executions,
@@ -284,7 +294,7 @@ fn execute(
     })
 }
 
-/// Puts the smallest inputs that reach all that was reached in place of those that were kept.
+/// Puts the smallest inputs that reach what was reached in place of those that were kept.
 fn minimize(target: &Target, program: &Path, found: &Path, kept: &Path) -> Result<()> {
     let smallest = folder().join("minimized").join(target.name);
     let _ = fs::remove_dir_all(&smallest);
@@ -296,16 +306,17 @@ fn minimize(target: &Target, program: &Path, found: &Path, kept: &Path) -> Resul
     ]);
     command.arg(&smallest).args([found, kept]);
     shell::run(command.stderr(Stdio::null()))?;
-    let mut inputs = Vec::new();
-    for entry in fs::read_dir(&smallest)? {
-        let path = entry?.path();
-        inputs.push((fs::read(&path)?, path));
+    let all = files(&smallest)?;
+    // Some of each length.
+    let each = all.len().div_ceil(CORPUS_INPUTS).max(1);
+    for path in files(kept)? {
+        if !is_finding(&path) {
+            fs::remove_file(path)?;
+        }
     }
-    inputs.sort_by_key(|(bytes, _)| bytes.len());
-    fs::remove_dir_all(kept)?;
-    fs::create_dir_all(kept)?;
     let (mut count, mut bytes) = (0, 0);
-    for (input, path) in &inputs {
+    for path in all.iter().step_by(each) {
+        let input = fs::read(path)?;
         bytes += input.len();
         if bytes > CORPUS_BYTES {
             break;
@@ -313,8 +324,25 @@ fn minimize(target: &Target, program: &Path, found: &Path, kept: &Path) -> Resul
         count += 1;
         fs::write(kept.join(path.file_name().unwrap_or_default()), input)?;
     }
-    println!("    {count} of {} inputs kept", inputs.len());
+    println!("    {count} of {} inputs kept", all.len());
     Ok(())
+}
+
+/// Whether the input showed a fault that has been mended since: it stays.
+fn is_finding(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default();
+    name.to_string_lossy().starts_with("found-")
+}
+
+/// The files in a folder, the smallest first.
+fn files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        files.push((entry.metadata()?.len(), entry.path()));
+    }
+    files.sort();
+    Ok(files.into_iter().map(|(_, path)| path).collect())
 }
 
 /// Plants the target's bug in a copy of the repository, and fails unless the target finds it.

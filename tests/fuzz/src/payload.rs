@@ -173,8 +173,8 @@ fn shape(input: &mut Unstructured<'_>) -> Result<LayerShape> {
 pub(crate) fn file(plan: &Plan, fill: &[u8]) -> Vec<u8> {
     let data = data(plan, fill);
     let mut payload = Payload {
-        name: &plan.name,
-        symbols: &plan.symbols,
+        name: plan.name.as_str(),
+        symbols: plan.symbols.as_str(),
         fold_case: plan.fold_case,
         window: plan.window,
         format: plan.format,
