@@ -99,7 +99,7 @@
 //! is a file in `numbers/`; the dot products of a CPU are a file in `kernel/`.
 
 #![no_std]
-#![deny(missing_docs)]
+#![deny(missing_docs, clippy::undocumented_unsafe_blocks)]
 #![cfg_attr(
     not(test),
     deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)

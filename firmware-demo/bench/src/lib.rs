@@ -36,6 +36,23 @@ pub const WORDS: usize = {
     if f32 > int8 { f32 } else { int8 }
 };
 
+/// State and scratch of one layer take at most so many bytes for each hidden unit.
+const _: () = {
+    // On Cortex-M4F in int8, and otherwise.
+    let int8 = if cfg!(target_abi = "eabihf") { 6 } else { 10 };
+    let mut hidden = 32;
+    while hidden <= 512 {
+        let layer = [LayerShape::lstm(hidden)];
+        let bytes = [
+            4 * workspace_words(Format::Int8, &layer),
+            4 * workspace_words(Format::Int4, &layer),
+        ];
+        assert!(bytes[0] <= int8 * hidden as usize);
+        assert!(bytes[1] <= 10 * hidden as usize);
+        hidden += 32;
+    }
+};
+
 /// Exits without a message: one would bring the formatting of numbers into `engine`.
 #[panic_handler]
 fn panic(_: &PanicInfo<'_>) -> ! {
