@@ -19,6 +19,9 @@ pub struct Session<'s, 'm> {
     /// Hidden states, cell states, packed columns, the cell's output before a projection.
     pub(crate) words: &'s mut [u32],
     pub(crate) room: Room,
+    /// What packing the hidden state for the dense layer gave, where the next step's first layer
+    /// reads the very same columns.
+    pub(crate) packed: Option<i32>,
     /// One word a symbol: an f32 or an i32 in Q12.
     logits: &'s mut [u32],
 }
@@ -59,6 +62,7 @@ impl<'s, 'm> Session<'s, 'm> {
             model,
             words,
             room: Self::room(model),
+            packed: None,
             logits,
         };
         session.reset();
@@ -83,6 +87,7 @@ impl<'s, 'm> Session<'s, 'm> {
 
     /// Back to the zero state, and all logits to zero.
     pub fn reset(&mut self) {
+        self.packed = None;
         self.words.fill(0);
         self.logits.fill(0);
     }
@@ -119,12 +124,14 @@ impl<'s, 'm> Session<'s, 'm> {
     fn run_in<A: Arithmetic>(&mut self, token: Token, with_logits: bool) {
         let mut parts = Parts::<A>::of(self.words, &self.room);
         let mut states = parts.hidden;
+        let mut packed = self.packed.take();
         for layer in self.model.layers() {
             let (c, rest) = split(parts.cell, layer.hidden());
             parts.cell = rest;
             // The hidden state of the layer below, then its own.
             let (columns, _) = split(states, layer.input + layer.shape.output());
-            let correction = A::pack(&layer.gates, columns, parts.columns);
+            let pack = || A::pack(&layer.gates, columns, parts.columns);
+            let correction = packed.take().unwrap_or_else(pack);
             let (_, h) = split(columns, layer.input);
             if layer.shape.projection.is_none() {
                 cell::step::<A>(layer, token, parts.columns, correction, h, c);
@@ -139,6 +146,11 @@ impl<'s, 'm> Session<'s, 'm> {
         if with_logits {
             let matrix = self.model.dense();
             let correction = A::pack(matrix, states, parts.columns);
+            if let [layer] = self.model.layers()
+                && layer.gates.format == matrix.format
+            {
+                self.packed = Some(correction);
+            }
             let logits = bytemuck::cast_slice_mut(self.logits);
             cell::dense::<A>(matrix, parts.columns, correction, logits);
         }

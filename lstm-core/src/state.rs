@@ -56,6 +56,7 @@ impl Session<'_, '_> {
                 return Err(Error::SnapshotDamaged);
             }
         }
+        self.packed = None;
         let words: &mut [u8] = bytemuck::cast_slice_mut(self.words);
         let mut rest = state;
         for (place, element_bytes) in places(self.model, self.room) {
