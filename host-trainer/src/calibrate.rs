@@ -2,7 +2,7 @@
 //! are rounded, without any text at hand.
 
 use crate::gemm::{Matrix, gemm};
-use crate::network::Network;
+use crate::network::{LayerConfig, Network};
 use crate::predictor::{NetworkPredictor, Predictor};
 use crate::random::Random;
 
@@ -16,7 +16,9 @@ const DAMPING: f64 = 0.01;
 pub struct Columns {
     /// Mean of each column.
     pub mean: Vec<f64>,
-    /// `[columns, columns]`, upper triangular: `factorᵀ · factor` is the covariance.
+    /// Mean of what counts of each column: nothing in the dead zone.
+    pub counted_mean: Vec<f64>,
+    /// `[columns, columns]`, upper triangular: `factorᵀ · factor` is the covariance of what counts.
     pub factor: Vec<f64>,
 }
 
@@ -29,8 +31,9 @@ pub struct LayerColumns {
     pub projection: Option<Columns>,
 }
 
-/// Lets the network write, always the same text, and tells how the columns of each layer varied.
-pub fn observe(network: &Network) -> Vec<LayerColumns> {
+/// Lets the network write, always the same text, and tells how the columns of each layer varied, on a
+/// device with this dead zone.
+pub fn observe(network: &Network, dead_zone: u8) -> Vec<LayerColumns> {
     let random = &mut Random::new(1);
     let mut predictor = NetworkPredictor::new(network);
     let layers = network.config.layers.len();
@@ -48,29 +51,59 @@ pub fn observe(network: &Network) -> Vec<LayerColumns> {
             units[i].extend(predictor.units(i));
         }
     }
-    let columns = gates.into_iter().zip(units);
+    let config = &network.config;
+    let zone = |layer: LayerConfig| match layer.projection {
+        None => dead_zone,
+        Some(_) => 0,
+    };
+    let columns = gates.into_iter().zip(units).enumerate();
     columns
-        .map(|(gates, units)| LayerColumns {
-            gates: Columns::new(gates),
-            projection: (!units.is_empty()).then(|| Columns::new(units)),
+        .map(|(i, (gates, units))| {
+            let mut zones = Vec::new();
+            if i > 0 {
+                zones.resize(config.input_width(i), zone(config.layers[i - 1]));
+            }
+            zones.resize(
+                zones.len() + config.layers[i].output(),
+                zone(config.layers[i]),
+            );
+            let of_units = vec![dead_zone; config.layers[i].hidden];
+            LayerColumns {
+                gates: Columns::new(gates, &zones),
+                projection: (!units.is_empty()).then(|| Columns::new(units, &of_units)),
+            }
         })
         .collect()
 }
 
+/// The mean of each column of `values`, `[CHARACTERS, columns]`.
+fn means(values: &[f32], columns: usize) -> Vec<f64> {
+    let mut mean = vec![0.0; columns];
+    for row in values.chunks_exact(columns) {
+        let sums = mean.iter_mut().zip(row);
+        sums.for_each(|(sum, &x)| *sum += f64::from(x));
+    }
+    mean.iter_mut().for_each(|sum| *sum /= CHARACTERS as f64);
+    mean
+}
+
 impl Columns {
-    /// From the values of all columns, `[CHARACTERS, columns]`.
-    fn new(mut values: Vec<f32>) -> Self {
-        let columns = values.len() / CHARACTERS;
-        let mut mean = vec![0.0; columns];
-        for row in values.chunks_exact(columns) {
-            mean.iter_mut()
-                .zip(row)
-                .for_each(|(sum, &x)| *sum += f64::from(x));
+    /// From the values of all columns, `[CHARACTERS, columns]`, and the columns' dead zones.
+    fn new(mut values: Vec<f32>, zones: &[u8]) -> Self {
+        let columns = zones.len();
+        let mean = means(&values, columns);
+        for row in values.chunks_exact_mut(columns) {
+            for (x, &zone) in row.iter_mut().zip(zones) {
+                // As the device, which rounds to units of 1/127 first.
+                if (*x * 127.0).abs().round() < f32::from(zone) {
+                    *x = 0.0;
+                }
+            }
         }
-        mean.iter_mut().for_each(|sum| *sum /= CHARACTERS as f64);
+        let counted_mean = means(&values, columns);
         for row in values.chunks_exact_mut(columns) {
             row.iter_mut()
-                .zip(&mean)
+                .zip(&counted_mean)
                 .for_each(|(x, &mean)| *x -= mean as f32);
         }
         let values = Matrix::new(&values, CHARACTERS, columns);
@@ -86,7 +119,11 @@ impl Columns {
             covariance[at] += DAMPING * variance + f64::MIN_POSITIVE;
         }
         let factor = cholesky(covariance, columns);
-        Columns { mean, factor }
+        Columns {
+            mean,
+            counted_mean,
+            factor,
+        }
     }
 }
 
@@ -112,7 +149,7 @@ fn cholesky(mut matrix: Vec<f64>, n: usize) -> Vec<f64> {
 mod tests {
     use super::*;
     use crate::alphabet::Alphabet;
-    use crate::network::{LayerConfig, NetworkConfig};
+    use crate::network::NetworkConfig;
 
     #[test]
     fn the_factor_times_itself_is_the_covariance() {
@@ -121,7 +158,7 @@ mod tests {
         let mean = |f: &dyn Fn(&[f32]) -> f32| {
             rows().map(|r| f64::from(f(r))).sum::<f64>() / CHARACTERS as f64
         };
-        let columns = Columns::new(values.clone());
+        let columns = Columns::new(values.clone(), &[0; 5]);
         let trace: f64 = (0..5)
             .map(|a| mean(&|r| r[a] * r[a]) - mean(&|r| r[a]).powi(2))
             .sum();
@@ -139,11 +176,28 @@ mod tests {
     }
 
     #[test]
+    fn what_is_in_the_dead_zone_does_not_count() {
+        let values = Random::new(4).uniform_vec(CHARACTERS * 3, 1.0);
+        let columns = Columns::new(values.clone(), &[0, 64, 127]);
+        let whole = Columns::new(values, &[0; 3]);
+        let variance = |c: &Columns, k: usize| -> f64 {
+            (0..3).map(|row| c.factor[row * 3 + k].powi(2)).sum()
+        };
+        assert_eq!(columns.mean, whole.mean);
+        assert_eq!(columns.counted_mean[0], whole.mean[0]);
+        // Of the variance of a uniform number the inner half holds an eighth.
+        let ratio = variance(&columns, 1) / variance(&whole, 1);
+        assert!((ratio - 7.0 / 8.0).abs() < 0.02, "{ratio}");
+        assert!(variance(&columns, 2) < 0.1 * variance(&whole, 2));
+        assert!(columns.factor.iter().all(|x| x.is_finite()));
+    }
+
+    #[test]
     fn every_matrix_is_observed() {
         let mut config = NetworkConfig::lstm(&Alphabet::letters(), 8, 12, 2);
         config.layers[0] = LayerConfig::lean(10, 3);
         let network = Network::new(config, &mut Random::new(1)).unwrap();
-        let observed = observe(&network);
+        let observed = observe(&network, 8);
         let widths = |l: &LayerColumns| {
             let projection = l.projection.as_ref().map(|p| p.mean.len());
             (l.gates.mean.len(), projection)

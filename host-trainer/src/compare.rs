@@ -8,7 +8,7 @@ use crate::export::{Labels, encode_f32, encode_quantized, encode_zeros};
 use crate::model_file::{HeapWorkspace, ModelFile};
 use crate::network::Network;
 use crate::predictor::{ModelPredictor, NetworkPredictor, Predictor, Score, Windowed};
-use crate::quantize::{QuantizedNetwork, TensorError, quantize};
+use crate::quantize::{DEAD_ZONE, QuantizedNetwork, TensorError, quantize};
 use lstm_core::Format;
 
 /// The formats, the reference first.
@@ -56,7 +56,7 @@ impl Variant {
     ) -> Result<Self> {
         // Rounding takes long, and a shape that the device does not run is known before.
         encode_zeros(&network.config, format)?;
-        let (quantized, errors) = quantize(network, format)?;
+        let (quantized, errors) = quantize(network, format, DEAD_ZONE)?;
         Self::integers(format.to_string(), quantized, errors, window, corpus)
     }
 

@@ -66,19 +66,21 @@ impl Shape {
         [self.symbols as f64, weights as f64, units.into()]
     }
 
-    /// Bytes of state, scratch and logits, with so many bytes for a packed column.
+    /// Bytes of state, scratch and logits, with so many bytes for [`COLUMN_ALIGN`] packed columns.
     fn ram(&self, column_bytes: usize) -> usize {
         let (h, c) = match self.format {
             Format::F32 => (4, 4),
             _ => (1, 2),
         };
         let words = |bytes: usize| 4 * bytes.div_ceil(4);
-        let state = |l: &LayerShape| words(h * l.output()) + words(c * usize::from(l.hidden));
+        let hidden: usize = self.layers.iter().map(|l| l.output()).sum();
+        let cell: usize = self.layers.iter().map(|l| usize::from(l.hidden)).sum();
         let projected = self.layers.iter().filter(|l| l.projection.is_some());
         let outputs = projected.map(|l| words(h * usize::from(l.hidden)));
-        self.layers.iter().map(state).sum::<usize>()
+        words(h * hidden)
+            + words(c * cell)
             + outputs.max().unwrap_or(0)
-            + column_bytes * self.widest()
+            + column_bytes * self.widest() / COLUMN_ALIGN
             + 4 * self.symbols
     }
 
@@ -107,6 +109,7 @@ struct Fit {
     per: [f64; 3],
     /// The largest relative error over the counts.
     error: f64,
+    /// Of [`COLUMN_ALIGN`] packed columns.
     column_bytes: usize,
 }
 
@@ -244,7 +247,8 @@ fn fit(counts: &[&Count]) -> Fit {
         let found: f64 = per.iter().zip(x).map(|(p, n)| p * n).sum();
         (found / count.instructions - 1.0).abs()
     };
-    let columns = |count: &&Count| (count.ram - count.shape.ram(0)) / count.shape.widest();
+    let columns =
+        |count: &&Count| (count.ram - count.shape.ram(0)) * COLUMN_ALIGN / count.shape.widest();
     Fit {
         per,
         error: counts.iter().map(error).fold(0.0, f64::max),
@@ -326,8 +330,8 @@ mod tests {
                     symbols: 0,
                 };
                 let bytes = 4 * lstm_core::workspace_words(format, &shape.layers) - shape.ram(0);
-                assert_eq!(bytes % shape.widest(), 0, "{shape:?}");
-                bytes / shape.widest()
+                assert_eq!(COLUMN_ALIGN * bytes % shape.widest(), 0, "{shape:?}");
+                COLUMN_ALIGN * bytes / shape.widest()
             })
             .collect();
             assert!(column_bytes.iter().all(|&b| b == column_bytes[0]));

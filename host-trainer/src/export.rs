@@ -9,7 +9,7 @@ use crate::quantize::{self, QuantizedMatrix, QuantizedNetwork, TensorError};
 use crate::tensors::write_atomically;
 use lstm_core::file::{
     ARRAY_ALIGN, BLOCK_ROWS, COLUMN_ALIGN, HEAD_BYTES, Head, LayerShape, Order, Payload,
-    WeightFormat, encode_int4, encode_weight, round_up,
+    WeightFormat, encode_weight, int4_words, round_up,
 };
 use lstm_core::{Format, Generator, Golden, Model, Sampler};
 use std::path::{Path, PathBuf};
@@ -66,7 +66,7 @@ pub fn encode_f32(network: &Network, labels: &Labels) -> Result<Vec<u8>> {
     let bias = |v: usize| network.dense_bias.get(v).copied().unwrap_or(0.0);
     floats(&mut data, &mut (0..padded).map(bias));
     floats(&mut data, &mut f32_blocks(quantize::dense_rows(network)));
-    encode(config, Format::F32, labels, &data.bytes)
+    encode(config, Format::F32, Order::Rows4, labels, &data.bytes)
 }
 
 /// `[blocks][columns][4]`, zeros where rows or columns are padded.
@@ -98,11 +98,12 @@ pub fn encode_quantized(network: &QuantizedNetwork, labels: &Labels) -> Result<V
         data.array(rows.flat_map(|row| row.to_bytes()));
         data.array(weight_blocks(matrix, format).into_iter());
     }
-    encode(&network.config, network.format, labels, &data.bytes)
+    let order = Order::of(network.format, network.dead_zone);
+    encode(&network.config, network.format, order, labels, &data.bytes)
 }
 
-/// `[blocks][columns / n][4 rows][n columns]`, with n of 4 for int8 and 8 for int4; zeros where rows
-/// or columns are padded.
+/// Int8: `[blocks][columns / 4][4 rows][4 columns]`; int4: `[blocks of 16 rows][columns]` of two words
+/// each; zeros where rows or columns are padded.
 fn weight_blocks(matrix: &QuantizedMatrix, format: WeightFormat) -> Vec<u8> {
     let at = |row: usize, k: usize| {
         if row < matrix.rows.len() && k < matrix.columns {
@@ -111,20 +112,15 @@ fn weight_blocks(matrix: &QuantizedMatrix, format: WeightFormat) -> Vec<u8> {
             0
         }
     };
-    let run = match format {
-        WeightFormat::Int4 => 8,
-        WeightFormat::F32 | WeightFormat::Int8 => 4,
-    };
+    if format == WeightFormat::Int4 {
+        let words = int4_words(matrix.rows.len(), matrix.columns, at);
+        return words.flat_map(u32::to_le_bytes).collect();
+    }
     let mut bytes = Vec::new();
     for block in (0..matrix.rows.len()).step_by(BLOCK_ROWS) {
-        for k in (0..round_up(matrix.columns, COLUMN_ALIGN)).step_by(run) {
+        for k in (0..round_up(matrix.columns, COLUMN_ALIGN)).step_by(4) {
             for row in block..block + BLOCK_ROWS {
-                if format == WeightFormat::Int4 {
-                    let weights = std::array::from_fn(|i| at(row, k + i));
-                    bytes.extend(encode_int4(weights).to_le_bytes());
-                } else {
-                    bytes.extend((k..k + run).map(|k| encode_weight(at(row, k), k)));
-                }
+                bytes.extend((k..k + 4).map(|k| encode_weight(at(row, k), k)));
             }
         }
     }
@@ -167,10 +163,17 @@ pub fn encode_zeros(config: &NetworkConfig, format: Format) -> Result<Vec<u8>> {
     let layers: Vec<LayerShape> = config.layers.iter().copied().map(shape).collect();
     let bytes = lstm_core::file::data_bytes(format, config.vocabulary(), &layers)
         .map_err(|e| Error::bad_input(e.to_string()))?;
-    encode(config, format, &Labels::default(), &vec![0; bytes])
+    let order = Order::of(format, quantize::DEAD_ZONE);
+    encode(config, format, order, &Labels::default(), &vec![0; bytes])
 }
 
-fn encode(config: &NetworkConfig, format: Format, labels: &Labels, data: &[u8]) -> Result<Vec<u8>> {
+fn encode(
+    config: &NetworkConfig,
+    format: Format,
+    order: Order,
+    labels: &Labels,
+    data: &[u8],
+) -> Result<Vec<u8>> {
     if labels.name.len() > 64 {
         return Err(Error::bad_input(format!(
             "found a model name of {} bytes, expected at most 64",
@@ -192,7 +195,7 @@ fn encode(config: &NetworkConfig, format: Format, labels: &Labels, data: &[u8]) 
         fold_case: config.fold_case,
         window: labels.window,
         format,
-        order: Order::Rows4,
+        order,
         layers,
         padding: &[],
         data,
@@ -360,7 +363,7 @@ pub fn encode_in(
     match format {
         Format::F32 => Ok((encode_f32(network, labels)?, Vec::new())),
         format => {
-            let (network, errors) = quantize::quantize(network, format)?;
+            let (network, errors) = quantize::quantize(network, format, quantize::DEAD_ZONE)?;
             Ok((encode_quantized(&network, labels)?, errors))
         }
     }

@@ -48,12 +48,16 @@ pub fn describe(model: &Model<'_>) -> String {
         Some(n) => format!("windows of {n} characters from a zero state"),
     };
     let numbers = match model.format() {
-        Format::F32 => "f32",
-        Format::Int8 => "int8 (weights, table and h 8 bits, c 16 bits; one scale a row)",
-        Format::Int4 => {
-            "int4 (recurrent weights 4 bits; dense weights, table and h 8, c 16; one scale a row)"
-        }
-        _ => "another",
+        Format::F32 => "f32".to_owned(),
+        Format::Int8 => "int8 (weights, table and h 8 bits, c 16 bits; one scale a row)".to_owned(),
+        Format::Int4 => format!(
+            "int4 (recurrent weights 4 bits; dense weights, table and h 8, c 16; one scale a row; {})",
+            match model.dead_zone() {
+                0 | 1 => "zeros skipped".to_owned(),
+                zone => format!("below {zone}/127 skipped"),
+            }
+        ),
+        _ => "another".to_owned(),
     };
     let golden = match model.golden() {
         None => "no digest in the file".to_owned(),
@@ -63,7 +67,7 @@ pub fn describe(model: &Model<'_>) -> String {
         ("name", model.name().to_owned()),
         ("checksum", format!("{:08x}", model.checksum())),
         ("golden text", golden),
-        ("format", numbers.to_owned()),
+        ("format", numbers),
         (
             "network",
             format!("{}, dense {vocabulary}", layers.join(", ")),

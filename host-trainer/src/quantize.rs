@@ -18,8 +18,9 @@ use crate::qat;
 use crate::random::dot;
 use crate::tensors::write_atomically;
 use lstm_core::Format;
-use lstm_core::file::{BLOCK_ROWS, Row, WeightFormat};
+use lstm_core::file::{BLOCK_ROWS, MAX_DEAD_ZONE, Row, WeightFormat};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 /// One in Q18, the fixed point of the pre-activations.
@@ -83,6 +84,8 @@ pub struct QuantizedLayer {
 pub struct QuantizedNetwork {
     /// The format, [`Format::Int8`] or [`Format::Int4`].
     pub format: Format,
+    /// In int4, a column in units of 1/127 whose absolute value is below this number counts as 0.
+    pub dead_zone: u8,
     /// Shape and alphabet.
     pub config: NetworkConfig,
     /// The folded table of the first layer, an entry for each symbol and row.
@@ -206,18 +209,26 @@ fn column_steps(config: &NetworkConfig, index: usize) -> Vec<f64> {
     steps
 }
 
-/// Quantizes to a format of integers; also tells how far each tensor moved.
+/// The dead zone of int4 where none is asked for: of what was tried, the most that costs less than
+/// int4 itself.
+pub const DEAD_ZONE: u8 = 8;
+
+/// Quantizes to a format of integers; also tells how far each tensor moved. `dead_zone` is of int4.
 ///
 /// # Errors
 ///
 /// A row is so large that its sums would not fit the device's 32 bits; or `format` has no integers.
-pub fn quantize(network: &Network, format: Format) -> Result<(QuantizedNetwork, Vec<TensorError>)> {
+pub fn quantize(
+    network: &Network,
+    format: Format,
+    dead_zone: u8,
+) -> Result<(QuantizedNetwork, Vec<TensorError>)> {
     let config = &network.config;
     let vocabulary = config.vocabulary();
     let folded = network.folded_table();
-    let observed = match format {
-        Format::Int8 => Vec::new(),
-        Format::Int4 => observe(network),
+    let (observed, dead_zone) = match format {
+        Format::Int8 => (Vec::new(), 0),
+        Format::Int4 => (observe(network, dead_zone), dead_zone),
         _ => {
             return Err(Error::bad_input(format!(
                 "found format {format}, expected int8 or int4 to quantize to"
@@ -296,6 +307,7 @@ pub fn quantize(network: &Network, format: Format) -> Result<(QuantizedNetwork, 
     errors.push(meter.finish());
     let quantized = QuantizedNetwork {
         format,
+        dead_zone,
         config: config.clone(),
         table,
         layers,
@@ -362,7 +374,7 @@ fn quantize_row(
         meter.add(weight, after);
     }
     if let Rounding::Int4(columns) = rounding {
-        let mean_error = dot(&weights, &columns.mean) - dot(&after, &columns.mean);
+        let mean_error = dot(&weights, &columns.mean) - dot(&after, &columns.counted_mean);
         row.bias = q18(mean_error as f32)?;
     }
     Ok((quantized, row))
@@ -476,6 +488,8 @@ impl Meter {
     }
 }
 
+/// The metadata key of the dead zone.
+const DEAD_ZONE_KEY: &str = "dead-zone";
 /// The metadata keys of quantized files.
 const KEYS: [(Format, &str); 2] = [
     (Format::Int8, "quantized"),
@@ -486,6 +500,12 @@ impl QuantizedNetwork {
     /// Proves that the weights fit their bits, and that no sum of any row can leave 32 bits on the
     /// device.
     fn check(&self) -> Result<()> {
+        if self.dead_zone > MAX_DEAD_ZONE {
+            return Err(Error::bad_input(format!(
+                "found a dead zone of {}, expected at most {MAX_DEAD_ZONE}",
+                self.dead_zone
+            )));
+        }
         for (name, format, matrix) in self.matrices() {
             let outside = |w: &&i8| format == WeightFormat::Int4 && !INT4_RANGE.contains(w);
             if let Some(weight) = matrix.weights.iter().find(outside) {
@@ -558,7 +578,10 @@ impl QuantizedNetwork {
         let config = serde_json::to_string(&self.config).expect("plain data");
         let key = KEYS.into_iter().find(|(format, _)| *format == self.format);
         let (_, key) = key.expect("a format of integers");
-        let metadata = [(key.to_owned(), config)].into();
+        let mut metadata: HashMap<String, String> = [(key.to_owned(), config)].into();
+        if self.format == Format::Int4 {
+            metadata.insert(DEAD_ZONE_KEY.into(), self.dead_zone.to_string());
+        }
         let file = safetensors::serialize(views, Some(metadata))
             .map_err(|e| Error::failed(format!("cannot serialize {}: {e}", path.display())))?;
         write_atomically(path, &file)
@@ -598,6 +621,12 @@ impl QuantizedNetwork {
         let config: NetworkConfig = serde_json::from_str(config)
             .map_err(|_| bad("found a description that does not parse"))?;
         config.check()?;
+        let dead_zone = match metadata.and_then(|m| m.get(DEAD_ZONE_KEY)) {
+            None => 0,
+            Some(text) => text
+                .parse()
+                .map_err(|_| bad(&format!("found a dead zone of {text:?}")))?,
+        };
         let file = SafeTensors::deserialize(bytes).map_err(|_| bad("found damage"))?;
         let take = |name: &str, dtype: Dtype, shape: &[usize]| -> Result<Vec<u8>> {
             let tensor = file
@@ -643,6 +672,7 @@ impl QuantizedNetwork {
         let rows = layers[0].gates.rows.len();
         let network = QuantizedNetwork {
             format,
+            dead_zone,
             table: take("table", Dtype::I8, &[vocabulary, rows])?
                 .into_iter()
                 .map(|b| b as i8)
@@ -664,6 +694,10 @@ pub struct Args {
     /// The number format.
     #[arg(long, value_enum, default_value_t = QuantizedFormat::Int8)]
     format: QuantizedFormat,
+    /// In int4, count a hidden value whose absolute value is below N/127 as 0 in the layers' sums: a
+    /// step skips its column. 0 and 1 skip exact zeros alone.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(..=127))]
+    dead_zone: Option<u8>,
     #[command(flatten)]
     tuning: qat::cli::TuningArgs,
     /// Where to write the quantized network (.safetensors).
@@ -696,7 +730,13 @@ impl From<QuantizedFormat> for Format {
 /// The network cannot be read or quantized, or the disk refuses.
 pub fn run(args: &Args) -> Result<()> {
     let network = Network::load(&args.network)?;
-    let (quantized, errors) = quantize(&network, args.format.into())?;
+    if let (QuantizedFormat::Int8, Some(zone)) = (args.format, args.dead_zone) {
+        return Err(Error::bad_input(format!(
+            "found --dead-zone {zone} with int8, expected it with --format int4 alone"
+        )));
+    }
+    let dead_zone = args.dead_zone.unwrap_or(DEAD_ZONE);
+    let (quantized, errors) = quantize(&network, args.format.into(), dead_zone)?;
     let quantized = args.tuning.tune(&network, quantized)?;
     quantized.save(&args.out)?;
     if !args.tuning.is_wanted() {
@@ -883,7 +923,7 @@ pub(crate) mod tests {
     fn the_device_computes_what_the_integers_stand_for() {
         for network in networks() {
             for format in INTEGERS {
-                let (quantized, _) = quantize(&network, format).unwrap();
+                let (quantized, _) = quantize(&network, format, 0).unwrap();
                 let file = encode_quantized(&quantized, &Labels::default()).unwrap();
                 let (difference, spread) = compare(&dequantized(&quantized), &file);
                 let layers = &network.config.layers;
@@ -901,7 +941,7 @@ pub(crate) mod tests {
     fn the_integers_stand_for_nearly_the_network() {
         for network in networks() {
             for (format, limit) in INTEGERS.into_iter().zip([0.1, 0.2]) {
-                let (quantized, errors) = quantize(&network, format).unwrap();
+                let (quantized, errors) = quantize(&network, format, 0).unwrap();
                 let file = encode_quantized(&quantized, &Labels::default()).unwrap();
                 let (difference, spread) = compare(&network, &file);
                 let layers = &network.config.layers;
@@ -920,8 +960,8 @@ pub(crate) mod tests {
     #[test]
     fn int4_weights_fit_four_bits_and_leave_the_dense_layer_alone() {
         for network in networks() {
-            let (int8, _) = quantize(&network, Format::Int8).unwrap();
-            let (int4, _) = quantize(&network, Format::Int4).unwrap();
+            let (int8, _) = quantize(&network, Format::Int8, 0).unwrap();
+            let (int4, _) = quantize(&network, Format::Int4, DEAD_ZONE).unwrap();
             assert_eq!((&int4.table, &int4.dense), (&int8.table, &int8.dense));
             let mut largest = 0;
             for (_, format, matrix) in int4.matrices() {
@@ -937,7 +977,7 @@ pub(crate) mod tests {
     #[test]
     fn rounding_together_errs_less_than_rounding_each() {
         let network = &networks()[6];
-        let columns = &observe(network)[0].gates;
+        let columns = &observe(network, 0)[0].gates;
         let n = columns.mean.len();
         let steps = column_steps(&network.config, 0);
         let variance = |errors: &[f64]| -> f64 {
@@ -965,6 +1005,7 @@ pub(crate) mod tests {
     fn columns_that_vary_apart_are_rounded_each_to_the_nearest() {
         let columns = Columns {
             mean: vec![0.0; 3],
+            counted_mean: vec![0.0; 3],
             factor: vec![2.0, 0.0, 0.0, 0.0, 0.5, 0.0, 0.0, 0.0, 1.0],
         };
         let (scale, steps) = (100, [HIDDEN_STEP; 3]);
@@ -982,7 +1023,7 @@ pub(crate) mod tests {
         let path = folder.path().join("q");
         for network in networks() {
             for format in INTEGERS {
-                let (quantized, _) = quantize(&network, format).unwrap();
+                let (quantized, _) = quantize(&network, format, DEAD_ZONE).unwrap();
                 quantized.save(&path).unwrap();
                 assert_eq!(QuantizedNetwork::load(&path).unwrap(), Some(quantized));
                 assert!(Network::load(&path).is_err());
@@ -996,7 +1037,7 @@ pub(crate) mod tests {
     fn a_saved_weight_of_more_than_four_bits_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("q");
-        let (mut quantized, _) = quantize(&networks()[5], Format::Int4).unwrap();
+        let (mut quantized, _) = quantize(&networks()[5], Format::Int4, DEAD_ZONE).unwrap();
         quantized.layers[0].projection.as_mut().unwrap().weights[2] = 8;
         quantized.save(&path).unwrap();
         let error = QuantizedNetwork::load(&path).unwrap_err().to_string();
@@ -1009,7 +1050,7 @@ pub(crate) mod tests {
     #[test]
     fn what_does_not_fit_is_refused() {
         let refused =
-            |network: &Network, format| quantize(network, format).unwrap_err().to_string();
+            |network: &Network, format| quantize(network, format, 0).unwrap_err().to_string();
         let mut network = networks().remove(5);
         assert!(refused(&network, Format::F32).contains("expected int8 or int4"));
         network.layers[0].projection.as_mut().unwrap()[3] = 1e4;

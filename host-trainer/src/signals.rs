@@ -253,7 +253,7 @@ mod tests {
         for weights in network.parameters_mut() {
             weights.iter_mut().for_each(|w| *w *= scale);
         }
-        let (quantized, _) = quantize(&network, Format::Int8).unwrap();
+        let (quantized, _) = quantize(&network, Format::Int8, 0).unwrap();
         let tokens: Vec<u8> = (0..600).map(|_| random.below(27) as u8).collect();
         observe(&network, &quantized, &tokens, window)
     }

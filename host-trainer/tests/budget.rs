@@ -25,7 +25,7 @@ fn the_bytes_are_those_of_a_trained_model() {
             let labels = Labels::default();
             let model = match format {
                 Format::F32 => encode_f32(&network, &labels).unwrap(),
-                _ => encode_quantized(&quantize(&network, format).unwrap().0, &labels).unwrap(),
+                _ => encode_quantized(&quantize(&network, format, 8).unwrap().0, &labels).unwrap(),
             };
             assert_eq!(zeros.len(), model.len(), "{format}");
         }

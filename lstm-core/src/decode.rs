@@ -62,6 +62,9 @@ impl<'a> Fields<'a> {
             },
             order: match self.varint()? {
                 0 => Order::Rows4,
+                1 => Order::Columns16 {
+                    dead_zone: self.byte()?,
+                },
                 _ => return None,
             },
             layers: self.layers()?,
@@ -111,6 +114,12 @@ impl<'a> Fields<'a> {
         }
     }
 
+    fn byte(&mut self) -> Option<u8> {
+        let (&byte, rest) = self.rest.split_first()?;
+        self.rest = rest;
+        Some(byte)
+    }
+
     fn u16(&mut self) -> Option<u16> {
         self.varint()?.try_into().ok()
     }
@@ -129,8 +138,7 @@ impl<'a> Fields<'a> {
         let mut value = 0;
         let mut shift = 0;
         loop {
-            let (&byte, rest) = self.rest.split_first()?;
-            self.rest = rest;
+            let byte = self.byte()?;
             let bits = u32::from(byte & 0x7f);
             // The bits must fit, and only a lone byte may be 0.
             if shift > 28 || (shift == 28 && bits > 0xf) || (shift > 0 && byte == 0) {

@@ -1,6 +1,7 @@
 //! The one error type. Each variant says what was found and what was expected.
 
 use crate::Format;
+use crate::file::Order;
 use core::fmt;
 
 /// Why a model, a workspace, a snapshot or a sampler setting was refused.
@@ -81,6 +82,16 @@ pub enum Error {
     Columns {
         /// The number found.
         found: usize,
+    },
+    /// The weights stand in an order that is not the format's.
+    Order {
+        /// The order found.
+        found: Order,
+    },
+    /// A dead zone is above 127.
+    DeadZone {
+        /// The dead zone found.
+        found: u8,
     },
     /// The weights take another number of bytes than the shapes call for.
     Weights {
@@ -203,6 +214,15 @@ impl fmt::Display for Error {
                 f,
                 "a matrix has {found} columns, expected at most {} in an integer format",
                 crate::file::MAX_INTEGER_COLUMNS
+            ),
+            Error::Order { found } => write!(
+                f,
+                "the weights stand in the order {found:?}, expected that of the format"
+            ),
+            Error::DeadZone { found } => write!(
+                f,
+                "the dead zone is {found}, expected at most {}",
+                crate::file::MAX_DEAD_ZONE
             ),
             Error::Weights { found, expected } => write!(
                 f,

@@ -25,6 +25,10 @@ pub const COLUMN_ALIGN: usize = 32;
 pub const MAX_INTEGER_COLUMNS: usize = 512;
 /// Rows of a weight matrix come in blocks of this number.
 pub const BLOCK_ROWS: usize = 4;
+/// Rows of an int4 weight matrix come in blocks of this number, the last one filled up with zeros.
+pub const INT4_ROWS: usize = 16;
+/// The largest dead zone of [`Order::Columns16`].
+pub const MAX_DEAD_ZONE: u8 = 127;
 
 /// How the numbers of a model are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -105,6 +109,14 @@ impl WeightFormat {
             WeightFormat::Int4 => 4,
         }
     }
+
+    /// Rows of a block of weights.
+    pub const fn block_rows(self) -> usize {
+        match self {
+            WeightFormat::F32 | WeightFormat::Int8 => BLOCK_ROWS,
+            WeightFormat::Int4 => INT4_ROWS,
+        }
+    }
 }
 
 impl core::fmt::Display for Format {
@@ -113,14 +125,32 @@ impl core::fmt::Display for Format {
     }
 }
 
-/// The order in which the data section holds the weights. An order changes no number.
+/// The order in which the data section holds the weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Order {
-    /// Blocks of four rows; in a block, the four rows take turns: one column each for
-    /// [`WeightFormat::F32`], four columns each for [`WeightFormat::Int8`], eight for
-    /// [`WeightFormat::Int4`].
+    /// Of [`Format::F32`] and [`Format::Int8`]: blocks of four rows; in a block, the four rows take
+    /// turns: one column each for [`WeightFormat::F32`], four columns each for
+    /// [`WeightFormat::Int8`].
     Rows4,
+    /// Of [`Format::Int4`]: the weights of the layers in blocks of 16 rows; in a block, one column
+    /// after the other, so that a step can skip columns. The dense layer is as in
+    /// [`Order::Rows4`].
+    Columns16 {
+        /// A column in units of 1/127 whose absolute value is below this number counts as 0, at
+        /// most [`MAX_DEAD_ZONE`].
+        dead_zone: u8,
+    },
+}
+
+impl Order {
+    /// The order of a format, with this dead zone where it has one.
+    pub const fn of(format: Format, dead_zone: u8) -> Self {
+        match format {
+            Format::F32 | Format::Int8 => Order::Rows4,
+            Format::Int4 => Order::Columns16 { dead_zone },
+        }
+    }
 }
 
 /// The kind of a recurrent layer.
@@ -355,9 +385,10 @@ impl MatrixBytes {
             WeightFormat::F32 => 4,
             WeightFormat::Int8 | WeightFormat::Int4 => Row::BYTES,
         };
+        let rows = blocks * BLOCK_ROWS;
         MatrixBytes {
-            rows: blocks * BLOCK_ROWS * row,
-            weights: blocks * BLOCK_ROWS * columns * format.bits() / 8,
+            rows: rows * row,
+            weights: round_up(rows, format.block_rows()) * columns * format.bits() / 8,
         }
     }
 }
@@ -377,7 +408,7 @@ pub const fn table_line_bytes(format: Format, shape: LayerShape) -> usize {
 /// [`Error::Hidden`], [`Error::Projection`], [`Error::Columns`].
 pub fn data_bytes(format: Format, vocab: usize, layers: &[LayerShape]) -> Result<usize, Error> {
     let arrays = &mut [Layer::EMPTY; MAX_LAYERS];
-    let (_, bytes) = lay_out(format, vocab, layers, &[], arrays)?;
+    let (_, bytes) = lay_out(format, 0, vocab, layers, &[], arrays)?;
     Ok(bytes)
 }
 
@@ -457,9 +488,9 @@ pub const fn decode_weight(byte: u8, column: usize) -> i8 {
     }
 }
 
-/// The word that stores eight int4 weights (-8..=7) of one row, each with an offset of 8: bits `4 k`
-/// hold column `2 k`, bits `16 + 4 k` column `2 k + 1`. So a shift and a mask give a pair of
-/// neighbouring columns in the two halves of a word.
+/// The word that stores the int4 weights (-8..=7) of one column in eight rows that follow each other,
+/// each with an offset of 8: bits `4 k` hold row `2 k`, bits `16 + 4 k` row `2 k + 1`. So a shift and
+/// a mask give two rows in the two halves of a word.
 pub const fn encode_int4(weights: [i8; 8]) -> u32 {
     let mut word = 0;
     let mut k = 0;
@@ -469,4 +500,26 @@ pub const fn encode_int4(weights: [i8; 8]) -> u32 {
         k += 1;
     }
     word
+}
+
+/// The words of an int4 matrix in the order of the file; `weight` gives the weight of a row and a
+/// column. Rows are filled up with zeros to a multiple of [`INT4_ROWS`], columns to one of
+/// [`COLUMN_ALIGN`].
+pub fn int4_words(
+    rows: usize,
+    columns: usize,
+    mut weight: impl FnMut(usize, usize) -> i8,
+) -> impl Iterator<Item = u32> {
+    let padded = round_up(columns, COLUMN_ALIGN);
+    let words = round_up(rows, INT4_ROWS) * padded / 8;
+    (0..words).map(move |word| {
+        let (block, half, column) = (word / 2 / padded, word % 2, word / 2 % padded);
+        let mut row = INT4_ROWS * block + 8 * half;
+        encode_int4([(); 8].map(|()| {
+            let used = row < rows && column < columns;
+            let found = if used { weight(row, column) } else { 0 };
+            row += 1;
+            found
+        }))
+    })
 }

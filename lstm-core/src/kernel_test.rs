@@ -2,13 +2,27 @@
 //! compares them on the CPU itself. Not part of the interface.
 
 use crate::file::{BLOCK_ROWS, MAX_HIDDEN, WeightFormat};
-use crate::kernel;
+use crate::kernel::{self, DeadZones, Rows};
 
-/// The dot products of whole blocks of four rows, as they stand in the file and on a multiple of 16
-/// in memory, with so many columns: those of `hidden`, then zeros. Fills `sums` from
-/// its start and returns how many blocks there were.
-pub type Dots =
-    fn(weights: &[u8], columns: usize, hidden: &[i8], sums: &mut [[i32; BLOCK_ROWS]]) -> usize;
+/// A matrix and what it is multiplied with.
+#[derive(Clone, Copy, Debug)]
+pub struct Case<'a> {
+    /// The weights as they stand in the file, on a multiple of 16 in memory.
+    pub weights: &'a [u8],
+    /// Blocks of four rows.
+    pub blocks: usize,
+    /// Columns: those of `hidden`, then zeros.
+    pub columns: usize,
+    /// The values of the columns.
+    pub hidden: &'a [i8],
+    /// How many of them are from the layer below.
+    pub below: usize,
+    /// The dead zones of those, and of the others.
+    pub dead_zones: [u8; 2],
+}
+
+/// The sums of the rows: fills `sums` from its start and returns how many blocks there were.
+pub type Dots = fn(case: &Case<'_>, sums: &mut [[i32; BLOCK_ROWS]]) -> usize;
 
 /// One weight format in two kernels.
 #[derive(Clone, Copy, Debug)]
@@ -21,8 +35,8 @@ pub struct Kernel {
     pub portable: Dots,
 }
 
-/// Rows of these weights with parameters of all kinds, and entries that are as good as random.
-fn rows(weights: &[u8], block_bytes: usize) -> kernel::Rows<'_> {
+/// The rows, with parameters of all kinds, and entries that are as good as random.
+fn rows<'a>(case: &Case<'a>) -> Rows<'a> {
     const BLOCKS: usize = 64;
     static PARAMETERS: [[[u32; 2]; BLOCK_ROWS]; BLOCKS] = {
         let mut parameters = [[[0; 2]; BLOCK_ROWS]; BLOCKS];
@@ -35,29 +49,40 @@ fn rows(weights: &[u8], block_bytes: usize) -> kernel::Rows<'_> {
         }
         parameters
     };
-    let blocks = weights.len() / block_bytes.max(1);
-    kernel::Rows {
+    Rows {
         format: WeightFormat::default(),
-        columns: 0,
-        weights,
-        parameters: PARAMETERS.get(..blocks).unwrap_or_default(),
-        entries: weights.as_chunks().0,
+        columns: case.columns,
+        weights: case.weights,
+        parameters: PARAMETERS.get(..case.blocks).unwrap_or_default(),
+        entries: case.weights.as_chunks().0,
     }
 }
 
 /// Packs the columns and multiplies, as a step does.
 macro_rules! dots {
-    ($kernel:path, $format:expr) => {
-        |weights, columns, hidden, sums| {
-            use $kernel as kernel;
+    (int8 $($kernel:ident)::+) => {
+        dots!(@ $($kernel)::+, |columns| columns, |case, input| pack(case.hidden, input))
+    };
+    (int4 $($kernel:ident)::+) => {
+        dots!(@ $($kernel)::+, $($kernel::)+input_len, |case, input| pack(
+            case.hidden,
+            DeadZones {
+                below: case.below,
+                zones: case.dead_zones,
+            },
+            input,
+        ))
+    };
+    (@ $($kernel:ident)::+, $input_len:expr, |$case:ident, $input:ident| $pack:expr) => {
+        |$case, sums| {
+            use $($kernel)::+::{Input, for_each_batch, pack};
             let mut scratch = [0u32; 2 * MAX_HIDDEN];
-            let input = bytemuck::cast_slice_mut::<u32, kernel::Input>(&mut scratch);
-            let input = input.get_mut(..columns).unwrap_or_default();
-            let correction = kernel::pack(hidden, input);
+            let input = bytemuck::cast_slice_mut::<u32, Input>(&mut scratch);
+            let $input = input.get_mut(..$input_len($case.columns)).unwrap_or_default();
+            let packed = $pack;
             let mut sums = sums.iter_mut();
             let mut count = 0;
-            let block_bytes = columns * BLOCK_ROWS * $format.bits() / 8;
-            kernel::for_each_batch(&rows(weights, block_bytes), input, correction, |batch| {
+            for_each_batch(&rows($case), $input, packed, |batch| {
                 for (dots, sums) in batch.iter().zip(sums.by_ref()) {
                     *sums = *dots;
                     count += 1;
@@ -72,13 +97,13 @@ macro_rules! dots {
 pub const KERNELS: &[Kernel] = &[
     Kernel {
         format: WeightFormat::Int8,
-        arch: dots!(kernel::int8, WeightFormat::Int8),
-        portable: dots!(kernel::portable::int8, WeightFormat::Int8),
+        arch: dots!(int8 kernel::int8),
+        portable: dots!(int8 kernel::portable::int8),
     },
     Kernel {
         format: WeightFormat::Int4,
-        arch: dots!(kernel::int4, WeightFormat::Int4),
-        portable: dots!(kernel::portable::int4, WeightFormat::Int4),
+        arch: dots!(int4 kernel::int4),
+        portable: dots!(int4 kernel::portable::int4),
     },
 ];
 

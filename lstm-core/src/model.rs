@@ -1,10 +1,11 @@
 //! A model, borrowed from the bytes of its file.
 
 use crate::file::{
-    self, ARRAY_ALIGN, BLOCK_ROWS, COLUMN_ALIGN, Format, Head, LayerShape, MAX_HIDDEN,
-    MAX_INTEGER_COLUMNS, MatrixBytes, PayloadOf, Row, WeightFormat, round_up, table_line_bytes,
+    self, ARRAY_ALIGN, BLOCK_ROWS, COLUMN_ALIGN, Format, Head, LayerShape, MAX_DEAD_ZONE,
+    MAX_HIDDEN, MAX_INTEGER_COLUMNS, MatrixBytes, Order, PayloadOf, Row, WeightFormat, round_up,
+    table_line_bytes,
 };
-use crate::kernel;
+use crate::kernel::{self, DeadZones};
 use crate::{Alphabet, Error, MAX_LAYERS};
 
 /// Gives its content an alignment of 16 bytes: `Aligned(*include_bytes!("model.lstm"))`.
@@ -21,12 +22,14 @@ pub(crate) struct Matrix<'m> {
     /// Row parameters, see [`MatrixBytes::rows`].
     pub(crate) rows: &'m [u8],
     /// Weights, `[blocks][columns][4]` in f32, `[blocks][columns / 4][4][4]` in int8,
-    /// `[blocks][columns / 8][4]` words in int4.
+    /// `[blocks of 16 rows][columns][2]` words in int4.
     pub(crate) weights: &'m [u8],
     /// How the weights are stored.
     pub(crate) format: WeightFormat,
     /// Columns, padded.
     pub(crate) columns: usize,
+    /// The columns that count as 0, in int4.
+    pub(crate) dead_zones: DeadZones,
 }
 
 impl Matrix<'_> {
@@ -35,6 +38,7 @@ impl Matrix<'_> {
         weights: &[],
         format: WeightFormat::F32,
         columns: 0,
+        dead_zones: DeadZones::NONE,
     };
 
     /// Checks that no row's sum can leave its range; counts the rows.
@@ -47,18 +51,20 @@ impl Matrix<'_> {
         if self.format == WeightFormat::F32 {
             return Ok(());
         }
-        let block_bytes = self.columns * BLOCK_ROWS * self.format.bits() / 8;
+        let block_rows = self.format.block_rows();
+        let block_bytes = self.columns * block_rows * self.format.bits() / 8;
         let mut weights = self.weights;
-        for rows in self.rows.as_chunks::<{ Row::BYTES * BLOCK_ROWS }>().0 {
-            let (block, rest) = weights.split_at_checked(block_bytes).unwrap_or_default();
-            weights = rest;
-            for (index, parameters) in rows.as_chunks().0.iter().enumerate() {
-                let sum_abs = kernel::sum_abs(self.format, block, index);
-                if !Row::from_bytes(parameters).in_range(sum_abs) {
-                    return Err(Error::RowRange { row: *row });
-                }
-                *row += 1;
+        let mut block = weights;
+        for (index, parameters) in self.rows.as_chunks().0.iter().enumerate() {
+            let index = index % block_rows;
+            if index == 0 {
+                (block, weights) = weights.split_at_checked(block_bytes).unwrap_or_default();
             }
+            let sum_abs = kernel::sum_abs(self.format, block, index);
+            if !Row::from_bytes(parameters).in_range(sum_abs) {
+                return Err(Error::RowRange { row: *row });
+            }
+            *row += 1;
         }
         Ok(())
     }
@@ -102,6 +108,7 @@ pub struct Model<'m> {
     alphabet: Alphabet<'m>,
     window: Option<u16>,
     format: Format,
+    dead_zone: u8,
     checksum: u32,
     golden: Option<u32>,
     file_bytes: usize,
@@ -116,7 +123,8 @@ impl<'m> Model<'m> {
     /// # Errors
     ///
     /// Every defect has its own [`Error`], found in this order: head, length, checksum,
-    /// description, format, alphabet, shapes, length of the weights, alignment, range of the sums.
+    /// description, format, alphabet, order, shapes, length of the weights, alignment, range of the
+    /// sums.
     pub fn from_bytes(bytes: &'m [u8]) -> Result<Self, Error> {
         let (head, payload) = file::verify(bytes)?;
         let (payload, rest) = PayloadOf::read(payload)?;
@@ -163,9 +171,22 @@ impl<'m> Model<'m> {
         if payload.padding.len() >= ARRAY_ALIGN || payload.padding.iter().any(|&b| b != 0) {
             return Err(Error::Payload);
         }
+        let dead_zone = match payload.order {
+            Order::Rows4 => 0,
+            Order::Columns16 { dead_zone } => dead_zone,
+        };
+        if payload.order != Order::of(payload.format, dead_zone) {
+            return Err(Error::Order {
+                found: payload.order,
+            });
+        }
+        if dead_zone > MAX_DEAD_ZONE {
+            return Err(Error::DeadZone { found: dead_zone });
+        }
         let mut layers = [Layer::EMPTY; MAX_LAYERS];
         let (dense, expected) = lay_out(
             payload.format,
+            dead_zone,
             alphabet.len(),
             &payload.layers,
             payload.data,
@@ -195,6 +216,7 @@ impl<'m> Model<'m> {
             alphabet,
             window: payload.window,
             format: payload.format,
+            dead_zone,
             checksum: head.checksum,
             golden,
             file_bytes: head.file_bytes(),
@@ -230,6 +252,12 @@ impl<'m> Model<'m> {
     /// The number format.
     pub fn format(&self) -> Format {
         self.format
+    }
+
+    /// A hidden unit's output (in units of 1/127) whose absolute value is below this number counts
+    /// as 0 in the layers' sums; see `docs/NUMBERS.md`. 0 in all formats but [`Format::Int4`].
+    pub fn dead_zone(&self) -> u8 {
+        self.dead_zone
     }
 
     /// The CRC-32 of the file, which names this model in snapshots.
@@ -282,6 +310,7 @@ impl<'m> Model<'m> {
 /// [`Error::Hidden`], [`Error::Projection`], [`Error::Columns`].
 pub(crate) fn lay_out<'m>(
     format: Format,
+    dead_zone: u8,
     vocab: usize,
     shapes: &[LayerShape],
     data: &'m [u8],
@@ -292,7 +321,7 @@ pub(crate) fn lay_out<'m>(
         bytes: 0,
     };
     let weights = format.layer_weights();
-    let mut input = 0;
+    let (mut input, mut below) = (0, 0);
     for (layer, &shape) in layers.iter_mut().zip(shapes) {
         let hidden = usize::from(shape.hidden);
         if hidden == 0 || hidden > MAX_HIDDEN {
@@ -317,6 +346,17 @@ pub(crate) fn lay_out<'m>(
         }
         layer.gates = arrays.matrix(weights, shape.gate_blocks(), columns);
         layer.projection = arrays.matrix(weights, shape.projection_blocks(), hidden);
+        // A projected hidden state has other units than those that the dead zone is in.
+        let own = match shape.projection {
+            None => dead_zone,
+            Some(_) => 0,
+        };
+        layer.gates.dead_zones = DeadZones {
+            below: input,
+            zones: [below, own],
+        };
+        layer.projection.dead_zones.zones = [0, dead_zone];
+        below = own;
         input = output;
     }
     let blocks = vocab.div_ceil(BLOCK_ROWS);
@@ -349,6 +389,7 @@ impl<'m> Arrays<'m> {
             weights: self.take(bytes.weights),
             format,
             columns,
+            dead_zones: DeadZones::NONE,
         }
     }
 }

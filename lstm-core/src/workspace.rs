@@ -40,7 +40,7 @@ impl<const WORDS: usize, const VOCAB: usize> Default for Workspace<WORDS, VOCAB>
 ///
 /// In bytes, the state takes 1 for each element of `h` and 2 for each of `c` in the integer formats,
 /// 4 and 4 in [`Format::F32`]. One step's scratch is shared by the layers: a packed copy of the
-/// columns of the widest matrix, 1 to 4 bytes a column in the integer formats (it depends on the
+/// columns of the widest matrix, 1 to 4.25 bytes a column in the integer formats (it depends on the
 /// CPU's kernel), 4 in F32; and the cell's output of the largest layer with a projection, as `h`.
 pub const fn workspace_words(format: Format, layers: &[LayerShape]) -> usize {
     let mut room = Room::NONE;
@@ -93,18 +93,17 @@ impl Room {
     /// Words that hold it all.
     pub(crate) const fn words(self, format: Format) -> usize {
         let (hidden, cell) = state_element_bytes(format);
-        let column = match format {
-            Format::F32 => 4,
-            Format::Int8 => size_of::<kernel::int8::Input>(),
+        let int8 = self.columns * size_of::<kernel::int8::Input>();
+        let int4 = kernel::int4::input_len(self.columns) * size_of::<kernel::int4::Input>();
+        let columns = match format {
+            Format::F32 => self.columns * 4,
+            Format::Int8 => int8,
             // The dense layer is int8.
-            Format::Int4 => max(
-                size_of::<kernel::int8::Input>(),
-                size_of::<kernel::int4::Input>(),
-            ),
+            Format::Int4 => max(int8, int4),
         };
         (self.hidden * hidden).div_ceil(4)
             + (self.cell * cell).div_ceil(4)
-            + (self.columns * column).div_ceil(4)
+            + columns.div_ceil(4)
             + (self.cell_output * hidden).div_ceil(4)
     }
 }

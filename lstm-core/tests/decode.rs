@@ -33,7 +33,12 @@ impl Random {
             fold_case: self.below(2) == 1,
             window: self.optional_u16(),
             format: [Format::F32, Format::Int8, Format::Int4][self.below(3)],
-            order: Order::Rows4,
+            order: [
+                Order::Rows4,
+                Order::Columns16 {
+                    dead_zone: self.number(8) as u8,
+                },
+            ][self.below(2)],
             layers: (0..self.below(MAX_LAYERS + 1))
                 .map(|_| LayerShape {
                     cell: [Cell::Lstm, Cell::Lean][self.below(2)],

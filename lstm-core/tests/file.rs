@@ -224,6 +224,23 @@ fn a_valid_checksum_does_not_help_a_wrong_description() {
         refused(payload(&many, &[TWO_UNITS], &data)),
         Error::Alphabet { found: 257 }
     );
+    for (format, order, expected) in [
+        (Format::Int4, Order::Rows4, None),
+        (Format::Int8, Order::Columns16 { dead_zone: 8 }, None),
+        (Format::F32, Order::Columns16 { dead_zone: 0 }, None),
+        (Format::Int4, Order::Columns16 { dead_zone: 128 }, Some(128)),
+    ] {
+        let wrong = Payload {
+            format,
+            order,
+            ..payload("abc", &[TWO_UNITS], &data)
+        };
+        let expected = match expected {
+            None => Error::Order { found: order },
+            Some(found) => Error::DeadZone { found },
+        };
+        assert_eq!(refused(wrong), expected);
+    }
     assert_eq!(
         refused(payload("abc", &[], &data)),
         Error::Layers { found: 0 }

@@ -18,6 +18,7 @@ fn tiny() -> Net<i8, Int8Plain> {
     Net {
         symbols: "ab".into(),
         format: Format::Int8,
+        dead_zone: 0,
         shapes: common::lstms(&[1]),
         table: vec![vec![1, 2, 3, 4], vec![-1, -2, -3, -4]],
         layers: vec![Plain {

@@ -54,10 +54,20 @@ impl<'n> Int8Reference<'n> {
             let weights = products.sum::<i64>() * i64::from(p.weight_scale);
             i64::from(p.bias) + weights + t * i64::from(p.table_scale)
         };
+        // Columns in units of 1/127, that is all but a projected h, may count as 0.
+        let counted = |x: &[i64], is_projected: bool| -> Vec<i64> {
+            let zone = match (self.net.format, is_projected) {
+                (Format::Int4, false) => self.net.dead_zone.into(),
+                _ => 0,
+            };
+            let count = |&x: &i64| if x.abs() < zone { 0 } else { x };
+            x.iter().map(count).collect()
+        };
         let mut below: Vec<i64> = Vec::new();
+        let mut x: Vec<i64> = Vec::new();
         for (l, &shape) in self.net.shapes.iter().enumerate() {
-            let mut x = below;
-            x.extend(&self.h[l]);
+            let is_projected = shape.projection.is_some();
+            x.extend(counted(&self.h[l], is_projected));
             let mut m = vec![0; shape.hidden.into()];
             for (unit, m) in m.iter_mut().enumerate() {
                 let z = |gate: usize| {
@@ -83,10 +93,12 @@ impl<'n> Int8Reference<'n> {
             self.h[l] = match &self.net.projections[l] {
                 None => m,
                 Some(projection) => (0..shape.output())
-                    .map(|row| (row_sum(projection, row, &m, 0) >> 14).clamp(-127, 127))
+                    .map(|row| row_sum(projection, row, &counted(&m, false), 0) >> 14)
+                    .map(|h| h.clamp(-127, 127))
                     .collect(),
             };
             below = self.h[l].clone();
+            x = counted(&below, is_projected);
         }
         let rows = 0..self.net.dense.rows.len();
         rows.map(|v| row_sum(&self.net.dense, v, &below, 0) >> 6)

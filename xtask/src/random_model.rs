@@ -2,8 +2,11 @@
 
 use lstm_core::file::{
     ARRAY_ALIGN, BLOCK_ROWS, COLUMN_ALIGN, Cell, Format, HEAD_BYTES, Head, LayerShape, Order,
-    Payload, Row, WeightFormat, encode_int4, encode_weight, round_up,
+    Payload, Row, WeightFormat, encode_weight, int4_words, round_up,
 };
+
+/// Of an int4 model.
+const DEAD_ZONE: u8 = 8;
 
 static ZEROS: [u8; ARRAY_ALIGN] = [0; ARRAY_ALIGN];
 
@@ -11,10 +14,27 @@ static ZEROS: [u8; ARRAY_ALIGN] = [0; ARRAY_ALIGN];
 ///
 /// The weights are so large that the text varies, and so small that no sum leaves its range.
 pub fn random_model(format: Format, symbols: &str, layers: &[LayerShape], seed: u64) -> Vec<u8> {
+    model(format, symbols, layers, seed, false)
+}
+
+/// As [`random_model`], of integers, but after a few characters every hidden value is as large as it
+/// can be: no step can take longer than this model's.
+pub fn saturated_model(format: Format, symbols: &str, layers: &[LayerShape], seed: u64) -> Vec<u8> {
+    model(format, symbols, layers, seed, true)
+}
+
+fn model(
+    format: Format,
+    symbols: &str,
+    layers: &[LayerShape],
+    seed: u64,
+    saturated: bool,
+) -> Vec<u8> {
     let vocab = symbols.chars().count();
     let mut writer = Writer {
         random: Random(seed),
         data: Vec::new(),
+        saturated,
     };
     let weights = format.layer_weights();
     let mut input = 0;
@@ -28,15 +48,26 @@ pub fn random_model(format: Format, symbols: &str, layers: &[LayerShape], seed: 
             Cell::Lstm => true,
             _ => row / (3 * BLOCK_ROWS) * BLOCK_ROWS + row % BLOCK_ROWS < units,
         };
-        writer.matrix(weights, blocks, input + shape.output(), is_used);
+        let columns = input + shape.output();
+        writer.matrix(weights, blocks, columns, is_used, |row| match shape.cell {
+            Cell::Lstm => [1, 1, 0, 1][row % BLOCK_ROWS],
+            _ => [1, 0, 1][row / BLOCK_ROWS % 3],
+        });
         if shape.projection.is_some() {
             let is_used = |row| row < shape.output();
-            writer.matrix(weights, shape.projection_blocks(), units, is_used);
+            writer.matrix(weights, shape.projection_blocks(), units, is_used, |_| 0);
         }
         input = shape.output();
     }
     let blocks = vocab.div_ceil(BLOCK_ROWS);
-    writer.matrix(format.dense_weights(), blocks, input, |row| row < vocab);
+    writer.saturated = false;
+    writer.matrix(
+        format.dense_weights(),
+        blocks,
+        input,
+        |row| row < vocab,
+        |_| 0,
+    );
 
     encode(Payload {
         name: "random",
@@ -44,7 +75,7 @@ pub fn random_model(format: Format, symbols: &str, layers: &[LayerShape], seed: 
         fold_case: false,
         window: None,
         format,
-        order: Order::Rows4,
+        order: Order::of(format, DEAD_ZONE),
         layers: layers.iter().copied().collect(),
         padding: &[],
         data: &writer.data,
@@ -64,6 +95,7 @@ fn encode(mut payload: Payload<'_>) -> Vec<u8> {
 struct Writer {
     random: Random,
     data: Vec<u8>,
+    saturated: bool,
 }
 
 impl Writer {
@@ -81,22 +113,24 @@ impl Writer {
     }
 
     /// The parameters of the rows, then the weights. Rows and columns that only fill up are zero.
+    /// In a saturated model `sign` says to which side a row's sum goes; 0: to either.
     fn matrix(
         &mut self,
         format: WeightFormat,
         blocks: usize,
         columns: usize,
         is_used: impl Fn(usize) -> bool,
+        sign: impl Fn(usize) -> i32,
     ) {
         for row in 0..blocks * BLOCK_ROWS {
-            self.row(format, is_used(row), columns);
+            self.row(format, is_used(row), columns, sign(row));
         }
         self.pad();
         // Of a row, so many columns stand together.
         let together = match format {
             WeightFormat::F32 => 1,
             WeightFormat::Int8 => 4,
-            WeightFormat::Int4 => 8,
+            WeightFormat::Int4 => return self.int4_weights(BLOCK_ROWS * blocks, columns, is_used),
         };
         for block in 0..blocks {
             for group in 0..round_up(columns, COLUMN_ALIGN) / together {
@@ -110,7 +144,7 @@ impl Writer {
         self.pad();
     }
 
-    fn row(&mut self, format: WeightFormat, used: bool, columns: usize) {
+    fn row(&mut self, format: WeightFormat, used: bool, columns: usize, sign: i32) {
         // The sum over the columns grows like the root of their number.
         let root = (columns as f32).sqrt();
         let weight_scale = match format {
@@ -121,11 +155,22 @@ impl Writer {
             WeightFormat::Int8 => 120.0 / root,
             WeightFormat::Int4 => 16.0 * 120.0 / root,
         };
-        let row = Row {
+        let mut row = Row {
             bias: i32::from(self.random.int(127)) << 10,
             weight_scale: weight_scale as u16,
             table_scale: 3000,
         };
+        if self.saturated {
+            let sign = match sign {
+                0 => row.bias.signum() | 1,
+                sign => sign,
+            };
+            row = Row {
+                bias: sign << 24,
+                weight_scale: 1,
+                table_scale: 1,
+            };
+        }
         let row = if used { row } else { Row::default() };
         self.data.extend(row.to_bytes());
     }
@@ -144,12 +189,18 @@ impl Writer {
                     self.data.push(encode_weight(weight, first + k));
                 }
             }
-            WeightFormat::Int4 => {
-                let weight = |k| if k < used { self.random.int(7) } else { 0 };
-                let word = encode_int4(std::array::from_fn(weight));
-                self.data.extend(word.to_le_bytes());
-            }
+            WeightFormat::Int4 => unreachable!("written a column at a time"),
         }
+    }
+
+    fn int4_weights(&mut self, rows: usize, columns: usize, is_used: impl Fn(usize) -> bool) {
+        let random = &mut self.random;
+        let words = int4_words(rows, columns, |row, _| match is_used(row) {
+            true => random.int(7),
+            false => 0,
+        });
+        self.data.extend(words.flat_map(u32::to_le_bytes));
+        self.pad();
     }
 
     fn pad(&mut self) {
@@ -204,6 +255,32 @@ mod tests {
             u128::from_ne_bytes(word)
         });
         chunks.collect()
+    }
+
+    #[test]
+    fn a_saturated_model_is_full_of_large_values() {
+        for format in [Format::Int8, Format::Int4] {
+            let layers = [lstm(20), lean(21), lean(18).project(10)];
+            let file = saturated_model(format, SYMBOLS, &layers, 1);
+            let flash = aligned(&file);
+            let model = Model::from_region(bytemuck::cast_slice(&flash)).unwrap();
+            let mut words = vec![0; Session::words(&model)];
+            let mut logits = [0; SYMBOLS.len()];
+            let mut session = Session::from_slices(&model, &mut words, &mut logits).unwrap();
+            let mut state = vec![0; session.state_bytes()];
+            for n in 0..100 {
+                session.step(Token::new(n % 7));
+            }
+            session.save(&mut state).unwrap();
+            // For each layer h, a byte each, then c, two bytes each.
+            let mut rest = &state[..];
+            for (output, hidden, least) in [(20, 20, 127), (21, 21, 97), (10, 18, 127)] {
+                let (h, after) = rest.split_at(output);
+                rest = &after[2 * hidden..];
+                let least_found = h.iter().map(|&h| (h as i8).unsigned_abs()).min();
+                assert_eq!(least_found, Some(least), "{format} {h:?}");
+            }
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@
 
 use crate::gemm::{Matrix, gemm};
 use crate::lstm::Sizes;
-use crate::network::{Cell, LayerConfig};
+use crate::network::{Cell, LayerConfig, NetworkConfig};
 use crate::threads::{on_threads, row_ranges};
 use lstm_core::integer;
 
@@ -48,11 +48,45 @@ impl IntegerMatrix {
     }
 }
 
+/// Below which absolute values columns count as 0, in the device's units.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct DeadZones {
+    /// What comes from the layer below.
+    pub below: f32,
+    /// The own hidden state.
+    pub own: f32,
+    /// What goes into the projection.
+    pub units: f32,
+}
+
+impl DeadZones {
+    /// Of layer `index`: a projected hidden state has none, for it has other units.
+    pub fn new(config: &NetworkConfig, index: usize, dead_zone: u8) -> Self {
+        let zone = |layer: LayerConfig| match layer.projection {
+            None => f32::from(dead_zone),
+            Some(_) => 0.0,
+        };
+        Self {
+            below: index.checked_sub(1).map_or(0.0, |i| zone(config.layers[i])),
+            own: zone(config.layers[index]),
+            units: dead_zone.into(),
+        }
+    }
+}
+
+/// What counts of some columns.
+pub fn counted(columns: &[f32], zone: f32) -> Vec<f32> {
+    let count = |&x: &f32| if x.abs() < zone { 0.0 } else { x };
+    columns.iter().map(count).collect()
+}
+
 /// A layer of the device.
 #[derive(Clone, Debug, PartialEq)]
 pub struct IntegerLayer {
     /// Its shape.
     pub config: LayerConfig,
+    /// Which columns count as 0.
+    pub dead_zones: DeadZones,
     /// Columns of the layer below, then of the own hidden state.
     pub gates: IntegerMatrix,
     /// In the first layer, entries of the folded table times their scales, Q18, `[V, rows]`; else
@@ -99,7 +133,7 @@ pub struct Trace {
     pub gates: Vec<f32>,
     /// The cells, the initial ones first, `[T+1, B, H]`.
     pub cells: Vec<f32>,
-    /// What went into the projection, `[T, B, H]`; empty without one.
+    /// What went into the projection and counted, `[T, B, H]`; empty without one.
     pub units: Vec<f32>,
 }
 
@@ -154,6 +188,15 @@ impl IntegerLayer {
         let projection = self.projection.as_ref();
         let parts = row_ranges(batch, threads);
         let h0 = &state.h;
+        let zones = self.dead_zones;
+        let counted_below;
+        let below = match below {
+            Below::Hidden(below) if zones.below > 0.0 => {
+                counted_below = counted(below, zones.below);
+                Below::Hidden(&counted_below)
+            }
+            below => below,
+        };
         let gates = split_rows(&mut trace.gates, steps, rows, &parts);
         let cells = split_rows(&mut trace.cells, steps + 1, hidden, &parts);
         let units = split_rows(&mut trace.units, steps, hidden, &parts);
@@ -172,7 +215,8 @@ impl IntegerLayer {
                         None => &h0[part.start * output..part.end * output],
                     };
                     let gates = &mut *gates[t];
-                    gemm(Matrix::new(before, count, output), own, gates, false);
+                    let before = counted(before, zones.own);
+                    gemm(Matrix::new(&before, count, output), own, gates, false);
                     let tokens = match below {
                         Below::Tokens(tokens) => &tokens[t * batch..][part.clone()],
                         Below::Hidden(below) => {
@@ -196,6 +240,7 @@ impl IntegerLayer {
                     match projection {
                         None => rest[0].copy_from_slice(&m),
                         Some(projection) => {
+                            let m = counted(&m, zones.units);
                             let matrix = Matrix::new(&projection.weights, hidden, output);
                             gemm(Matrix::new(&m, count, hidden), matrix, rest[0], false);
                             for h in rest[0].chunks_exact_mut(output) {

@@ -9,7 +9,9 @@
 //! d w'/d s   = round(v) - v there, else low or high
 //! ```
 
-use super::forward::{IntegerLayer, IntegerMatrix, IntegerNetwork, IntegerState, output_unit};
+use super::forward::{
+    DeadZones, IntegerLayer, IntegerMatrix, IntegerNetwork, IntegerState, output_unit,
+};
 use crate::network::{LayerConfig, Network, NetworkConfig};
 use crate::quantize::{
     INT4_RANGE, PROJECTED_HALF, QuantizedLayer, QuantizedMatrix, QuantizedNetwork, gate_half,
@@ -187,6 +189,7 @@ struct MasterLayer {
 pub struct Masters {
     config: NetworkConfig,
     format: Format,
+    dead_zone: u8,
     layers: Vec<MasterLayer>,
     dense: Master,
 }
@@ -263,6 +266,7 @@ impl Masters {
         Self {
             config: config.clone(),
             format: start.format,
+            dead_zone: start.dead_zone,
             layers,
             dense,
         }
@@ -270,7 +274,7 @@ impl Masters {
 
     /// The integers.
     pub fn round(&self) -> IntegerNetwork {
-        let layers = self.layers.iter().map(|layer| {
+        let layers = self.layers.iter().enumerate().map(|(index, layer)| {
             let mut gates = layer.gates.round();
             let rows = layer.config.columns();
             let (mut table, mut table_scale) = (Vec::new(), Vec::new());
@@ -291,6 +295,7 @@ impl Masters {
             }
             IntegerLayer {
                 config: layer.config,
+                dead_zones: DeadZones::new(&self.config, index, self.dead_zone),
                 gates,
                 table,
                 table_scale,
@@ -357,7 +362,7 @@ impl Masters {
 
     /// The format and shape with these integers.
     pub fn quantized(&self, integers: &IntegerNetwork) -> QuantizedNetwork {
-        integers.quantized(self.format, self.config.clone())
+        integers.quantized(self.format, self.dead_zone, self.config.clone())
     }
 }
 
@@ -408,6 +413,7 @@ impl IntegerNetwork {
             let projection = layer.projection.as_ref();
             IntegerLayer {
                 config,
+                dead_zones: DeadZones::new(&network.config, index, network.dead_zone),
                 gates: unpack(&layer.gates, &order),
                 table,
                 table_scale,
@@ -421,7 +427,12 @@ impl IntegerNetwork {
     }
 
     /// The same in the order of the file.
-    pub fn quantized(&self, format: Format, config: NetworkConfig) -> QuantizedNetwork {
+    pub fn quantized(
+        &self,
+        format: Format,
+        dead_zone: u8,
+        config: NetworkConfig,
+    ) -> QuantizedNetwork {
         let vocabulary = config.vocabulary();
         let mut table = Vec::new();
         let mut layers = Vec::new();
@@ -452,6 +463,7 @@ impl IntegerNetwork {
         let dense = pack(&self.dense, &in_order(vocabulary));
         QuantizedNetwork {
             format,
+            dead_zone,
             config,
             table,
             layers,

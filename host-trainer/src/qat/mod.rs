@@ -22,8 +22,8 @@ mod tests {
     use crate::lstm::Sizes;
     use crate::model_file::{HeapWorkspace, ModelFile};
     use crate::predictor::{ModelPredictor, Predictor};
-    use crate::quantize::quantize;
     use crate::quantize::tests::{INTEGERS, networks};
+    use crate::quantize::{DEAD_ZONE, quantize};
     use crate::random::Random;
 
     /// The logits `[T, B, V]` of texts `[T, B]`, in two batches.
@@ -60,7 +60,7 @@ mod tests {
         let tokens: Vec<u8> = (0..steps * rows).map(|_| random.below(27) as u8).collect();
         for network in networks() {
             for format in INTEGERS {
-                let (quantized, _) = quantize(&network, format).unwrap();
+                let (quantized, _) = quantize(&network, format, DEAD_ZONE).unwrap();
                 let found = run(&IntegerNetwork::new(&quantized), &tokens, rows);
                 let bytes = encode_quantized(&quantized, &Labels::default()).unwrap();
                 let file = ModelFile::from_bytes(&bytes);
@@ -84,9 +84,9 @@ mod tests {
     fn tuning_starts_where_quantization_ended() {
         for network in networks() {
             for format in INTEGERS {
-                let (quantized, _) = quantize(&network, format).unwrap();
+                let (quantized, _) = quantize(&network, format, DEAD_ZONE).unwrap();
                 let integers = IntegerNetwork::new(&quantized);
-                let back = integers.quantized(format, network.config.clone());
+                let back = integers.quantized(format, quantized.dead_zone, network.config.clone());
                 assert!(back == quantized, "{format}");
                 let masters = Masters::new(&network, &quantized).round();
                 for (found, expected) in masters.layers.iter().zip(&integers.layers) {

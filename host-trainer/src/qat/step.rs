@@ -1,6 +1,6 @@
 //! One step of tuning: loss and gradients of a batch.
 
-use super::forward::{Below, IntegerNetwork, IntegerState, Trace, logits, output_unit};
+use super::forward::{Below, IntegerNetwork, IntegerState, Trace, counted, logits, output_unit};
 use super::masters::Masters;
 use crate::gemm::{Matrix, gemm};
 use crate::lstm::{self, Record, Sizes, Tape, Weights};
@@ -125,12 +125,15 @@ impl Engine {
             };
             let (tape, trace) = (&mut self.tapes[index], &self.traces[index]);
             let tokens = below.is_none().then_some((vocabulary, &batch.inputs[..]));
+            // What did not count has no part in the gradient of its weights.
+            let zone = |zone: f32| zone / 127.0;
+            let own = zone(layer.dead_zones.own);
             let record = Record {
                 gates: &trace.gates,
                 cells: &trace.cells,
                 units: &trace.units,
-                h0: &starts[index],
-                hs: &outputs[index],
+                h0: &counted(&starts[index], own),
+                hs: &counted(&outputs[index], own),
             };
             tape.record(sizes(config), tokens, weights, record);
             let found = lstm::backward(sizes(config), tape, &d_hs);
@@ -149,8 +152,9 @@ impl Engine {
                     false,
                 );
                 d_gates = vec![0.0; values.len()];
+                let below = counted(below, zone(layer.dead_zones.below));
                 gemm(
-                    Matrix::new(below, steps * rows, below_width).transposed(),
+                    Matrix::new(&below, steps * rows, below_width).transposed(),
                     d_pre,
                     &mut d_gates,
                     false,

@@ -93,25 +93,18 @@ pub(crate) mod int8 {
     }
 }
 
-/// 4-bit weights.
+/// 4-bit weights, a column at a time: 16 rows in the halves of eight bytes.
 pub(crate) mod int4 {
     use super::super::Rows;
+    use super::super::nonzero::{self, Live, column};
+    #[cfg_attr(not(feature = "int4"), allow(unused_imports))]
+    pub(crate) use super::super::nonzero::{Input, input_len, pack};
     use super::*;
 
-    /// A byte, for SMULL. Eight columns are stored in the order of the bytes of a word of weights:
-    /// those of the lower halves of the bytes, then those of the upper ones.
-    pub(crate) type Input = i8;
-
-    /// As [`super::super::portable::int4::pack`].
-    pub(crate) fn pack(columns: &[i8], input: &mut [Input]) -> i32 {
-        super::super::copy_columns(columns, input);
-        let mut sum = 0;
-        for x in input.as_chunks_mut::<8>().0 {
-            sum += x.iter().copied().map(i32::from).sum::<i32>();
-            *x = [x[0], x[4], x[1], x[5], x[2], x[6], x[3], x[7]];
-        }
-        8 * sum
-    }
+    /// Pairs of columns that add up in 16 bits: `2 * 15 * 127 * 8 < 2^15`.
+    const PAIRS: usize = 8;
+    /// Blocks whose dot products are computed at once.
+    const BLOCKS: usize = 4;
 
     /// Calls `each` with the sums of the rows over the packed columns, a block of four rows after
     /// the other, [`BATCH`](super::super::BATCH) blocks at a time.
@@ -119,48 +112,57 @@ pub(crate) mod int4 {
     pub(crate) fn for_each_batch(
         rows: &Rows<'_>,
         input: &[Input],
-        correction: i32,
+        packed: i32,
         each: impl FnMut(&[[i32; 4]]),
     ) {
-        super::super::batches(rows, dots(rows.weights, input, correction), each);
+        let dots = nonzero::dots(rows, input, packed, |blocks, live, start| {
+            // SAFETY: the target has NEON, and the columns lie in the blocks.
+            unsafe { dot(blocks, live, start) }
+        });
+        super::super::batches(rows, dots, each);
     }
 
-    /// As [`super::super::portable::int4::dots`].
-    #[inline(always)]
-    pub(super) fn dots(
-        weights: &[u8],
-        input: &[Input],
-        correction: i32,
-    ) -> impl Iterator<Item = [i32; 4]> {
-        super::dots(weights, input, correction, |block, input, start| {
-            // SAFETY: the target has NEON.
-            unsafe { dot(block, input, start) }
-        })
-    }
-
+    /// # Safety
+    ///
+    /// The columns lie in the blocks.
     #[target_feature(enable = "neon")]
-    fn dot(block: &[[u8; 32]], input: &[[i8; TURN]], start: i32) -> [i32; 4] {
-        let mask = vdupq_n_u8(0xf);
-        let mut rows01 = vdupq_n_s32(0);
-        let mut rows23 = vdupq_n_s32(0);
-        for (w, x) in block.iter().zip(input) {
-            let w: [uint8x16_t; 2] = must_cast(*w);
-            let x: int32x4_t = must_cast(*x);
-            // 4 * 15 * 127 fits 16 bits.
-            let mut low = vdupq_n_s16(0);
-            let mut high = vdupq_n_s16(0);
-            let mut add = |w, x| {
-                let (w, x) = (vreinterpretq_s8_u8(w), vreinterpretq_s8_s32(x));
-                low = vmlal_s8(low, vget_low_s8(w), vget_low_s8(x));
-                high = vmlal_high_s8(high, w, x);
-            };
-            add(vandq_u8(w[0], mask), vdupq_laneq_s32::<0>(x));
-            add(vshrq_n_u8::<4>(w[0]), vdupq_laneq_s32::<1>(x));
-            add(vandq_u8(w[1], mask), vdupq_laneq_s32::<2>(x));
-            add(vshrq_n_u8::<4>(w[1]), vdupq_laneq_s32::<3>(x));
-            rows01 = vpadalq_s16(rows01, low);
-            rows23 = vpadalq_s16(rows23, high);
+    unsafe fn dot(
+        blocks: [&[[u8; 8]]; BLOCKS],
+        live: Live<'_>,
+        start: i32,
+    ) -> [[i32; 4]; 4 * BLOCKS] {
+        let mask = vdup_n_u8(0xf);
+        // Rows 0 4 1 5, 8 12 9 13, 2 6 3 7, 10 14 11 15 of a block.
+        let mut sums = [[vdupq_n_s32(start); 4]; BLOCKS];
+        for pairs in live.pairs(PAIRS) {
+            let mut parts = [[vdupq_n_s16(0); 2]; BLOCKS];
+            for &element in pairs.as_flattened() {
+                let (x, column) = column(element);
+                let x = vdup_n_s8(x as i8);
+                for ([even, odd], block) in parts.iter_mut().zip(blocks) {
+                    // SAFETY: the caller's.
+                    let w: uint8x8_t = must_cast(unsafe { *block.get_unchecked(column) });
+                    *even = vmlal_s8(*even, vreinterpret_s8_u8(vand_u8(w, mask)), x);
+                    *odd = vmlal_s8(*odd, vreinterpret_s8_u8(vshr_n_u8::<4>(w)), x);
+                }
+            }
+            for (sums, [even, odd]) in sums.iter_mut().zip(parts) {
+                sums[0] = vaddw_s16(sums[0], vget_low_s16(even));
+                sums[1] = vaddw_high_s16(sums[1], even);
+                sums[2] = vaddw_s16(sums[2], vget_low_s16(odd));
+                sums[3] = vaddw_high_s16(sums[3], odd);
+            }
         }
-        must_cast(vaddq_s32(vpaddq_s32(rows01, rows23), vdupq_n_s32(start)))
+        let mut rows = [[0; 4]; 4 * BLOCKS];
+        for (rows, [even0, even1, odd0, odd1]) in rows.as_chunks_mut::<4>().0.iter_mut().zip(sums) {
+            // Of `[0 4 1 5]` and `[2 6 3 7]` the even places, then the odd ones.
+            *rows = [
+                must_cast(vuzp1q_s32(even0, odd0)),
+                must_cast(vuzp2q_s32(even0, odd0)),
+                must_cast(vuzp1q_s32(even1, odd1)),
+                must_cast(vuzp2q_s32(even1, odd1)),
+            ];
+        }
+        rows
     }
 }

@@ -133,18 +133,3 @@ pub(super) fn pack_words(columns: &[i8], input: &mut [i32]) -> i32 {
     });
     128 * even
 }
-
-/// Packs pairs of columns into words `x0 * 2^16 + x1`, seen as halves.
-///
-/// The product of such a word with a pair of weights `w0 + w1 * 2^16` is
-/// `w0 x1 + 2^16 (w0 x0 + w1 x1)` modulo `2^32`.
-#[cfg(not(thumb = "v7em"))]
-pub(super) fn pack_crossed_pairs(columns: &[i8], input: &mut [i16]) -> i32 {
-    let mut sum = 0;
-    pack_groups(columns, input, |x| {
-        let [x0, x1, x2, x3] = x.map(i16::from);
-        sum += i32::from(x0 + x1 + x2 + x3);
-        [x1, x0 + (x1 >> 15), x3, x2 + (x3 >> 15)]
-    });
-    8 * sum
-}

@@ -46,35 +46,7 @@ pub(crate) mod int8 {
     }
 }
 
-/// 4-bit weights: two columns a multiply with MLA.
-///
-/// A shift and a mask give the weights `n0 + 2^16 n1` of two neighbouring columns, with `n = w + 8`.
-/// Times `x1 + 2^16 x0` that is `n0 x1 + 2^16 (n0 x0 + n1 x1)` modulo `2^32`. A sum of eight has
-/// the dot product of 16 columns in its upper half: at most `15 * 127 * 16 < 2^15`; half of bit 16
-/// is added first, so that the lower half, as small, is rounded away.
-pub(crate) mod int4 {
-    use super::super::Rows;
-    use super::super::blocks::{self, pack_crossed_pairs};
-
-    /// Half a word: a pair of columns `x0 x1` is the word `x1 + 2^16 x0`.
-    pub(crate) type Input = i16;
-
-    /// As [`super::super::portable::int4::pack`].
-    pub(crate) fn pack(columns: &[i8], input: &mut [Input]) -> i32 {
-        pack_crossed_pairs(columns, input)
-    }
-
-    /// As [`super::super::portable::int4::for_each_batch`].
-    #[inline(always)]
-    pub(crate) fn for_each_batch(
-        rows: &Rows<'_>,
-        input: &[Input],
-        correction: i32,
-        each: impl FnMut(&[[i32; 4]]),
-    ) {
-        blocks::for_each_batch(super::rows_int4, rows, 4, input, -correction, each);
-    }
-}
+pub(crate) use super::thumb2::int4;
 
 /// Two rows at a time, with sums of 64 bits.
 #[unsafe(naked)]
@@ -149,103 +121,6 @@ unsafe extern "C" fn rows_int8(weights: *const u8, batch: &mut Batch<i16>) -> *c
         "lsr r12, r12, #16",
         "mla r5, r12, r11, r5",
         "stm r10!, {{r3, r5}}",
-        "stm r7, {{r8, r9, r10}}",
-        "tst r10, #8",
-        "ittt ne",
-        "ldrne r7, [sp, #8]",
-        "subne r0, r0, r7",
-        "bne 1b",
-        "ldr r11, [r6, #24]",
-        "sub r0, r0, #8",
-        "cmp r10, r11",
-        "bne 1b",
-        "add sp, #12",
-        "pop {{r4-r11, pc}}",
-    )
-}
-
-/// Two rows at a time, 16 columns between two cuts.
-#[unsafe(naked)]
-unsafe extern "C" fn rows_int4(weights: *const u8, batch: &mut Batch<i16>) -> *const u8 {
-    // r0 weights, r1 columns, r2 r3 sums over 16 columns, r4 r5 sums, r6 r7 weights of two rows,
-    // r8-r11 columns, r12 two weights, lr mask.
-    // On the stack: batch, input_end, from the end of a block's first two rows to the beginning of
-    // its last two, saved registers.
-    naked_asm!(
-        "push {{r4-r11, lr}}",
-        "ldr r2, [r1, #8]",
-        "ldr r3, [r1]",
-        "sub r3, r2, r3",
-        "sub r3, r3, #8",
-        "push {{r1, r2, r3}}",
-        "mov lr, #0x000f000f",
-        "1:",
-        "ldr r6, [sp]",
-        "ldrd r1, r4, [r6]",
-        "mov r5, r4",
-        "2:",
-        ".rept 2",
-        "mov r2, #0x8000",
-        "mov r3, #0x8000",
-        "ldrd r6, r7, [r0], #16",
-        "ldm r1!, {{r8, r9, r10, r11}}",
-        "and r12, lr, r6",
-        "mla r2, r12, r8, r2",
-        "and r12, lr, r7",
-        "mla r3, r12, r8, r3",
-        "and r12, lr, r6, lsr #4",
-        "mla r2, r12, r9, r2",
-        "and r12, lr, r7, lsr #4",
-        "mla r3, r12, r9, r3",
-        "and r12, lr, r6, lsr #8",
-        "mla r2, r12, r10, r2",
-        "and r12, lr, r7, lsr #8",
-        "mla r3, r12, r10, r3",
-        "and r12, lr, r6, lsr #12",
-        "mla r2, r12, r11, r2",
-        "and r12, lr, r7, lsr #12",
-        "mla r3, r12, r11, r3",
-        "ldrd r6, r7, [r0], #16",
-        "ldm r1!, {{r8, r9, r10, r11}}",
-        "and r12, lr, r6",
-        "mla r2, r12, r8, r2",
-        "and r12, lr, r7",
-        "mla r3, r12, r8, r3",
-        "and r12, lr, r6, lsr #4",
-        "mla r2, r12, r9, r2",
-        "and r12, lr, r7, lsr #4",
-        "mla r3, r12, r9, r3",
-        "and r12, lr, r6, lsr #8",
-        "mla r2, r12, r10, r2",
-        "and r12, lr, r7, lsr #8",
-        "mla r3, r12, r10, r3",
-        "and r12, lr, r6, lsr #12",
-        "mla r2, r12, r11, r2",
-        "and r12, lr, r7, lsr #12",
-        "mla r3, r12, r11, r3",
-        "add r4, r4, r2, asr #16",
-        "add r5, r5, r3, asr #16",
-        ".endr",
-        "ldr r6, [sp, #4]",
-        "cmp r1, r6",
-        "bne 2b",
-        // The parameters of the rows and the entries of the table.
-        "ldr r6, [sp]",
-        "add r7, r6, #12",
-        "ldm r7, {{r8, r9, r10}}",
-        "ldrd r11, r12, [r8], #8",
-        "uxth r1, r12",
-        "mla r4, r4, r1, r11",
-        "ldrsb r11, [r9], #1",
-        "lsr r12, r12, #16",
-        "mla r4, r12, r11, r4",
-        "ldrd r11, r12, [r8], #8",
-        "uxth r1, r12",
-        "mla r5, r5, r1, r11",
-        "ldrsb r11, [r9], #1",
-        "lsr r12, r12, #16",
-        "mla r5, r12, r11, r5",
-        "stm r10!, {{r4, r5}}",
         "stm r7, {{r8, r9, r10}}",
         "tst r10, #8",
         "ittt ne",

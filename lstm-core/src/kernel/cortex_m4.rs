@@ -63,36 +63,7 @@ pub(crate) mod int8 {
     }
 }
 
-/// 4-bit weights.
-pub(crate) mod int4 {
-    use super::super::Rows;
-    use super::super::blocks::{self, pack_groups};
-
-    /// Half a word: a pair of columns is a word.
-    pub(crate) type Input = i16;
-
-    /// As [`super::super::portable::int4::pack`].
-    pub(crate) fn pack(columns: &[i8], input: &mut [Input]) -> i32 {
-        let mut sum = 0;
-        pack_groups(columns, input, |x| {
-            let x = x.map(i16::from);
-            sum += i32::from(x[0] + x[1] + x[2] + x[3]);
-            x
-        });
-        8 * sum
-    }
-
-    /// As [`super::super::portable::int4::for_each_batch`].
-    #[inline(always)]
-    pub(crate) fn for_each_batch(
-        rows: &Rows<'_>,
-        input: &[Input],
-        correction: i32,
-        each: impl FnMut(&[[i32; 4]]),
-    ) {
-        blocks::for_each_batch(super::rows_int4, rows, 4, input, -correction, each);
-    }
-}
+pub(crate) use super::thumb2::int4;
 
 /// Three instructions for four products of a row; the sums are 256 times the dot products.
 #[unsafe(naked)]
@@ -182,103 +153,6 @@ unsafe extern "C" fn rows_int8(weights: *const u8, batch: &mut Batch<i16>) -> *c
         "ldr r1, [sp, #28]",
         "strd r8, r9, [r1, #12]",
         "add sp, #32",
-        "pop {{r4-r11, pc}}",
-    )
-}
-
-/// A mask and a multiply for two products of a row.
-#[unsafe(naked)]
-unsafe extern "C" fn rows_int4(weights: *const u8, batch: &mut Batch<i16>) -> *const u8 {
-    // r0 weights, r1 columns, r2-r5 sums, r6-r9 weights of four rows, r10 r11 columns,
-    // r12 two weights, lr mask.
-    // On the stack: batch, input_end, saved registers.
-    naked_asm!(
-        env!("CPU_DIRECTIVE"),
-        "push {{r4-r11, lr}}",
-        "ldr r2, [r1, #8]",
-        "push {{r1, r2}}",
-        "1:",
-        "ldr r6, [sp]",
-        "ldrd r1, r2, [r6]",
-        "mov r3, r2",
-        "mov r4, r2",
-        "mov r5, r2",
-        "mov lr, #0x000f000f",
-        "2:",
-        ".rept 4",
-        "ldrd r10, r11, [r1], #8",
-        "ldm r0!, {{r6, r7, r8, r9}}",
-        "and r12, lr, r6",
-        "smlad r2, r12, r10, r2",
-        "and r12, lr, r7",
-        "smlad r3, r12, r10, r3",
-        "and r12, lr, r8",
-        "smlad r4, r12, r10, r4",
-        "and r12, lr, r9",
-        "smlad r5, r12, r10, r5",
-        "and r12, lr, r6, lsr #4",
-        "smlad r2, r12, r11, r2",
-        "and r12, lr, r7, lsr #4",
-        "smlad r3, r12, r11, r3",
-        "and r12, lr, r8, lsr #4",
-        "smlad r4, r12, r11, r4",
-        "and r12, lr, r9, lsr #4",
-        "smlad r5, r12, r11, r5",
-        "ldrd r10, r11, [r1], #8",
-        "and r12, lr, r6, lsr #8",
-        "smlad r2, r12, r10, r2",
-        "and r12, lr, r7, lsr #8",
-        "smlad r3, r12, r10, r3",
-        "and r12, lr, r8, lsr #8",
-        "smlad r4, r12, r10, r4",
-        "and r12, lr, r9, lsr #8",
-        "smlad r5, r12, r10, r5",
-        "and r12, lr, r6, lsr #12",
-        "smlad r2, r12, r11, r2",
-        "and r12, lr, r7, lsr #12",
-        "smlad r3, r12, r11, r3",
-        "and r12, lr, r8, lsr #12",
-        "smlad r4, r12, r11, r4",
-        "and r12, lr, r9, lsr #12",
-        "smlad r5, r12, r11, r5",
-        ".endr",
-        "ldr r6, [sp, #4]",
-        "cmp r1, r6",
-        "bne 2b",
-        // The parameters of the rows and the entries of the table.
-        "ldr r6, [sp]",
-        "add r7, r6, #12",
-        "ldm r7, {{r8, r9, r10}}",
-        "ldrd r11, r12, [r8], #8",
-        "uxth r1, r12",
-        "mla r2, r2, r1, r11",
-        "ldrsb r11, [r9], #1",
-        "lsr r12, r12, #16",
-        "mla r2, r12, r11, r2",
-        "ldrd r11, r12, [r8], #8",
-        "uxth r1, r12",
-        "mla r3, r3, r1, r11",
-        "ldrsb r11, [r9], #1",
-        "lsr r12, r12, #16",
-        "mla r3, r12, r11, r3",
-        "ldrd r11, r12, [r8], #8",
-        "uxth r1, r12",
-        "mla r4, r4, r1, r11",
-        "ldrsb r11, [r9], #1",
-        "lsr r12, r12, #16",
-        "mla r4, r12, r11, r4",
-        "ldrd r11, r12, [r8], #8",
-        "uxth r1, r12",
-        "mla r5, r5, r1, r11",
-        "ldrsb r11, [r9], #1",
-        "lsr r12, r12, #16",
-        "mla r5, r12, r11, r5",
-        "stm r10!, {{r2, r3, r4, r5}}",
-        "stm r7, {{r8, r9, r10}}",
-        "ldr r11, [r6, #24]",
-        "cmp r10, r11",
-        "bne 1b",
-        "add sp, #8",
         "pop {{r4-r11, pc}}",
     )
 }

@@ -2,7 +2,8 @@
 //!
 //! `portable.rs` is the definition, and is always built. A CPU's kernel is a file beside it with
 //! the same names and signatures (modules `int8` and `int4`, each with `Input`, `pack` and
-//! `for_each_batch`), chosen by one line of `choose!`, and equal to it bit for bit.
+//! `for_each_batch`; `int4` with `input_len` too), chosen by one line of `choose!`, and equal to it
+//! bit for bit.
 
 #[cfg_attr(
     any(
@@ -17,6 +18,12 @@ pub(crate) mod portable;
 
 #[cfg(any(target_arch = "arm", target_arch = "riscv32"))]
 mod blocks;
+#[cfg(any(target_arch = "arm", target_arch = "riscv32"))]
+mod live;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+mod nonzero;
+#[cfg(any(thumb = "v7m", thumb = "v7em"))]
+mod thumb2;
 
 /// Takes the first kernel whose condition holds, or the portable one.
 macro_rules! choose {
@@ -48,12 +55,13 @@ choose! {
 #[cfg(all(thumb = "v6m", feature = "int8"))]
 pub(crate) use cortex_m0::sigmoid_q12;
 
-use crate::file::{BLOCK_ROWS, Row, WeightFormat};
+use crate::file::{BLOCK_ROWS, INT4_ROWS, Row, WeightFormat};
+use crate::model::Matrix;
 use crate::numbers::Each;
 use crate::session::prefix;
 
 /// Blocks whose dot products a kernel hands over at a time: a multiple of 3, for the cells whose
-/// units take three blocks.
+/// units take three blocks, and of 4, for int4 has blocks of 16 rows.
 pub(crate) const BATCH: usize = 24;
 
 /// The rows of an integer matrix: weights, and what makes a sum of their products.
@@ -72,12 +80,15 @@ pub(crate) struct Rows<'a> {
 }
 
 /// Lays out the columns of a matrix, then zeros, as its dot products read them, in the first of the
-/// words; returns what is to be taken from each row's dot product.
-pub(crate) fn pack(format: WeightFormat, padded: usize, columns: &[i8], input: &mut [u32]) -> i32 {
-    match format {
+/// words; returns what the dot products need to know besides.
+pub(crate) fn pack(matrix: &Matrix<'_>, columns: &[i8], input: &mut [u32]) -> i32 {
+    match matrix.format {
         #[cfg(feature = "int4")]
-        WeightFormat::Int4 => int4::pack(columns, prefix(input, padded)),
-        _ => int8::pack(columns, prefix(input, padded)),
+        WeightFormat::Int4 => {
+            let input = prefix(input, int4::input_len(matrix.columns));
+            int4::pack(columns, matrix.dead_zones, input)
+        }
+        _ => int8::pack(columns, prefix(input, matrix.columns)),
     }
 }
 
@@ -97,7 +108,8 @@ pub(crate) fn for_each_batch(
     match rows.format {
         #[cfg(feature = "int4")]
         WeightFormat::Int4 => {
-            int4::for_each_batch(rows, packed(input, rows.columns), correction, each);
+            let input = packed(input, int4::input_len(rows.columns));
+            int4::for_each_batch(rows, input, correction, each);
         }
         _ => int8::for_each_batch(rows, packed(input, rows.columns), correction, each),
     }
@@ -145,15 +157,18 @@ fn batches(
 
 /// The sum of the absolute weights of a row of a block.
 pub(crate) fn sum_abs(format: WeightFormat, block: &[u8], row: usize) -> u32 {
-    let words = block.as_chunks().0.iter().skip(row).step_by(BLOCK_ROWS);
+    let (first, step) = match format {
+        // Two words a column.
+        WeightFormat::Int4 => (row / 8, 2),
+        _ => (row, BLOCK_ROWS),
+    };
+    let words = block.as_chunks().0.iter().skip(first).step_by(step);
     let mut sum = 0;
     for &word in words {
         let mut word = u32::from_le_bytes(word);
         if format == WeightFormat::Int4 {
-            for _ in 0..8 {
-                sum += (word & 0xf).abs_diff(8);
-                word >>= 4;
-            }
+            word >>= 4 * (row % 8 / 2) + 16 * (row % 2);
+            sum += (word & 0xf).abs_diff(8);
         } else {
             // Now all four are in two's complement.
             word ^= 0x0080_0080;
@@ -164,6 +179,59 @@ pub(crate) fn sum_abs(format: WeightFormat, block: &[u8], row: usize) -> u32 {
         }
     }
     sum
+}
+
+/// The weights of a column of an int4 block, row by row.
+fn int4_column(column: &[u8; 8]) -> [i32; INT4_ROWS] {
+    let mut rows = [0; INT4_ROWS];
+    for (rows, word) in rows
+        .as_chunks_mut::<8>()
+        .0
+        .iter_mut()
+        .zip(column.as_chunks::<4>().0)
+    {
+        let mut word = u32::from_le_bytes(*word);
+        for [low, high] in rows.as_chunks_mut().0 {
+            *low = (word & 0xf) as i32 - 8;
+            *high = (word >> 16 & 0xf) as i32 - 8;
+            word >>= 4;
+        }
+    }
+    rows
+}
+
+/// The columns of an int4 matrix that count as 0: those whose absolute value is below a number.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DeadZones {
+    /// How many columns come from the layer below.
+    pub(crate) below: usize,
+    /// The numbers for those columns, and for the others.
+    pub(crate) zones: [u8; 2],
+}
+
+impl DeadZones {
+    /// All columns count as they are.
+    pub(crate) const NONE: Self = DeadZones {
+        below: 0,
+        zones: [0; 2],
+    };
+
+    /// The columns in two parts, each with its number.
+    fn parts(self, columns: &[i8]) -> [(&[i8], u8); 2] {
+        let (below, own) = columns.split_at(self.below.min(columns.len()));
+        let [first, second] = self.zones;
+        [(below, first), (own, second)]
+    }
+
+    /// The columns, 0 where they are in their dead zone.
+    fn counted(self, columns: &[i8]) -> impl Iterator<Item = i8> {
+        fn part(columns: &[i8], zone: u8) -> impl Iterator<Item = i8> {
+            let columns = columns.iter().copied();
+            columns.map(move |x| if x.unsigned_abs() < zone { 0 } else { x })
+        }
+        let [(below, first), (own, second)] = self.parts(columns);
+        part(below, first).chain(part(own, second))
+    }
 }
 
 /// The columns, then zeros.

@@ -56,15 +56,22 @@ pub(crate) mod int8 {
 
 /// 4-bit weights.
 pub(crate) mod int4 {
-    use super::super::Rows;
+    use super::super::{DeadZones, Rows, int4_column};
+    use crate::file::BLOCK_ROWS;
 
     /// A column as the dot products read it.
     pub(crate) type Input = i8;
 
-    /// Lays out the columns as for 8 bits; the correction is for the offset of 8 of all weights.
-    pub(crate) fn pack(columns: &[i8], input: &mut [Input]) -> i32 {
-        super::copy_columns(columns, input);
-        8 * input.iter().map(|&x| i32::from(x)).sum::<i32>()
+    /// Elements of so many packed columns.
+    pub(crate) const fn input_len(columns: usize) -> usize {
+        columns
+    }
+
+    /// Lays out the columns, then zeros; a column in its dead zone becomes 0. Returns what the dot
+    /// products need to know besides: here nothing.
+    pub(crate) fn pack(columns: &[i8], zones: DeadZones, input: &mut [Input]) -> i32 {
+        super::fill(input, zones.counted(columns));
+        0
     }
 
     /// Calls `each` with the sums of the rows over the packed columns, a block of four rows after
@@ -73,33 +80,25 @@ pub(crate) mod int4 {
     pub(crate) fn for_each_batch(
         rows: &Rows<'_>,
         input: &[Input],
-        correction: i32,
+        _: i32,
         each: impl FnMut(&[[i32; 4]]),
     ) {
-        super::super::batches(rows, dots(rows.weights, input, correction), each);
+        super::super::batches(rows, dots(rows.weights, input), each);
     }
 
-    /// The dot products, as for 8 bits. A block is `[columns / 8][4 rows]` of 32-bit words. Bits `4 k` of a word hold column `2 k`, bits `16 + 4 k` column
-    /// `2 k + 1`.
-    pub(crate) fn dots(
-        weights: &[u8],
-        input: &[Input],
-        correction: i32,
-    ) -> impl Iterator<Item = [i32; 4]> {
-        super::blocks(weights, 2 * input.len()).map(move |block| dot(block, input, correction))
+    /// The dot products of the rows with the packed columns, four after the other. A block of 16
+    /// rows is `[columns][2]` words of 32 bits: bits `4 k` of a word hold row `2 k` of its eight
+    /// rows, bits `16 + 4 k` row `2 k + 1`, each with an offset of 8.
+    pub(crate) fn dots(weights: &[u8], input: &[Input]) -> impl Iterator<Item = [i32; 4]> {
+        super::blocks(weights, 8 * input.len()).flat_map(move |block| dot(block, input))
     }
 
-    fn dot(block: &[u8], input: &[Input], correction: i32) -> [i32; 4] {
-        let mut sums = [-correction; 4];
-        let groups = block.as_chunks::<16>().0.iter();
-        for (group, x) in groups.zip(input.as_chunks::<8>().0) {
-            let x = x.map(i32::from);
-            for (sum, word) in sums.iter_mut().zip(group.as_chunks::<4>().0) {
-                let mut word = u32::from_le_bytes(*word);
-                for &[even, odd] in x.as_chunks::<2>().0 {
-                    *sum += (word & 0xf) as i32 * even + (word >> 16 & 0xf) as i32 * odd;
-                    word >>= 4;
-                }
+    fn dot(block: &[u8], input: &[Input]) -> [[i32; BLOCK_ROWS]; 4] {
+        let mut sums = [[0; BLOCK_ROWS]; 4];
+        for (column, &x) in block.as_chunks().0.iter().zip(input) {
+            let rows = sums.as_flattened_mut().iter_mut();
+            for (sum, weight) in rows.zip(int4_column(column)) {
+                *sum += weight * i32::from(x);
             }
         }
         sums
@@ -111,7 +110,11 @@ fn blocks(weights: &[u8], bytes: usize) -> impl Iterator<Item = &[u8]> {
 }
 
 fn copy_columns(columns: &[i8], input: &mut [i8]) {
-    let columns = columns.iter().copied();
+    fill(input, columns.iter().copied());
+}
+
+/// Writes the columns, then zeros.
+fn fill(input: &mut [i8], columns: impl Iterator<Item = i8>) {
     for (input, value) in input.iter_mut().zip(columns.chain(core::iter::repeat(0))) {
         *input = value;
     }

@@ -191,19 +191,22 @@ pub(crate) mod int8 {
     }
 }
 
-/// 4-bit weights.
+/// 4-bit weights, two columns a multiply.
+///
+/// The bytes of two columns take turns in a vector, so that PMADDUBSW multiplies and adds the
+/// weights of a row in both: eight rows in the lower halves of the bytes and eight in the upper. Up
+/// to 16 columns add up in 16 bits. AVX2 takes two blocks at once, in the two halves of a vector.
 pub(crate) mod int4 {
     use super::super::Rows;
+    use super::super::nonzero::{self, Live, column};
+    #[cfg_attr(not(feature = "int4"), allow(unused_imports))]
+    pub(crate) use super::super::nonzero::{Input, input_len, pack};
     use super::*;
 
-    /// Half a word, for PMADDWD.
-    pub(crate) type Input = i16;
-
-    /// As [`super::super::portable::int4::pack`].
-    pub(crate) fn pack(columns: &[i8], input: &mut [Input]) -> i32 {
-        super::super::copy_columns(columns, input);
-        8 * input.iter().copied().map(i32::from).sum::<i32>()
-    }
+    /// Pairs of columns that add up in 16 bits: `2 * 15 * 127 * 8 < 2^15`.
+    const PAIRS: usize = 8;
+    /// Blocks whose dot products are computed at once.
+    const BLOCKS: usize = 4;
 
     /// Calls `each` with the sums of the rows over the packed columns, a block of four rows after
     /// the other, [`BATCH`](super::super::BATCH) blocks at a time.
@@ -211,109 +214,147 @@ pub(crate) mod int4 {
     pub(crate) fn for_each_batch(
         rows: &Rows<'_>,
         input: &[Input],
-        correction: i32,
+        packed: i32,
         each: impl FnMut(&[[i32; 4]]),
     ) {
-        super::super::batches(rows, dots(rows.weights, input, correction), each);
+        let dots = dots_on(avx2::get(), rows, input, packed);
+        super::super::batches(rows, dots, each);
     }
 
-    /// As [`super::super::portable::int4::dots`].
-    #[inline(always)]
-    pub(super) fn dots(
-        weights: &[u8],
-        input: &[Input],
-        correction: i32,
-    ) -> impl Iterator<Item = [i32; 4]> {
-        dots_on(avx2::get(), weights, input, correction)
-    }
-
-    /// As [`dots`]; the CPU must have AVX2 if `avx2` says so.
+    /// As [`super::super::portable::int4::dots`]; the CPU must have AVX2 if `avx2` says so.
     #[inline(always)]
     pub(super) fn dots_on(
         avx2: bool,
-        weights: &[u8],
+        rows: &Rows<'_>,
         input: &[Input],
-        correction: i32,
+        packed: i32,
     ) -> impl Iterator<Item = [i32; 4]> {
-        super::dots(weights, input, correction, move |blocks, input, start| {
+        nonzero::dots(rows, input, packed, move |blocks, live, start| {
             if avx2 {
-                // SAFETY: the CPU has AVX2.
-                unsafe { dot_avx2(blocks, input, start) }
+                // SAFETY: the CPU has AVX2, and the columns lie in the blocks.
+                unsafe { dot_avx2(blocks, live, start) }
             } else {
-                // SAFETY: the target has SSE2.
-                unsafe { dot_sse2(blocks, input, start) }
+                // SAFETY: the target has SSE2, and the columns lie in the blocks.
+                unsafe { dot_sse2(blocks, live, start) }
             }
         })
     }
 
-    #[target_feature(enable = "avx2")]
-    fn dot_avx2(
-        [a, b, c, d]: [&[[u8; 32]]; BATCH],
-        input: &[[i16; TURN]],
-        start: i32,
-    ) -> [[i32; 4]; BATCH] {
-        let mask = _mm256_set1_epi16(0xf);
-        let mut sums = [_mm256_setzero_si256(); BATCH];
-        for ((((a, b), c), d), x) in a.iter().zip(b).zip(c).zip(d).zip(input) {
-            let x: __m256i = must_cast(*x);
-            let x = [
-                _mm256_shuffle_epi32::<0x00>(x),
-                _mm256_shuffle_epi32::<0x55>(x),
-                _mm256_shuffle_epi32::<0xaa>(x),
-                _mm256_shuffle_epi32::<0xff>(x),
-            ];
-            for (sum, &w) in sums.iter_mut().zip([a, b, c, d]) {
-                let w: __m256i = must_cast(w);
-                let w = [
-                    w,
-                    _mm256_srli_epi16::<4>(w),
-                    _mm256_srli_epi16::<8>(w),
-                    _mm256_srli_epi16::<12>(w),
-                ];
-                for (w, x) in w.into_iter().zip(x) {
-                    let product = _mm256_madd_epi16(_mm256_and_si256(w, mask), x);
-                    *sum = _mm256_add_epi32(*sum, product);
-                }
-            }
-        }
-        sums.map(|sum| finish_avx2(sum, start))
+    /// The bytes of two columns of a block in turn.
+    ///
+    /// # Safety
+    ///
+    /// Both are columns of the block.
+    #[inline]
+    #[target_feature(enable = "sse2")]
+    unsafe fn load(block: &[[u8; 8]], a: usize, b: usize) -> __m128i {
+        // SAFETY: the caller's.
+        let [a, b] = [a, b].map(|column| unsafe { block.get_unchecked(column) });
+        // SAFETY: both have eight bytes.
+        let [a, b] = [a, b].map(|column| unsafe { _mm_loadl_epi64(column.as_ptr().cast()) });
+        _mm_unpacklo_epi8(a, b)
     }
 
-    #[target_feature(enable = "sse2")]
-    fn dot_sse2(
-        [a, b, c, d]: [&[[u8; 32]]; BATCH],
-        input: &[[i16; TURN]],
+    /// # Safety
+    ///
+    /// The columns lie in the blocks.
+    #[target_feature(enable = "avx2")]
+    unsafe fn dot_avx2(
+        blocks: [&[[u8; 8]]; BLOCKS],
+        live: Live<'_>,
         start: i32,
-    ) -> [[i32; 4]; BATCH] {
-        let mask = _mm_set1_epi16(0xf);
-        let mut sums = [_mm_set1_epi32(start); BATCH];
-        for ((((a, b), c), d), x) in a.iter().zip(b).zip(c).zip(d).zip(input) {
-            let x: [__m128i; 2] = must_cast(*x);
-            let x = x.map(|x| {
-                [
-                    _mm_shuffle_epi32::<0x00>(x),
-                    _mm_shuffle_epi32::<0x55>(x),
-                    _mm_shuffle_epi32::<0xaa>(x),
-                    _mm_shuffle_epi32::<0xff>(x),
-                ]
-            });
-            for (sum, &w) in sums.iter_mut().zip([a, b, c, d]) {
-                let w: [__m128i; 2] = must_cast(w);
-                for (w, x) in w.into_iter().zip(x) {
-                    let w = [
-                        w,
-                        _mm_srli_epi16::<4>(w),
-                        _mm_srli_epi16::<8>(w),
-                        _mm_srli_epi16::<12>(w),
-                    ];
-                    for (w, x) in w.into_iter().zip(x) {
-                        let product = _mm_madd_epi16(_mm_and_si128(w, mask), x);
-                        *sum = _mm_add_epi32(*sum, product);
+    ) -> [[i32; 4]; 4 * BLOCKS] {
+        let mask = _mm256_set1_epi8(0xf);
+        let mut sums = [[_mm256_set1_epi32(start); 2]; BLOCKS];
+        for pairs in live.pairs(PAIRS) {
+            let mut parts = [[_mm256_setzero_si256(); 2]; BLOCKS / 2];
+            for &[a, b] in pairs {
+                let ((xa, a), (xb, b)) = (column(a), column(b));
+                let x = _mm256_set1_epi16(xa & 0xff | xb << 8);
+                for (parts, blocks) in parts.iter_mut().zip(blocks.as_chunks::<2>().0) {
+                    // SAFETY: the caller's.
+                    let [low, high] = blocks.map(|block| unsafe { load(block, a, b) });
+                    let w = _mm256_set_m128i(high, low);
+                    let even = _mm256_and_si256(w, mask);
+                    let odd = _mm256_and_si256(_mm256_srli_epi16::<4>(w), mask);
+                    parts[0] = _mm256_add_epi16(parts[0], _mm256_maddubs_epi16(even, x));
+                    parts[1] = _mm256_add_epi16(parts[1], _mm256_maddubs_epi16(odd, x));
+                }
+            }
+            for (sums, parts) in sums.as_chunks_mut::<2>().0.iter_mut().zip(parts) {
+                for (half, part) in parts.into_iter().enumerate() {
+                    let low = _mm256_castsi256_si128(part);
+                    let high = _mm256_extracti128_si256::<1>(part);
+                    for (sums, part) in sums.iter_mut().zip([low, high]) {
+                        sums[half] = _mm256_add_epi32(sums[half], _mm256_cvtepi16_epi32(part));
                     }
                 }
             }
         }
-        sums.map(must_cast)
+        let mut rows = [[0; 4]; 4 * BLOCKS];
+        for (rows, [even, odd]) in rows.as_chunks_mut::<4>().0.iter_mut().zip(sums) {
+            *rows = in_order(must_cast(even), must_cast(odd));
+        }
+        rows
+    }
+
+    /// # Safety
+    ///
+    /// The columns lie in the blocks.
+    #[target_feature(enable = "sse2")]
+    unsafe fn dot_sse2(
+        blocks: [&[[u8; 8]]; BLOCKS],
+        live: Live<'_>,
+        start: i32,
+    ) -> [[i32; 4]; 4 * BLOCKS] {
+        let (mask, byte) = (_mm_set1_epi8(0xf), _mm_set1_epi16(0xff));
+        let mut sums = [[[_mm_set1_epi32(start); 2]; 2]; BLOCKS];
+        for pairs in live.pairs(PAIRS) {
+            let mut parts = [[_mm_setzero_si128(); 2]; BLOCKS];
+            for &[a, b] in pairs {
+                let ((xa, a), (xb, b)) = (column(a), column(b));
+                let (xa, xb) = (_mm_set1_epi16(xa), _mm_set1_epi16(xb));
+                for (parts, block) in parts.iter_mut().zip(blocks) {
+                    // SAFETY: the caller's.
+                    let w = unsafe { load(block, a, b) };
+                    let even = _mm_and_si128(w, mask);
+                    let odd = _mm_and_si128(_mm_srli_epi16::<4>(w), mask);
+                    for (part, w) in parts.iter_mut().zip([even, odd]) {
+                        let a = _mm_mullo_epi16(_mm_and_si128(w, byte), xa);
+                        let b = _mm_mullo_epi16(_mm_srli_epi16::<8>(w), xb);
+                        *part = _mm_add_epi16(*part, _mm_add_epi16(a, b));
+                    }
+                }
+            }
+            for (sums, parts) in sums.iter_mut().zip(parts) {
+                for (sums, part) in sums.iter_mut().zip(parts) {
+                    // To 32 bits, with their sign.
+                    let low = _mm_srai_epi32::<16>(_mm_unpacklo_epi16(part, part));
+                    let high = _mm_srai_epi32::<16>(_mm_unpackhi_epi16(part, part));
+                    sums[0] = _mm_add_epi32(sums[0], low);
+                    sums[1] = _mm_add_epi32(sums[1], high);
+                }
+            }
+        }
+        let mut rows = [[0; 4]; 4 * BLOCKS];
+        for (rows, [even, odd]) in rows.as_chunks_mut::<4>().0.iter_mut().zip(sums) {
+            *rows = in_order(must_cast(even), must_cast(odd));
+        }
+        rows
+    }
+
+    /// The sums of 16 rows, from those in the lower halves of the bytes of a column and those in the
+    /// upper.
+    #[inline(always)]
+    fn in_order(even: [[i32; 4]; 2], odd: [[i32; 4]; 2]) -> [[i32; 4]; 4] {
+        let [[a0, a4, a1, a5], [b0, b4, b1, b5]] = even;
+        let [[a2, a6, a3, a7], [b2, b6, b3, b7]] = odd;
+        [
+            [a0, a1, a2, a3],
+            [a4, a5, a6, a7],
+            [b0, b1, b2, b3],
+            [b4, b5, b6, b7],
+        ]
     }
 }
 
@@ -332,9 +373,11 @@ fn finish_avx2(sums: __m256i, start: i32) -> [i32; 4] {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{compare, kernel};
+    use super::super::tests::{compare, kernel, same};
+    use super::super::{DeadZones, Rows};
     use super::*;
     use crate::file::WeightFormat;
+    use std::vec::Vec;
 
     /// Miri has no CPU to ask; there AVX2 is a flag of the build.
     fn has_avx2() -> bool {
@@ -344,13 +387,24 @@ mod tests {
     /// SSE2, then AVX2 where the CPU has it.
     #[test]
     fn each_kernel_of_8_bits_gives_the_portable_numbers() {
-        let dots = |avx2| kernel!(int8, move |w, x, c| int8::dots_on(avx2, w, x, c));
+        let dots = |avx2| {
+            let dots = move |rows: &Rows<'_>, input: &[i16], correction| -> Vec<[i32; 4]> {
+                int8::dots_on(avx2, rows.weights, input, correction).collect()
+            };
+            kernel!(int8 int8, dots)
+        };
         compare(WeightFormat::Int8, &[&dots(false), &dots(has_avx2())]);
     }
 
     #[test]
     fn each_kernel_of_4_bits_gives_the_portable_numbers() {
-        let dots = |avx2| kernel!(int4, move |w, x, c| int4::dots_on(avx2, w, x, c));
+        let dots = |avx2| {
+            let dots = move |rows: &Rows<'_>, input: &[u32], packed| -> Vec<[i32; 4]> {
+                let dots = int4::dots_on(avx2, rows, input, packed);
+                dots.take(rows.parameters.len()).collect()
+            };
+            kernel!(int4 int4, dots)
+        };
         compare(WeightFormat::Int4, &[&dots(false), &dots(has_avx2())]);
     }
 }

@@ -60,7 +60,7 @@ impl Arithmetic for Integer {
     const TABLE_BYTES: usize = 1;
 
     fn pack(matrix: &Matrix<'_>, columns: &[i8], input: &mut [u32]) -> i32 {
-        kernel::pack(matrix.format, matrix.columns, columns, input)
+        kernel::pack(matrix, columns, input)
     }
 
     fn for_each_batch(

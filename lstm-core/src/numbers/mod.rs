@@ -40,7 +40,7 @@ pub(crate) trait Arithmetic {
     const TABLE_BYTES: usize;
 
     /// Lays out the columns of a matrix, then zeros, as its dot products read them; returns what
-    /// is to be taken from each row's dot product.
+    /// these need to know besides.
     fn pack(matrix: &Matrix<'_>, columns: &[Self::Hidden], input: &mut [u32]) -> i32;
     /// Calls `each` with the rows' arguments of the activations, a block of four rows after the
     /// other, [`BATCH`](crate::kernel::BATCH) blocks at a time: products with the packed columns,

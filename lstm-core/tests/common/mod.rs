@@ -7,7 +7,7 @@
 
 use lstm_core::file::{
     ARRAY_ALIGN, BLOCK_ROWS, COLUMN_ALIGN, Cell, HEAD_BYTES, Head, LayerShape, Order, Payload, Row,
-    encode_int4, encode_weight, round_up,
+    encode_weight, int4_words, round_up,
 };
 use lstm_core::{Format, Model};
 use rand_xoshiro::Xoshiro128PlusPlus;
@@ -56,6 +56,8 @@ pub type F32Plain = Plain<f32, f32>;
 pub struct Net<T, M> {
     pub symbols: String,
     pub format: Format,
+    /// Of int4.
+    pub dead_zone: u8,
     pub shapes: Vec<LayerShape>,
     /// `[vocab][gate rows]`, in the order of the file.
     pub table: Vec<Vec<T>>,
@@ -114,6 +116,7 @@ impl<T, M> Net<T, M> {
         Net {
             symbols: symbols(vocab),
             format,
+            dead_zone: 0,
             shapes: shapes.to_vec(),
             table: (0..vocab).map(|_| line()).collect(),
             layers,
@@ -161,9 +164,11 @@ impl Net<i8, Int8Plain> {
             let rows = (0..rows).map(|_| row()).collect();
             Plain { weights, rows }
         };
-        Self::make(format, vocab, shapes, matrix, || {
+        let net = Self::make(format, vocab, shapes, matrix, || {
             entries.between(-128, 127) as i8
-        })
+        });
+        let dead_zone = [8, 0, 1, 127, 40][seed as usize % 5];
+        Net { dead_zone, ..net }
     }
 
     pub fn payload_bytes(&self) -> Vec<u8> {
@@ -179,23 +184,19 @@ impl Net<i8, Int8Plain> {
                 &mut data,
                 (0..padded).flat_map(|r| row(r).to_bytes()).collect(),
             );
-            let columns = round_up(matrix.weights[0].len(), COLUMN_ALIGN);
+            let used = matrix.weights[0].len();
+            let columns = round_up(used, COLUMN_ALIGN);
             let int4 = self.format == Format::Int4 && !std::ptr::eq(matrix, &self.dense);
             let mut bytes = Vec::new();
-            for block in 0..padded / 4 {
-                let weight = |r: usize, k: usize| {
-                    let row = matrix.weights.get(4 * block + r);
-                    row.and_then(|row| row.get(k)).copied().unwrap_or(0)
-                };
-                if int4 {
-                    for group in 0..columns / 8 {
-                        for r in 0..4 {
-                            let mut k = 8 * group..;
-                            let weights = [(); 8].map(|()| weight(r, k.next().unwrap()));
-                            bytes.extend(encode_int4(weights).to_le_bytes());
-                        }
-                    }
-                } else {
+            if int4 {
+                let words = int4_words(matrix.rows.len(), used, |r, k| matrix.weights[r][k]);
+                bytes.extend(words.flat_map(u32::to_le_bytes));
+            } else {
+                for block in 0..padded / 4 {
+                    let weight = |r: usize, k: usize| {
+                        let row = matrix.weights.get(4 * block + r);
+                        row.and_then(|row| row.get(k)).copied().unwrap_or(0)
+                    };
                     for group in 0..columns / 4 {
                         for r in 0..4 {
                             bytes.extend(
@@ -211,7 +212,8 @@ impl Net<i8, Int8Plain> {
     }
 
     pub fn file(&self) -> Vec<u8> {
-        file(
+        file_in(
+            Order::of(self.format, self.dead_zone),
             &self.symbols,
             self.format,
             &self.shapes,
@@ -269,13 +271,23 @@ fn array(data: &mut Vec<u8>, bytes: Vec<u8>) {
 }
 
 pub fn file(symbols: &str, format: Format, shapes: &[LayerShape], data: &[u8]) -> Vec<u8> {
+    file_in(Order::of(format, 0), symbols, format, shapes, data)
+}
+
+pub fn file_in(
+    order: Order,
+    symbols: &str,
+    format: Format,
+    shapes: &[LayerShape],
+    data: &[u8],
+) -> Vec<u8> {
     encode(Payload {
         name: "test",
         symbols,
         fold_case: false,
         window: None,
         format,
-        order: Order::Rows4,
+        order,
         layers: shapes.iter().copied().collect(),
         padding: &[],
         data,

@@ -178,7 +178,7 @@ pub(crate) fn file(plan: &Plan, fill: &[u8]) -> Vec<u8> {
         fold_case: plan.fold_case,
         window: plan.window,
         format: plan.format,
-        order: Order::Rows4,
+        order: Order::of(plan.format, fill.first().map_or(0, |byte| byte / 2)),
         layers: plan.layers.iter().copied().take(MAX_LAYERS).collect(),
         padding: &[],
         data: &[],

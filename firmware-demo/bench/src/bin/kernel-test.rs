@@ -7,8 +7,8 @@
 
 use firmware_bench::entry;
 use lstm_core::Aligned;
-use lstm_core::file::{BLOCK_ROWS, COLUMN_ALIGN};
-use lstm_core::kernel_test::{Dots, KERNELS, Kernel, SIGMOIDS};
+use lstm_core::file::{BLOCK_ROWS, COLUMN_ALIGN, round_up};
+use lstm_core::kernel_test::{Case, Dots, KERNELS, Kernel, SIGMOIDS};
 use semihosting::{println, process};
 
 /// More columns could overflow the sums of a row whose weights are all extreme. A model with such a
@@ -32,6 +32,9 @@ const EXTREMES: [[u8; 2]; 5] = [
 const ROUNDS: usize = 6;
 /// Hidden states lie in `-LIMIT..=LIMIT`.
 const LIMIT: i8 = 127;
+/// Fillings of the columns.
+const FILLINGS: usize = 7;
+const DEAD_ZONES: [u8; 4] = [0, 1, 8, 127];
 
 #[entry]
 fn main() -> ! {
@@ -72,7 +75,7 @@ impl Test {
     fn shape(&mut self, kernel: &Kernel, columns: usize) {
         for weights in 0..EXTREMES.len() + 2 {
             self.fill_weights(weights);
-            for filling in 0..4 {
+            for filling in 0..FILLINGS {
                 self.fill_columns(filling);
                 for used in [columns, columns - self.below(COLUMN_ALIGN)] {
                     // Many only now and then: they take long.
@@ -85,20 +88,27 @@ impl Test {
     }
 
     fn compare(&mut self, kernel: &Kernel, columns: usize, blocks: usize, used: usize) {
-        let bytes = blocks * columns * BLOCK_ROWS * kernel.format.bits() / 8;
-        let weights = &self.weights.0[..bytes];
-        let hidden = &self.columns[..used];
+        let rows = round_up(blocks * BLOCK_ROWS, kernel.format.block_rows());
+        let below = self.below(used + 1);
+        let dead_zones = [(); 2].map(|()| DEAD_ZONES[self.below(DEAD_ZONES.len())]);
+        let case = Case {
+            weights: &self.weights.0[..rows * columns * kernel.format.bits() / 8],
+            blocks,
+            columns,
+            hidden: &self.columns[..used],
+            below,
+            dead_zones,
+        };
         let dots = |dots: Dots| {
             // Room for one more than there are.
             let mut sums = [[0; BLOCK_ROWS]; MAX_BLOCKS + 1];
-            let count = dots(weights, columns, hidden, &mut sums);
+            let count = dots(&case, &mut sums);
             (count, sums)
         };
         let (found, expected) = (dots(kernel.arch), dots(kernel.portable));
         if found != expected || found.0 != blocks {
             println!(
-                "kernel-test {:?}, {blocks} blocks: found {found:?}, expected {expected:?}\n\
-                 hidden: {hidden:?}\nweights: {weights:?}",
+                "kernel-test {:?}, {case:?}: found {found:?}, expected {expected:?}",
                 kernel.format
             );
             process::exit(1)
@@ -126,6 +136,11 @@ impl Test {
                 1 => -LIMIT,
                 2 if random < 0 => -LIMIT,
                 2 => LIMIT,
+                // Few that count; nearly all; small ones; none.
+                3 if random % 4 != 0 => 0,
+                4 if random % 16 == 0 => 0,
+                5 => random % 16,
+                6 => 0,
                 _ => random.max(-LIMIT),
             };
         }

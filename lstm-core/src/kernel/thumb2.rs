@@ -1,0 +1,174 @@
+//! The 4-bit kernel of Cortex-M3, M4, M7 and M33: shifts for free, and a multiply that adds.
+#![allow(
+    unsafe_code,
+    reason = "assembly: LLVM would reorder the loads and spill"
+)]
+#![deny(clippy::float_arithmetic)]
+
+/// 4-bit weights, a column at a time: two rows a multiply with MLA.
+pub(crate) mod int4 {
+    use super::super::Rows;
+    use super::super::live;
+    #[cfg_attr(not(feature = "int4"), allow(unused_imports))]
+    pub(crate) use super::super::live::{Input, input_len, pack};
+
+    /// As [`super::super::portable::int4::for_each_batch`].
+    #[inline(always)]
+    pub(crate) fn for_each_batch(
+        rows: &Rows<'_>,
+        input: &[Input],
+        packed: i32,
+        each: impl FnMut(&[[i32; 4]]),
+    ) {
+        live::for_each_batch(super::rows_int4, rows, input, packed, each);
+    }
+}
+
+use super::live::Batch;
+use core::arch::naked_asm;
+
+/// 16 rows at a time.
+///
+/// A word of a column has four pairs of rows. The first sum takes the word as it is, so it has all
+/// four, `d0 + 16 d1 + 256 d2 + 4096 d3` modulo `2^32`. A shift and a mask drop the lowest pair for
+/// the next sum, and so on: `d1 + 16 d2 + 256 d3`, `d2 + 16 d3`, `d3`. At the end of a group 16 times
+/// the next sum is taken off each.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn rows_int4(weights: *const u8, batch: &mut Batch) -> *const u8 {
+    // r0 weights, r1 list, r2-r9 sums of a group, r10 r11 weights of a column, r12 x, lr mask.
+    // On the stack: the block, batch, its sums, the end of the list, saved registers.
+    // In memory, while a block is under way: for each pair of rows the sum of both sums, the lower
+    // one as it is and the upper one times 2^16, then the sum of the upper one.
+    naked_asm!(
+        env!("CPU_DIRECTIVE"),
+        "push {{r4-r11, lr}}",
+        "sub sp, #16",
+        "strd r0, r1, [sp]",
+        "ldr r2, [r1, #8]",
+        "str r2, [sp, #12]",
+        "movw lr, #0x0fff",
+        "movt lr, #0x0fff",
+        "1:",
+        "ldr r12, [sp, #4]",
+        "ldrd r1, r2, [r12]",
+        "ldr r12, [r12, #20]",
+        "str r12, [sp, #8]",
+        "movs r3, #0",
+        ".irp o, 0, 8, 16, 24, 32, 40, 48, 56",
+        "strd r2, r3, [r12, #\\o]",
+        ".endr",
+        "2:",
+        "ldm r1!, {{r9, r10}}",
+        "mov r5, r9",
+        "add r4, r9, r5, lsl #4",
+        "add r3, r9, r4, lsl #4",
+        "add r2, r9, r3, lsl #4",
+        "mov r8, r4",
+        "mov r7, r3",
+        "mov r6, r2",
+        "cmp r10, #0",
+        "bne 4f",
+        "3:",
+        ".irp last, 0, 0, 0, 1",
+        "ldrsh r12, [r1], #2",
+        "ldrh r11, [r1], #2",
+        ".if \\last",
+        "asrs r12, r12, #1",
+        ".endif",
+        "add r11, r0, r11",
+        "ldrd r10, r11, [r11]",
+        "mla r2, r10, r12, r2",
+        "and r10, lr, r10, lsr #4",
+        "mla r3, r10, r12, r3",
+        "and r10, lr, r10, lsr #4",
+        "mla r4, r10, r12, r4",
+        "and r10, lr, r10, lsr #4",
+        "mla r5, r10, r12, r5",
+        "mla r6, r11, r12, r6",
+        "and r11, lr, r11, lsr #4",
+        "mla r7, r11, r12, r7",
+        "and r11, lr, r11, lsr #4",
+        "mla r8, r11, r12, r8",
+        "and r11, lr, r11, lsr #4",
+        "mla r9, r11, r12, r9",
+        ".endr",
+        "bcc 3b",
+        "b 5f",
+        "4:",
+        ".irp last, 0, 0, 0, 1",
+        "ldrsh r12, [r1], #4",
+        ".if \\last",
+        "asrs r12, r12, #1",
+        ".endif",
+        "ldrd r10, r11, [r0], #8",
+        "mla r2, r10, r12, r2",
+        "and r10, lr, r10, lsr #4",
+        "mla r3, r10, r12, r3",
+        "and r10, lr, r10, lsr #4",
+        "mla r4, r10, r12, r4",
+        "and r10, lr, r10, lsr #4",
+        "mla r5, r10, r12, r5",
+        "mla r6, r11, r12, r6",
+        "and r11, lr, r11, lsr #4",
+        "mla r7, r11, r12, r7",
+        "and r11, lr, r11, lsr #4",
+        "mla r8, r11, r12, r8",
+        "and r11, lr, r11, lsr #4",
+        "mla r9, r11, r12, r9",
+        ".endr",
+        "bcc 4b",
+        "5:",
+        "sub r2, r2, r3, lsl #4",
+        "sub r3, r3, r4, lsl #4",
+        "sub r4, r4, r5, lsl #4",
+        "sub r6, r6, r7, lsl #4",
+        "sub r7, r7, r8, lsl #4",
+        "sub r8, r8, r9, lsl #4",
+        "ldrd r12, lr, [sp, #8]",
+        ".irp sum, 2, 3, 4, 5, 6, 7, 8, 9",
+        "ldrd r10, r11, [r12, #8 * (\\sum - 2)]",
+        "add r10, r10, r\\sum",
+        "add r11, r11, r\\sum, asr #16",
+        "strd r10, r11, [r12, #8 * (\\sum - 2)]",
+        ".endr",
+        "cmp r1, lr",
+        "movw lr, #0x0fff",
+        "movt lr, #0x0fff",
+        "bne 2b",
+        // The parameters of the rows and the entries of the table.
+        "ldr r6, [sp, #4]",
+        "add r7, r6, #12",
+        "ldm r7, {{r8, r9, r10, r11}}",
+        "add r10, r12, #64",
+        "cmp r10, r11",
+        "it hi",
+        "movhi r10, r11",
+        "6:",
+        "ldrd r2, r3, [r12]",
+        "sub r2, r2, r3, lsl #16",
+        "ldm r8!, {{r0, r1, r4, r5}}",
+        "uxth r7, r1",
+        "mla r2, r2, r7, r0",
+        "ldrsb r7, [r9], #1",
+        "lsr r1, r1, #16",
+        "mla r2, r1, r7, r2",
+        "uxth r7, r5",
+        "mla r3, r3, r7, r4",
+        "ldrsb r7, [r9], #1",
+        "lsr r5, r5, #16",
+        "mla r3, r5, r7, r3",
+        "strd r2, r3, [r12], #8",
+        "cmp r12, r10",
+        "bne 6b",
+        "add r7, r6, #12",
+        "stm r7, {{r8, r9, r12}}",
+        "ldr r0, [sp]",
+        "ldr r7, [r6, #28]",
+        "add r0, r0, r7",
+        "str r0, [sp]",
+        "cmp r12, r11",
+        "bne 1b",
+        "add sp, #16",
+        "pop {{r4-r11, pc}}",
+    )
+}
