@@ -4,7 +4,7 @@
 use crate::Flash;
 use arbitrary::{Result, Unstructured};
 use lstm_core::file::{BLOCK_ROWS, COLUMN_ALIGN, MAX_INTEGER_COLUMNS, MatrixBytes};
-use lstm_core::kernel_test::{KERNELS, Kernel};
+use lstm_core::kernel_test::{self, KERNELS, Kernel};
 
 /// More blocks than a batch of a kernel.
 const MAX_BLOCKS: usize = 14;
@@ -27,27 +27,40 @@ pub(crate) fn run(data: &[u8]) {
         return;
     };
     let Case {
+        blocks,
         columns,
         weights,
         hidden,
+        below,
+        dead_zones,
     } = &case;
     // The memory ends with the weights, so that a sanitizer sees a read beyond them.
     let weights = Flash::new(weights, 0);
     let sums = |dots: lstm_core::kernel_test::Dots| {
         let mut sums = [UNTOUCHED; MAX_BLOCKS];
-        let count = dots(weights.bytes(), *columns, hidden, &mut sums);
+        let case = kernel_test::Case {
+            weights: weights.bytes(),
+            blocks: *blocks,
+            columns: *columns,
+            hidden,
+            below: *below,
+            dead_zones: *dead_zones,
+        };
+        let count = dots(&case, &mut sums);
         (count, sums)
     };
     let (found, expected) = (sums(kernel.arch), sums(kernel.portable));
     assert_eq!(found, expected, "{:?}, {columns} columns", kernel.format);
-    let block = MatrixBytes::new(kernel.format, 1, *columns).weights;
-    assert_eq!(expected.0, weights.bytes().len() / block);
+    assert_eq!(expected.0, *blocks);
 }
 
 struct Case {
+    blocks: usize,
     columns: usize,
     weights: Vec<u8>,
     hidden: Vec<i8>,
+    below: usize,
+    dead_zones: [u8; 2],
 }
 
 impl Case {
@@ -89,12 +102,16 @@ impl Case {
             _ => value(i).max(-127),
         });
         let hidden = hidden.collect();
+        let zone = |i: usize| [0, 8, 127, fill[i % fill.len()] / 2][i % 4];
         Ok((
             kernel,
             Case {
+                blocks,
                 columns,
                 weights,
                 hidden,
+                below: usize::from(fill[0]) % (used + 1),
+                dead_zones: [zone(fill.len()), zone(fill.len() / 4)],
             },
         ))
     }
