@@ -123,7 +123,7 @@ fn a_network_that_was_quantized_elsewhere_is_shown_too() {
     assert_eq!(row(&html, "1")[1], "2.4096");
     let config = NetworkConfig::stack(&Alphabet::letters(), 6, LayerConfig::lstm(13), 1);
     let other = Network::new(config, &mut Random::new(1)).unwrap();
-    let (other, _) = quantize(&other, Format::Int8).unwrap();
+    let (other, _) = quantize(&other, Format::Int8, 0).unwrap();
     other.save(&path.join("other.safetensors")).unwrap();
     for file in ["other.safetensors", "r/final.safetensors"] {
         refuses(
