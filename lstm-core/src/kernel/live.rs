@@ -68,7 +68,26 @@ impl List<'_> {
         }
     }
 
+    /// Adds columns of zeros: those up to the padded end if every column is in the list, and then as
+    /// many as make whole quads. A kernel takes one group at least, with one quad.
+    #[inline(never)]
+    fn fill_up(&mut self, mut offset: u32, end: u32, is_dense: bool) {
+        while is_dense && offset < end
+            || self.end == HEAD
+            || !(self.end - self.head - HEAD).is_multiple_of(QUAD)
+        {
+            self.push_zero(if is_dense { offset } else { 0 }, is_dense);
+            offset += 8;
+        }
+    }
+
+    #[inline(never)]
+    fn push_zero(&mut self, offset: u32, is_dense: bool) {
+        self.push(0, offset, is_dense);
+    }
+
     /// Ends the group with its last quad.
+    #[inline(never)]
     fn close(&mut self, is_dense: bool) {
         let (head, end) = (self.head, self.end);
         // -8 (1 + 2^16) sum(x), and half of the lower sum's range: no borrow from the upper one.
@@ -103,27 +122,29 @@ pub(crate) fn pack(columns: &[i8], zones: DeadZones, input: &mut [Input]) -> i32
         sum_abs: 0,
     };
     // The kernels for Thumb-2 are faster, a column in nine, where they need not look up the columns.
+    // A column of 0 is not live in any zone.
+    let parts = zones.parts(columns).map(|(part, zone)| (part, zone.max(1)));
     let is_dense = THUMB2 && {
-        let live = zones.counted(columns).filter(|&x| x != 0).count();
+        let mut live = 0;
+        for (part, zone) in parts {
+            for x in part {
+                live += usize::from(x.unsigned_abs() >= zone);
+            }
+        }
         9 * live >= 8 * padded
     };
     let mut offset = 0;
-    for x in zones.counted(columns) {
-        if x != 0 || is_dense {
-            list.push(x, offset, is_dense);
-        }
-        offset += 8;
-    }
-    if is_dense {
-        while offset < 8 * padded as u32 {
-            list.push(0, offset, is_dense);
+    for (part, zone) in parts {
+        for &x in part {
+            if x.unsigned_abs() >= zone {
+                list.push(x, offset, is_dense);
+            } else if is_dense {
+                list.push_zero(offset, is_dense);
+            }
             offset += 8;
         }
     }
-    // A kernel takes one group at least, with one quad.
-    while list.end == HEAD || !(list.end - list.head - HEAD).is_multiple_of(QUAD) {
-        list.push(0, 0, is_dense);
-    }
+    list.fill_up(offset, 8 * padded as u32, is_dense);
     if list.end != list.head + HEAD {
         list.close(is_dense);
     }
@@ -185,13 +206,13 @@ pub(super) fn for_each_batch(
         return;
     };
     let block_bytes = 8 * rows.columns;
-    let Some(blocks) = rows.weights.len().checked_div(block_bytes) else {
-        return;
-    };
-    let mut left = (BLOCKS * blocks).min(rows.parameters.len());
+    let mut left = rows.parameters.len();
     let mut entries = rows.entries;
     if !entries.is_empty() {
         left = left.min(entries.len());
+    }
+    if rows.weights.len() < left.div_ceil(BLOCKS) * block_bytes {
+        return;
     }
     let mut weights = rows.weights.as_ptr();
     let list = list.as_ptr_range();
