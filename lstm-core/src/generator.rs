@@ -1,6 +1,7 @@
 //! A model that writes.
 
 use crate::crc::crc32;
+use crate::session::split;
 use crate::{Error, MAX_SYMBOLS, Sampler, Session, Token, Window};
 
 /// The longest window of a model that a [`Generator`] runs.
@@ -69,6 +70,11 @@ impl<'s, 'm> Generator<'s, 'm> {
     /// The sampler.
     pub fn sampler(&self) -> &Sampler {
         &self.sampler
+    }
+
+    /// The sampler, for other settings from the next token on.
+    pub fn sampler_mut(&mut self) -> &mut Sampler {
+        &mut self.sampler
     }
 
     /// From the next token on, draws with this sampler.
@@ -247,15 +253,14 @@ impl Head {
     fn to_bytes(&self) -> [u8; Self::BYTES] {
         let last = self.last.map_or(Self::NONE, |token| token.index() as u16);
         let mut bytes = [0; Self::BYTES];
-        let fields = self.model.to_le_bytes().into_iter();
-        let fields = fields
-            .chain([self.is_window.into()])
-            .chain(self.sampler.to_bytes())
-            .chain(last.to_le_bytes())
-            .chain(self.position.to_le_bytes());
-        for (byte, field) in bytes.iter_mut().zip(fields) {
-            *byte = field;
-        }
+        let fields: [&[u8]; 5] = [
+            &self.model.to_le_bytes(),
+            &[self.is_window.into()],
+            &self.sampler.to_bytes(),
+            &last.to_le_bytes(),
+            &self.position.to_le_bytes(),
+        ];
+        join(&mut bytes, &fields);
         bytes
     }
 
@@ -285,5 +290,17 @@ impl Head {
             last,
             position: u64::from_le_bytes(*position),
         })
+    }
+}
+
+/// Writes fields one after the other.
+#[inline(never)]
+pub(crate) fn join(mut bytes: &mut [u8], fields: &[&[u8]]) {
+    for field in fields {
+        let (to, rest) = split(bytes, field.len());
+        for (to, from) in to.iter_mut().zip(*field) {
+            *to = *from;
+        }
+        bytes = rest;
     }
 }

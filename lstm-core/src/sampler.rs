@@ -1,6 +1,7 @@
 //! Logits in, a token out. Integer arithmetic, so that a seed gives the same text on every chip.
 #![deny(clippy::float_arithmetic)]
 
+use crate::generator::join;
 use crate::numbers::tables::EXP2;
 use crate::{Error, Logits, MAX_SYMBOLS, Token};
 use rand_xoshiro::Xoshiro128PlusPlus;
@@ -72,6 +73,18 @@ impl Sampler {
         self.settings
     }
 
+    /// Changes the settings, and leaves the random numbers as they are. On an error nothing changes.
+    ///
+    /// # Errors
+    ///
+    /// As for each of the settings.
+    #[inline(never)]
+    pub fn set(&mut self, settings: Settings) -> Result<(), Error> {
+        let sampler = self.clone().temperature(settings.temperature)?;
+        *self = sampler.top_k(settings.top_k)?.top_p(settings.top_p)?;
+        Ok(())
+    }
+
     /// Below 1 the likely symbols become likelier; 0 is greedy: always the likeliest, the first of
     /// equals.
     ///
@@ -127,15 +140,14 @@ impl Sampler {
             top_p,
         } = self.settings;
         let mut bytes = [0; Self::BYTES];
-        let fields = self.seed.to_le_bytes().into_iter();
-        let fields = fields
-            .chain(self.random.state())
-            .chain(temperature.to_bits().to_le_bytes())
-            .chain((top_k as u16).to_le_bytes())
-            .chain(top_p.to_bits().to_le_bytes());
-        for (byte, field) in bytes.iter_mut().zip(fields) {
-            *byte = field;
-        }
+        let fields: [&[u8]; 5] = [
+            &self.seed.to_le_bytes(),
+            &self.random.state(),
+            &temperature.to_bits().to_le_bytes(),
+            &(top_k as u16).to_le_bytes(),
+            &top_p.to_bits().to_le_bytes(),
+        ];
+        join(&mut bytes, &fields);
         bytes
     }
 
@@ -150,11 +162,13 @@ impl Sampler {
         if random == &[0; 16] {
             return None;
         }
-        let mut sampler = Sampler::new(u64::from_le_bytes(*seed))
-            .temperature(f32::from_bits(u32::from_le_bytes(*temperature)))
-            .and_then(|s| s.top_k(u16::from_le_bytes(*top_k).into()))
-            .and_then(|s| s.top_p(f32::from_bits(u32::from_le_bytes(*top_p))))
-            .ok()?;
+        let mut sampler = Sampler::new(u64::from_le_bytes(*seed));
+        let settings = Settings {
+            temperature: f32::from_bits(u32::from_le_bytes(*temperature)),
+            top_k: u16::from_le_bytes(*top_k).into(),
+            top_p: f32::from_bits(u32::from_le_bytes(*top_p)),
+        };
+        sampler.set(settings).ok()?;
         sampler.random = Xoshiro128PlusPlus::from_seed(*random);
         Some(sampler)
     }

@@ -1,7 +1,8 @@
 //! A snapshot as text: base64url (RFC 4648, section 5) without padding.
+//!
+//! Written by hand, because the library for it takes a kilobyte more of a chip's flash.
 
 use crate::Error;
-use base64ct::{Base64UrlUnpadded, Encoding};
 
 /// So many bytes of a snapshot make a whole number of characters.
 pub const CHUNK_BYTES: usize = 48;
@@ -9,16 +10,50 @@ pub const CHUNK_BYTES: usize = 48;
 /// The text of a chunk of a snapshot. All but the last chunk are of [`CHUNK_BYTES`]; a longer one
 /// gives no text.
 pub fn encode(chunk: &[u8]) -> heapless::String<{ CHUNK_BYTES / 3 * 4 }> {
-    let mut text = [0; CHUNK_BYTES / 3 * 4];
-    let text = Base64UrlUnpadded::encode(chunk, &mut text).unwrap_or_default();
-    heapless::String::try_from(text).unwrap_or_default()
+    let mut text = heapless::String::new();
+    if chunk.len() > CHUNK_BYTES {
+        return text;
+    }
+    for bytes in chunk.chunks(3) {
+        let mut group = 0;
+        for (&byte, shift) in bytes.iter().zip([16, 8, 0]) {
+            group |= u32::from(byte) << shift;
+        }
+        for shift in [18, 12, 6, 0].into_iter().take(bytes.len() + 1) {
+            // There is room for a chunk.
+            let _ = text.push(character((group >> shift) as u8 & 0x3f));
+        }
+    }
+    text
+}
+
+fn character(six_bits: u8) -> char {
+    char::from(match six_bits {
+        0..26 => b'A' + six_bits,
+        26..52 => b'a' + six_bits - 26,
+        52..62 => b'0' + six_bits - 52,
+        62 => b'-',
+        _ => b'_',
+    })
+}
+
+fn six_bits(character: u8) -> Option<u8> {
+    Some(match character {
+        b'A'..=b'Z' => character - b'A',
+        b'a'..=b'z' => character - b'a' + 26,
+        b'0'..=b'9' => character - b'0' + 52,
+        b'-' => 62,
+        b'_' => 63,
+        _ => return None,
+    })
 }
 
 /// Turns text back into a snapshot, a character at a time.
 #[derive(Clone, Debug, Default)]
 pub struct Decoder {
-    /// Characters that do not make three bytes yet.
-    pending: heapless::Vec<u8, 4>,
+    /// Bits that do not make three bytes yet, six a character.
+    group: u32,
+    characters: usize,
     bytes: usize,
 }
 
@@ -26,7 +61,8 @@ impl Decoder {
     /// At the start of a text.
     pub const fn new() -> Self {
         Decoder {
-            pending: heapless::Vec::new(),
+            group: 0,
+            characters: 0,
             bytes: 0,
         }
     }
@@ -38,13 +74,12 @@ impl Decoder {
     ///
     /// [`Error::SnapshotCharacter`].
     pub fn push(&mut self, character: u8, snapshot: &mut [u8]) -> Result<(), Error> {
-        if !(character.is_ascii_alphanumeric() || matches!(character, b'-' | b'_')) {
-            return Err(Error::SnapshotCharacter { found: character });
-        }
-        // There is room: a group of four does not stay.
-        let _ = self.pending.push(character);
-        if self.pending.is_full() {
-            self.group(snapshot)?;
+        let found = character;
+        let bits = six_bits(character).ok_or(Error::SnapshotCharacter { found })?;
+        self.group = self.group << 6 | u32::from(bits);
+        self.characters += 1;
+        if self.characters == 4 {
+            self.write(3, snapshot);
         }
         Ok(())
     }
@@ -55,22 +90,27 @@ impl Decoder {
     ///
     /// [`Error::SnapshotDamaged`] if the characters do not make whole bytes.
     pub fn finish(&mut self, snapshot: &mut [u8]) -> Result<usize, Error> {
-        if !self.pending.is_empty() {
-            self.group(snapshot)?;
+        let missing = (4 - self.characters) % 4;
+        self.group <<= 6 * missing;
+        let rest = self.group & ((1 << (8 * missing)) - 1);
+        if missing == 3 || rest != 0 {
+            return Err(Error::SnapshotDamaged);
+        }
+        if missing > 0 {
+            self.write(3 - missing, snapshot);
         }
         Ok(self.bytes)
     }
 
-    fn group(&mut self, snapshot: &mut [u8]) -> Result<(), Error> {
-        let mut bytes = [0; 3];
-        let group = Base64UrlUnpadded::decode(&self.pending, &mut bytes);
-        let group = group.map_err(|_| Error::SnapshotDamaged)?;
-        let room = snapshot.get_mut(self.bytes..).unwrap_or_default();
-        for (to, from) in room.iter_mut().zip(group) {
-            *to = *from;
+    /// Writes the first bytes of a group of three.
+    fn write(&mut self, count: usize, snapshot: &mut [u8]) {
+        for shift in [16, 8, 0].into_iter().take(count) {
+            if let Some(byte) = snapshot.get_mut(self.bytes) {
+                *byte = (self.group >> shift) as u8;
+            }
+            self.bytes += 1;
         }
-        self.bytes += group.len();
-        self.pending.clear();
-        Ok(())
+        self.group = 0;
+        self.characters = 0;
     }
 }

@@ -2,6 +2,7 @@
 
 mod common;
 
+use base64ct::{Base64UrlUnpadded, Encoding};
 use common::{At, F32Plain, Int8Plain, Net, encode, times};
 use lstm_core::file::{HEAD_BYTES, Payload};
 use lstm_core::snapshot::{self, CHUNK_BYTES, Decoder};
@@ -200,6 +201,7 @@ fn text_and_bytes_of_a_snapshot() {
         let snapshot: Vec<u8> = (0..bytes).map(|i| (i * 37) as u8).collect();
         let chunks = snapshot.chunks(CHUNK_BYTES);
         let text: String = chunks.map(|c| snapshot::encode(c).to_string()).collect();
+        assert_eq!(text, Base64UrlUnpadded::encode_string(&snapshot));
         let mut decoded = vec![0; bytes];
         let mut decoder = Decoder::new();
         for character in text.bytes() {
@@ -221,6 +223,33 @@ fn text_and_bytes_of_a_snapshot() {
     let mut one = Decoder::new();
     one.push(b'A', &mut bytes).unwrap();
     assert_eq!(one.finish(&mut bytes), Err(Error::SnapshotDamaged));
+}
+
+#[test]
+fn text_of_up_to_four_characters_decodes_as_the_library_decodes_it() {
+    let characters: Vec<u8> = (0..=255).collect();
+    let few = *b"AQgw09-_+/= ";
+    let mut texts: Vec<Vec<u8>> = characters.iter().map(|&c| vec![c]).collect();
+    for &a in &few {
+        texts.extend(characters.iter().map(|&b| vec![a, b]));
+        for &b in &few {
+            texts.extend(characters.iter().map(|&c| vec![a, b, c]));
+            texts.extend(characters.iter().map(|&d| vec![a, b, b'A', d]));
+        }
+    }
+    for text in texts {
+        let (mut decoder, mut bytes) = (Decoder::new(), [0; 3]);
+        let mut decode = || {
+            for &character in &text {
+                decoder.push(character, &mut bytes)?;
+            }
+            decoder.finish(&mut bytes)
+        };
+        let decoded = decode().ok().map(|count| bytes[..count].to_vec());
+        let text = str::from_utf8(&text).ok();
+        let expected = text.and_then(|text| Base64UrlUnpadded::decode_vec(text).ok());
+        assert_eq!(decoded, expected, "{text:?}");
+    }
 }
 
 #[test]
