@@ -31,6 +31,6 @@ pub struct Memory {
     pub variables: u32,
     /// RAM that is left for the stack.
     pub stack: u32,
-    /// The most of it that the program has used so far.
-    pub stack_high_water: u32,
+    /// The most of it that the program has used so far, if the board can tell.
+    pub stack_high_water: Option<u32>,
 }

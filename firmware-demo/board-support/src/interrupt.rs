@@ -1,13 +1,24 @@
 //! The one interrupt of a board: a byte has arrived.
 #![allow(unsafe_code, reason = "only the chip calls an interrupt handler")]
 
-/// Makes the interrupt of this [`Uart`](crate::Uart), a constant, keep what it receives. Every
-/// other interrupt must stay disabled. [`listen`] enables it.
+/// Makes the interrupt of this [`Uart`](crate::Uart), a constant, keep what it receives; the second
+/// is its number, as the chip's manual counts them. Every other interrupt must stay disabled.
+/// [`listen`] enables it.
 #[cfg(target_arch = "arm")]
 #[macro_export]
 macro_rules! receive_by_interrupt {
-    ($uart:expr) => {
-        /// Without a table of the chip's interrupts, all come here.
+    ($uart:expr, $number:expr) => {
+        /// The table of interrupts up to this one: they all come to one handler.
+        #[allow(unsafe_code, reason = "the core reads the table")]
+        #[unsafe(link_section = ".vector_table.interrupts")]
+        #[unsafe(no_mangle)]
+        static __INTERRUPTS: [unsafe extern "C" fn(); $number as usize + 1] = {
+            unsafe extern "C" {
+                fn DefaultHandler();
+            }
+            [DefaultHandler; $number as usize + 1]
+        };
+
         #[allow(unsafe_code, reason = "only the chip calls it")]
         #[$crate::exception]
         unsafe fn DefaultHandler(_: i16) {

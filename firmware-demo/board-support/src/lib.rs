@@ -3,9 +3,9 @@
 //! A board is its memory map (`memory.x`), its registers, a [`Uart`] over them, and an entry:
 //!
 //! ```ignore
-//! static WORKSPACE: Ram<ANY_MODEL> = Ram::new(Workspace::new());
+//! static WORKSPACE: Ram<ANY_MODEL> = ram();
 //!
-//! receive_by_interrupt!(UART);
+//! receive_by_interrupt!(UART, UART_INTERRUPT);
 //!
 //! #[entry]
 //! fn main() -> ! {
@@ -31,14 +31,14 @@ mod serial;
 #[cfg(target_arch = "arm")]
 mod stm32;
 
-use core::panic::PanicInfo;
+use core::{convert::Infallible, panic::PanicInfo};
 
 #[cfg(target_arch = "arm")]
 use cortex_m::asm::wfi;
 #[cfg(target_arch = "arm")]
 pub use cortex_m_rt::{entry, exception};
 use lstm_core::file::MAX_HIDDEN;
-use lstm_core::{Format, LayerShape, MAX_LAYERS, MAX_SYMBOLS, Workspace, workspace_words};
+use lstm_core::{Format, LayerShape, MAX_LAYERS, workspace_words};
 #[cfg(target_arch = "riscv32")]
 use riscv::asm::wfi;
 #[cfg(target_arch = "riscv32")]
@@ -56,8 +56,13 @@ pub use serial::{Uart, keep_received};
 #[cfg(target_arch = "arm")]
 pub use stm32::Stm32Usart;
 
-/// The RAM of a model of any alphabet, in a `static` of the board.
-pub type Ram<const WORDS: usize> = ConstStaticCell<Workspace<WORDS, MAX_SYMBOLS>>;
+/// The RAM of the console and of a model of any alphabet, in a `static` of the board.
+pub type Ram<const WORDS: usize> = ConstStaticCell<firmware_app::Ram<WORDS>>;
+
+/// That RAM, not yet taken.
+pub const fn ram<const WORDS: usize>() -> Ram<WORDS> {
+    Ram::new(firmware_app::Ram::new())
+}
 
 /// Words of the workspace for every model that the file format can describe.
 pub const ANY_MODEL: usize = {
@@ -79,8 +84,8 @@ pub const fn words_for_integers(layers: &[LayerShape]) -> usize {
     if int8 > int4 { int8 } else { int4 }
 }
 
-/// Runs the firmware for ever: the text of the model in the region that memory.x names, on this
-/// UART.
+/// Runs the firmware for ever: the console and the text of the model in the region that memory.x
+/// names, on this UART.
 pub fn start<U: Uart, C: Clock, const WORDS: usize>(
     uart: U,
     clock: C,
@@ -89,12 +94,12 @@ pub fn start<U: Uart, C: Clock, const WORDS: usize>(
     memory::paint();
     #[cfg(feature = "planted-panic")]
     assert_eq!(serial::RECEIVED.lost(), 0);
-    // The entry of a board is the only caller, so the workspace has not been taken before.
-    if let Some(workspace) = ram.try_take() {
+    // The entry of a board is the only caller, so the RAM has not been taken before.
+    if let Some(ram) = ram.try_take() {
+        let mut board = board::Board(clock);
         let mut serial = serial::Serial(uart);
-        let _board = board::Board(clock);
-        // When it returns, it has said why on the port, and nothing is left to do.
-        let _ = firmware_app::run(&mut serial, region::model_region(), workspace);
+        // A UART never fails, so this does not return.
+        let _: Infallible = firmware_app::run(&mut serial, &mut board, region::model_region(), ram);
     }
     park()
 }

@@ -37,7 +37,7 @@ pub(crate) fn measure() -> Memory {
         code: code.wrapping_add(initial_values),
         variables: between(&raw const __sdata, &raw const __sheap),
         stack: between(&raw const __sheap, &raw const _stack_start),
-        stack_high_water: high_water(),
+        stack_high_water: Some(high_water()),
     }
 }
 

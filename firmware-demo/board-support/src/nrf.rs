@@ -48,6 +48,9 @@ impl NrfPin {
 pub struct NrfUart;
 
 impl NrfUart {
+    /// The number of its interrupt.
+    pub const INTERRUPT: u16 = 2;
+
     const START_RX: usize = 0x000;
     const START_TX: usize = 0x008;
     const RX_READY: usize = 0x108;
@@ -59,7 +62,6 @@ impl NrfUart {
     const RX_DATA: usize = 0x518;
     const TX_DATA: usize = 0x51c;
     const BAUD_RATE: usize = 0x524;
-    const NUMBER: u16 = 2;
 
     /// Takes the clock from the crystal, because the oscillator inside the chip, which runs after
     /// reset, may be too far off for a UART. Then starts it on these pins.
@@ -81,7 +83,7 @@ impl NrfUart {
         uart.write(Self::INTERRUPT_SET, 1 << 2);
         uart.write(Self::START_TX, 1);
         uart.write(Self::START_RX, 1);
-        listen(Self::NUMBER);
+        listen(Self::INTERRUPT);
     }
 }
 

@@ -8,10 +8,10 @@
 #![no_main]
 
 use board_support::{
-    Device, Ram, Stm32Usart, SysTick, entry, listen, receive_by_interrupt, start,
+    Device, Ram, Stm32Usart, SysTick, entry, listen, ram, receive_by_interrupt, start,
     words_for_integers,
 };
-use lstm_core::{LayerShape, Workspace};
+use lstm_core::LayerShape;
 
 /// 1 KB of the 8.
 const WORDS: usize = 1024 / size_of::<u32>();
@@ -21,7 +21,7 @@ const _: () = {
     assert!(words_for_integers(&[LayerShape::lean(96).project(32)]) <= WORDS);
 };
 
-static WORKSPACE: Ram<WORDS> = Ram::new(Workspace::new());
+static WORKSPACE: Ram<WORDS> = ram();
 
 #[allow(unsafe_code, reason = "the addresses of devices")]
 // SAFETY: none of these touches memory.
@@ -43,7 +43,7 @@ struct Devices {
     flash: Device,
 }
 
-receive_by_interrupt!(USART1);
+receive_by_interrupt!(USART1, USART1_INTERRUPT);
 
 #[entry]
 fn main() -> ! {

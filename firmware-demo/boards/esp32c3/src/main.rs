@@ -5,14 +5,15 @@
 #![no_std]
 #![no_main]
 
+mod memory;
 #[path = "../../../board-support/src/region.rs"]
 mod region;
 
 use core::convert::Infallible;
 
-use embedded_io::{ErrorType, Write};
-use esp_hal::{Blocking, main, usb::usb_serial_jtag::UsbSerialJtag};
-use lstm_core::{MAX_SYMBOLS, Workspace};
+use embedded_io::{ErrorType, Read, ReadReady, Write};
+use esp_hal::{Blocking, main, time::Instant, usb::usb_serial_jtag::UsbSerialJtag};
+use firmware_app::{Board, Memory, Ram};
 use panic_halt as _;
 use static_cell::ConstStaticCell;
 
@@ -20,18 +21,51 @@ esp_bootloader_esp_idf::esp_app_desc!();
 
 /// 32 KB.
 const WORDS: usize = 8 * 1024;
-static WORKSPACE: ConstStaticCell<Workspace<WORDS, MAX_SYMBOLS>> =
-    ConstStaticCell::new(Workspace::new());
+static WORKSPACE: ConstStaticCell<Ram<WORDS>> = ConstStaticCell::new(Ram::new());
 
 #[main]
 fn main() -> ! {
     let devices = esp_hal::init(esp_hal::Config::default());
     map_model();
-    let mut port = Port(UsbSerialJtag::new(devices.USB_DEVICE));
-    // When it returns, it has said why on the port, and nothing is left to do.
-    let _ = firmware_app::run(&mut port, region::model_region(), WORKSPACE.take());
+    let mut port = Port {
+        usb: UsbSerialJtag::new(devices.USB_DEVICE),
+        received: None,
+    };
+    // The port never fails, so this does not return.
+    let _: Infallible = firmware_app::run(
+        &mut port,
+        &mut Esp32C3,
+        region::model_region(),
+        WORKSPACE.take(),
+    );
     loop {
         core::hint::spin_loop();
+    }
+}
+
+/// What the console asks of the board.
+struct Esp32C3;
+
+impl Board for Esp32C3 {
+    fn ticks(&mut self) -> u32 {
+        Instant::now().duration_since_epoch().as_micros() as u32
+    }
+
+    fn ticks_per_second(&self) -> u32 {
+        1_000_000
+    }
+
+    fn tick_unit(&self) -> &'static str {
+        "microseconds (SYSTIMER)"
+    }
+
+    fn memory(&mut self) -> Memory {
+        memory::measure()
+    }
+
+    /// USB holds back what there is no room for.
+    fn lost_bytes(&mut self) -> u32 {
+        0
     }
 }
 
@@ -63,21 +97,49 @@ fn map_model() {
 }
 
 /// The serial port on USB.
-struct Port<'d>(UsbSerialJtag<'d, Blocking>);
+struct Port<'d> {
+    usb: UsbSerialJtag<'d, Blocking>,
+    /// A byte that has been taken to see whether there is one.
+    received: Option<u8>,
+}
 
 impl ErrorType for Port<'_> {
     type Error = Infallible;
 }
 
+impl ReadReady for Port<'_> {
+    fn read_ready(&mut self) -> Result<bool, Infallible> {
+        if self.received.is_none() {
+            self.received = self.usb.read_byte().ok();
+        }
+        Ok(self.received.is_some())
+    }
+}
+
+impl Read for Port<'_> {
+    fn read(&mut self, bytes: &mut [u8]) -> Result<usize, Infallible> {
+        while !self.read_ready()? {}
+        let mut count = 0;
+        for place in bytes {
+            if !self.read_ready()? {
+                break;
+            }
+            *place = self.received.take().unwrap_or_default();
+            count += 1;
+        }
+        Ok(count)
+    }
+}
+
 impl Write for Port<'_> {
     fn write(&mut self, bytes: &[u8]) -> Result<usize, Infallible> {
         // Nothing is said of a computer that does not listen.
-        let Ok(()) = self.0.write(bytes);
+        let Ok(()) = self.usb.write(bytes);
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> Result<(), Infallible> {
-        let Ok(()) = self.0.flush_tx();
+        let Ok(()) = self.usb.flush_tx();
         Ok(())
     }
 }

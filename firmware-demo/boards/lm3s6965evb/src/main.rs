@@ -7,11 +7,10 @@
 #![no_main]
 
 use board_support::{
-    ANY_MODEL, Device, Ram, SysTick, Uart, entry, listen, receive_by_interrupt, start,
+    ANY_MODEL, Device, Ram, SysTick, Uart, entry, listen, ram, receive_by_interrupt, start,
 };
-use lstm_core::Workspace;
 
-static WORKSPACE: Ram<ANY_MODEL> = Ram::new(Workspace::new());
+static WORKSPACE: Ram<ANY_MODEL> = ram();
 
 #[allow(unsafe_code, reason = "the address of a device")]
 // SAFETY: UART0 of this machine, which touches no memory.
@@ -20,7 +19,7 @@ const UART_INTERRUPT: u16 = 5;
 /// In hertz.
 const CLOCK: u32 = 12_500_000;
 
-receive_by_interrupt!(UART);
+receive_by_interrupt!(UART, UART_INTERRUPT);
 
 #[entry]
 fn main() -> ! {

@@ -4,15 +4,16 @@
 #![no_std]
 #![no_main]
 
-use board_support::{ANY_MODEL, NrfPin, NrfUart, Ram, SysTick, entry, receive_by_interrupt, start};
-use lstm_core::Workspace;
+use board_support::{
+    ANY_MODEL, NrfPin, NrfUart, Ram, SysTick, entry, ram, receive_by_interrupt, start,
+};
 
-static WORKSPACE: Ram<ANY_MODEL> = Ram::new(Workspace::new());
+static WORKSPACE: Ram<ANY_MODEL> = ram();
 
 /// In hertz.
 const CLOCK: u32 = 64_000_000;
 
-receive_by_interrupt!(NrfUart);
+receive_by_interrupt!(NrfUart, NrfUart::INTERRUPT);
 
 #[entry]
 fn main() -> ! {

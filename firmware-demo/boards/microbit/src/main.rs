@@ -8,10 +8,10 @@
 #![no_main]
 
 use board_support::{
-    NrfPin, NrfTimer, NrfUart, Ram, entry, receive_by_interrupt, start, words_for_integers,
+    NrfPin, NrfTimer, NrfUart, Ram, entry, ram, receive_by_interrupt, start, words_for_integers,
 };
 use lstm_core::file::MAX_HIDDEN;
-use lstm_core::{Format, LayerShape, Workspace, workspace_words};
+use lstm_core::{Format, LayerShape, workspace_words};
 
 /// Half of the RAM.
 const WORDS: usize = 8 * 1024 / size_of::<u32>();
@@ -24,9 +24,9 @@ const _: () = {
     assert!(workspace_words(Format::F32, &[LayerShape::lstm(192); 4]) <= WORDS);
 };
 
-static WORKSPACE: Ram<WORDS> = Ram::new(Workspace::new());
+static WORKSPACE: Ram<WORDS> = ram();
 
-receive_by_interrupt!(NrfUart);
+receive_by_interrupt!(NrfUart, NrfUart::INTERRUPT);
 
 #[entry]
 fn main() -> ! {

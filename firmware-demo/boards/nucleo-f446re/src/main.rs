@@ -8,11 +8,10 @@
 #![no_main]
 
 use board_support::{
-    ANY_MODEL, Device, Ram, Stm32Usart, SysTick, entry, listen, receive_by_interrupt, start,
+    ANY_MODEL, Device, Ram, Stm32Usart, SysTick, entry, listen, ram, receive_by_interrupt, start,
 };
-use lstm_core::Workspace;
 
-static WORKSPACE: Ram<ANY_MODEL> = Ram::new(Workspace::new());
+static WORKSPACE: Ram<ANY_MODEL> = ram();
 
 #[allow(unsafe_code, reason = "the addresses of devices")]
 // SAFETY: none of these touches memory.
@@ -34,7 +33,7 @@ struct Devices {
     usart2: Device,
 }
 
-receive_by_interrupt!(USART2);
+receive_by_interrupt!(USART2, USART2_INTERRUPT);
 
 #[entry]
 fn main() -> ! {

@@ -6,16 +6,26 @@
 #![no_std]
 #![no_main]
 
+#[path = "../../../board-support/src/memory.rs"]
+mod memory;
 #[path = "../../../board-support/src/region.rs"]
 mod region;
 
-use core::pin::{Pin, pin};
+use core::{
+    ops::Range,
+    pin::{Pin, pin},
+};
 
 use cortex_m_rt::entry;
 use embassy_futures::{
     block_on,
-    select::{Either, select},
+    select::{Either, Either3, select, select3},
+    yield_now,
 };
+#[cfg(not(feature = "rp2350"))]
+use embassy_rp::pac::TIMER;
+#[cfg(feature = "rp2350")]
+use embassy_rp::pac::TIMER0 as TIMER;
 use embassy_rp::{
     bind_interrupts,
     peripherals::USB,
@@ -23,19 +33,18 @@ use embassy_rp::{
 };
 use embassy_usb::{
     Builder, Config,
-    class::cdc_acm::{CdcAcmClass, Sender, State},
+    class::cdc_acm::{CdcAcmClass, Receiver, Sender, State},
     driver::EndpointError,
 };
-use embedded_io::{ErrorType, Write};
-use firmware_app::{Stop, run};
-use lstm_core::{MAX_SYMBOLS, Workspace};
+use embedded_io::{ErrorType, Read, ReadReady, Write};
+use firmware_app::{Board, Console, Memory, Ram, drive};
+use lstm_core::Model;
 use panic_halt as _;
 use static_cell::ConstStaticCell;
 
 /// 32 KB.
 const WORDS: usize = 8 * 1024;
-static WORKSPACE: ConstStaticCell<Workspace<WORDS, MAX_SYMBOLS>> =
-    ConstStaticCell::new(Workspace::new());
+static WORKSPACE: ConstStaticCell<Ram<WORDS>> = ConstStaticCell::new(Ram::new());
 /// The bytes of a packet.
 const PACKET: u16 = 64;
 
@@ -45,6 +54,7 @@ bind_interrupts!(struct Interrupts {
 
 #[entry]
 fn main() -> ! {
+    memory::paint();
     let devices = embassy_rp::init(Default::default());
     // The number that pid.codes sets aside for tests.
     let mut config = Config::new(0x1209, 0x0001);
@@ -61,24 +71,63 @@ fn main() -> ! {
         &mut control,
     );
     let class = CdcAcmClass::new(&mut builder, &mut state, PACKET);
-    let (sender, _receiver) = class.split();
+    let (sender, receiver) = class.split();
     let mut device = builder.build();
     let device = pin!(device.run());
-    let mut port = Port { device, sender };
-    let workspace = WORKSPACE.take();
+    let mut port = Port {
+        device,
+        sender,
+        receiver,
+        packet: [0; PACKET as usize],
+        received: 0..0,
+    };
+
+    let region = region::model_region();
+    let model = Model::from_region(region);
+    let model = model.as_ref().map_err(|&error| error);
+    let mut console = Console::new(model, region, WORKSPACE.take());
     loop {
         port.wait_for_computer();
-        if let Stop::Model(_) = run(&mut port, region::model_region(), workspace) {
-            // The line that says why has been sent. The port stays.
-            block_on(port.device.as_mut());
-        }
+        console.greet();
+        // Until the computer goes.
+        drive(&mut console, &mut port, &mut Pico);
     }
 }
 
-/// The serial port, and what keeps USB going, which runs whenever the port is waited for.
+/// What the console asks of the board.
+struct Pico;
+
+impl Board for Pico {
+    fn ticks(&mut self) -> u32 {
+        TIMER.timerawl().read()
+    }
+
+    fn ticks_per_second(&self) -> u32 {
+        1_000_000
+    }
+
+    fn tick_unit(&self) -> &'static str {
+        "microseconds (TIMER)"
+    }
+
+    fn memory(&mut self) -> Memory {
+        memory::measure()
+    }
+
+    /// USB holds back what there is no room for.
+    fn lost_bytes(&mut self) -> u32 {
+        0
+    }
+}
+
+/// The serial port, and what keeps USB going, which runs whenever the port is used.
 struct Port<'r, 'd, Run> {
     device: Pin<&'r mut Run>,
     sender: Sender<'d, Driver<'d, USB>>,
+    receiver: Receiver<'d, Driver<'d, USB>>,
+    packet: [u8; PACKET as usize],
+    /// The bytes of the packet that have not been read yet.
+    received: Range<usize>,
 }
 
 impl<Run: Future> Port<'_, '_, Run> {
@@ -89,6 +138,33 @@ impl<Run: Future> Port<'_, '_, Run> {
 
 impl<Run> ErrorType for Port<'_, '_, Run> {
     type Error = EndpointError;
+}
+
+impl<Run: Future> ReadReady for Port<'_, '_, Run> {
+    fn read_ready(&mut self) -> Result<bool, EndpointError> {
+        if self.received.is_empty() {
+            let packet = self.receiver.read_packet(&mut self.packet);
+            // One that has not arrived yet is not waited for.
+            match block_on(select3(self.device.as_mut(), packet, yield_now())) {
+                Either3::First(_) => return Err(EndpointError::Disabled),
+                Either3::Second(length) => self.received = 0..length?,
+                Either3::Third(()) => {}
+            }
+        }
+        Ok(!self.received.is_empty())
+    }
+}
+
+impl<Run: Future> Read for Port<'_, '_, Run> {
+    fn read(&mut self, bytes: &mut [u8]) -> Result<usize, EndpointError> {
+        while !self.read_ready()? {}
+        let mut count = 0;
+        for (to, from) in bytes.iter_mut().zip(&mut self.received) {
+            *to = self.packet[from];
+            count += 1;
+        }
+        Ok(count)
+    }
 }
 
 impl<Run: Future> Write for Port<'_, '_, Run> {

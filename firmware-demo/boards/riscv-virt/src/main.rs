@@ -7,11 +7,10 @@
 #![no_main]
 
 use board_support::{
-    ANY_MODEL, Clock, Device, Ram, Uart, entry, listen, receive_by_interrupt, start,
+    ANY_MODEL, Clock, Device, Ram, Uart, entry, listen, ram, receive_by_interrupt, start,
 };
-use lstm_core::Workspace;
 
-static WORKSPACE: Ram<ANY_MODEL> = Ram::new(Workspace::new());
+static WORKSPACE: Ram<ANY_MODEL> = ram();
 
 #[allow(unsafe_code, reason = "the addresses of devices")]
 // SAFETY: the UART and the interrupt controller of this machine, which touch no memory.

@@ -1,0 +1,613 @@
+use lstm_core::snapshot::{CHUNK_BYTES, Decoder, encode};
+use lstm_core::{Cell, Error, MAX_SYMBOLS, Model, Workspace, file};
+
+use crate::{
+    Board, Memory,
+    editor::{Editor, Event, LONGEST_LINE},
+    number::{decimal, divide, whole},
+    output::Output,
+    poet::Poet,
+    selftest::SelfTest,
+};
+
+/// Starts a line that is a snapshot, here and on the host.
+const LOAD: &str = ":load ";
+/// The most characters a second that `:speed` takes.
+const FASTEST: u32 = 100_000;
+const PAUSED: &str = "paused; :resume goes on";
+
+/// What `:help` says.
+const HELP: [&str; 13] = [
+    "type a line: the model reads it, and the text goes on from there",
+    ":temp 0.8   temperature: 0 the likeliest, or 0.01 to 100",
+    ":topk 256   from so many likeliest, 1 to 256",
+    ":topp 1     from the likeliest with this probability, above 0 to 1",
+    ":seed 1     random numbers anew",
+    ":speed 0    characters a second, 0 as fast as it can",
+    ":reset      the text anew, from its seed",
+    ":pause      :resume goes on",
+    ":info       model, memory, settings",
+    ":stats      characters, ticks, losses",
+    ":selftest   checksum, 1000 golden tokens, state",
+    ":save       the state as a :load line, for any board or the host",
+    "without a number, a setting is shown; Ctrl-C and Ctrl-U drop the line",
+];
+
+/// The RAM of a console and of a model for which `WORDS` are enough
+/// ([`workspace_words`](lstm_core::workspace_words)), with any alphabet.
+///
+/// `:save`, `:load` and `:selftest` use the words that a model leaves over.
+pub struct Ram<const WORDS: usize> {
+    workspace: Workspace<WORDS, MAX_SYMBOLS>,
+    buffers: Buffers,
+}
+
+impl<const WORDS: usize> Ram<WORDS> {
+    /// Fit for a `static`.
+    pub const fn new() -> Self {
+        Ram {
+            workspace: Workspace::new(),
+            buffers: Buffers {
+                editor: Editor::new(),
+                output: Output::new(),
+            },
+        }
+    }
+}
+
+impl<const WORDS: usize> Default for Ram<WORDS> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+struct Buffers {
+    editor: Editor,
+    output: Output,
+}
+
+/// What a [`Console::step`] gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step<'c> {
+    /// Send this before the next step.
+    Send(&'c str),
+    /// Something was done, and there is more to do.
+    Busy,
+    /// There is nothing to do until a byte arrives, or until the next character is due.
+    Idle,
+}
+
+/// The console: bytes in, text out. It knows neither ports nor interrupts.
+///
+/// A step takes no longer than one character of the model (checking its checksum excepted).
+pub struct Console<'s, 'm> {
+    poet: Result<Poet<'s, 'm>, Error>,
+    region: &'m [u8],
+    editor: &'s mut Editor,
+    output: &'s mut Output,
+    task: Task,
+    /// The snapshot that is being typed.
+    decoder: Decoder,
+    /// The first error in it.
+    load_error: Option<Error>,
+    is_paused: bool,
+    /// Characters a second; 0 as fast as it can.
+    speed: u32,
+    /// When the last character was due.
+    last_due: u32,
+    stats: Stats,
+}
+
+/// What the next step is part of.
+enum Task {
+    /// The text.
+    Text,
+    /// The model reads its prompt.
+    Start,
+    Banner,
+    /// A line has been typed.
+    Line,
+    /// The model reads the line from here.
+    Prime(usize),
+    /// These lines come next.
+    Help(u8),
+    Info(u8),
+    Stats,
+    /// The snapshot goes on from this chunk.
+    Save(usize),
+    SelfTest(SelfTest),
+}
+
+#[derive(Default)]
+struct Stats {
+    characters: u32,
+    ticks: u64,
+    port_errors: u32,
+}
+
+/// What a board says of itself.
+struct Figures {
+    memory: Memory,
+    lost_bytes: u32,
+    ticks_per_second: u32,
+    tick_unit: &'static str,
+}
+
+impl Figures {
+    fn of(board: &mut impl Board) -> Self {
+        Figures {
+            memory: board.memory(),
+            lost_bytes: board.lost_bytes(),
+            ticks_per_second: board.ticks_per_second(),
+            tick_unit: board.tick_unit(),
+        }
+    }
+}
+
+impl<'s, 'm> Console<'s, 'm> {
+    /// A console for the model that was found in `region`, or for the reason why there is none.
+    pub fn new<const WORDS: usize>(
+        model: Result<&'s Model<'m>, Error>,
+        region: &'m [u8],
+        ram: &'s mut Ram<WORDS>,
+    ) -> Self {
+        let (words, logits) = ram.workspace.as_mut_slices();
+        Console {
+            poet: model.and_then(|model| Poet::new(model, words, logits)),
+            region,
+            editor: &mut ram.buffers.editor,
+            output: &mut ram.buffers.output,
+            task: Task::Start,
+            decoder: Decoder::new(),
+            load_error: None,
+            is_paused: false,
+            speed: 0,
+            last_due: 0,
+            stats: Stats::default(),
+        }
+    }
+
+    /// Says again at the next step what is running, for one who has just connected.
+    pub fn greet(&mut self) {
+        if self.is_listening() {
+            self.task = Task::Banner;
+        }
+    }
+
+    /// Whether [`Console::input`] takes a byte now. It does not while a line is at work: the bytes
+    /// behind it are to wait.
+    pub fn is_listening(&self) -> bool {
+        matches!(self.task, Task::Text)
+    }
+
+    /// Notes for `:stats` that the port failed to read.
+    pub fn note_port_error(&mut self) {
+        self.stats.port_errors = self.stats.port_errors.saturating_add(1);
+    }
+
+    /// Takes a byte that has arrived, and gives what is to be sent for it: its echo.
+    pub fn input(&mut self, byte: u8) -> &str {
+        self.output.clear();
+        match self.editor.input(byte, self.output) {
+            Event::Enter => self.task = Task::Line,
+            Event::Character(character) => self.load(character),
+            Event::Edited => {
+                if self.editor.is_open() && self.editor.line() == LOAD && !self.editor.hands_on() {
+                    self.editor.hand_on();
+                    self.decoder = Decoder::new();
+                    self.load_error = None;
+                }
+            }
+        }
+        self.output.as_str()
+    }
+
+    /// Goes on with what there is to do, a character of text at most.
+    pub fn step(&mut self, board: &mut impl Board) -> Step<'_> {
+        self.output.clear();
+        match self.task {
+            Task::Text => {
+                if !self.text(board) {
+                    return Step::Idle;
+                }
+            }
+            Task::Info(line) => {
+                let figures = Figures::of(board);
+                self.info(line, &figures);
+            }
+            Task::Stats => {
+                let figures = Figures::of(board);
+                self.stats(&figures);
+            }
+            _ => self.work(),
+        }
+        match self.output.as_str() {
+            "" => Step::Busy,
+            text => Step::Send(text),
+        }
+    }
+
+    /// Writes a character, if it is time for one.
+    fn text(&mut self, board: &mut impl Board) -> bool {
+        let Ok(poet) = &mut self.poet else {
+            return false;
+        };
+        if self.editor.is_open() || self.is_paused {
+            return false;
+        }
+        let start = board.ticks();
+        // None is as fast as it can.
+        if let Some(interval) = board.ticks_per_second().checked_div(self.speed) {
+            let late = start.wrapping_sub(self.last_due);
+            if late < interval {
+                return false;
+            }
+            // What cannot be caught up with a character is let go.
+            let on_time = late < interval.saturating_mul(2);
+            self.last_due = match on_time {
+                true => self.last_due.wrapping_add(interval),
+                false => start,
+            };
+        }
+        let character = poet.write();
+        self.output.push(character);
+        let ticks = board.ticks().wrapping_sub(start);
+        self.stats.ticks = self.stats.ticks.wrapping_add(ticks.into());
+        self.stats.characters = self.stats.characters.wrapping_add(1);
+        true
+    }
+
+    /// A step of what needs no board.
+    #[inline(never)]
+    fn work(&mut self) {
+        match &mut self.task {
+            Task::Start => {
+                if let Ok(poet) = &mut self.poet {
+                    poet.restart();
+                }
+                self.task = Task::Banner;
+            }
+            Task::Banner => {
+                self.banner();
+                self.task = Task::Text;
+            }
+            Task::Line => self.run_line(),
+            Task::Prime(at) => {
+                let rest = self.editor.line().get(*at..).unwrap_or_default();
+                match (rest.chars().next(), &mut self.poet) {
+                    (Some(character), Ok(poet)) => {
+                        *at += character.len_utf8();
+                        poet.read(character);
+                    }
+                    _ => self.end_line(),
+                }
+            }
+            Task::Help(next) => {
+                let line = HELP.get(usize::from(*next));
+                *next += 1;
+                match line {
+                    Some(line) => self.output.remark(line).end(),
+                    None => self.end_line(),
+                }
+            }
+            Task::Save(next) => {
+                let saved = self.poet.as_ref().map(Poet::saved).unwrap_or_default();
+                let chunk = saved.chunks(CHUNK_BYTES).nth(*next);
+                *next += 1;
+                match chunk {
+                    Some(chunk) => {
+                        self.output.str(&encode(chunk));
+                    }
+                    None => {
+                        self.output.end();
+                        self.end_line();
+                    }
+                }
+            }
+            Task::SelfTest(test) => match &mut self.poet {
+                Ok(poet) => {
+                    if test.step(poet, self.region, self.output) {
+                        self.end_line();
+                    }
+                }
+                Err(error) => {
+                    self.output.remark("selftest FAIL: ");
+                    no_model(error, self.output);
+                    self.end_line();
+                }
+            },
+            Task::Text | Task::Info(_) | Task::Stats => {}
+        }
+    }
+
+    /// Done with the line.
+    fn end_line(&mut self) {
+        self.editor.clear();
+        self.task = Task::Text;
+    }
+
+    fn banner(&mut self) {
+        match &self.poet {
+            Ok(poet) => {
+                name(poet.model(), self.output);
+                self.output.str("; type :help").end();
+            }
+            Err(error) => no_model(error, self.output.remark("")),
+        }
+    }
+
+    /// Runs the line that has been typed, or starts to.
+    fn run_line(&mut self) {
+        self.task = Task::Text;
+        let line = self.editor.line();
+        if let Some(found) = self.editor.too_long() {
+            self.output.remark("found a line of ").number(found as u64);
+            self.output.str(" bytes, expected at most ");
+            self.output.number(LONGEST_LINE as u64).end();
+        } else if let Some(found) = self.editor.noise() {
+            self.output.remark("found byte ").number(found.into());
+            self.output.str(" in the line, expected UTF-8").end();
+        } else if self.editor.hands_on() {
+            self.end_load();
+        } else if line.starts_with(':') {
+            self.run_command();
+        } else if let Err(error) = &self.poet {
+            no_model(error, self.output.remark(""));
+        } else if !line.is_empty() {
+            self.task = Task::Prime(0);
+            return;
+        } else if self.is_paused {
+            self.output.remark(PAUSED).end();
+        } else if self.editor.is_open() {
+            self.output.start_line();
+        }
+        self.editor.clear();
+    }
+
+    /// The line is a command.
+    fn run_command(&mut self) {
+        self.output.start_line();
+        let line = self.editor.line().trim_ascii_end();
+        let (name, argument) = match line.bytes().position(|byte| byte == b' ') {
+            Some(space) => {
+                let (name, argument) = line.split_at_checked(space).unwrap_or_default();
+                (name, Some(argument.trim_ascii_start()))
+            }
+            None => (line, None),
+        };
+        let result = match (name, argument) {
+            (":help", None) => Ok(Task::Help(0)),
+            (":info", None) => Ok(Task::Info(0)),
+            (":stats", None) => Ok(Task::Stats),
+            (":selftest", None) => Ok(Task::SelfTest(SelfTest::new())),
+            (":pause", None) => {
+                self.is_paused = true;
+                self.output.remark(PAUSED).end();
+                Ok(Task::Text)
+            }
+            (":resume", None) => {
+                self.is_paused = false;
+                Ok(Task::Text)
+            }
+            (":speed", argument) => {
+                let speed = match argument {
+                    Some(argument) => whole(argument).filter(|&speed| speed <= FASTEST.into()),
+                    None => Some(self.speed.into()),
+                };
+                match speed {
+                    Some(speed) => {
+                        self.speed = speed as u32;
+                        self.output.remark("speed ").number(speed).end();
+                        Ok(Task::Text)
+                    }
+                    None => Err(":speed 0 to 100000"),
+                }
+            }
+            (":help" | ":info" | ":stats" | ":selftest" | ":pause" | ":resume", Some(_)) => {
+                Err("the command alone")
+            }
+            (":temp" | ":topk" | ":topp" | ":seed" | ":reset" | ":save", _) => match &mut self.poet
+            {
+                Ok(poet) => command_of_poet(poet, name, argument, self.output),
+                Err(error) => {
+                    no_model(error, self.output.remark(""));
+                    Ok(Task::Text)
+                }
+            },
+            (":load", _) => Err(":load and a state that :save has shown"),
+            _ => Err("a command of :help"),
+        };
+        match result {
+            // Help and the others need the line no longer.
+            Ok(task) => self.task = task,
+            Err(expected) => {
+                self.output.remark("found ").str(beginning(line));
+                self.output.str(", expected ").str(expected).end();
+            }
+        }
+    }
+
+    /// Takes a character of a snapshot.
+    fn load(&mut self, character: u8) {
+        if let (Ok(poet), None) = (&mut self.poet, self.load_error) {
+            let pushed = self.decoder.push(character, poet.snapshot_room());
+            self.load_error = pushed.err();
+        }
+    }
+
+    /// A snapshot has been typed.
+    fn end_load(&mut self) {
+        let poet = match &mut self.poet {
+            Ok(poet) => poet,
+            Err(error) => return no_model(error, self.output.remark("")),
+        };
+        let loaded = match self.load_error {
+            Some(error) => Err(error),
+            None => {
+                let bytes = self.decoder.finish(poet.snapshot_room());
+                bytes.and_then(|bytes| poet.restore(bytes))
+            }
+        };
+        match loaded {
+            Ok(()) => {
+                let position = poet.generator().position();
+                self.output.remark("state loaded: after ").number(position);
+                self.output.str(" characters").end();
+            }
+            Err(error) => self.output.remark("state not loaded: ").error(&error).end(),
+        }
+    }
+
+    #[inline(never)]
+    fn info(&mut self, line: u8, figures: &Figures) {
+        self.task = Task::Info(line.wrapping_add(1));
+        let (output, memory) = (&mut *self.output, figures.memory);
+        match (line, &mut self.poet) {
+            (0, Ok(poet)) => {
+                name(poet.model(), output);
+                let symbols = poet.model().alphabet().len() as u64;
+                output.str(", ").number(symbols).str(" symbols").end();
+            }
+            (0, Err(error)) => no_model(error, output.remark("")),
+            (1, Ok(poet)) => {
+                output.remark("file format ").number(file::VERSION.into());
+                for shape in poet.model().shapes() {
+                    let cell = match shape.cell {
+                        Cell::Lstm => ", LSTM ",
+                        Cell::Lean => ", lean ",
+                        _ => ", layer of ",
+                    };
+                    output.str(cell).number(shape.hidden.into());
+                    if let Some(projection) = shape.projection {
+                        output.str(" projected to ").number(projection.into());
+                    }
+                }
+                output.end();
+            }
+            (2, poet) => {
+                let model = poet.as_ref().map_or(0, |poet| poet.model().file_bytes());
+                output.remark("flash: firmware ").number(memory.code.into());
+                output.str(" bytes; model ").number(model as u64);
+                output.str(" of ").number(self.region.len() as u64);
+                output.str(" bytes").end();
+            }
+            (3, _) => {
+                output
+                    .remark("RAM: variables ")
+                    .number(memory.variables.into());
+                output.str(" bytes; stack ").number(memory.stack.into());
+                output.str(" bytes");
+                if let Some(high_water) = memory.stack_high_water {
+                    output.str(", high water ").number(high_water.into());
+                }
+                output.end();
+            }
+            (4, Ok(poet)) => {
+                let sampler = poet.generator().sampler();
+                let settings = sampler.settings();
+                output.remark("temperature ").decimal(settings.temperature);
+                output.str(", top-k ").number(settings.top_k as u64);
+                output.str(", top-p ").decimal(settings.top_p);
+                output.str(", seed ").number(sampler.seed_used());
+                output.str(", speed ").number(self.speed.into()).end();
+            }
+            (1 | 4, Err(_)) => {}
+            _ => self.end_line(),
+        }
+    }
+
+    #[inline(never)]
+    fn stats(&mut self, figures: &Figures) {
+        let stats = &self.stats;
+        let mean = divide(stats.ticks, stats.characters).0;
+        self.output.remark("").number(stats.characters.into());
+        self.output.str(" characters, ").number(mean).str(" ");
+        self.output.str(figures.tick_unit).str(" each, at ");
+        self.output.number(figures.ticks_per_second.into());
+        self.output
+            .str(" a second; ")
+            .number(figures.lost_bytes.into());
+        self.output.str(" bytes lost, ");
+        self.output.number(stats.port_errors.into());
+        self.output.str(" port errors").end();
+        self.end_line();
+    }
+}
+
+/// Runs a command that needs a model: what is to be done next, or what was expected.
+fn command_of_poet(
+    poet: &mut Poet<'_, '_>,
+    name: &str,
+    argument: Option<&str>,
+    output: &mut Output,
+) -> Result<Task, &'static str> {
+    match (name, argument) {
+        (":reset", None) => {
+            poet.restart();
+            return Ok(Task::Text);
+        }
+        (":save", None) => {
+            match poet.save() {
+                Ok(_) => {
+                    output.str(LOAD);
+                    return Ok(Task::Save(0));
+                }
+                Err(error) => output.remark("no room for the state: ").error(&error).end(),
+            }
+            return Ok(Task::Text);
+        }
+        (":reset" | ":save", Some(_)) => return Err("the command alone"),
+        _ => {}
+    }
+    let sampler = poet.generator().sampler_mut();
+    let mut settings = sampler.settings();
+    if let Some(argument) = argument {
+        let (value, expected) = match name {
+            ":temp" => {
+                let value = decimal(argument).map(|t| settings.temperature = t);
+                (value, ":temp 0, or 0.01 to 100")
+            }
+            ":topk" => {
+                let k = whole(argument).and_then(|k| k.try_into().ok());
+                (k.map(|k| settings.top_k = k), ":topk 1 to 256")
+            }
+            ":topp" => {
+                let value = decimal(argument).map(|p| settings.top_p = p);
+                (value, ":topp above 0, to 1")
+            }
+            _ => {
+                let seed = whole(argument);
+                let value = seed.map(|seed| *sampler = sampler.clone().seed(seed));
+                (value, ":seed 0 to 18446744073709551615")
+            }
+        };
+        value.ok_or(expected)?;
+        sampler.set(settings).map_err(|_| expected)?;
+    }
+    match name {
+        ":temp" => output.remark("temperature ").decimal(settings.temperature),
+        ":topk" => output.remark("top-k ").number(settings.top_k as u64),
+        ":topp" => output.remark("top-p ").decimal(settings.top_p),
+        _ => output.remark("seed ").number(sampler.seed_used()),
+    }
+    .end();
+    Ok(Task::Text)
+}
+
+/// As much of a line as is worth repeating.
+fn beginning(line: &str) -> &str {
+    const CHARACTERS: usize = 40;
+    let end = line.char_indices().nth(CHARACTERS);
+    end.and_then(|(end, _)| line.get(..end)).unwrap_or(line)
+}
+
+/// What is running.
+fn name(model: &Model<'_>, output: &mut Output) {
+    output.remark("model ").str(model.name()).str(", ");
+    output.str(model.format().name()).str(", checksum ");
+    output.hex(model.checksum());
+}
+
+fn no_model(error: &Error, output: &mut Output) {
+    output.str("no model runs: ").error(error).end();
+}

@@ -1,0 +1,106 @@
+use lstm_core::{Alphabet, Error, Generator, Model, Sampler, Session};
+
+use crate::{PROMPT, SEED, TEMPERATURE};
+
+/// A model that writes: one character a step, each fed back to the network.
+pub struct Poet<'s, 'm> {
+    alphabet: Alphabet<'m>,
+    generator: Generator<'s, 'm>,
+    /// The words that the session leaves over.
+    snapshot: &'s mut [u8],
+}
+
+impl<'s, 'm> Poet<'s, 'm> {
+    /// A poet with [`SEED`] and [`TEMPERATURE`], before a [`Poet::restart`].
+    ///
+    /// `words` and `logits` are those of a workspace. What the model leaves of the words holds
+    /// its snapshots.
+    ///
+    /// # Errors
+    ///
+    /// The model needs a larger workspace, or has a window that is too long.
+    pub fn new(
+        model: &'s Model<'m>,
+        words: &'s mut [u32],
+        logits: &'s mut [u32],
+    ) -> Result<Self, Error> {
+        let used = Session::words(model).min(words.len());
+        let (words, rest) = words.split_at_mut_checked(used).unwrap_or_default();
+        let session = Session::from_slices(model, words, logits)?;
+        let sampler = Sampler::new(SEED).temperature(TEMPERATURE)?;
+        Ok(Poet {
+            alphabet: model.alphabet(),
+            generator: Generator::new(session, sampler)?,
+            snapshot: bytemuck::cast_slice_mut(rest),
+        })
+    }
+
+    /// The model.
+    pub fn model(&self) -> &'s Model<'m> {
+        self.generator.session().model()
+    }
+
+    /// Writes one character.
+    pub fn write(&mut self) -> char {
+        self.alphabet.decode(self.generator.write())
+    }
+
+    /// Reads one character.
+    pub fn read(&mut self, character: char) {
+        self.generator.read(self.alphabet.encode(character));
+    }
+
+    /// Starts anew: the zero state, [`PROMPT`], the random numbers of the seed from their start.
+    pub fn restart(&mut self) {
+        let sampler = self.generator.sampler().clone();
+        let seed = sampler.seed_used();
+        self.generator.restart(sampler.seed(seed));
+        for character in PROMPT.chars() {
+            self.read(character);
+        }
+    }
+
+    /// The session and the sampler.
+    pub fn generator(&mut self) -> &mut Generator<'s, 'm> {
+        &mut self.generator
+    }
+
+    /// Where a snapshot that comes from elsewhere is put together.
+    pub(crate) fn snapshot_room(&mut self) -> &mut [u8] {
+        self.snapshot
+    }
+
+    /// Saves everything that the coming text depends on, and gives the snapshot.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::SnapshotLength`] if there is no room for it.
+    pub fn save(&mut self) -> Result<&[u8], Error> {
+        let (found, expected) = (self.snapshot.len(), self.generator.snapshot_bytes());
+        let error = Error::SnapshotLength { found, expected };
+        let snapshot = self.snapshot.get_mut(..expected).ok_or(error)?;
+        self.generator.save(snapshot)?;
+        Ok(snapshot)
+    }
+
+    /// The snapshot that is held: so many bytes.
+    pub(crate) fn saved(&self) -> &[u8] {
+        let bytes = self.generator.snapshot_bytes();
+        self.snapshot.get(..bytes).unwrap_or_default()
+    }
+
+    /// Goes on from the snapshot that is held, of so many bytes.
+    ///
+    /// # Errors
+    ///
+    /// As [`Generator::restore`]; then nothing changes.
+    pub(crate) fn restore(&mut self, bytes: usize) -> Result<(), Error> {
+        let expected = self.generator.snapshot_bytes();
+        let error = Error::SnapshotLength {
+            found: bytes,
+            expected,
+        };
+        let snapshot = self.snapshot.get(..bytes).ok_or(error)?;
+        self.generator.restore(snapshot)
+    }
+}
