@@ -1,8 +1,9 @@
 use std::{
     io::{Read, Write},
+    process::ChildStdin,
     sync::mpsc::{Receiver, RecvTimeoutError, channel},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tempfile::NamedTempFile;
@@ -13,13 +14,14 @@ use crate::board_firmware;
 /// The serial console of a board under QEMU. A board that keeps silent too long fails the test.
 pub struct Console {
     machine: Machine,
+    keys: ChildStdin,
     chunks: Receiver<Vec<u8>>,
     received: Vec<u8>,
     _model: Option<NamedTempFile>,
 }
 
 impl Console {
-    /// The longest silence that a test waits through.
+    /// The longest that a test waits.
     const LIMIT: Duration = Duration::from_secs(60);
 
     /// Starts a board, with these bytes in its model region.
@@ -42,6 +44,7 @@ impl Console {
     /// The console of a board that has been started.
     pub fn of(mut machine: Machine) -> Self {
         let mut serial = machine.serial().expect("taken once");
+        let keys = machine.keys().expect("taken once");
         let (send, chunks) = channel();
         // Ends with QEMU, at the latest when the console is dropped.
         thread::spawn(move || {
@@ -54,6 +57,7 @@ impl Console {
         });
         Console {
             machine,
+            keys,
             chunks,
             received: Vec::new(),
             _model: None,
@@ -89,6 +93,68 @@ impl Console {
         }
     }
 
+    /// Types bytes.
+    pub fn send(&mut self, bytes: &[u8]) {
+        let sent = self.keys.write_all(bytes).and_then(|()| self.keys.flush());
+        sent.expect("QEMU takes what is typed");
+    }
+
+    /// What is sent until this comes, with it.
+    pub fn until(&mut self, end: &str) -> String {
+        let text = self.until_within(end, Self::LIMIT);
+        text.unwrap_or_else(|| {
+            let start = self.received.len().saturating_sub(1000);
+            let seen = String::from_utf8_lossy(&self.received[start..]);
+            panic!("found {seen:?} at last, expected {end:?}")
+        })
+    }
+
+    /// What is sent until this comes, with it, if it comes within this time.
+    pub fn until_within(&mut self, end: &str, time: Duration) -> Option<String> {
+        let deadline = Instant::now() + time;
+        let mut seen = 0;
+        loop {
+            let mut windows = self.received[seen..].windows(end.len());
+            if let Some(at) = windows.position(|window| window == end.as_bytes()) {
+                let text: Vec<_> = self.received.drain(..seen + at + end.len()).collect();
+                return Some(String::from_utf8_lossy(&text).into_owned());
+            }
+            seen = self.received.len().saturating_sub(end.len());
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() || !self.receive_within(left) {
+                return None;
+            }
+        }
+    }
+
+    /// What has been sent so far.
+    pub fn received(&mut self) -> String {
+        while self.receive_within(Duration::ZERO) {}
+        let received = std::mem::take(&mut self.received);
+        String::from_utf8_lossy(&received).into_owned()
+    }
+
+    /// Types a command, and gives the lines that answer it: up to the last, which starts with
+    /// `last`. The text must pause.
+    pub fn ask(&mut self, command: &str, last: &str) -> String {
+        self.send(format!("{command}\r").as_bytes());
+        self.until(&format!("> {command}\n"));
+        let mut answer = String::new();
+        loop {
+            let line = self.line();
+            answer += &line;
+            answer.push('\n');
+            if line.starts_with(last) {
+                return answer;
+            }
+        }
+    }
+
+    /// Stops the text.
+    pub fn pause(&mut self) {
+        self.ask(":pause", "# paused");
+    }
+
     /// Whether the board sends nothing for this long.
     pub fn is_silent_for(&mut self, time: Duration) -> bool {
         self.received.is_empty() && self.chunks.recv_timeout(time) == Err(RecvTimeoutError::Timeout)
@@ -100,16 +166,23 @@ impl Console {
     }
 
     fn receive(&mut self) {
-        match self.chunks.recv_timeout(Self::LIMIT) {
-            Ok(chunk) => self.received.extend(chunk),
-            Err(error) => panic!(
-                "{} after {} bytes",
-                match error {
-                    RecvTimeoutError::Timeout => "the board fell silent",
-                    RecvTimeoutError::Disconnected => "QEMU ended",
-                },
-                self.received.len()
-            ),
+        if !self.receive_within(Self::LIMIT) {
+            let seen = String::from_utf8_lossy(&self.received);
+            panic!("the board fell silent after {seen:?}");
         }
+    }
+
+    /// Whether something came before this time had passed.
+    fn receive_within(&mut self, time: Duration) -> bool {
+        match self.chunks.recv_timeout(time) {
+            // The board ends lines as serial terminals want it.
+            Ok(chunk) => self.received.extend(chunk.iter().filter(|&&b| b != b'\r')),
+            Err(RecvTimeoutError::Timeout) => return false,
+            Err(RecvTimeoutError::Disconnected) => {
+                let seen = String::from_utf8_lossy(&self.received);
+                panic!("QEMU ended after {seen:?}")
+            }
+        }
+        true
     }
 }

@@ -7,7 +7,7 @@ mod text;
 
 pub use console::Console;
 pub use model::{Flash, shipped};
-pub use text::{assert_same_text, difference, host_text};
+pub use text::{HostText, assert_same_text, difference, host_text};
 
 use std::{
     collections::BTreeMap,

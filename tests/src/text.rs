@@ -1,30 +1,57 @@
 use firmware_app::{PROMPT, SEED, TEMPERATURE};
-use lstm_core::{Model, Sampler, Session};
+use lstm_core::{Generator, MAX_SYMBOLS, Model, Sampler, Session};
 use sha2::{Digest, Sha256};
+
+/// A text as the host writes it, from the zero state.
+#[derive(Clone, Copy, Debug)]
+pub struct HostText<'t> {
+    /// Read before.
+    pub prompt: &'t str,
+    /// Of the random numbers.
+    pub seed: u64,
+    /// Of the sampler.
+    pub temperature: f32,
+    /// Of the sampler.
+    pub top_k: usize,
+}
+
+impl Default for HostText<'_> {
+    /// As the firmware starts.
+    fn default() -> Self {
+        HostText {
+            prompt: PROMPT,
+            seed: SEED,
+            temperature: TEMPERATURE,
+            top_k: MAX_SYMBOLS,
+        }
+    }
+}
+
+impl HostText<'_> {
+    /// The first characters.
+    pub fn write(&self, model: &Model<'_>, chars: usize) -> String {
+        let alphabet = model.alphabet();
+        let mut words = vec![0; Session::words(model)];
+        let mut logits = vec![0; alphabet.len()];
+        let session = Session::from_slices(model, &mut words, &mut logits)
+            .expect("the workspace is measured");
+        let sampler = Sampler::new(self.seed).temperature(self.temperature);
+        let sampler = sampler.and_then(|sampler| sampler.top_k(self.top_k));
+        let sampler = sampler.expect("the settings are in range");
+        let mut generator = Generator::new(session, sampler).expect("no window is too long");
+        for character in self.prompt.chars() {
+            generator.read(alphabet.encode(character));
+        }
+        (0..chars)
+            .map(|_| alphabet.decode(generator.write()))
+            .collect()
+    }
+}
 
 /// The first characters that a model writes on the host, with the prompt, seed and temperature of
 /// the firmware.
 pub fn host_text(model: &Model<'_>, chars: usize) -> String {
-    let alphabet = model.alphabet();
-    let mut words = vec![0; Session::words(model)];
-    let mut logits = vec![0; alphabet.len()];
-    let mut session =
-        Session::from_slices(model, &mut words, &mut logits).expect("the workspace is measured");
-    let mut sampler = Sampler::new(SEED)
-        .temperature(TEMPERATURE)
-        .expect("the firmware's temperature is in range");
-    let mut prompt = PROMPT.chars().map(|c| alphabet.encode(c));
-    let mut token = prompt.next().expect("the prompt is not empty");
-    for next in prompt {
-        session.advance(token);
-        token = next;
-    }
-    (0..chars)
-        .map(|_| {
-            token = sampler.sample(session.step(token));
-            alphabet.decode(token)
-        })
-        .collect()
+    HostText::default().write(model, chars)
 }
 
 /// Compares two texts by digest; where they differ, says where they part.

@@ -24,7 +24,7 @@ fn assert_writes_as_the_host(board: &Board, file: &[u8], chars: usize) {
     let model = Model::from_bytes(flash.bytes()).unwrap();
     let mut console = Console::start(board, Some(file));
     let banner = format!(
-        "# model {}, {}, checksum {:08x}",
+        "# model {}, {}, checksum {:08x}; type :help",
         model.name(),
         model.format(),
         model.checksum()

@@ -4,11 +4,12 @@ use std::{
     ffi::OsString,
     io::{self, Read, Write},
     path::Path,
-    process::{Child, ChildStdout, Command, Stdio},
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    thread,
 };
 
 use anyhow::{Context, Result, bail};
@@ -24,6 +25,7 @@ pub struct Machine {
     /// Whether we, and not QEMU, ended it.
     stopped: Arc<AtomicBool>,
     serial: Option<ChildStdout>,
+    keys: Option<ChildStdin>,
 }
 
 impl Machine {
@@ -60,22 +62,28 @@ impl Machine {
             .args(emulator.options)
             .args(["-serial", "stdio"])
             .args(arguments)
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .with_context(|| format!("{} does not start", emulator.program))?;
-        let serial = child.stdout.take();
+        let (serial, keys) = (child.stdout.take(), child.stdin.take());
         Ok(Machine {
             child: Arc::new(Mutex::new(child)),
             stopped: Arc::default(),
             serial,
+            keys,
         })
     }
 
     /// What the board sends, to be taken once.
     pub fn serial(&mut self) -> Option<ChildStdout> {
         self.serial.take()
+    }
+
+    /// Where what is typed goes, to be taken once.
+    pub fn keys(&mut self) -> Option<ChildStdin> {
+        self.keys.take()
     }
 
     /// Whether the board still runs.
@@ -146,7 +154,8 @@ pub fn check_model(board: &Board, model: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Shows what the board sends, until Ctrl-C or until it has written `chars` characters of text.
+/// Shows what the board sends and sends what is typed, until Ctrl-C or until it has written `chars`
+/// characters of text.
 pub fn show(board: &Board, elf: &Path, model: &Path, chars: Option<usize>) -> Result<()> {
     let mut machine = Machine::start(board, elf, Some(model))?;
     let mut serial = machine.serial().context("the serial port is piped")?;
@@ -156,6 +165,11 @@ pub fn show(board: &Board, elf: &Path, model: &Path, chars: Option<usize>) -> Re
         stopped.store(true, Ordering::SeqCst);
         Machine::stop(&child);
     })?;
+
+    let _terminal = Terminal::keys_one_by_one();
+    let mut keys = machine.keys().context("the serial port is piped")?;
+    // Ends with us, or when one of the two does.
+    thread::spawn(move || io::copy(&mut io::stdin().lock(), &mut keys));
 
     let mut text = Text::new(chars);
     let mut chunk = [0; 1024];
@@ -169,7 +183,9 @@ pub fn show(board: &Board, elf: &Path, model: &Path, chars: Option<usize>) -> Re
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(error.into()),
         };
-        let shown = text.take(&chunk[..n]);
+        // The board ends lines as serial terminals want it, with "\r\n".
+        let sent: Vec<u8> = chunk[..n].iter().copied().filter(|&b| b != b'\r').collect();
+        let shown = text.take(&sent);
         let mut stdout = io::stdout().lock();
         stdout.write_all(shown)?;
         stdout.flush()?;
@@ -180,6 +196,49 @@ pub fn show(board: &Board, elf: &Path, model: &Path, chars: Option<usize>) -> Re
     println!();
     println!("==> {} characters written", text.chars);
     Ok(())
+}
+
+/// Our terminal while the board has its keys: each goes to the board at once, and the board echoes
+/// it. Ctrl-C still ends us. It is set back with this value.
+struct Terminal {
+    #[cfg(unix)]
+    before: nix::sys::termios::Termios,
+}
+
+impl Terminal {
+    /// `None` if our input is no terminal, or not ours because we run in the background.
+    #[cfg(unix)]
+    fn keys_one_by_one() -> Option<Self> {
+        use nix::{
+            sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr},
+            unistd::{getpgrp, tcgetpgrp},
+        };
+
+        let input = io::stdin();
+        if tcgetpgrp(&input) != Ok(getpgrp()) {
+            return None;
+        }
+        let before = tcgetattr(&input).ok()?;
+        let mut now = before.clone();
+        now.local_flags
+            .remove(LocalFlags::ICANON | LocalFlags::ECHO);
+        tcsetattr(&input, SetArg::TCSANOW, &now).ok()?;
+        Some(Terminal { before })
+    }
+
+    #[cfg(not(unix))]
+    fn keys_one_by_one() -> Option<Self> {
+        None
+    }
+}
+
+#[cfg(unix)]
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        use nix::sys::termios::{SetArg, tcsetattr};
+        // If the terminal is gone, there is nothing to set back.
+        let _ = tcsetattr(io::stdin(), SetArg::TCSANOW, &self.before);
+    }
 }
 
 /// Tells the characters of the text from the lines of the firmware before it.

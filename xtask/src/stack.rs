@@ -471,19 +471,20 @@ impl Function {
         let last = rest.rsplit(',').next().unwrap_or(rest).trim();
         let value = number(last).or_else(|| known.values.get(last).copied());
         match (operation, value) {
-            ("sub" | "subs", Some(value)) => self.frame += value.unsigned_abs(),
-            ("add" | "adds" | "addi", Some(value)) if value < 0 => {
+            ("sub" | "subs" | "subw", Some(value)) => self.frame += value.unsigned_abs(),
+            ("add" | "adds" | "addw" | "addi", Some(value)) if value < 0 => {
                 self.frame += value.unsigned_abs();
             }
             // It gives back what it took.
-            ("add" | "adds" | "addi", Some(_)) => {}
+            ("add" | "adds" | "addw" | "addi", Some(_)) => {}
             // It makes room for an aligned variable, or gives it back.
             ("mov" | "mv", _) => {
                 self.frame += known.cleared.get(last).map_or(0, |bits| 1 << bits);
             }
             ("andi", Some(mask)) => self.frame += mask.unsigned_abs(),
             // Loads and stores of what lies on the stack.
-            _ if rest.starts_with('[') || operation.starts_with(['l', 's', 'c']) => {}
+            _ if rest.starts_with('[') => {}
+            _ if operation.starts_with(['l', 's', 'c']) && !operation.starts_with("sub") => {}
             _ => self.unclear = Some(format!("{operation} sp, {rest}")),
         }
     }
