@@ -10,14 +10,14 @@
 use board_support::{
     NrfPin, NrfTimer, NrfUart, Ram, entry, ram, receive_by_interrupt, start, words_for_integers,
 };
-use lstm_core::file::MAX_HIDDEN;
+use lstm_core::file::MAX_INTEGER_COLUMNS;
 use lstm_core::{Format, LayerShape, workspace_words};
 
 /// Half of the RAM.
 const WORDS: usize = 8 * 1024 / size_of::<u32>();
 // More fits in it than in the flash: an integer layer of any width, or each of these.
 const _: () = {
-    let widest = LayerShape::lstm(MAX_HIDDEN as u16).project(MAX_HIDDEN as u16);
+    let widest = LayerShape::lstm(MAX_INTEGER_COLUMNS as u16).project(MAX_INTEGER_COLUMNS as u16);
     assert!(words_for_integers(&[widest]) <= WORDS);
     assert!(words_for_integers(&[LayerShape::lstm(384); 4]) <= WORDS);
     assert!(workspace_words(Format::F32, &[LayerShape::lstm(640)]) <= WORDS);
