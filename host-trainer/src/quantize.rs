@@ -20,7 +20,6 @@ use crate::tensors::write_atomically;
 use lstm_core::Format;
 use lstm_core::file::{BLOCK_ROWS, MAX_DEAD_ZONE, Row, WeightFormat};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 /// One in Q18, the fixed point of the pre-activations.
@@ -488,8 +487,8 @@ impl Meter {
     }
 }
 
-/// The metadata key of the dead zone.
-const DEAD_ZONE_KEY: &str = "dead-zone";
+/// The tensor of int4 that is the dead zone.
+const DEAD_ZONE_NAME: &str = "dead_zone";
 /// The metadata keys of quantized files.
 const KEYS: [(Format, &str); 2] = [
     (Format::Int8, "quantized"),
@@ -550,6 +549,10 @@ impl QuantizedNetwork {
         let mut tensors: Vec<(String, Dtype, Vec<usize>, Vec<u8>)> = Vec::new();
         let shape = vec![self.config.vocabulary(), self.layers[0].gates.rows.len()];
         tensors.push(("table".into(), Dtype::I8, shape, bytes(&self.table)));
+        if self.format == Format::Int4 {
+            let zone = vec![self.dead_zone];
+            tensors.push((DEAD_ZONE_NAME.into(), Dtype::U8, vec![1], zone));
+        }
         for (name, _, matrix) in self.matrices() {
             let rows = matrix.rows.len();
             let shape = vec![rows, matrix.columns];
@@ -578,10 +581,7 @@ impl QuantizedNetwork {
         let config = serde_json::to_string(&self.config).expect("plain data");
         let key = KEYS.into_iter().find(|(format, _)| *format == self.format);
         let (_, key) = key.expect("a format of integers");
-        let mut metadata: HashMap<String, String> = [(key.to_owned(), config)].into();
-        if self.format == Format::Int4 {
-            metadata.insert(DEAD_ZONE_KEY.into(), self.dead_zone.to_string());
-        }
+        let metadata = [(key.to_owned(), config)].into();
         let file = safetensors::serialize(views, Some(metadata))
             .map_err(|e| Error::failed(format!("cannot serialize {}: {e}", path.display())))?;
         write_atomically(path, &file)
@@ -621,12 +621,6 @@ impl QuantizedNetwork {
         let config: NetworkConfig = serde_json::from_str(config)
             .map_err(|_| bad("found a description that does not parse"))?;
         config.check()?;
-        let dead_zone = match metadata.and_then(|m| m.get(DEAD_ZONE_KEY)) {
-            None => 0,
-            Some(text) => text
-                .parse()
-                .map_err(|_| bad(&format!("found a dead zone of {text:?}")))?,
-        };
         let file = SafeTensors::deserialize(bytes).map_err(|_| bad("found damage"))?;
         let take = |name: &str, dtype: Dtype, shape: &[usize]| -> Result<Vec<u8>> {
             let tensor = file
@@ -656,6 +650,10 @@ impl QuantizedNetwork {
                 columns,
                 rows: biases.zip(scales.as_chunks::<4>().0).map(row).collect(),
             })
+        };
+        let dead_zone = match format {
+            Format::Int4 => take(DEAD_ZONE_NAME, Dtype::U8, &[1])?[0],
+            _ => 0,
         };
         let vocabulary = config.vocabulary();
         let mut layers = Vec::new();
