@@ -4,8 +4,9 @@ use crate::cost::{Core, Shape};
 
 /// Bytes of RAM that the firmware keeps for its stack, as every `memory.x` asserts.
 const STACK: usize = 4 << 10;
-/// Bytes of RAM of the firmware's own variables, such as what was received and not yet read.
-const VARIABLES: usize = 1 << 10;
+/// Bytes of RAM of the firmware's own variables: what was received and not yet read, and the line that
+/// is being typed.
+const VARIABLES: usize = 3 << 9;
 
 /// A board, or a machine of QEMU.
 #[derive(Clone, Copy, Debug)]
