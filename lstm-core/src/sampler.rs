@@ -241,6 +241,7 @@ fn key(index: usize, weight: i32) -> u32 {
 
 /// The largest key such that those from it on are `count` in number, or their weights are `enough`
 /// in sum; 0 if all together are not.
+#[inline(never)]
 fn threshold(weights: &[i32], count: usize, enough: u32) -> u32 {
     let mut least = 0;
     for bit in (0..25).rev() {
@@ -319,6 +320,7 @@ fn is_between(x: f32, least: f32, most: f32) -> bool {
 
 /// `floor(2^shift * dividend / divisor)`, bit by bit; `dividend` is less than `2 * divisor`, which
 /// fits 31 bits.
+#[inline(never)]
 fn quotient(mut dividend: u32, divisor: u32, shift: u32) -> u32 {
     let mut quotient = 0;
     for _ in 0..=shift {

@@ -172,7 +172,7 @@ pub(crate) fn sum_abs(format: WeightFormat, block: &[u8], row: usize) -> u32 {
         } else {
             // Now all four are in two's complement.
             word ^= 0x0080_0080;
-            for _ in 0..4 {
+            while word != 0 {
                 sum += u32::from((word as i8).unsigned_abs());
                 word >>= 8;
             }
