@@ -7,7 +7,7 @@ use lstm_core::file::{BLOCK_ROWS, COLUMN_ALIGN, MAX_INTEGER_COLUMNS, MatrixBytes
 use lstm_core::kernel_test::{self, KERNELS, Kernel};
 
 /// More blocks than a batch of a kernel.
-const MAX_BLOCKS: usize = 14;
+const MAX_BLOCKS: usize = 26;
 /// No sum is this by chance.
 const UNTOUCHED: [i32; BLOCK_ROWS] = [0x5555_5555; BLOCK_ROWS];
 /// Bytes of extreme weights: int8 stores 127, -127 and -128 as `ff 7f`, `01 81` and `00 80`, int4

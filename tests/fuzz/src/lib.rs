@@ -6,6 +6,7 @@
 
 #[cfg(feature = "trainer")]
 mod checkpoint;
+mod console;
 #[cfg(feature = "trainer")]
 mod corpus;
 mod flash;
@@ -44,6 +45,7 @@ pub const TARGETS: &[Target] = targets![
     model_file,
     payload,
     kernels,
+    console,
     #[cfg(feature = "trainer")]
     checkpoint,
     #[cfg(feature = "trainer")]
