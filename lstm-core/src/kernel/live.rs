@@ -122,21 +122,23 @@ pub(crate) fn pack(columns: &[i8], zones: DeadZones, input: &mut [Input]) -> i32
         sum_abs: 0,
     };
     // The kernels for Thumb-2 are faster, a column in nine, where they need not look up the columns.
-    // A column of 0 is not live in any zone.
-    let parts = zones.parts(columns).map(|(part, zone)| (part, zone.max(1)));
+    // A live column lies outside of `-reach..=reach`; one of 0 is not live in any zone.
+    let parts = zones.parts(columns);
+    let parts = parts.map(|(part, zone)| (part, u32::from(zone.max(1)) - 1));
+    let is_live = |x: i8, reach: u32| (x as u32).wrapping_add(reach) > 2 * reach;
     let is_dense = THUMB2 && {
         let mut live = 0;
-        for (part, zone) in parts {
-            for x in part {
-                live += usize::from(x.unsigned_abs() >= zone);
+        for &(part, reach) in &parts {
+            for &x in part {
+                live += usize::from(is_live(x, reach));
             }
         }
         9 * live >= 8 * padded
     };
     let mut offset = 0;
-    for (part, zone) in parts {
+    for &(part, reach) in &parts {
         for &x in part {
-            if x.unsigned_abs() >= zone {
+            if is_live(x, reach) {
                 list.push(x, offset, is_dense);
             } else if is_dense {
                 list.push_zero(offset, is_dense);
