@@ -147,22 +147,23 @@ fn table(shape: &Shape, model: &lstm_core::Model<'_>, clock: Option<f64>) -> Str
         text += &format!("{what:<14} {value}\n");
     }
     text += &format!(
-        "\n{:<14} {:>8} {:>8} {:>8} {:>14} {:>7}\n",
-        "core", "engine", "RAM", "stack", "instructions", "error"
+        "\n{:<14} {:>8} {:>8} {:>8} {:>14} {:>12} {:>7}\n",
+        "core", "engine", "RAM", "stack", "instructions", "at most", "error"
     );
     for core in Core::all() {
         text += &format!(
-            "{:<14} {:>8} {:>8} {:>8} {:>14} {:>5.1} %\n",
+            "{:<14} {:>8} {:>8} {:>8} {:>14} {:>12} {:>5.1} %\n",
             core.name,
-            grouped(core.engine),
+            grouped(core.engine(shape.format)),
             grouped(core.ram(shape)),
             grouped(core.stack),
             grouped(core.instructions(shape).round() as usize),
+            grouped(core.most_instructions(shape).round() as usize),
             100.0 * core.error(shape.format)
         );
     }
     text += "bytes; instructions of a character, estimated from docs/bench.txt, with the largest\n\
-             error on what was counted there\n\n";
+             error on what was counted there; int4 skips zeros, at most it skips none\n\n";
     text += &format!(
         "{:<14} {:<11} {:>6} {:>11} {:>11} {:>13}  {}\n",
         "board", "core", "MHz", "model room", "RAM", "characters/s", "fits"

@@ -208,8 +208,9 @@ fn column_steps(config: &NetworkConfig, index: usize) -> Vec<f64> {
     steps
 }
 
-/// The dead zone of int4 where none is asked for: of what was tried, the most that costs less than
-/// int4 itself.
+/// The dead zone of int4 where none is asked for. Of the LSTM of 256 units it skips two columns in five,
+/// and costs nothing. Bits per character on the validation part after fine-tuning, with 0, 8 and 16:
+/// LSTM 256 1.9013, 1.9010, 1.9014 (and 1.9054 with 24); LSTM 64 2.2541, 2.2522, 2.2564.
 pub const DEAD_ZONE: u8 = 8;
 
 /// Quantizes to a format of integers; also tells how far each tensor moved. `dead_zone` is of int4.

@@ -11,8 +11,8 @@ use lstm_core::{Format, LayerShape, Model, Sampler, Session, Token};
 
 use super::machine::{MODEL_ROOM, Machine};
 use crate::{
-    random_model::random_model,
-    shell::target,
+    random_model::{random_model, saturated_model},
+    shell::{root, target},
     table::{Table, grouped},
 };
 
@@ -21,6 +21,8 @@ pub(super) struct Network {
     pub(super) name: &'static str,
     pub(super) description: &'static str,
     layer: LayerShape,
+    /// The shipped model of this shape, without its format.
+    model: &'static str,
 }
 
 pub(super) const NETWORKS: [Network; 4] = [
@@ -28,21 +30,25 @@ pub(super) const NETWORKS: [Network; 4] = [
         name: "A",
         description: "an LSTM of 64 units",
         layer: LayerShape::lstm(64),
+        model: "sonnets-64",
     },
     Network {
         name: "B",
         description: "an LSTM of 256 units",
         layer: LayerShape::lstm(256),
+        model: "sonnets-256",
     },
     Network {
         name: "C",
         description: "a lean layer of 384 units, projected to 96",
         layer: LayerShape::lean(384).project(96),
+        model: "lean-384",
     },
     Network {
         name: "D",
         description: "a lean layer of 96 units, projected to 32",
         layer: LayerShape::lean(96).project(32),
+        model: "lean-96",
     },
 ];
 pub(super) const SYMBOLS: &str = " abcdefghijklmnopqrstuvwxyz";
@@ -62,6 +68,8 @@ pub(super) struct ModelFile {
     /// In words, for the alignment.
     words: Vec<u128>,
     len: usize,
+    /// A model of the same shape and format that takes longest, where the time depends on the text.
+    longest: Option<Box<ModelFile>>,
 }
 
 impl ModelFile {
@@ -74,6 +82,7 @@ impl ModelFile {
             path,
             words,
             len: bytes.len(),
+            longest: None,
         }
     }
 
@@ -89,18 +98,42 @@ impl ModelFile {
     }
 }
 
-/// Every network in every format, written to disk.
-pub(super) fn random_models() -> Result<Vec<ModelFile>> {
+/// Every network in every format, written to disk. A step takes always the same in all formats but
+/// int4, which skips zeros: that is counted with a shipped model, which writes its own text, and with
+/// one that has no zeros.
+pub(super) fn models() -> Result<Vec<ModelFile>> {
     let folder = target().join("bench");
     fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
     let mut files = Vec::new();
     for format in FORMATS {
         for (index, network) in NETWORKS.iter().enumerate() {
-            let bytes = random_model(format, SYMBOLS, &[network.layer], SEED);
+            let model = match format {
+                Format::Int4 => saturated_model,
+                _ => random_model,
+            };
+            let bytes = model(format, SYMBOLS, &[network.layer], SEED);
             let path = folder.join(format!("{}-{format}.lstm", network.name));
             fs::write(&path, &bytes).with_context(|| path.display().to_string())?;
             let name = network.name.to_owned();
-            files.push(ModelFile::new(name, Some(index), path, &bytes));
+            let mut file = ModelFile::new(name.clone(), Some(index), path, &bytes);
+            if format == Format::Int4 {
+                let path = root().join(format!("models/{}-{format}.lstm", network.model));
+                let shipped = ModelFile::read(&path)?;
+                let shape = shipped.model()?.shapes().collect::<Vec<_>>();
+                ensure!(
+                    shape == [network.layer],
+                    "{} has the layers {shape:?}, expected {:?}",
+                    path.display(),
+                    network.layer
+                );
+                file = ModelFile {
+                    name,
+                    network: Some(index),
+                    longest: Some(Box::new(file)),
+                    ..shipped
+                };
+            }
+            files.push(file);
         }
     }
     Ok(files)
@@ -115,6 +148,8 @@ pub(super) struct Count {
     pub(super) mean: f64,
     minimum: u64,
     maximum: u64,
+    /// As [`Count::maximum`], where no zero is skipped.
+    pub(super) longest: u64,
     multiply_adds: usize,
     /// Instructions that CMSIS-NN takes for the same network.
     pub(super) cmsis_nn: Option<u64>,
@@ -158,6 +193,11 @@ impl Count {
             machine.name,
             file.path.display()
         );
+        let maximum = number("maximum")?;
+        let longest = match &file.longest {
+            None => maximum,
+            Some(file) => Count::new(machine, program, file)?.maximum,
+        };
         // CMSIS-NN has no float arithmetic to compare with.
         let cmsis_nn = file.network.filter(|_| model.format() != Format::F32);
         Ok(Count {
@@ -166,7 +206,8 @@ impl Count {
             name: file.name.clone(),
             mean: number("instructions")? as f64 / characters as f64,
             minimum: number("minimum")?,
-            maximum: number("maximum")?,
+            maximum,
+            longest,
             multiply_adds: model.multiply_adds(),
             cmsis_nn: cmsis_nn.and_then(|network| machine.cmsis_nn.get(network).copied()),
             model_bytes: file.len,
@@ -191,6 +232,7 @@ pub(super) fn table(counts: &[Count]) -> String {
         "mean",
         "minimum",
         "maximum",
+        "no zeros",
         "multiply-adds",
         "per multiply-add",
         "CMSIS-NN",
@@ -209,6 +251,7 @@ pub(super) fn table(counts: &[Count]) -> String {
             grouped(count.mean.round() as u64),
             grouped(count.minimum),
             grouped(count.maximum),
+            grouped(count.longest),
             grouped(count.multiply_adds as u64),
             format!("{:.3}", count.mean / count.multiply_adds as f64),
             or_none(count.cmsis_nn.map(grouped)),

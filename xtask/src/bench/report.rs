@@ -10,7 +10,7 @@ use lstm_core::Format;
 use object::{Object, ObjectSection, ObjectSymbol, SectionKind, SymbolKind};
 
 use super::{
-    count::{Count, FORMATS, NETWORKS, SYMBOLS, TEMPERATURE, random_models, table},
+    count::{Count, FORMATS, NETWORKS, SYMBOLS, TEMPERATURE, models, table},
     machine::Machine,
 };
 use crate::{
@@ -42,7 +42,7 @@ pub struct Report {
 ///
 /// A program that does not build or run; a machine that writes other text than the host.
 pub fn measure(machines: &'static [Machine]) -> Result<Report> {
-    let files = random_models()?;
+    let files = models()?;
     let (mut counts, mut engines) = (Vec::new(), Vec::new());
     for machine in machines {
         let programs = step(&format!("building for {}", machine.name), || {
@@ -146,6 +146,8 @@ impl Report {
             "Instructions of one character under QEMU: a step, the dense layer and a sample at\n\
              temperature {TEMPERATURE}. `cargo xtask bench` compares this file, `--bless` renews it.\n\
              {} symbols.\n{}\
+             int4 skips zeros: its mean, minimum and maximum are those of a shipped model over its\n\
+             own text; \"no zeros\" is the longest step of any model.\n\
              CMSIS-NN: its int8 LSTM and dense layer, without a sample.\n\
              RAM: state, scratch and logits. Stack: the deepest of reading the file and a character.\n\n{}\n\
              Bytes of the engine in flash, built for these formats: file reader, steps, sampler, tables.\n\
@@ -170,22 +172,29 @@ impl Report {
         for (machine, _) in &self.engines {
             for format in FORMATS {
                 let counts = || self.counts_of(machine, format);
-                let mut row = vec![
-                    format!("{} ({})", machine.core, machine.name),
-                    format.to_string(),
-                ];
-                row.extend(counts().map(|count| grouped(count.mean.round() as u64)));
-                let cmsis_nn: Vec<_> = counts().filter_map(|c| c.cmsis_nn).map(grouped).collect();
-                let ratios = counts().filter_map(Count::ratio);
-                let ratios: Vec<_> = ratios.map(|ratio| format!("{ratio:.2}")).collect();
-                row.extend([cmsis_nn.join(" and "), ratios.join(" and ")]);
-                markdown_row(&mut text, &row);
+                let mut row = |format: String, instructions: &dyn Fn(&Count) -> f64| {
+                    let mut row = vec![format!("{} ({})", machine.core, machine.name), format];
+                    row.extend(counts().map(|c| grouped(instructions(c).round() as u64)));
+                    let cmsis_nn = || counts().filter_map(|c| Some((c, c.cmsis_nn?)));
+                    let theirs: Vec<_> = cmsis_nn().map(|(_, n)| grouped(n)).collect();
+                    let ratio =
+                        |(c, n): (&Count, u64)| format!("{:.2}", n as f64 / instructions(c));
+                    let ratios: Vec<_> = cmsis_nn().map(ratio).collect();
+                    row.extend([theirs.join(" and "), ratios.join(" and ")]);
+                    markdown_row(&mut text, &row);
+                };
+                row(format.to_string(), &|count| count.mean);
+                if format == Format::Int4 {
+                    row(format!("{format}, no zeros"), &|count| count.longest as f64);
+                }
             }
         }
 
         text += "\n";
         let networks = NETWORKS.map(|n| format!("{} is {}", n.name, n.description));
-        text += &format!("{}; {} symbols.\n\n", networks.join(", "), SYMBOLS.len());
+        text += &format!("{}; {} symbols.", networks.join(", "), SYMBOLS.len());
+        text += " int4 skips what is zero, or in the model's dead zone: the mean over a shipped\n\
+                 model's own text, and the longest step of any model.\n\n";
 
         let mut head = ["bytes", "engine in flash, integers", "with f32"]
             .map(str::to_owned)
