@@ -201,122 +201,128 @@ fn weights_stay_near_the_exponential() {
     assert!(absolute < 0.0014 + 1.0 / 65535.0, "{absolute}");
 }
 
-/// Chi-square, and its quantile at p = 0.001 (Wilson and Hilferty's approximation). What has the
-/// probability 0 must not have been drawn.
-fn chi_square(counts: &[f64], probabilities: &[f64]) -> (f64, f64) {
-    let n: f64 = counts.iter().sum();
-    let (mut statistic, mut degrees) = (0.0, -1.0);
-    for (&count, &p) in counts.iter().zip(probabilities) {
-        if p == 0.0 {
-            assert_eq!(count, 0.0, "drawn from outside the set: {counts:?}");
-        } else {
-            statistic += (count - n * p).powi(2) / (n * p);
-            degrees += 1.0;
-        }
-    }
-    let q: f64 = 2.0 / (9.0 * degrees);
-    (statistic, degrees * (1.0 - q + 3.09 * q.sqrt()).powi(3))
-}
-
 const LOGITS: [f32; 7] = [0.3, -1.5, 2.0, 1.9, -4.0, 0.0, 1.0];
-const FORMATS: [Format; 3] = [Format::F32, Format::Int8, Format::Int4];
-const DRAWS: usize = 1_000_000;
 
-/// A million draws of each setting in each format fit the exact distribution; and they do not
-/// where one draw in a hundred is replaced by the likeliest symbol, so the test sees that much.
-fn assert_fits(settings: impl IntoIterator<Item = Setting>) {
-    for setting in settings {
-        let expected = setting.exact(&LOGITS);
-        for format in FORMATS {
-            let at = constant_in(format, &LOGITS);
-            let found = counts(&at, setting.sampler(11), DRAWS);
-            if expected.contains(&1.0) {
-                assert_eq!(found[2], DRAWS as f64, "{format} {setting:?}");
-                continue;
+/// Draws against exact distributions.
+mod statistics {
+    use super::*;
+
+    /// Chi-square, and its quantile at p = 0.001 (Wilson and Hilferty's approximation). What has the
+    /// probability 0 must not have been drawn.
+    fn chi_square(counts: &[f64], probabilities: &[f64]) -> (f64, f64) {
+        let n: f64 = counts.iter().sum();
+        let (mut statistic, mut degrees) = (0.0, -1.0);
+        for (&count, &p) in counts.iter().zip(probabilities) {
+            if p == 0.0 {
+                assert_eq!(count, 0.0, "drawn from outside the set: {counts:?}");
+            } else {
+                statistic += (count - n * p).powi(2) / (n * p);
+                degrees += 1.0;
             }
-            let (statistic, limit) = chi_square(&found, &expected);
-            assert!(
-                statistic < limit,
-                "{format} {setting:?}: {statistic} is not below {limit}"
-            );
-            let mut biased: Vec<f64> = found.iter().map(|count| 0.99 * count).collect();
-            biased[2] += 0.01 * DRAWS as f64;
-            let (statistic, limit) = chi_square(&biased, &expected);
-            assert!(
-                statistic > limit,
-                "{format} {setting:?}: a bias gives {statistic}, below {limit}"
-            );
+        }
+        let q: f64 = 2.0 / (9.0 * degrees);
+        (statistic, degrees * (1.0 - q + 3.09 * q.sqrt()).powi(3))
+    }
+
+    const FORMATS: [Format; 3] = [Format::F32, Format::Int8, Format::Int4];
+    const DRAWS: usize = 1_000_000;
+
+    /// A million draws of each setting in each format fit the exact distribution; and they do not
+    /// where one draw in a hundred is replaced by the likeliest symbol, so the test sees that much.
+    fn assert_fits(settings: impl IntoIterator<Item = Setting>) {
+        for setting in settings {
+            let expected = setting.exact(&LOGITS);
+            for format in FORMATS {
+                let at = constant_in(format, &LOGITS);
+                let found = counts(&at, setting.sampler(11), DRAWS);
+                if expected.contains(&1.0) {
+                    assert_eq!(found[2], DRAWS as f64, "{format} {setting:?}");
+                    continue;
+                }
+                let (statistic, limit) = chi_square(&found, &expected);
+                assert!(
+                    statistic < limit,
+                    "{format} {setting:?}: {statistic} is not below {limit}"
+                );
+                let mut biased: Vec<f64> = found.iter().map(|count| 0.99 * count).collect();
+                biased[2] += 0.01 * DRAWS as f64;
+                let (statistic, limit) = chi_square(&biased, &expected);
+                assert!(
+                    statistic > limit,
+                    "{format} {setting:?}: a bias gives {statistic}, below {limit}"
+                );
+            }
         }
     }
-}
 
-#[test]
-#[cfg_attr(miri, ignore = "millions of draws")]
-fn draws_follow_the_softmax_at_each_temperature() {
-    let of = |temperature| Setting {
-        temperature,
-        ..Setting::ALL
-    };
-    assert_fits([0.0, 0.5, 0.8, 1.0, 2.0].map(of));
-}
+    #[test]
+    #[cfg_attr(miri, ignore = "millions of draws")]
+    fn draws_follow_the_softmax_at_each_temperature() {
+        let of = |temperature| Setting {
+            temperature,
+            ..Setting::ALL
+        };
+        assert_fits([0.0, 0.5, 0.8, 1.0, 2.0].map(of));
+    }
 
-#[test]
-#[cfg_attr(miri, ignore = "millions of draws")]
-fn top_k_keeps_the_k_likeliest() {
-    let of = |top_k| Setting {
-        top_k,
-        ..Setting::ALL
-    };
-    assert_fits([1, 2, 3, 6, 7].map(of));
-}
+    #[test]
+    #[cfg_attr(miri, ignore = "millions of draws")]
+    fn top_k_keeps_the_k_likeliest() {
+        let of = |top_k| Setting {
+            top_k,
+            ..Setting::ALL
+        };
+        assert_fits([1, 2, 3, 6, 7].map(of));
+    }
 
-#[test]
-#[cfg_attr(miri, ignore = "millions of draws")]
-fn top_p_keeps_the_smallest_set_that_holds_p() {
-    let of = |top_p| Setting {
-        top_p,
-        ..Setting::ALL
-    };
-    assert_fits([0.1, 0.5, 0.7, 0.9, 0.99].map(of));
-}
+    #[test]
+    #[cfg_attr(miri, ignore = "millions of draws")]
+    fn top_p_keeps_the_smallest_set_that_holds_p() {
+        let of = |top_p| Setting {
+            top_p,
+            ..Setting::ALL
+        };
+        assert_fits([0.1, 0.5, 0.7, 0.9, 0.99].map(of));
+    }
 
-#[test]
-#[cfg_attr(miri, ignore = "millions of draws")]
-fn the_settings_combine() {
-    let of = |(temperature, top_k, top_p)| Setting {
-        temperature,
-        top_k,
-        top_p,
-    };
-    assert_fits(
-        [
-            (0.0, 3, 0.5),
-            (0.8, 4, 1.0),
-            (1.3, 256, 0.9),
-            (1.0, 5, 0.8),
-            (0.7, 5, 0.95),
-        ]
-        .map(of),
-    );
-}
+    #[test]
+    #[cfg_attr(miri, ignore = "millions of draws")]
+    fn the_settings_combine() {
+        let of = |(temperature, top_k, top_p)| Setting {
+            temperature,
+            top_k,
+            top_p,
+        };
+        assert_fits(
+            [
+                (0.0, 3, 0.5),
+                (0.8, 4, 1.0),
+                (1.3, 256, 0.9),
+                (1.0, 5, 0.8),
+                (0.7, 5, 0.95),
+            ]
+            .map(of),
+        );
+    }
 
-/// The tests above see a temperature that is 2 % off.
-#[test]
-#[cfg_attr(miri, ignore = "many draws")]
-fn a_wrong_temperature_is_noticed() {
-    let found = counts(&constant(&LOGITS), Sampler::new(11), DRAWS);
-    let wrong = Setting {
-        temperature: 1.02,
-        ..Setting::ALL
-    };
-    let (statistic, limit) = chi_square(&found, &wrong.exact(&LOGITS));
-    assert!(statistic > limit, "{statistic} is below {limit}");
-}
+    /// The tests above see a temperature that is 2 % off.
+    #[test]
+    #[cfg_attr(miri, ignore = "many draws")]
+    fn a_wrong_temperature_is_noticed() {
+        let found = counts(&constant(&LOGITS), Sampler::new(11), DRAWS);
+        let wrong = Setting {
+            temperature: 1.02,
+            ..Setting::ALL
+        };
+        let (statistic, limit) = chi_square(&found, &wrong.exact(&LOGITS));
+        assert!(statistic > limit, "{statistic} is below {limit}");
+    }
 
-#[test]
-#[should_panic(expected = "drawn from outside the set")]
-fn a_draw_from_outside_the_set_is_noticed() {
-    chi_square(&[90.0, 9.0, 1.0], &[0.9, 0.1, 0.0]);
+    #[test]
+    #[should_panic(expected = "drawn from outside the set")]
+    fn a_draw_from_outside_the_set_is_noticed() {
+        chi_square(&[90.0, 9.0, 1.0], &[0.9, 0.1, 0.0]);
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //!
 //! * `bench` counts the instructions of a character.
 //! * `kernel-test` compares the dot products of this CPU with the portable ones.
+//! * `digest` writes a long text and prints digests of it.
 //! * `engine` is the engine alone, and `no-engine` the same program without it: the difference of
 //!   their sizes is the engine's.
 //!

@@ -3,7 +3,7 @@
 //! `portable.rs` is the definition, and is always built. A CPU's kernel is a file beside it with
 //! the same names and signatures (modules `int8` and `int4`, each with `Input`, `pack` and
 //! `for_each_batch`; `int4` with `input_len` too), chosen by one line of `choose!`, and equal to it
-//! bit for bit.
+//! bit for bit. A build with `RUSTFLAGS='--cfg lstm_core_kernel="portable"'` takes the definition.
 
 #[cfg_attr(
     any(
@@ -31,14 +31,14 @@ macro_rules! choose {
         choose!(@ [] $($condition => $kernel;)*);
     };
     (@ [$($before:meta,)*] $condition:meta => $kernel:ident; $($rest:tt)*) => {
-        #[cfg(all($condition, not(any($($before),*))))]
+        #[cfg(all($condition, not(any(lstm_core_kernel = "portable", $($before),*))))]
         mod $kernel;
-        #[cfg(all($condition, not(any($($before),*))))]
+        #[cfg(all($condition, not(any(lstm_core_kernel = "portable", $($before),*))))]
         pub(crate) use $kernel::{int4, int8};
         choose!(@ [$($before,)* $condition,] $($rest)*);
     };
     (@ [$($before:meta,)*]) => {
-        #[cfg(not(any($($before),*)))]
+        #[cfg(any(lstm_core_kernel = "portable", not(any($($before),*))))]
         pub(crate) use portable::{int4, int8};
     };
 }
@@ -235,7 +235,10 @@ impl DeadZones {
 }
 
 /// The columns, then zeros.
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+#[cfg(all(
+    any(target_arch = "x86_64", target_arch = "aarch64"),
+    not(lstm_core_kernel = "portable")
+))]
 fn copy_columns<T: From<i8>>(columns: &[i8], input: &mut [T]) {
     let (copied, padding) = input.split_at_mut(columns.len().min(input.len()));
     for (input, &value) in copied.iter_mut().zip(columns) {

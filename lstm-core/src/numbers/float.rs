@@ -12,6 +12,10 @@ pub(crate) struct F32;
 
 /// Floats of the file, in fours. A model's data begins on a multiple of 4.
 fn fours(bytes: &[u8]) -> &[[f32; 4]] {
+    // Where there is no table, the slice is empty, and may begin anywhere.
+    if bytes.is_empty() {
+        return &[];
+    }
     let floats: &[f32] = bytemuck::try_cast_slice(bytes).unwrap_or_default();
     floats.as_chunks().0
 }

@@ -311,24 +311,26 @@ pub fn with_head(payload: &[u8]) -> Vec<u8> {
 /// Bytes at an address that is a multiple of 16, plus `offset`.
 pub struct At {
     words: Vec<u128>,
-    offset: usize,
+    start: usize,
     len: usize,
 }
 
 impl At {
     pub fn new(content: &[u8], offset: usize) -> Self {
-        let mut words = vec![0u128; (offset + content.len()).div_ceil(ARRAY_ALIGN)];
+        let mut words = vec![0u128; (offset + content.len()).div_ceil(ARRAY_ALIGN) + 1];
+        // A u128 is aligned to 8 bytes on some computers.
+        let start = words.as_ptr().addr().wrapping_neg() % ARRAY_ALIGN + offset;
         let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut words);
-        bytes[offset..offset + content.len()].copy_from_slice(content);
+        bytes[start..start + content.len()].copy_from_slice(content);
         At {
             words,
-            offset,
+            start,
             len: content.len(),
         }
     }
 
     pub fn bytes(&self) -> &[u8] {
-        &bytemuck::cast_slice(&self.words)[self.offset..self.offset + self.len]
+        &bytemuck::cast_slice(&self.words)[self.start..self.start + self.len]
     }
 
     pub fn model(&self) -> Model<'_> {

@@ -171,10 +171,7 @@ impl Count {
             file.len
         );
         let model = file.model()?;
-        // A comma in a file name is doubled; QEMU takes a single one for the end of it.
-        let path = file.path.display().to_string().replace(',', ",,");
-        let address = machine.model_address;
-        let loader = format!("loader,file={path},addr={address:#x},force-raw=on");
+        let loader = machine.loader(&file.path, 0);
         let line = machine.run(program, &["-icount", "shift=0", "-device", &loader])?;
         let field = |name: &str| -> Result<&str> {
             let mut words = line.split_whitespace();

@@ -1,11 +1,12 @@
 //! The emulated machines, and running a program on them.
 
 use std::{
-    io::Read,
+    io::{BufRead, BufReader},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
+    sync::mpsc::{RecvTimeoutError, channel},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use anyhow::{Context, Result, bail, ensure};
@@ -15,7 +16,7 @@ use crate::{
     shell::{self, cargo},
 };
 
-/// QEMU needs a few seconds for the slowest program.
+/// The longest that a program may keep silent. The slowest takes a few seconds.
 const LIMIT: Duration = Duration::from_secs(300);
 /// Bytes for a model on every machine, as in `firmware-demo/bench/memory`.
 pub(super) const MODEL_ROOM: usize = 3 << 20;
@@ -26,7 +27,7 @@ pub struct Machine {
     /// QEMU's name of it.
     pub name: &'static str,
     /// Its core, for people.
-    pub(super) core: &'static str,
+    pub core: &'static str,
     /// The QEMU program.
     pub qemu: &'static str,
     options: &'static [&'static str],
@@ -35,7 +36,7 @@ pub struct Machine {
     /// The feature of `firmware-bench` that stands for it.
     pub feature: &'static str,
     /// Where the model lies, as in `firmware-demo/bench/memory`.
-    pub(super) model_address: u64,
+    model_address: u64,
     /// Instructions that CMSIS-NN's int8 LSTM and dense layer take for the networks A and B, without
     /// sampling. It has no lean layer.
     pub(super) cmsis_nn: [u64; 2],
@@ -91,6 +92,17 @@ pub const MACHINES: &[Machine] = &[
     },
 ];
 
+/// A program that ends with this value.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Both fail only if it has ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 impl Machine {
     /// The machine of this name.
     ///
@@ -138,51 +150,107 @@ impl Machine {
 
     /// Runs a program to its end, and gives what it prints.
     pub(super) fn run(&self, program: &Path, options: &[&str]) -> Result<String> {
-        let mut qemu = Command::new(self.qemu)
+        let mut output = String::new();
+        self.run_lines(program, &[], options, |line| {
+            output += line;
+            output.push('\n');
+            Ok(())
+        })?;
+        Ok(output)
+    }
+
+    /// Runs a program with arguments until it ends or `each`, which gets every line that it prints,
+    /// fails.
+    fn run_lines(
+        &self,
+        program: &Path,
+        arguments: &[String],
+        options: &[&str],
+        mut each: impl FnMut(&str) -> Result<()>,
+    ) -> Result<()> {
+        let mut semihosting = "enable=on,target=native,chardev=out".to_owned();
+        for argument in arguments {
+            semihosting += ",arg=";
+            semihosting += argument;
+        }
+        let qemu = Command::new(self.qemu)
             .args(["-M", self.name, "-display", "none"])
             .args(["-monitor", "none", "-serial", "none"])
             .args(["-chardev", "stdio,id=out", "-semihosting-config"])
-            .arg("enable=on,target=native,chardev=out")
+            .arg(semihosting)
             .args(self.options)
             .args(options)
             .arg("-kernel")
             .arg(program)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .spawn()
-            .with_context(|| {
-                format!(
-                    "{} does not start; `cargo xtask setup` installs it",
-                    self.qemu
-                )
-            })?;
-        let mut stdout = qemu.stdout.take().context("standard output is piped")?;
-        let reader = thread::spawn(move || {
-            let mut output = String::new();
-            stdout.read_to_string(&mut output).map(|_| output)
+            .spawn();
+        let mut qemu = Running(qemu.with_context(|| {
+            format!(
+                "{} does not start; `cargo xtask setup` installs it",
+                self.qemu
+            )
+        })?);
+        let stdout = qemu.0.stdout.take().context("standard output is piped")?;
+        let (send, lines) = channel();
+        // Ends with QEMU.
+        thread::spawn(move || {
+            for line in BufReader::new(stdout).lines() {
+                if send.send(line).is_err() {
+                    break;
+                }
+            }
         });
-        let deadline = Instant::now() + LIMIT;
-        let status = loop {
-            if let Some(status) = qemu.try_wait()? {
-                break status;
+        let mut last = String::new();
+        loop {
+            match lines.recv_timeout(LIMIT) {
+                Ok(line) => {
+                    last = line?;
+                    each(&last)?;
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    bail!("{} was silent for {LIMIT:?}", program.display())
+                }
+                Err(RecvTimeoutError::Disconnected) => break,
             }
-            if Instant::now() > deadline {
-                qemu.kill()?;
-                bail!("{} ran for more than {LIMIT:?}", program.display());
-            }
-            thread::sleep(Duration::from_millis(10));
-        };
-        let output = match reader.join() {
-            Ok(output) => output?,
-            Err(_) => bail!("the output was not read"),
-        };
+        }
+        let status = qemu.0.wait()?;
         ensure!(
             status.success(),
-            "{} failed on {}: {status}: {output}",
+            "{} failed on {}: {status}: {last}",
             program.display(),
             self.name
         );
-        Ok(output)
+        Ok(())
+    }
+
+    /// Builds the program that writes a long text and prints digests of it.
+    pub fn build_digest(&self) -> Result<PathBuf> {
+        Ok(self.build(&["digest"], &[])?.join("digest"))
+    }
+
+    /// Has the model of a file write a text, placed so many bytes from the start of the model
+    /// region. `each` gets a line after each block of so many tokens: their number so far, the
+    /// digest of the tokens, and that of the state; or `refused: ` and the reason.
+    pub fn digests(
+        &self,
+        program: &Path,
+        model: &Path,
+        offset: u64,
+        [tokens, blocks]: [u32; 2],
+        each: impl FnMut(&str) -> Result<()>,
+    ) -> Result<()> {
+        let arguments = [offset, tokens.into(), blocks.into()].map(|n| n.to_string());
+        let loader = self.loader(model, offset);
+        self.run_lines(program, &arguments, &["-device", &loader], each)
+    }
+
+    /// What QEMU calls a file in the model region, so many bytes from its start.
+    pub(super) fn loader(&self, model: &Path, offset: u64) -> String {
+        // A comma in a file name is doubled; QEMU takes a single one for the end of it.
+        let path = model.display().to_string().replace(',', ",,");
+        let address = self.model_address + offset;
+        format!("loader,file={path},addr={address:#x},force-raw=on")
     }
 
     /// Compares this core's dot products with the portable ones, on the machine.

@@ -1,0 +1,46 @@
+//! The digests as a WebAssembly module.
+#![allow(
+    unsafe_code,
+    reason = "exported functions have their names as they are"
+)]
+
+use std::sync::Mutex;
+
+use lstm_core::{Model, Session};
+use text_digest::Text;
+
+/// The memory for the model's file.
+static FLASH: Mutex<Vec<u128>> = Mutex::new(Vec::new());
+static TEXT: Mutex<Option<(Text<'static, 'static>, Vec<u8>)>> = Mutex::new(None);
+
+/// Makes room for a model of so many bytes, and tells where.
+#[unsafe(no_mangle)]
+pub extern "C" fn room(bytes: usize) -> *mut u128 {
+    let mut flash = FLASH.lock().expect("one thread");
+    flash.resize(bytes.div_ceil(size_of::<u128>()), 0);
+    flash.as_mut_ptr()
+}
+
+/// Reads the model. Traps, as all here does, on an error.
+#[unsafe(no_mangle)]
+pub extern "C" fn start() {
+    let flash = std::mem::take(&mut *FLASH.lock().expect("one thread")).leak();
+    let model = Model::from_region(bytemuck::cast_slice(flash)).expect("a model");
+    let model: &'static Model<'static> = Box::leak(Box::new(model));
+    let words = vec![0; Session::words(model)].leak();
+    let logits = vec![0; model.alphabet().len()].leak();
+    let session = Session::from_slices(model, words, logits).expect("the workspace is measured");
+    let state = vec![0; session.state_bytes()];
+    let text = Text::new(session).expect("the temperature is in range");
+    *TEXT.lock().expect("one thread") = Some((text, state));
+}
+
+/// Writes so many tokens; gives the digest of the tokens in the upper half, that of the state in
+/// the lower.
+#[unsafe(no_mangle)]
+pub extern "C" fn write(tokens: u32) -> u64 {
+    let mut text = TEXT.lock().expect("one thread");
+    let (text, state) = text.as_mut().expect("started");
+    let digest = text.write(tokens, state).expect("the state is measured");
+    u64::from(digest.tokens) << 32 | u64::from(digest.state)
+}

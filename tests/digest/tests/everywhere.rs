@@ -1,0 +1,361 @@
+//! Every shipped model writes the same long text everywhere: the kernel of this CPU, the portable
+//! kernel, a WebAssembly module and the cores under QEMU are compared by digests, of the tokens and
+//! of the state, block by block.
+//!
+//! A million tokens of every model on every core take many hours. `MODEL=lean-96` takes the models
+//! alone whose file begins so.
+
+use std::{
+    fs,
+    io::Write,
+    num::NonZero,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::{
+        Mutex, OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::Instant,
+};
+
+use cross_tests::{Flash, shipped};
+use lstm_core::{Format, Model, Session};
+use text_digest::{Digest, Text};
+use wasmi::{Engine, Linker, Module, Store};
+use xtask::{
+    bench::{MACHINES, Machine},
+    shell::{cargo, root, run, target},
+};
+
+/// What is compared with the kernel of this CPU.
+#[derive(Clone, Copy, Debug)]
+enum Computer {
+    /// The portable kernel on this CPU.
+    Portable,
+    /// The portable kernel as WebAssembly, interpreted.
+    Wasm,
+    Core(&'static Machine),
+}
+
+impl Computer {
+    fn name(self) -> &'static str {
+        match self {
+            Computer::Portable => "portable",
+            Computer::Wasm => "wasm32",
+            Computer::Core(machine) => machine.core,
+        }
+    }
+
+    /// The core of this name.
+    fn core(name: &str) -> Self {
+        let machine = MACHINES.iter().find(|machine| machine.core == name);
+        Computer::Core(machine.expect("a core of the benchmarks"))
+    }
+
+    /// The program that runs there, built once.
+    fn program(self) -> PathBuf {
+        static BUILT: Mutex<Vec<(&str, PathBuf)>> = Mutex::new(Vec::new());
+        let mut built = BUILT.lock().unwrap();
+        if let Some((_, program)) = built.iter().find(|(name, _)| *name == self.name()) {
+            return program.clone();
+        }
+        let mut build = cargo(&root());
+        build.args(["build", "--quiet", "--release", "--package", "text-digest"]);
+        let program = match self {
+            Computer::Core(machine) => machine.build_digest(),
+            Computer::Portable => {
+                let folder = target().join("portable");
+                build.env("RUSTFLAGS", "--cfg lstm_core_kernel=\"portable\"");
+                build
+                    .args(["--bin", "text-digest", "--target-dir"])
+                    .arg(&folder);
+                let program = format!("release/text-digest{}", std::env::consts::EXE_SUFFIX);
+                run(&mut build).map(|()| folder.join(program))
+            }
+            Computer::Wasm => {
+                let triple = "wasm32-unknown-unknown";
+                build.args(["--example", "module", "--target", triple]);
+                let module = target().join(triple).join("release/examples/module.wasm");
+                run(&mut build).map(|()| module)
+            }
+        };
+        let program = program.unwrap_or_else(|error| panic!("{error:#}"));
+        built.push((self.name(), program.clone()));
+        program
+    }
+
+    /// Writes the text of a model there, and calls `each` with the line of each block until it
+    /// gives an error.
+    fn write(
+        self,
+        model: &Path,
+        [tokens, blocks]: [u32; 2],
+        each: &mut dyn FnMut(&str) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let program = self.program();
+        match self {
+            Computer::Core(machine) => machine.digests(&program, model, 0, [tokens, blocks], each),
+            Computer::Portable => lines(
+                Command::new(program)
+                    .arg(model)
+                    .args([tokens, blocks].map(|n| n.to_string())),
+                each,
+            ),
+            Computer::Wasm => {
+                let engine = Engine::default();
+                let module = Module::new(&engine, fs::read(program)?)?;
+                let mut store = Store::new(&engine, ());
+                let instance = Linker::new(&engine).instantiate_and_start(&mut store, &module)?;
+                let room = instance.get_typed_func::<u32, u32>(&store, "room")?;
+                let start = instance.get_typed_func::<(), ()>(&store, "start")?;
+                let write = instance.get_typed_func::<u32, u64>(&store, "write")?;
+                let file = fs::read(model)?;
+                let place = room.call(&mut store, file.len().try_into()?)?;
+                let memory = instance.get_memory(&store, "memory").expect("exported");
+                memory.write(&mut store, place as usize, &file)?;
+                start.call(&mut store, ())?;
+                for block in 1..=blocks {
+                    let digests = write.call(&mut store, tokens)?;
+                    let digest = Digest {
+                        count: block * tokens,
+                        tokens: (digests >> 32) as u32,
+                        state: digests as u32,
+                    };
+                    each(&digest.to_string())?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The lines that a program prints.
+fn lines(
+    command: &mut Command,
+    each: &mut dyn FnMut(&str) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let output = command.stderr(Stdio::inherit()).output()?;
+    anyhow::ensure!(output.status.success(), "{}", output.status);
+    String::from_utf8(output.stdout)?.lines().try_for_each(each)
+}
+
+/// The digests of the kernel of this CPU.
+fn host(path: &Path, [tokens, blocks]: [u32; 2]) -> Vec<String> {
+    let flash = Flash::new(&fs::read(path).unwrap());
+    let model = Model::from_bytes(flash.bytes()).unwrap();
+    let mut words = vec![0; Session::words(&model)];
+    let mut logits = vec![0; model.alphabet().len()];
+    let session = Session::from_slices(&model, &mut words, &mut logits).unwrap();
+    let mut state = vec![0; session.state_bytes()];
+    let mut text = Text::new(session).unwrap();
+    let mut block = || text.write(tokens, &mut state).unwrap().to_string();
+    (0..blocks).map(|_| block()).collect()
+}
+
+/// A model with its multiply-adds a token.
+struct Shipped {
+    path: PathBuf,
+    multiply_adds: usize,
+}
+
+/// The shipped models of integers, the small ones first.
+fn models() -> &'static [Shipped] {
+    static MODELS: OnceLock<Vec<Shipped>> = OnceLock::new();
+    MODELS.get_or_init(|| {
+        let only = std::env::var("MODEL").unwrap_or_default();
+        let named = |path: &PathBuf| {
+            let name = path.file_stem().unwrap().to_string_lossy();
+            name.starts_with(&only)
+        };
+        let mut models: Vec<_> = shipped()
+            .into_iter()
+            .filter(named)
+            .filter_map(|path| {
+                let flash = Flash::new(&fs::read(&path).unwrap());
+                let model = Model::from_bytes(flash.bytes()).unwrap();
+                let multiply_adds = model.multiply_adds();
+                (model.format() != Format::F32).then_some(Shipped {
+                    path,
+                    multiply_adds,
+                })
+            })
+            .collect();
+        models.sort_by_key(|model| model.multiply_adds);
+        models
+    })
+}
+
+/// Says a line past the capture of the test's output: a run may take hours.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// Compares so many tokens of each model on each computer, as many pairs at a time as this
+/// computer has cores.
+fn compare(
+    computers: &[Computer],
+    blocks: u32,
+    tokens: impl Fn(&Shipped) -> u32 + Sync,
+    loud: bool,
+) {
+    let pairs: Vec<_> = computers
+        .iter()
+        .flat_map(|&computer| models().iter().map(move |model| (computer, model)))
+        .collect();
+    let next = AtomicUsize::new(0);
+    let failures = Mutex::new(Vec::new());
+    let work = || {
+        while let Some(&(computer, model)) = pairs.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let plan = [tokens(model) / blocks, blocks];
+            if let Err(error) = compare_pair(computer, model, plan, loud) {
+                failures.lock().unwrap().push(format!("{error:#}"));
+            }
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(1, NonZero::get) {
+            scope.spawn(work);
+        }
+    });
+    let failures = failures.into_inner().unwrap();
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+fn compare_pair(
+    computer: Computer,
+    model: &Shipped,
+    plan: [u32; 2],
+    loud: bool,
+) -> anyhow::Result<()> {
+    let start = Instant::now();
+    let name = model.path.file_stem().unwrap_or_default().display();
+    let what = format!("{name} on {}", computer.name());
+    let expected = host(&model.path, plan);
+    let mut found = 0;
+    computer.write(&model.path, plan, &mut |line| {
+        let expected = &expected[found];
+        anyhow::ensure!(
+            line == expected,
+            "{what}: found {line}, expected {expected}"
+        );
+        found += 1;
+        if loud {
+            let (done, seconds) = (found as u32 * plan[0], start.elapsed().as_secs());
+            say(&format!("{what}: {done} tokens equal after {seconds} s"));
+        }
+        Ok(())
+    })?;
+    anyhow::ensure!(
+        found == expected.len(),
+        "{what}: found {found} digests, expected {}",
+        expected.len()
+    );
+    println!(
+        "{what}: {} tokens in {:?}",
+        plan[0] * plan[1],
+        start.elapsed()
+    );
+    Ok(())
+}
+
+const CORES: [&str; 4] = ["Cortex-M0", "Cortex-M3", "Cortex-M4F", "RV32IMAC"];
+
+/// Small models write 20,000 tokens everywhere, large ones as many as the time allows.
+#[test]
+fn shipped_models_write_the_same_text_everywhere() {
+    compare(&[Computer::Portable], 2, |_| 20_000, false);
+    let mut computers = vec![Computer::Wasm];
+    computers.extend(CORES.map(Computer::core));
+    let tokens = |model: &Shipped| {
+        if model.multiply_adds < 50_000 {
+            20_000
+        } else {
+            500
+        }
+    };
+    compare(&computers, 2, tokens, false);
+}
+
+/// A million tokens, with a word on each 20,000.
+fn a_million(computer: Computer) {
+    compare(&[computer], 50, |_| 1_000_000, true);
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn a_million_tokens_with_the_portable_kernel() {
+    a_million(Computer::Portable);
+}
+
+#[test]
+#[ignore = "takes hours"]
+fn a_million_tokens_on_wasm32() {
+    a_million(Computer::Wasm);
+}
+
+#[test]
+#[ignore = "takes hours"]
+fn a_million_tokens_on_cortex_m0() {
+    a_million(Computer::core("Cortex-M0"));
+}
+
+#[test]
+#[ignore = "takes hours"]
+fn a_million_tokens_on_cortex_m3() {
+    a_million(Computer::core("Cortex-M3"));
+}
+
+#[test]
+#[ignore = "takes hours"]
+fn a_million_tokens_on_cortex_m4() {
+    a_million(Computer::core("Cortex-M4F"));
+}
+
+#[test]
+#[ignore = "takes hours"]
+fn a_million_tokens_on_rv32() {
+    a_million(Computer::core("RV32IMAC"));
+}
+
+/// A digest that differs is seen, and named.
+#[test]
+fn a_difference_is_noticed() {
+    let model = &models()[0];
+    let other = models().last().unwrap();
+    let expected = host(&other.path, [10, 2]);
+    let mut blocks = 0;
+    let result = Computer::Portable.write(&model.path, [10, 2], &mut |line| {
+        anyhow::ensure!(line == expected[blocks], "found {line}");
+        blocks += 1;
+        Ok(())
+    });
+    assert!(result.unwrap_err().to_string().starts_with("found 10 "));
+}
+
+/// The engine reads weights where they lie; a core may not be able to load a word from anywhere.
+#[test]
+fn misplaced_models_are_right_or_refused_on_every_core() {
+    let model = &models()[0].path;
+    let expected = host(model, [50, 2]);
+    for machine in MACHINES {
+        let program = Computer::Core(machine).program();
+        for offset in [1, 2, 4, 8] {
+            let mut found = Vec::new();
+            let run = machine.digests(&program, model, offset, [50, 2], |line| {
+                found.push(line.to_owned());
+                Ok(())
+            });
+            run.unwrap_or_else(|error| panic!("{error:#}"));
+            if offset % 4 == 0 {
+                assert_eq!(found, expected, "{}, offset {offset}", machine.core);
+            } else {
+                let [line] = found.as_slice() else {
+                    panic!("{}, offset {offset}: found {found:?}", machine.core);
+                };
+                assert!(line.starts_with("refused: "), "{line}");
+                assert!(line.contains("align"), "{line}");
+            }
+        }
+    }
+}
