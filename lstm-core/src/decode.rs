@@ -152,3 +152,47 @@ impl<'a> Fields<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec::Vec;
+
+    fn varint(bytes: &[u8]) -> Option<(u32, &[u8])> {
+        let mut fields = Fields { rest: bytes };
+        let value = fields.varint()?;
+        Some((value, fields.rest))
+    }
+
+    #[test]
+    fn integers_are_those_of_postcard() {
+        let powers = (0..32).map(|shift| 1u32 << shift);
+        let near = powers.flat_map(|power| [power - 1, power, power + 1, power ^ 0x55]);
+        for value in near.chain([u32::MAX - 1, u32::MAX]) {
+            let mut bytes: Vec<u8> = postcard::to_stdvec(&value).unwrap();
+            for end in 0..bytes.len() {
+                assert_eq!(varint(&bytes[..end]), None, "{value} cut off");
+            }
+            bytes.push(0x80);
+            assert_eq!(varint(&bytes), Some((value, &[0x80][..])));
+        }
+    }
+
+    #[test]
+    fn integers_that_are_too_long_or_too_large_are_refused() {
+        let refused: [&[u8]; 7] = [
+            // A zero too many.
+            &[0x80, 0x00],
+            &[0xff, 0x00],
+            &[0xff, 0xff, 0xff, 0xff, 0x00],
+            // 33 bits and more.
+            &[0xff, 0xff, 0xff, 0xff, 0x10],
+            &[0x80, 0x80, 0x80, 0x80, 0x7f],
+            &[0x80, 0x80, 0x80, 0x80, 0x80, 0x01],
+            &[0xff; 12],
+        ];
+        for bytes in refused {
+            assert_eq!(varint(bytes), None, "{bytes:x?}");
+        }
+    }
+}

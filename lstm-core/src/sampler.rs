@@ -340,6 +340,7 @@ mod tests {
 
     /// Every 61st of the 111 million temperatures, and both ends.
     #[test]
+    #[cfg_attr(miri, ignore = "millions of numbers")]
     #[allow(clippy::float_arithmetic, reason = "what the integers stand for")]
     fn settings_are_those_of_float_arithmetic() {
         let all = 0.01f32.to_bits()..=100f32.to_bits();

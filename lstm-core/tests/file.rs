@@ -2,8 +2,10 @@
 
 mod common;
 
-use common::{At, Net, encode, file, symbols, times, with_head};
-use lstm_core::file::{HEAD_BYTES, Order, Payload, VERSION};
+use common::{At, Int8Plain, Net, encode, file, symbols, times, with_head};
+use lstm_core::file::{
+    HEAD_BYTES, Order, Payload, Row, VERSION, data_bytes, decode_weight, encode_int4, encode_weight,
+};
 use lstm_core::{Error, Format, LayerShape, Model};
 
 fn small() -> Vec<u8> {
@@ -328,6 +330,211 @@ fn rows_that_could_overflow_are_refused() {
         );
         assert_eq!(error(&bytes), Error::RowRange { row });
     }
+}
+
+/// Weights of which only one row could overflow, each row in turn, in every matrix and order of
+/// rows.
+#[test]
+#[cfg_attr(miri, ignore = "a model for each of some hundred rows")]
+fn weights_that_could_overflow_are_refused_in_their_row() {
+    let shapes = [
+        LayerShape::lean(6).project(5),
+        LayerShape::lstm(3),
+        LayerShape::lstm(4).project(4),
+    ];
+    for format in [Format::Int8, Format::Int4] {
+        let mut net = Net::<i8, Int8Plain>::random_shapes(format, 5, &shapes, 1);
+        for matrix in net.matrices_mut() {
+            for row in &mut matrix.rows {
+                // A tenth of a percent below the limit, with a weight of 1.
+                *row = Row {
+                    bias: i32::MAX - 127 * 65_535 - 10_000,
+                    weight_scale: 65_535,
+                    table_scale: 0,
+                };
+            }
+            matrix.weights.iter_mut().for_each(|row| row.fill(0));
+            matrix.weights.iter_mut().for_each(|row| row[0] = 1);
+        }
+        assert!(Model::from_bytes(At::new(&net.file(), 0).bytes()).is_ok());
+        let mut number = 0;
+        for index in 0..net.matrices_mut().count() {
+            let rows = net.matrices_mut().nth(index).unwrap().rows.len();
+            for row in 0..rows {
+                let last = |net: &mut Net<i8, Int8Plain>, weight| {
+                    let matrix = net.matrices_mut().nth(index).unwrap();
+                    *matrix.weights[row].last_mut().unwrap() = weight;
+                };
+                for weight in [-2, 2] {
+                    last(&mut net, weight);
+                    let refused = error(&net.file());
+                    assert_eq!(refused, Error::RowRange { row: number + row }, "{format}");
+                }
+                last(&mut net, 0);
+            }
+            number += rows.next_multiple_of(4);
+        }
+    }
+}
+
+#[test]
+fn a_row_is_in_range_up_to_the_limit() {
+    let limit = i32::MAX;
+    let row = |bias, weight_scale, table_scale| Row {
+        bias,
+        weight_scale,
+        table_scale,
+    };
+    // 127 * 256 times so much is just below 2^31.
+    assert!(row(0, 1, 0).in_range(66_052));
+    assert!(!row(0, 0, 0).in_range(66_053));
+    for sign in [1, -1] {
+        let most = limit - 2 * 3 * 127 - 5 * 128;
+        assert!(row(sign * most, 3, 5).in_range(2));
+        assert!(!row(sign * (most + 1), 3, 5).in_range(2));
+    }
+    assert!(!row(i32::MIN, 0, 0).in_range(0));
+}
+
+#[test]
+fn rows_and_weights_are_what_was_written() {
+    let row = Row {
+        bias: -123_456_789,
+        weight_scale: 0xabcd,
+        table_scale: 0x1234,
+    };
+    assert_eq!(
+        row.to_bytes(),
+        [0xeb, 0x32, 0xa4, 0xf8, 0xcd, 0xab, 0x34, 0x12]
+    );
+    assert_eq!(Row::from_bytes(&row.to_bytes()), row);
+    for weight in i8::MIN..=i8::MAX {
+        assert_eq!(encode_weight(weight, 6), (i32::from(weight) + 128) as u8);
+        assert_eq!(encode_weight(weight, 7), weight as u8);
+        for column in [6, 7] {
+            let stored = encode_weight(weight, column);
+            assert_eq!(decode_weight(stored, column), weight);
+        }
+    }
+    assert_eq!(encode_int4([-8, -7, -6, -5, 4, 5, 6, 7]), 0xfd31_ec20);
+}
+
+#[test]
+fn lengths_of_the_data_are_those_of_the_arrays() {
+    let (lstm, lean) = (LayerShape::lstm, LayerShape::lean);
+    // Five symbols. LSTM 7: a table of 28 rows, 7 blocks; lean 6 to 5: 2 * 3 blocks, then 2 blocks.
+    let layers = [lstm(7), lean(6).project(5)];
+    let up = |n: usize| n.next_multiple_of(16);
+    let f32 = up(5 * 28 * 4)
+        + (28 * 4 + 28 * 32 * 4)
+        + (up(24 * 4) + 24 * 32 * 4)
+        + (8 * 4 + 8 * 32 * 4)
+        + (8 * 4 + 8 * 32 * 4);
+    assert_eq!(data_bytes(Format::F32, 5, &layers), Ok(f32));
+    let table = up(5 * 28);
+    let rows = 8 * (28 + 24 + 8 + 8);
+    let int8 = table + rows + 32 * (28 + 24 + 8 + 8);
+    assert_eq!(data_bytes(Format::Int8, 5, &layers), Ok(int8));
+    let int4 = table + rows + 16 * (28 + 24 + 8) + 32 * 8;
+    assert_eq!(data_bytes(Format::Int4, 5, &layers), Ok(int4));
+    // Two layers of 20: 40 columns take 64.
+    let wide = up(5 * 80) + 2 * 80 * 8 + 80 * (32 + 64) + 8 * 8 + 8 * 32;
+    assert_eq!(data_bytes(Format::Int8, 5, &[lstm(20); 2]), Ok(wide));
+
+    for shape in [lstm(1024), lean(1024).project(1024), lstm(1)] {
+        assert!(data_bytes(Format::F32, 5, &[shape]).is_ok());
+    }
+    for (shape, found) in [(lstm(1025), 1025), (lean(0), 0)] {
+        let refused = Err(Error::Hidden { found });
+        assert_eq!(data_bytes(Format::F32, 5, &[shape]), refused);
+    }
+    for (width, hidden) in [(0, 9), (10, 9)] {
+        let refused = Err(Error::Projection {
+            found: width,
+            hidden,
+        });
+        let shape = lstm(9).project(width as u16);
+        assert_eq!(data_bytes(Format::F32, 5, &[shape]), refused);
+    }
+    for format in [Format::Int8, Format::Int4] {
+        for layers in [&[lstm(512)][..], &[lean(512).project(256), lstm(256)]] {
+            assert!(data_bytes(format, 5, layers).is_ok());
+        }
+        for (layers, found) in [
+            (&[lstm(513)][..], 544),
+            (&[lean(513).project(32)], 513),
+            (&[lstm(256), lstm(257)], 544),
+        ] {
+            let refused = Err(Error::Columns { found });
+            assert_eq!(data_bytes(format, 5, layers), refused, "{layers:?}");
+        }
+    }
+}
+
+#[test]
+fn multiply_adds_are_those_of_the_matrices() {
+    let shapes = [LayerShape::lstm(7), LayerShape::lean(6).project(5)];
+    let net = Net::<i8, _>::random_shapes(Format::Int8, 3, &shapes, 1);
+    let at = At::new(&net.file(), 0);
+    let expected = 4 * 7 * 7 + 3 * 6 * (7 + 5) + 6 * 5 + 3 * 5;
+    assert_eq!(at.model().multiply_adds(), expected);
+    assert_eq!(at.model().depth(), 2);
+}
+
+#[test]
+fn names_are_those_that_users_type() {
+    for (format, name, bits) in [
+        (Format::F32, "f32", 32),
+        (Format::Int8, "int8", 8),
+        (Format::Int4, "int4", 4),
+    ] {
+        assert_eq!((format.name(), format.to_string()), (name, name.to_owned()));
+        assert_eq!(format.layer_weights().bits(), bits);
+        assert_eq!(format.dense_weights().bits(), bits.max(8));
+    }
+}
+
+#[test]
+fn a_start_that_is_not_the_magic_is_named_however_short() {
+    for len in 4..HEAD_BYTES {
+        let found = [b'L', b'S', b'T', b'N'];
+        let mut bytes = found.to_vec();
+        bytes.resize(len, 0);
+        assert_eq!(error(&bytes), Error::Magic { found });
+    }
+}
+
+/// The reserved bytes count in the checksum; behind a right one they must be zeros.
+#[test]
+fn reserved_bytes_are_zeros() {
+    for reserved in [6, 7] {
+        let mut bytes = small();
+        bytes[reserved] = 1;
+        let crc = crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC);
+        let mut crc = crc.digest();
+        crc.update(&bytes[..12]);
+        crc.update(&bytes[HEAD_BYTES..]);
+        bytes[12..16].copy_from_slice(&crc.finalize().to_le_bytes());
+        assert_eq!(error(&bytes), Error::Payload);
+    }
+}
+
+#[test]
+fn padding_may_have_any_length_up_to_15() {
+    let name = |len: usize| "n".repeat(len);
+    let data = Net::<i8, _>::random(3, &[2], 7).payload_bytes();
+    let mut lengths = std::collections::BTreeSet::new();
+    for len in 0..16 {
+        let name = name(len);
+        let bytes = encode(Payload {
+            name: &name,
+            ..payload("abc", &[TWO_UNITS], &data)
+        });
+        let (payload, _) = Payload::decode(&bytes[HEAD_BYTES..]).unwrap();
+        lengths.insert(payload.padding.len());
+        assert_eq!(At::new(&bytes, 0).model().name(), name);
+    }
+    assert_eq!(lengths.len(), 16);
 }
 
 #[test]

@@ -5,7 +5,8 @@ use std::{path::PathBuf, process::ExitCode};
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use xtask::{
-    bench, boards::Board, corpus, demo, firmware, fuzz, image, miri, qemu, setup, sizes, test,
+    bench, boards::Board, corpus, demo, deny, firmware, fuzz, image, miri, mutants, qemu, setup,
+    sizes, test,
 };
 
 #[derive(Parser)]
@@ -45,6 +46,10 @@ enum Command {
     Bench(bench::Options),
     /// Measure the memory that each firmware takes, and compare it with the last figures
     Sizes(sizes::Options),
+    /// Check the licences, versions and sources of all dependencies, and known vulnerabilities
+    Deny,
+    /// Change the reader, the numbers and the sampler in every small way; a test must fail
+    Mutants(mutants::Options),
     /// Run the tests of lstm-core under Miri, also as a big-endian and as a 32-bit computer
     Miri(miri::Options),
     /// Try hostile input on everything that reads: files, snapshots, kernels
@@ -112,6 +117,8 @@ fn run(command: Command) -> Result<()> {
         }
         Command::Bench(options) => bench::run(&options),
         Command::Sizes(options) => sizes::run(&options),
+        Command::Deny => deny::run(),
+        Command::Mutants(options) => mutants::run(&options),
         Command::Miri(options) => miri::run(&options),
         Command::Fuzz(options) => fuzz::run(&options),
         Command::Setup => setup::all(),

@@ -143,3 +143,14 @@ fn install_qemu(package: &str) -> Result<()> {
     apt_get(&["update"])?;
     apt_get(&["install", "--yes", "--no-install-recommends", package])
 }
+
+/// Installs a cargo subcommand from crates.io, unless it is there.
+pub(crate) fn cargo_tool(name: &str) -> Result<()> {
+    let subcommand = name.trim_start_matches("cargo-");
+    if works("cargo", &[subcommand, "--version"]) {
+        return Ok(());
+    }
+    step(&format!("installing {name}"), || {
+        shell::run(shell::cargo(&root()).args(["install", "--locked", "--quiet", name]))
+    })
+}

@@ -133,6 +133,15 @@ impl<T, M> Net<T, M> {
     }
 }
 
+impl<T, W, R> Net<T, Plain<W, R>> {
+    /// The matrices in the order of the file, to change them.
+    pub fn matrices_mut(&mut self) -> impl Iterator<Item = &mut Plain<W, R>> {
+        let layers = self.layers.iter_mut().zip(&mut self.projections);
+        let layers = layers.flat_map(|(gates, projection)| [Some(gates), projection.as_mut()]);
+        layers.flatten().chain([&mut self.dense])
+    }
+}
+
 impl Net<i8, Int8Plain> {
     pub fn random(vocab: usize, hidden: &[usize], seed: u64) -> Self {
         Self::random_in(Format::Int8, vocab, hidden, seed)

@@ -1,0 +1,67 @@
+//! `cargo xtask deny`: the licences, double versions and sources of all dependencies, and known
+//! vulnerabilities.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+use crate::{
+    boards::BOARDS,
+    firmware, setup,
+    shell::{self, cargo, root, step},
+};
+
+/// A lock file's folder, and the rules for it.
+struct Workspace {
+    folder: PathBuf,
+    rules: PathBuf,
+}
+
+/// Every folder with a lock file.
+fn workspaces() -> Vec<Workspace> {
+    let (desk, chips) = (root(), firmware::workspace());
+    let mut folders = vec![desk.clone(), chips.clone()];
+    let boards = BOARDS.iter().map(firmware::folder);
+    folders.extend(boards.filter(|folder| folder.join("Cargo.lock").is_file()));
+    folders.dedup();
+    let rules = |folder: &Path| {
+        let home = if folder == desk { &desk } else { &chips };
+        home.join("deny.toml")
+    };
+    let workspace = |folder: PathBuf| Workspace {
+        rules: rules(&folder),
+        folder,
+    };
+    folders.into_iter().map(workspace).collect()
+}
+
+/// `cargo xtask deny`.
+pub fn run() -> Result<()> {
+    setup::cargo_tool("cargo-deny")?;
+    for workspace in workspaces() {
+        let what = format!("dependencies of {}", workspace.folder.display());
+        step(&what, || workspace.check(&["bans", "licenses", "sources"]))?;
+    }
+    let desk = &workspaces()[0];
+    // The database is a repository on the internet.
+    if let Err(error) = shell::run(cargo(&desk.folder).args(["deny", "fetch", "db"])) {
+        println!("==> vulnerabilities were not checked: the database was not fetched ({error:#})");
+        return Ok(());
+    }
+    for workspace in workspaces() {
+        let what = format!("vulnerabilities, {}", workspace.folder.display());
+        step(&what, || workspace.check(&["advisories"]))?;
+    }
+    Ok(())
+}
+
+impl Workspace {
+    fn check(&self, what: &[&str]) -> Result<()> {
+        let mut deny = cargo(&self.folder);
+        deny.args(["deny", "--workspace", "check", "--config"])
+            .arg(&self.rules)
+            .args(["--hide-inclusion-graph"])
+            .args(what);
+        shell::run(&mut deny)
+    }
+}
