@@ -413,6 +413,7 @@ fn settings_out_of_range_are_refused() {
     let sampler = || Sampler::new(1);
     for temperature in [
         -1.0,
+        f32::from_bits(1),
         0.001,
         0.009_999,
         100.01,
@@ -428,7 +429,7 @@ fn settings_out_of_range_are_refused() {
     for p in [0.0, -0.5, 1.1, f32::NAN] {
         assert_eq!(sampler().top_p(p), Err(Error::TopP));
     }
-    for temperature in [0.0, 0.01, 100.0] {
+    for temperature in [0.0, -0.0, 0.01, 100.0] {
         assert!(sampler().temperature(temperature).is_ok());
     }
     for k in [1, 256] {
