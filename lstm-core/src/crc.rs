@@ -77,7 +77,7 @@ mod tests {
     #[test]
     fn four_bits_at_a_time_are_as_good() {
         let bytes: std::vec::Vec<u8> = (0..1000u32).map(|i| ((i * i) >> 3) as u8).collect();
-        for length in 0..bytes.len() {
+        for length in (0..bytes.len()).step_by(if cfg!(miri) { 97 } else { 1 }) {
             let (start, rest) = bytes[..length].split_at(length / 3);
             let mut crc = Crc::new();
             crc.update(start);

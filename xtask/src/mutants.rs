@@ -9,12 +9,13 @@ use crate::{
 
 /// The mutated files, and the tests that must notice. They are few, so that a mutant takes seconds;
 /// the long runs of draws find nothing that the other tests do not.
-const FILES: [(&str, &[&str]); 8] = [
+const FILES: [(&str, &[&str]); 9] = [
     (
         "sampler.rs",
         &["--lib", "--test", "sampler", "--test", "generator"],
     ),
     ("file.rs", READER),
+    ("decode.rs", READER),
     ("model.rs", READER),
     ("integer.rs", NUMBERS),
     ("numbers/integer.rs", NUMBERS),
