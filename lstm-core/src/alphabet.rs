@@ -190,7 +190,7 @@ mod tests {
         let kinds = [
             0x00, 0x41, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xe0, 0xf4, 0xff,
         ];
-        for first in 0..=0xff {
+        for first in (0..=0xff).step_by(if cfg!(miri) { 85 } else { 1 }) {
             same(&[first]);
             for second in kinds {
                 same(&[first, second]);

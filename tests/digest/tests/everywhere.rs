@@ -60,12 +60,16 @@ impl Computer {
         if let Some((_, program)) = built.iter().find(|(name, _)| *name == self.name()) {
             return program.clone();
         }
-        let mut build = cargo(&root());
-        build.args(["build", "--quiet", "--release", "--package", "text-digest"]);
+        let build = |command: &str| {
+            let mut build = cargo(&root());
+            build.args([command, "--quiet", "--release", "--package", "text-digest"]);
+            build
+        };
         let program = match self {
             Computer::Core(machine) => machine.build_digest(),
             Computer::Portable => {
                 let folder = target().join("portable");
+                let mut build = build("build");
                 build.env("RUSTFLAGS", "--cfg lstm_core_kernel=\"portable\"");
                 build
                     .args(["--bin", "text-digest", "--target-dir"])
@@ -75,8 +79,9 @@ impl Computer {
             }
             Computer::Wasm => {
                 let triple = "wasm32-unknown-unknown";
-                build.args(["--example", "module", "--target", triple]);
-                let module = target().join(triple).join("release/examples/module.wasm");
+                let mut build = build("rustc");
+                build.args(["--lib", "--crate-type", "cdylib", "--target", triple]);
+                let module = target().join(triple).join("release/text_digest.wasm");
                 run(&mut build).map(|()| module)
             }
         };

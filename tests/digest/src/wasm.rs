@@ -7,7 +7,8 @@
 use std::sync::Mutex;
 
 use lstm_core::{Model, Session};
-use text_digest::Text;
+
+use crate::Text;
 
 /// The memory for the model's file.
 static FLASH: Mutex<Vec<u128>> = Mutex::new(Vec::new());
