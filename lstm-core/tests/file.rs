@@ -435,7 +435,8 @@ fn lengths_of_the_data_are_those_of_the_arrays() {
     let rows = 8 * (28 + 24 + 8 + 8);
     let int8 = table + rows + 32 * (28 + 24 + 8 + 8);
     assert_eq!(data_bytes(Format::Int8, 5, &layers), Ok(int8));
-    let int4 = table + rows + 16 * (28 + 24 + 8) + 32 * 8;
+    // Its weights come in blocks of 16 rows.
+    let int4 = table + rows + 16 * (32 + 32 + 16) + 32 * 8;
     assert_eq!(data_bytes(Format::Int4, 5, &layers), Ok(int4));
     // Two layers of 20: 40 columns take 64.
     let wide = up(5 * 80) + 2 * 80 * 8 + 80 * (32 + 64) + 8 * 8 + 8 * 32;
