@@ -12,7 +12,7 @@
 //! layers: least squares over the relative error.
 //!
 //! int4 skips columns. What it takes at most counts all weights; what it takes on average counts those
-//! of columns with a dead zone as [`LIVE`].
+//! of columns with a dead zone as `LIVE`.
 
 use lstm_core::file::{BLOCK_ROWS, COLUMN_ALIGN, round_up};
 use lstm_core::{Cell, Format, LayerShape, Model};
