@@ -23,9 +23,11 @@ fn workspaces() -> Vec<Workspace> {
     let mut folders = vec![desk.clone(), chips.clone()];
     let boards = BOARDS.iter().map(firmware::folder);
     folders.extend(boards.filter(|folder| folder.join("Cargo.lock").is_file()));
+    folders.push(desk.join("tests/fuzz/libfuzzer"));
     folders.dedup();
     let rules = |folder: &Path| {
-        let home = if folder == desk { &desk } else { &chips };
+        let for_chips = folder.starts_with(&chips);
+        let home = if for_chips { &chips } else { &desk };
         home.join("deny.toml")
     };
     let workspace = |folder: PathBuf| Workspace {
@@ -58,9 +60,18 @@ pub fn run() -> Result<()> {
 impl Workspace {
     fn check(&self, what: &[&str]) -> Result<()> {
         let mut deny = cargo(&self.folder);
-        deny.args(["deny", "--workspace", "check", "--config"])
+        deny.args(["deny", "--workspace", "--config"])
             .arg(&self.rules)
-            .args(["--hide-inclusion-graph"])
+            .args(["check", "--hide-inclusion-graph"])
+            // The rules serve several lock files.
+            .args([
+                "--allow",
+                "unmatched-skip",
+                "--allow",
+                "unmatched-skip-root",
+            ])
+            .args(["--allow", "unnecessary-skip"])
+            .args(["--allow", "license-exception-not-encountered"])
             .args(what);
         shell::run(&mut deny)
     }
