@@ -1,8 +1,8 @@
 //! `cargo xtask miri`: the tests of lstm-core under Miri, which finds undefined behaviour.
 
-use std::{path::Path, process::Command};
+use std::{fs, path::Path, process::Command};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use crate::{
     setup,
@@ -37,6 +37,7 @@ pub struct Options {
 /// `cargo xtask miri`.
 pub fn run(options: &Options) -> Result<()> {
     step("checking for Miri", install)?;
+    step("Miri finds a misaligned word", find_misaligned)?;
     for (target, flags, what) in TARGETS {
         if options.target.as_deref().is_none_or(|t| t == target) {
             step(&format!("lstm-core under Miri, {target}: {what}"), || {
@@ -57,6 +58,37 @@ fn tests(target_triple: &str, flags: &str) -> Command {
         .env("MIRIFLAGS", FLAGS)
         .env("RUSTFLAGS", flags);
     command
+}
+
+/// Reads a word from bytes, at an address that happens to be aligned: what the tests must not do.
+const MISALIGNED: &str = "fn main() {
+    let bytes = [1u8; 8];
+    let first = bytes.as_ptr().addr().wrapping_neg() % 4;
+    let word = unsafe { *bytes.as_ptr().add(first).cast::<u32>() };
+    std::process::exit(i32::from(word != 0x0101_0101));
+}
+";
+
+/// Fails unless Miri, with [`FLAGS`], finds what is wrong with [`MISALIGNED`].
+fn find_misaligned() -> Result<()> {
+    let folder = target().join("miri-control");
+    fs::create_dir_all(folder.join("src"))?;
+    let manifest = "[package]\nname = \"control\"\nedition = \"2024\"\n\n[workspace]\n";
+    fs::write(folder.join("Cargo.toml"), manifest)?;
+    fs::write(folder.join("src/main.rs"), MISALIGNED)?;
+    let mut run = cargo();
+    run.args(["miri", "run", "--quiet"])
+        .current_dir(&folder)
+        .env("MIRIFLAGS", FLAGS);
+    let output = run.output()?;
+    let message = String::from_utf8_lossy(&output.stderr);
+    if output.status.success() || !message.contains("Undefined Behavior") {
+        bail!(
+            "Miri did not find the misaligned word: {}, {message}",
+            output.status
+        );
+    }
+    Ok(())
 }
 
 /// The cargo of [`TOOLCHAIN`].
