@@ -339,6 +339,17 @@ fn equals_are_broken_by_the_lower_index() {
     assert!(found[..2].iter().all(|&n| n > 0.3 * draws as f64));
 }
 
+/// Where the random number is as good as 0, a symbol of weight 0 before the others is not drawn.
+#[test]
+fn a_symbol_of_no_weight_is_never_drawn() {
+    const SEED: u64 = 16_272;
+    assert!(Xoshiro128PlusPlus::seed_from_u64(SEED).next_u32() < 1 << 16);
+    for format in [Format::F32, Format::Int8, Format::Int4] {
+        let at = constant_in(format, &[-30.0, 1.0, -30.0]);
+        assert_eq!(draw(&at, Sampler::new(SEED), 1)[0].index(), 1, "{format}");
+    }
+}
+
 #[test]
 fn temperature_zero_is_greedy() {
     let at = constant(&LOGITS);
