@@ -20,7 +20,10 @@ pub(crate) mod portable;
 mod blocks;
 #[cfg(any(target_arch = "arm", target_arch = "riscv32"))]
 mod live;
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+#[cfg(all(
+    any(target_arch = "x86_64", target_arch = "aarch64"),
+    not(lstm_core_kernel = "portable")
+))]
 mod nonzero;
 #[cfg(any(thumb = "v7m", thumb = "v7em"))]
 mod thumb2;
