@@ -15,7 +15,7 @@ use candle_core::{D, DType, Device, IndexOp, Tensor};
 use candle_nn::{AdamW, LSTMConfig, Module, Optimizer, ParamsAdamW, RNN, VarBuilder, VarMap};
 use host_trainer::alphabet::Alphabet;
 use host_trainer::network::{LayerConfig, Network, NetworkConfig};
-use host_trainer::optimizer::{Adam, AdamConfig};
+use host_trainer::optimizer::{Adam, AdamConfig, ParameterGroup};
 use host_trainer::random::Random;
 use host_trainer::step::{Batch, LossOn, zero_states};
 use host_trainer::{fused, step};
@@ -73,7 +73,7 @@ fn prepare(engine: &str, model: &str, threads: usize) -> Result<Train, Failure> 
     let config = NetworkConfig::stack(&Alphabet::letters(), EMBEDDING, layer, 1);
     let mut network = Network::new(config, random)?;
     let lengths: Vec<usize> = network.parameters().iter().map(|p| p.len()).collect();
-    let decays = vec![false; lengths.len()];
+    let groups = vec![ParameterGroup::PLAIN; lengths.len()];
     let mut adam = Adam::new(AdamConfig::KERAS, lengths.into_iter());
     let text: Vec<u8> = (0..ROWS * (STEPS + 1))
         .map(|_| random.below(27) as u8)
@@ -86,7 +86,7 @@ fn prepare(engine: &str, model: &str, threads: usize) -> Result<Train, Failure> 
                 let mut states = zero_states(&network, ROWS);
                 let (_, gradients) =
                     engine.loss_and_gradients(&network, &batch, loss_on, &mut states, &[])?;
-                adam.update(&mut network.parameters_mut(), gradients, &decays, 1e-3);
+                adam.update(&mut network.parameters_mut(), gradients, &groups, 1e-3);
                 Ok(())
             })
         }
@@ -96,7 +96,7 @@ fn prepare(engine: &str, model: &str, threads: usize) -> Result<Train, Failure> 
                 let mut states = zero_states(&network, ROWS);
                 let (_, gradients) =
                     engine.loss_and_gradients(&network, &batch, loss_on, &mut states, &[])?;
-                adam.update(&mut network.parameters_mut(), &gradients, &decays, 1e-3);
+                adam.update(&mut network.parameters_mut(), &gradients, &groups, 1e-3);
                 Ok(())
             })
         }

@@ -28,6 +28,23 @@ impl AdamConfig {
     };
 }
 
+/// How one parameter moves.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ParameterGroup {
+    /// Whether weight decay applies to it.
+    pub decays: bool,
+    /// Factor on the learning rate.
+    pub rate: f64,
+}
+
+impl ParameterGroup {
+    /// Without weight decay, at the learning rate.
+    pub const PLAIN: Self = Self {
+        decays: false,
+        rate: 1.0,
+    };
+}
+
 /// Adam (Kingma and Ba 2014), with step count and moments that a checkpoint can hold.
 ///
 /// ```text
@@ -59,12 +76,12 @@ impl Adam {
         }
     }
 
-    /// One step. `decays` says of each parameter whether weight decay applies to it.
+    /// One step. `groups` says of each parameter how it moves.
     pub fn update(
         &mut self,
         parameters: &mut [&mut [f32]],
         gradients: &[Vec<f32>],
-        decays: &[bool],
+        groups: &[ParameterGroup],
         learning_rate: f64,
     ) {
         self.step += 1;
@@ -75,16 +92,18 @@ impl Adam {
             weight_decay,
         } = self.config;
         let correction = |beta: f32| 1.0 / (1.0 - f64::from(beta).powf(self.step as f64));
-        let rate = (learning_rate * correction(beta1)) as f32;
+        let first_correction = correction(beta1);
         let second_correction = correction(beta2) as f32;
         let moments = self.first.iter_mut().zip(&mut self.second);
         let all = parameters
             .iter_mut()
             .zip(gradients)
             .zip(moments)
-            .zip(decays);
-        for (((weights, gradient), (first, second)), &decays) in all {
-            let shrink = if decays {
+            .zip(groups);
+        for (((weights, gradient), (first, second)), group) in all {
+            let learning_rate = learning_rate * group.rate;
+            let rate = (learning_rate * first_correction) as f32;
+            let shrink = if group.decays {
                 1.0 - learning_rate as f32 * weight_decay
             } else {
                 1.0
@@ -192,12 +211,14 @@ mod tests {
         let (mut a, mut b) = ([1.0f32], [1.0f32]);
         let gradients = [vec![0.5], vec![-2.0]];
         for _ in 0..2 {
-            adam.update(&mut [&mut a, &mut b], &gradients, &[true, false], 0.01);
+            let groups = [(true, 1.0), (false, 3.0)];
+            let groups = groups.map(|(decays, rate)| ParameterGroup { decays, rate });
+            adam.update(&mut [&mut a, &mut b], &gradients, &groups, 0.01);
         }
         // With a constant gradient both corrected moments are exact: each step moves by the rate.
         let expected = (1.0 * 0.999 - 0.01) * 0.999 - 0.01;
         assert!((f64::from(a[0]) - expected).abs() < 1e-6, "{}", a[0]);
-        assert!((f64::from(b[0]) - 1.02).abs() < 1e-6, "{}", b[0]);
+        assert!((f64::from(b[0]) - 1.06).abs() < 1e-6, "{}", b[0]);
         assert_eq!(adam.step, 2);
         assert!((adam.first[0][0] - 0.5 * (1.0 - 0.81)).abs() < 1e-7);
         assert!((adam.second[1][0] - 4.0 * (1.0 - 0.998_001)).abs() < 1e-6);

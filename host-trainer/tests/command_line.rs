@@ -131,6 +131,10 @@ fn bad_input_is_one_line_and_exit_code_2() {
             "found --epochs -1, expected a number above 0",
         ),
         (
+            "train --corpus good.txt --embedding-rate 0",
+            "found --embedding-rate 0",
+        ),
+        (
             "train --corpus good.txt --learning-rate NaN",
             "found --learning-rate NaN",
         ),

@@ -11,7 +11,7 @@ use crate::export::{Labels, encode_quantized};
 use crate::feed::Feeder;
 use crate::model_file::{HeapWorkspace, ModelFile};
 use crate::network::Network;
-use crate::optimizer::{Adam, AdamConfig, Schedule, clip_by_global_norm};
+use crate::optimizer::{Adam, AdamConfig, ParameterGroup, Schedule, clip_by_global_norm};
 use crate::predictor::ModelPredictor;
 use crate::quantize::QuantizedNetwork;
 use crate::random::Random;
@@ -137,7 +137,7 @@ pub fn tune(
     let mut masters = Masters::new(network, &start);
     let mut integers = masters.round();
     let lengths: Vec<usize> = masters.parameters_mut().iter().map(|p| p.len()).collect();
-    let decays = vec![false; lengths.len()];
+    let groups = vec![ParameterGroup::PLAIN; lengths.len()];
     let mut adam = Adam::new(ADAM, lengths.into_iter());
     let mut engine = Engine::new(settings.threads);
     let pass = (train.len() / sources[0].feeder.rows() / STEPS).max(1) * sources.len();
@@ -166,7 +166,7 @@ pub fn tune(
         clip_by_global_norm(&mut gradients, 1.0);
         let done = step as f64 / total as f64;
         let rate = settings.learning_rate * SCHEDULE.factor(step, done);
-        adam.update(&mut masters.parameters_mut(), &gradients, &decays, rate);
+        adam.update(&mut masters.parameters_mut(), &gradients, &groups, rate);
         integers = masters.round();
         sum.text += loss.text;
         sum.teacher += loss.teacher;

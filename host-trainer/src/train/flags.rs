@@ -63,6 +63,9 @@ pub struct Args {
     /// Where the cosine ends, as a share of the highest learning rate
     #[arg(long, value_name = "SHARE", help_heading = TRAINING)]
     pub(super) floor: Option<f64>,
+    /// Factor on the learning rate of the embedding, in pre-training too
+    #[arg(long, value_name = "FACTOR", help_heading = TRAINING)]
+    pub(super) embedding_rate: Option<f64>,
     /// Rows of a batch
     #[arg(long, value_name = "N", help_heading = TRAINING)]
     pub(super) batch: Option<usize>,
@@ -114,8 +117,8 @@ pub struct Args {
         help_heading = RUN,
         conflicts_with_all = [
             "corpus", "pretrain", "alphabet", "seed", "minutes", "layers", "embedding",
-            "pretrain_epochs", "epochs", "learning_rate", "schedule", "warm_up", "floor", "batch",
-            "clip", "weight_decay", "token_dropout", "drop_connect", "ema", "patience",
+            "pretrain_epochs", "epochs", "learning_rate", "embedding_rate", "schedule", "warm_up",
+            "floor", "batch", "clip", "weight_decay", "token_dropout", "drop_connect", "ema", "patience",
             "report_every", "config",
         ]
     )]

@@ -49,6 +49,7 @@ pub(super) fn configure(
     positive("epochs", args.epochs)?;
     positive("pretrain-epochs", args.pretrain_epochs)?;
     positive("learning-rate", args.learning_rate)?;
+    positive("embedding-rate", args.embedding_rate)?;
     positive("minutes", args.minutes)?;
     whole("batch", args.batch.unwrap_or(1), 4096)?;
     let mut phases = recipe.phases();
@@ -70,6 +71,7 @@ pub(super) fn configure(
         _ => {}
     }
     for phase in &mut phases {
+        phase.embedding_rate = args.embedding_rate.unwrap_or(phase.embedding_rate);
         if phase.source == Source::Pretrain {
             phase.passes = args.pretrain_epochs.unwrap_or(phase.passes);
         } else {
@@ -245,6 +247,7 @@ pub(super) fn as_toml(args: &Args, config: &RunConfig) -> String {
         put("epochs", phase.passes.into());
         put("batch", count(*feed.rows_mut() as u64));
         put("learning-rate", phase.learning_rate.into());
+        put("embedding-rate", phase.embedding_rate.into());
         match phase.schedule {
             Schedule::Constant => {
                 put("schedule", "constant".into());

@@ -11,7 +11,7 @@ use crate::fused::Engine;
 use crate::graph;
 use crate::metrics::Row;
 use crate::network::{LayerConfig, Network};
-use crate::optimizer::{Adam, clip_by_global_norm};
+use crate::optimizer::{Adam, ParameterGroup, clip_by_global_norm};
 use crate::output::say;
 use crate::random::Random;
 use crate::recipe::{Phase, RecipeName};
@@ -238,12 +238,14 @@ impl<'r> Trainer<'r> {
         if !loss.is_finite() || !norm.is_finite() {
             return Err(self.not_finite(&format!("loss {loss} and gradient norm {norm}")));
         }
-        now.adam.update(
-            &mut now.network.parameters_mut(),
-            gradients,
-            &self.decays,
-            rate,
-        );
+        // The embedding is the first parameter.
+        let embedding_rates = std::iter::once(phase.embedding_rate);
+        let rates = embedding_rates.chain(std::iter::repeat(1.0));
+        let groups: Vec<ParameterGroup> = (self.decays.iter().zip(rates))
+            .map(|(&decays, rate)| ParameterGroup { decays, rate })
+            .collect();
+        now.adam
+            .update(&mut now.network.parameters_mut(), gradients, &groups, rate);
         if let Some(decay) = phase.ema {
             average::update(&mut now.average, &now.network, decay, now.progress.step + 1);
         }
