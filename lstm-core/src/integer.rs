@@ -41,3 +41,29 @@ pub fn projected(z: i32) -> i8 {
 pub fn logit(z: i32) -> i32 {
     Integer::logit(z)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each function where its value is plain.
+    #[test]
+    fn values_are_in_the_formats_stated() {
+        // 0.7311, 0.7616.
+        assert_eq!([sigmoid(0), sigmoid(1 << 18)], [0x4000, 23_955]);
+        assert_eq!(
+            [tanh(0), tanh(1 << 18), tanh(-1 << 18)],
+            [0, 12_478, -12_478]
+        );
+        assert_eq!(one_minus(0x2000), 0x6000);
+        // 1/2 * 2000 + 1/4 * -1/4, the latter in Q11.
+        assert_eq!(cell(0x4000, 2000, 0x2000, -0x1000), 1000 - 128);
+        // 127 * 0.7616.
+        assert_eq!([hidden(0x8000, 0x800), hidden(0x8000, -0x800)], [97, -97]);
+        assert_eq!(
+            [projected(6 << 14), projected(-1), projected(1 << 30)],
+            [6, -1, 127]
+        );
+        assert_eq!([logit(6 << 6), logit(-1)], [6, -1]);
+    }
+}

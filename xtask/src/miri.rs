@@ -48,13 +48,14 @@ pub fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// The tests that do not say why Miri leaves them out.
+/// The tests that do not say why Miri leaves them out, each with its time.
 fn tests(target_triple: &str, flags: &str) -> Command {
     let mut command = cargo();
     command
         .args(["miri", "test", "--package", "lstm-core", "--lib", "--tests"])
         .args(["--target", target_triple, "--target-dir"])
         .arg(target().join("miri"))
+        .args(["--", "-Zunstable-options", "--report-time"])
         .env("MIRIFLAGS", FLAGS)
         .env("RUSTFLAGS", flags);
     command

@@ -9,51 +9,60 @@ use crate::{
 
 /// The mutated files, and the tests that must notice. They are few, so that a mutant takes seconds;
 /// the long runs of draws find nothing that the other tests do not.
-const FILES: [(&str, &[&str]); 9] = [
+const GROUPS: [(&[&str], &[&str]); 3] = [
+    (&["sampler.rs"], &["sampler", "generator"]),
+    (&["file.rs", "decode.rs", "model.rs"], &["file", "session"]),
     (
-        "sampler.rs",
-        &["--lib", "--test", "sampler", "--test", "generator"],
+        &[
+            "integer.rs",
+            "numbers/integer.rs",
+            "numbers/tables.rs",
+            "numbers/float.rs",
+            "kernel/portable.rs",
+        ],
+        &["session"],
     ),
-    ("file.rs", READER),
-    ("decode.rs", READER),
-    ("model.rs", READER),
-    ("integer.rs", NUMBERS),
-    ("numbers/integer.rs", NUMBERS),
-    ("numbers/tables.rs", NUMBERS),
-    ("numbers/float.rs", NUMBERS),
-    ("kernel/portable.rs", &["--lib"]),
 ];
-const READER: &[&str] = &["--lib", "--test", "file", "--test", "session"];
-const NUMBERS: &[&str] = &["--lib", "--test", "session"];
 
 /// What a person may choose.
 #[derive(clap::Args)]
 pub struct Options {
-    /// Only this file of lstm-core/src
-    #[arg(long, value_parser = FILES.map(|(file, _)| file))]
-    file: Option<String>,
+    /// Only this file of lstm-core/src; may be given again
+    #[arg(long, value_parser = GROUPS.map(|(files, _)| files).concat())]
+    file: Vec<String>,
 }
 
 /// `cargo xtask mutants`.
 pub fn run(options: &Options) -> Result<()> {
     setup::cargo_tool("cargo-mutants")?;
-    for (file, tests) in FILES {
-        if options.file.as_deref().is_none_or(|f| f == file) {
-            step(&format!("mutants of {file}"), || {
-                let output = target().join("mutants").join(file.replace('/', "-"));
+    for (files, tests) in GROUPS {
+        let chosen =
+            |file: &&&str| options.file.is_empty() || options.file.iter().any(|f| f == **file);
+        let files: Vec<_> = files.iter().filter(chosen).collect();
+        let Some(first) = files.first() else {
+            continue;
+        };
+        step(
+            &format!(
+                "mutants of {}",
+                files.iter().map(|f| **f).collect::<Vec<_>>().join(", ")
+            ),
+            || {
+                let output = target().join("mutants").join(first.replace('/', "-"));
                 std::fs::create_dir_all(&output)?;
                 let mut mutants = cargo(&root());
-                mutants
-                    .args(["mutants", "--package", "lstm-core", "--file"])
-                    .arg(format!("lstm-core/src/{file}"))
-                    .arg("--output")
-                    .arg(output)
-                    .arg("--")
-                    .args(tests)
-                    .args(["--", "--skip", "statistics"]);
+                mutants.args(["mutants", "--package", "lstm-core", "--output"]);
+                mutants.arg(output).args(["--cargo-arg", "--lib"]);
+                for test in tests {
+                    mutants.arg(format!("--cargo-arg=--test={test}"));
+                }
+                for file in files {
+                    mutants.arg(format!("--file=lstm-core/src/{file}"));
+                }
+                mutants.args(["--", "--", "--skip", "statistics"]);
                 shell::run(&mut mutants)
-            })?;
-        }
+            },
+        )?;
     }
     Ok(())
 }
