@@ -5,6 +5,7 @@
 
 mod count;
 mod machine;
+mod picture;
 mod report;
 mod training;
 
@@ -27,7 +28,7 @@ pub struct Options {
     /// Count this model, and compare nothing
     #[arg(long)]
     model: Option<PathBuf>,
-    /// Write the figures to docs/bench.txt and the README, instead of comparing them
+    /// Write the figures to docs/bench.txt, docs/bench.svg and the README, instead of comparing them
     #[arg(long, conflicts_with_all = ["machine", "model"])]
     bless: bool,
     /// Time a training batch on this computer instead, beside PyTorch (which it installs) and candle

@@ -1,4 +1,4 @@
-//! What `cargo xtask bench` reports: docs/bench.txt, and the figures in the README.
+//! What `cargo xtask bench` reports: docs/bench.txt, docs/bench.svg, and the figures in the README.
 
 use std::{
     fs,
@@ -12,6 +12,7 @@ use object::{Object, ObjectSection, ObjectSymbol, SectionKind, SymbolKind};
 use super::{
     count::{Count, FORMATS, NETWORKS, SYMBOLS, TEMPERATURE, models, table},
     machine::Machine,
+    picture::{Group, bars},
 };
 use crate::{
     shell::{root, step},
@@ -29,6 +30,9 @@ const ENGINES: [&[&str]; 4] = [&["int8"], &["int4"], &["f32"], &["f32", "int4"]]
 /// The index of the integer formats, and that of all formats.
 const INTEGERS: usize = 1;
 const ALL: usize = 3;
+
+/// The index of the network in the picture.
+const PICTURED: usize = 1;
 
 /// Every figure, measured.
 pub struct Report {
@@ -69,40 +73,41 @@ pub fn measure(machines: &'static [Machine]) -> Result<Report> {
 }
 
 impl Report {
-    /// Writes the figures to docs/bench.txt and to the README.
+    /// Writes the figures to docs/bench.txt, docs/bench.svg and the README.
     ///
     /// # Errors
     ///
     /// A file that is not written, or a README without a place for the figures.
     pub fn bless(&self) -> Result<()> {
-        let (snapshot, readme) = (snapshot(), readme());
-        fs::write(&snapshot, self.text()).with_context(|| snapshot.display().to_string())?;
-        let text = read(&readme)?;
+        let text = read(&readme())?;
         let (before, _, after) = split(&text)?;
-        let text = [before, &self.markdown(), after].concat();
-        fs::write(&readme, text).with_context(|| readme.display().to_string())?;
-        println!(
-            "==> {} and {} are renewed",
-            snapshot.display(),
-            readme.display()
-        );
+        for (path, text) in [
+            (snapshot(), self.text()),
+            (picture(), self.picture()),
+            (readme(), [before, &self.markdown(), after].concat()),
+        ] {
+            fs::write(&path, text).with_context(|| path.display().to_string())?;
+            println!("==> {} is renewed", path.display());
+        }
         Ok(())
     }
 
-    /// Compares the figures with those in docs/bench.txt and in the README.
+    /// Compares the figures with those in docs/bench.txt, docs/bench.svg and the README.
     ///
     /// # Errors
     ///
     /// Every line that differs by more than the tolerance.
     pub fn check(&self) -> Result<()> {
-        let (snapshot, readme) = (snapshot(), readme());
-        let (snapshot_text, readme_text) = (read(&snapshot)?, read(&readme)?);
+        let readme_text = read(&readme())?;
         let (_, figures, _) = split(&readme_text)?;
+        // In the picture, numbers stand between quotes and tags.
+        let words = |svg: &str| svg.replace(['"', '<', '>'], " ");
         for (path, expected, found) in [
-            (&snapshot, &*snapshot_text, self.text()),
-            (&readme, figures, self.markdown()),
+            (snapshot(), read(&snapshot())?, self.text()),
+            (picture(), words(&read(&picture())?), words(&self.picture())),
+            (readme(), figures.to_owned(), self.markdown()),
         ] {
-            let differences = differences(expected, &found, TOLERANCE);
+            let differences = differences(&expected, &found, TOLERANCE);
             ensure!(
                 differences.is_empty(),
                 "{} differs by more than {} %; `cargo xtask bench --bless` renews it:\n{}",
@@ -219,6 +224,28 @@ impl Report {
         text
     }
 
+    /// What docs/bench.svg shows.
+    fn picture(&self) -> String {
+        let groups = self.engines.iter().map(|&(machine, _)| {
+            let ours = [Format::Int8, Format::Int4]
+                .map(|format| self.counts_of(machine, format).nth(PICTURED));
+            let ours = ours.into_iter().flatten().map(|count| count.mean);
+            Group {
+                name: machine.core.to_owned(),
+                values: [machine.cmsis_nn[PICTURED] as f64]
+                    .into_iter()
+                    .chain(ours)
+                    .collect(),
+            }
+        });
+        let description = NETWORKS[PICTURED].description;
+        bars(
+            &format!("Instructions for one character of {description}"),
+            &["CMSIS-NN, int8", "this engine, int8", "this engine, int4"],
+            &groups.collect::<Vec<_>>(),
+        )
+    }
+
     /// In the order of [`NETWORKS`].
     fn counts_of(&self, machine: &Machine, format: Format) -> impl Iterator<Item = &Count> {
         let is_meant =
@@ -236,6 +263,10 @@ fn markdown_row(text: &mut String, cells: &[impl AsRef<str>]) {
 
 fn snapshot() -> PathBuf {
     root().join("docs/bench.txt")
+}
+
+fn picture() -> PathBuf {
+    root().join("docs/bench.svg")
 }
 
 fn readme() -> PathBuf {
