@@ -4,6 +4,7 @@
 use crate::gemm::{Matrix, gemm};
 use crate::network::{LayerConfig, Network};
 use crate::predictor::{NetworkPredictor, Predictor};
+use crate::quantize::fixed_point::HIDDEN_UNIT;
 use crate::random::Random;
 
 /// Characters that the network writes.
@@ -95,7 +96,7 @@ impl Columns {
         for row in values.chunks_exact_mut(columns) {
             for (x, &zone) in row.iter_mut().zip(zones) {
                 // As the device, which rounds to units of 1/127 first.
-                if (*x * 127.0).abs().round() < f32::from(zone) {
+                if (*x * HIDDEN_UNIT).abs().round() < f32::from(zone) {
                     *x = 0.0;
                 }
             }

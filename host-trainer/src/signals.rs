@@ -4,8 +4,9 @@
 use crate::lstm::Sizes;
 use crate::network::{LayerConfig, Network};
 use crate::predictor::{NetworkPredictor, Predictor};
-use crate::qat::forward::{Below, IntegerNetwork, IntegerState, Trace, output_unit};
+use crate::qat::forward::{Below, IntegerNetwork, IntegerState, Trace};
 use crate::quantize::QuantizedNetwork;
+use crate::quantize::fixed_point::output_unit;
 use lstm_core::integer;
 
 /// Steps that are run in one go.

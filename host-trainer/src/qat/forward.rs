@@ -9,15 +9,15 @@
 use crate::gemm::{Matrix, gemm};
 use crate::lstm::Sizes;
 use crate::network::{Cell, LayerConfig, NetworkConfig};
+use crate::quantize::fixed_point::{HIDDEN_UNIT, ONE_Q18};
 use crate::threads::{on_threads, row_ranges};
 use lstm_core::integer;
 
-/// One in Q11, Q12, Q14, Q15 and Q18.
+/// One in Q11, Q12, Q14 and Q15.
 const ONE_Q11: f32 = (1 << 11) as f32;
 const ONE_Q12: f32 = (1 << 12) as f32;
 const ONE_Q14: f32 = (1 << 14) as f32;
 const ONE_Q15: f32 = (1 << 15) as f32;
-const ONE_Q18: f32 = (1 << 18) as f32;
 
 /// A matrix of the device.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,7 +38,7 @@ impl IntegerMatrix {
     /// What some columns' weights stand for, `[columns, rows]`; one step of such a column is `step`.
     pub fn values(&self, columns: std::ops::Range<usize>, step: f32) -> Vec<f32> {
         let rows = self.rows();
-        let factor = |&scale: &i32| scale as f32 / (ONE_Q18 * step);
+        let factor = |&scale: &i32| scale as f32 / (ONE_Q18 as f32 * step);
         let factors: Vec<f32> = self.weight_scale.iter().map(factor).collect();
         let weights = &self.weights[columns.start * rows..columns.end * rows];
         let lines = weights.chunks_exact(rows);
@@ -146,14 +146,6 @@ pub enum Below<'a> {
     Hidden(&'a [f32]),
 }
 
-/// Units of the device in one.
-pub fn output_unit(layer: LayerConfig) -> f32 {
-    match layer.projection {
-        None => 127.0,
-        Some(_) => 16.0,
-    }
-}
-
 impl IntegerLayer {
     /// Runs a sequence; `state` goes forward. Writes the hidden state in its units `[T, B, R]` to
     /// `hs`, and to `trace` the rest, as the values that the integers stand for.
@@ -249,7 +241,7 @@ impl IntegerLayer {
                                 hs.for_each(|(h, &z)| *h = f32::from(integer::projected(z)));
                             }
                             let values = units[t].iter_mut().zip(&m);
-                            values.for_each(|(value, &m)| *value = m / 127.0);
+                            values.for_each(|(value, &m)| *value = m / HIDDEN_UNIT);
                         }
                     }
                 }

@@ -9,18 +9,19 @@
 //! d w'/d s   = round(v) - v there, else low or high
 //! ```
 
-use super::forward::{
-    DeadZones, IntegerLayer, IntegerMatrix, IntegerNetwork, IntegerState, output_unit,
-};
+use super::forward::{DeadZones, IntegerLayer, IntegerMatrix, IntegerNetwork, IntegerState};
 use crate::network::{LayerConfig, Network, NetworkConfig};
-use crate::quantize::{
-    INT4_RANGE, PROJECTED_HALF, QuantizedLayer, QuantizedMatrix, QuantizedNetwork, gate_half,
-    row_order,
+use crate::quantize::fixed_point::{
+    self, HIDDEN_UNIT, INT4_RANGE, INT8_LARGEST, LOGIT_HALF, PROJECTED_HALF, gate_half,
+    output_unit, q18,
 };
+use crate::quantize::{QuantizedLayer, QuantizedMatrix, QuantizedNetwork, row_order};
 use lstm_core::Format;
 use lstm_core::file::Row;
 
-const ONE_Q18: f32 = (1 << 18) as f32;
+const ONE_Q18: f32 = fixed_point::ONE_Q18 as f32;
+/// The weights of 8 bits, and the entries of the table.
+const INT8: (f32, f32) = (-(INT8_LARGEST as f32), INT8_LARGEST as f32);
 
 /// A matrix under tuning.
 #[derive(Clone, Debug)]
@@ -201,7 +202,7 @@ impl Masters {
         let integers = IntegerNetwork::new(start);
         let range = match start.format {
             Format::Int4 => (f32::from(*INT4_RANGE.start()), f32::from(*INT4_RANGE.end())),
-            _ => (-127.0, 127.0),
+            _ => INT8,
         };
         let mut unit_below = 1.0;
         let mut layers = Vec::new();
@@ -242,7 +243,7 @@ impl Masters {
                     vec![PROJECTED_HALF; layer.output()],
                     range,
                 );
-                master.units.1 = 127.0;
+                master.units.1 = HIDDEN_UNIT;
                 master.pull(found);
                 master
             });
@@ -254,13 +255,8 @@ impl Masters {
                 projection,
             });
         }
-        let half = vec![1 << 5; config.vocabulary()];
-        let mut dense = Master::new(
-            network.dense_weight.clone(),
-            &integers.dense,
-            half,
-            (-127.0, 127.0),
-        );
+        let half = vec![LOGIT_HALF; config.vocabulary()];
+        let mut dense = Master::new(network.dense_weight.clone(), &integers.dense, half, INT8);
         dense.units.1 = unit_below;
         dense.pull(&integers.dense);
         Self {
@@ -284,7 +280,7 @@ impl Masters {
                 for line in layer.table.chunks_exact(rows) {
                     for ((&value, &scale), &middle) in line.iter().zip(&table_scale).zip(&middle) {
                         let entry = (value * ONE_Q18 - middle as f32) / scale as f32;
-                        table.push(entry.round().clamp(-127.0, 127.0) as i32 * scale);
+                        table.push(entry.round().clamp(INT8.0, INT8.1) as i32 * scale);
                     }
                 }
                 gates
@@ -378,16 +374,11 @@ fn table_grid(table: &[f32], rows: usize) -> (Vec<i32>, Vec<i32>) {
             .zip(line)
             .for_each(|(high, &x)| *high = high.max(x));
     }
-    let ranges = || low.iter().zip(&high);
-    let scale = |(low, high): (&f32, &f32)| {
-        let step = f64::from(high - low) / 2.0 / 127.0 * f64::from(1 << 18);
-        (step.ceil() as i32).clamp(1, i32::from(u16::MAX))
+    let grid = |(&low, &high): (&f32, &f32)| {
+        let (step, middle) = fixed_point::table_grid(low, high);
+        (step.min(f64::from(u16::MAX)) as i32, q18(middle))
     };
-    let middle = |(low, high): (&f32, &f32)| q18((low + high) / 2.0);
-    (
-        ranges().map(scale).collect(),
-        ranges().map(middle).collect(),
-    )
+    low.iter().zip(&high).map(grid).unzip()
 }
 
 impl IntegerNetwork {
@@ -528,8 +519,4 @@ fn pack(matrix: &IntegerMatrix, order: &[Option<usize>]) -> QuantizedMatrix {
         columns,
         rows: order.iter().map(row).collect(),
     }
-}
-
-fn q18(value: f32) -> i32 {
-    (f64::from(value) * f64::from(1 << 18)).round() as i32
 }

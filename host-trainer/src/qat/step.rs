@@ -1,9 +1,10 @@
 //! One step of tuning: loss and gradients of a batch.
 
-use super::forward::{Below, IntegerNetwork, IntegerState, Trace, counted, logits, output_unit};
+use super::forward::{Below, IntegerNetwork, IntegerState, Trace, counted, logits};
 use super::masters::Masters;
 use crate::gemm::{Matrix, gemm};
 use crate::lstm::{self, Record, Sizes, Tape, Weights};
+use crate::quantize::fixed_point::{HIDDEN_UNIT, output_unit};
 use crate::step::Batch;
 
 /// What a step computes with, besides the weights and the batch.
@@ -118,7 +119,7 @@ impl Engine {
             let projection = layer
                 .projection
                 .as_ref()
-                .map(|p| p.values(0..config.hidden, 1.0 / 127.0));
+                .map(|p| p.values(0..config.hidden, 1.0 / HIDDEN_UNIT));
             let weights = Weights {
                 w_hh: &w_hh,
                 projection: projection.as_deref(),
@@ -126,7 +127,7 @@ impl Engine {
             let (tape, trace) = (&mut self.tapes[index], &self.traces[index]);
             let tokens = below.is_none().then_some((vocabulary, &batch.inputs[..]));
             // What did not count has no part in the gradient of its weights.
-            let zone = |zone: f32| zone / 127.0;
+            let zone = |zone: f32| zone / HIDDEN_UNIT;
             let own = zone(layer.dead_zones.own);
             let record = Record {
                 gates: &trace.gates,
