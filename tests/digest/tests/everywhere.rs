@@ -7,7 +7,7 @@
 
 use std::{
     fs,
-    io::Write,
+    io::{BufRead, BufReader, Write},
     num::NonZero,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -135,14 +135,21 @@ impl Computer {
     }
 }
 
-/// The lines that a program prints.
+/// The lines that a program prints, each as soon as it is there.
 fn lines(
     command: &mut Command,
     each: &mut dyn FnMut(&str) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let output = command.stderr(Stdio::inherit()).output()?;
-    anyhow::ensure!(output.status.success(), "{}", output.status);
-    String::from_utf8(output.stdout)?.lines().try_for_each(each)
+    let mut child = command.stdout(Stdio::piped()).spawn()?;
+    let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+    let result = lines.try_for_each(|line| each(&line?));
+    if result.is_err() {
+        child.kill()?;
+    }
+    let status = child.wait()?;
+    result?;
+    anyhow::ensure!(status.success(), "{status}");
+    Ok(())
 }
 
 /// The digests of the kernel of this CPU.
