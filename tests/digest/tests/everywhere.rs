@@ -193,6 +193,10 @@ fn models() -> &'static [Shipped] {
                 })
             })
             .collect();
+        assert!(
+            !models.is_empty(),
+            "no model of integers begins with {only:?}"
+        );
         models.sort_by_key(|model| model.multiply_adds);
         models
     })
