@@ -24,20 +24,17 @@ const fn exp(x: f64) -> f64 {
         n += 1;
     }
     // sum = e^y - 1, kept apart from the 1 so that squaring loses no digits.
-    let mut i = 0;
-    while i < 10 {
+    let mut squarings = 0;
+    while squarings < 10 {
         sum = sum * (2.0 + sum);
-        i += 1;
+        squarings += 1;
     }
     1.0 + sum
 }
 
+/// The nearest whole number to a positive one.
 const fn round(x: f64) -> i32 {
-    if x < 0.0 {
-        (x - 0.5) as i32
-    } else {
-        (x + 0.5) as i32
-    }
+    (x + 0.5) as i32
 }
 
 const fn sigmoid_q15(k: i32) -> i32 {
