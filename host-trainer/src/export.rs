@@ -5,6 +5,7 @@ use crate::evaluate;
 use crate::interchange::{self, write::FileKind};
 use crate::model_file::{HeapWorkspace, ModelFile};
 use crate::network::{Cell, LayerConfig, Network, NetworkConfig};
+use crate::output::say;
 use crate::quantize::{self, QuantizedMatrix, QuantizedNetwork, TensorError};
 use crate::tensors::write_atomically;
 use lstm_core::file::{
@@ -293,7 +294,7 @@ impl From<ExportFormat> for Format {
 pub fn run(args: &Args) -> Result<()> {
     if let Some(kind) = args.to {
         interchange::write::write(&Network::load(&args.network)?, kind, &args.out)?;
-        println!("wrote {}", args.out.display());
+        say!("wrote {}", args.out.display());
         return Ok(());
     }
     let stem = args
@@ -317,7 +318,7 @@ pub fn run(args: &Args) -> Result<()> {
     notes.extend_from_slice(&args.note);
     write_model(&args.out, &file, &errors, &notes)?;
     let text = args.out.with_extension("txt");
-    println!(
+    say!(
         "wrote {} ({} bytes) and {}",
         args.out.display(),
         file.len(),

@@ -175,6 +175,8 @@ fn an_output_that_takes_nothing_is_told_and_ends_no_training() {
         "generate r/best.safetensors",
         "budget r/best.safetensors",
         "report r",
+        "quantize r/best.safetensors --qat --corpus good.txt --batch 4 --epochs 1 --out q.safetensors",
+        "export r/best.safetensors --out m.lstm",
     ] {
         let output = to_full(line);
         let stderr = String::from_utf8(output.stderr).unwrap();
@@ -182,7 +184,10 @@ fn an_output_that_takes_nothing_is_told_and_ends_no_training() {
         assert!(stderr.contains("No space left on device"), "{stderr}");
         assert_eq!(stderr.lines().count(), 1, "{line}: {stderr}");
     }
-    // The training itself went on to its end.
+    // The work itself went on to its end.
+    for file in ["q.safetensors", "m.lstm"] {
+        assert!(folder.path().join(file).exists(), "{file}");
+    }
     assert!(folder.path().join("r/final.safetensors").exists());
     assert!(
         run(

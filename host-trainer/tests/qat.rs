@@ -2,11 +2,12 @@
 
 mod binary;
 
-use binary::{printed, refuses, run};
+use binary::{printed, refuses, run, trainer};
 use host_trainer::alphabet::Alphabet;
 use host_trainer::network::{LayerConfig, Network, NetworkConfig};
 use host_trainer::random::Random;
 use std::fmt::Write;
+use std::io::{BufRead, BufReader};
 
 /// A folder with a text, and a network that knows nothing of it.
 fn folder() -> tempfile::TempDir {
@@ -59,6 +60,70 @@ fn tuning_learns_and_its_threads_change_no_bit() {
         );
         assert!(scored.contains(&format!("{best:.4}")), "{scored} {text}");
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_keeps_the_best_so_far() {
+    use std::process::{Command, Stdio};
+    let folder = folder();
+    let folder = folder.path();
+    let line = "quantize n.safetensors --qat --corpus text.txt --epochs 1e6 --batch 8 --teacher 0 \
+                --learning-rate 1e-2 --out q.safetensors";
+    let mut command = trainer(folder, line);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = child.spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut best = f64::INFINITY;
+    // Half a pass that is better than rounding alone.
+    loop {
+        let text = lines.next().unwrap().unwrap();
+        best = best.min(after(&text, "validation "));
+        if text.contains('*') {
+            break;
+        }
+    }
+    let id = child.id().to_string();
+    assert!(
+        Command::new("kill")
+            .args(["-INT", &id])
+            .status()
+            .unwrap()
+            .success()
+    );
+    for text in lines {
+        best = best.min(after(&text.unwrap(), "validation "));
+    }
+    let output = child.wait_with_output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(130), "{stderr}");
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    assert!(
+        stderr.contains("q.safetensors has the best so far"),
+        "{stderr}"
+    );
+    assert_eq!(after(&stderr, "validation "), best, "{stderr}");
+    printed(folder, "export q.safetensors --out q.lstm");
+    let scored = printed(
+        folder,
+        "evaluate q.lstm --corpus text.txt --split validation",
+    );
+    assert!(scored.contains(&format!("{best:.4}")), "{scored} {stderr}");
+}
+
+#[test]
+fn what_is_not_finite_ends_the_tuning() {
+    let folder = folder();
+    let folder = folder.path();
+    let line = "quantize n.safetensors --qat --corpus text.txt --batch 8 --learning-rate 1e8 \
+                --out q.safetensors";
+    let output = run(folder, line);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    assert!(stderr.contains("found a gradient norm of"), "{stderr}");
+    // Rounding alone was the best, and is there.
+    printed(folder, "export q.safetensors --out q.lstm");
 }
 
 #[test]

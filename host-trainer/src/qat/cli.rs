@@ -4,16 +4,17 @@ use super::tune::{Settings, tune};
 use crate::corpus::Corpus;
 use crate::error::{Error, Result};
 use crate::network::Network;
+use crate::output::say;
 use crate::quantize::QuantizedNetwork;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What belongs to `--qat`.
 #[derive(Debug, clap::Args)]
 pub struct TuningArgs {
-    /// Then fine-tune the network in those integers, with the device's own arithmetic. Ctrl-C keeps
-    /// the best so far.
+    /// Then fine-tune the network in those integers, with the device's own arithmetic. --out holds the
+    /// best so far, from the start on.
     #[arg(long)]
     qat: bool,
     /// The text that the network was trained on; its validation part chooses the best.
@@ -53,14 +54,12 @@ impl TuningArgs {
         self.qat
     }
 
-    /// `start`, fine-tuned if that is wanted.
+    /// Fine-tunes from `start` and keeps the best in `out`.
     ///
     /// # Errors
-    /// A flag is out of range, or a text cannot be read or is too short.
-    pub fn tune(&self, network: &Network, start: QuantizedNetwork) -> Result<QuantizedNetwork> {
-        if !self.qat {
-            return Ok(start);
-        }
+    /// A flag is out of range, a text cannot be read or is too short, or the disk refuses;
+    /// [`Error::Interrupted`] by Ctrl-C.
+    pub fn tune(&self, network: &Network, start: &QuantizedNetwork, out: &Path) -> Result<()> {
         let settings = self.settings()?;
         let alphabet = || network.config.alphabet();
         let corpus = Corpus::read_with(&self.corpus, alphabet())?;
@@ -74,7 +73,26 @@ impl TuningArgs {
             }
         });
         let extra = extra.as_ref().map(|corpus| &corpus.tokens[..]);
-        tune(network, start, &corpus, extra, settings, &stop)
+        let tuned = tune(
+            network,
+            start,
+            &corpus,
+            extra,
+            settings,
+            &stop,
+            &mut |best| best.save(out),
+        )?;
+        if !tuned.is_done {
+            return Err(Error::Interrupted(format!(
+                "stopped after {:.1} of {} passes; {} has the best so far: validation {:.4} bits/char",
+                tuned.passes,
+                self.epochs,
+                out.display(),
+                tuned.validation
+            )));
+        }
+        say!("best: validation {:.4} bits/char", tuned.validation);
+        Ok(())
     }
 
     fn settings(&self) -> Result<Settings> {

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! w'         = s * clamp(round(v), low, high)
-//! d w'/d w   = 1 where low <= v <= high, else 0
+//! d w'/d w   = 1 where low - 1/2 <= v <= high + 1/2, else 0
 //! d w'/d s   = round(v) - v there, else low or high
 //! ```
 

@@ -4,6 +4,7 @@ use super::forward::{Below, IntegerNetwork, IntegerState, Trace, counted, logits
 use super::masters::Masters;
 use crate::gemm::{Matrix, gemm};
 use crate::lstm::{self, Record, Sizes, Tape, Weights};
+use crate::network::LayerConfig;
 use crate::quantize::fixed_point::{HIDDEN_UNIT, output_unit};
 use crate::step::Batch;
 
@@ -46,139 +47,171 @@ impl Engine {
         states: &mut [IntegerState],
         (teacher, share): (&[f32], f32),
     ) -> (Loss, Vec<Vec<f32>>) {
-        let (steps, rows, threads) = (batch.steps, batch.rows, self.threads);
+        let (mut outputs, mut starts) = self.forward(integers, batch, states);
+        let top = outputs.last().expect("at least one layer");
+        let mut errors = logits(&integers.dense, top);
+        let vocabulary = errors.len() / batch.targets.len();
+        let loss = distill(vocabulary, &mut errors, teacher, &batch.targets, share);
+        // From here on in the values that the integers stand for.
+        let values = outputs.iter_mut().zip(&mut starts).zip(&integers.layers);
+        for ((hs, start), layer) in values {
+            let unit = output_unit(layer.config);
+            hs.iter_mut().chain(start).for_each(|h| *h /= unit);
+        }
+        let config = integers.layers.last().expect("at least one layer").config;
+        let dense = integers
+            .dense
+            .values(0..config.output(), 1.0 / output_unit(config));
+        let top = outputs.last().expect("at least one layer");
+        let (d_dense, mut d_hs) = matrix_gradients(&dense, top, &errors, vocabulary);
+        let d_bias = column_sums(&errors, vocabulary);
+        let mut gradients = vec![masters.dense_gradients(integers, d_dense, d_bias)];
+        for index in (0..integers.layers.len()).rev() {
+            let sequence = Sequence {
+                batch,
+                vocabulary,
+                starts: &starts,
+                outputs: &outputs,
+            };
+            let (found, below) = self.layer_gradients(masters, integers, sequence, index, &d_hs);
+            gradients.push(found);
+            d_hs = below;
+        }
+        gradients.reverse();
+        (loss, gradients.into_iter().flatten().collect())
+    }
+
+    /// Runs all layers; `states` go forward. Gives each layer's hidden state before the sequence
+    /// `[B, R]` and over it `[T, B, R]`, in its units; the rest is in the traces.
+    fn forward(
+        &mut self,
+        integers: &IntegerNetwork,
+        batch: &Batch,
+        states: &mut [IntegerState],
+    ) -> (Vec<Vec<f32>>, Vec<Vec<f32>>) {
         self.traces.resize(integers.layers.len(), Trace::default());
         self.tapes.resize(integers.layers.len(), Tape::default());
         let mut outputs: Vec<Vec<f32>> = Vec::new();
         let mut starts = Vec::new();
-        let sizes = |layer| Sizes {
-            steps,
-            batch: rows,
-            layer,
-            threads,
-        };
-        for (layer, (state, trace)) in integers
-            .layers
-            .iter()
-            .zip(states.iter_mut().zip(&mut self.traces))
-        {
+        let layers = integers.layers.iter().zip(states).zip(&mut self.traces);
+        for ((layer, state), trace) in layers {
             let below = match outputs.last() {
                 None => Below::Tokens(&batch.inputs),
                 Some(below) => Below::Hidden(below),
             };
             starts.push(state.h.clone());
-            let mut hs = vec![0.0; steps * rows * layer.config.output()];
-            layer.forward(sizes(layer.config), below, state, trace, &mut hs);
+            let sizes = sizes(batch, layer.config, self.threads);
+            let mut hs = vec![0.0; sizes.steps * sizes.batch * layer.config.output()];
+            layer.forward(sizes, below, state, trace, &mut hs);
             outputs.push(hs);
         }
-        let top = outputs.last().expect("at least one layer");
-        let mut errors = logits(&integers.dense, top);
-        let vocabulary = errors.len() / (steps * rows);
-        let loss = distill(vocabulary, &mut errors, teacher, &batch.targets, share);
-        // From here on in the values that the integers stand for.
-        for (hs, (start, layer)) in outputs
-            .iter_mut()
-            .zip(starts.iter_mut().zip(&integers.layers))
-        {
-            let unit = output_unit(layer.config);
-            hs.iter_mut().chain(start).for_each(|h| *h /= unit);
-        }
-        let top = outputs.last().expect("at least one layer");
-        let config = integers.layers.last().expect("at least one layer").config;
-        let width = config.output();
-        let dense = integers.dense.values(0..width, 1.0 / output_unit(config));
-        let d_logits = Matrix::new(&errors, steps * rows, vocabulary);
-        let mut d_hs = vec![0.0; top.len()];
-        gemm(
-            d_logits,
-            Matrix::new(&dense, width, vocabulary).transposed(),
-            &mut d_hs,
-            false,
-        );
-        let mut d_dense = vec![0.0; dense.len()];
-        gemm(
-            Matrix::new(top, steps * rows, width).transposed(),
-            d_logits,
-            &mut d_dense,
-            false,
-        );
-        let mut gradients =
-            vec![masters.dense_gradients(integers, d_dense, column_sums(&errors, vocabulary))];
-        for (index, layer) in integers.layers.iter().enumerate().rev() {
-            let config = layer.config;
-            let columns = config.columns();
-            let below = match index {
-                0 => None,
-                _ => Some((&outputs[index - 1], integers.layers[index - 1].config)),
-            };
-            let below_width = below.map_or(0, |(_, config)| config.output());
-            let w_hh = layer.gates.values(
-                below_width..below_width + config.output(),
-                1.0 / output_unit(config),
-            );
-            let projection = layer
-                .projection
-                .as_ref()
-                .map(|p| p.values(0..config.hidden, 1.0 / HIDDEN_UNIT));
-            let weights = Weights {
-                w_hh: &w_hh,
-                projection: projection.as_deref(),
-            };
-            let (tape, trace) = (&mut self.tapes[index], &self.traces[index]);
-            let tokens = below.is_none().then_some((vocabulary, &batch.inputs[..]));
-            // What did not count has no part in the gradient of its weights.
-            let zone = |zone: f32| zone / HIDDEN_UNIT;
-            let own = zone(layer.dead_zones.own);
-            let record = Record {
-                gates: &trace.gates,
-                cells: &trace.cells,
-                units: &trace.units,
-                h0: &counted(&starts[index], own),
-                hs: &counted(&outputs[index], own),
-            };
-            tape.record(sizes(config), tokens, weights, record);
-            let found = lstm::backward(sizes(config), tape, &d_hs);
-            let d_projection_bias = tape.projection_bias_gradient(sizes(config));
-            let (mut d_gates, mut d_bias) = (Vec::new(), Vec::new());
-            if let Some((below, config)) = below {
-                let d_pre = Matrix::new(&found.input, steps * rows, columns);
+        (outputs, starts)
+    }
+
+    /// From the gradient of layer `index`'s hidden state `[T, B, R]`, those of its parameters in the
+    /// order of [`Masters::parameters_mut`], and that of the hidden state below.
+    fn layer_gradients(
+        &mut self,
+        masters: &Masters,
+        integers: &IntegerNetwork,
+        sequence: Sequence<'_>,
+        index: usize,
+        d_hs: &[f32],
+    ) -> (Vec<Vec<f32>>, Vec<f32>) {
+        let layer = &integers.layers[index];
+        let config = layer.config;
+        let sizes = sizes(sequence.batch, config, self.threads);
+        let below = index.checked_sub(1);
+        let below = below.map(|i| (&sequence.outputs[i], integers.layers[i].config));
+        let below_width = below.map_or(0, |(_, config)| config.output());
+        let own = below_width..below_width + config.output();
+        let w_hh = layer.gates.values(own, 1.0 / output_unit(config));
+        let projection = layer.projection.as_ref();
+        let projection = projection.map(|p| p.values(0..config.hidden, 1.0 / HIDDEN_UNIT));
+        let weights = Weights {
+            w_hh: &w_hh,
+            projection: projection.as_deref(),
+        };
+        let (tape, trace) = (&mut self.tapes[index], &self.traces[index]);
+        let tokens = (sequence.vocabulary, &sequence.batch.inputs[..]);
+        // What did not count has no part in the gradient of its weights.
+        let zone = layer.dead_zones.own / HIDDEN_UNIT;
+        let record = Record {
+            gates: &trace.gates,
+            cells: &trace.cells,
+            units: &trace.units,
+            h0: &counted(&sequence.starts[index], zone),
+            hs: &counted(&sequence.outputs[index], zone),
+        };
+        tape.record(sizes, below.is_none().then_some(tokens), weights, record);
+        let found = lstm::backward(sizes, tape, d_hs);
+        let d_projection_bias = tape.projection_bias_gradient(sizes);
+        let d_projection = found.projection.map(|d| (d, d_projection_bias));
+        let (d_table, mut d_gates, d_bias, d_below) = match below {
+            None => (found.input, Vec::new(), Vec::new(), Vec::new()),
+            Some((below, config)) => {
                 let values = layer
                     .gates
                     .values(0..below_width, 1.0 / output_unit(config));
-                d_hs = vec![0.0; below.len()];
-                gemm(
-                    d_pre,
-                    Matrix::new(&values, below_width, columns).transposed(),
-                    &mut d_hs,
-                    false,
-                );
-                d_gates = vec![0.0; values.len()];
-                let below = counted(below, zone(layer.dead_zones.below));
-                gemm(
-                    Matrix::new(&below, steps * rows, below_width).transposed(),
-                    d_pre,
-                    &mut d_gates,
-                    false,
-                );
-                d_bias = column_sums(&found.input, columns);
+                let below = counted(below, layer.dead_zones.below / HIDDEN_UNIT);
+                let columns = layer.config.columns();
+                let (d_gates, d_below) = matrix_gradients(&values, &below, &found.input, columns);
+                (
+                    Vec::new(),
+                    d_gates,
+                    column_sums(&found.input, columns),
+                    d_below,
+                )
             }
-            d_gates.extend(found.w_hh);
-            let d_table = match below {
-                None => found.input,
-                Some(_) => Vec::new(),
-            };
-            let d_projection = found.projection.map(|d| (d, d_projection_bias));
-            gradients.push(masters.layer_gradients(
-                integers,
-                index,
-                d_table,
-                (d_gates, d_bias),
-                d_projection,
-            ));
-        }
-        gradients.reverse();
-        (loss, gradients.into_iter().flatten().collect())
+        };
+        d_gates.extend(found.w_hh);
+        let d_gates = (d_gates, d_bias);
+        let gradients = masters.layer_gradients(integers, index, d_table, d_gates, d_projection);
+        (gradients, d_below)
     }
+}
+
+/// A batch and what the layers made of it, as the values that the integers stand for.
+#[derive(Clone, Copy)]
+struct Sequence<'s> {
+    batch: &'s Batch,
+    vocabulary: usize,
+    /// Of each layer, `[B, R]`.
+    starts: &'s [Vec<f32>],
+    /// Of each layer, `[T, B, R]`.
+    outputs: &'s [Vec<f32>],
+}
+
+fn sizes(batch: &Batch, layer: LayerConfig, threads: usize) -> Sizes {
+    Sizes {
+        steps: batch.steps,
+        batch: batch.rows,
+        layer,
+        threads,
+    }
+}
+
+/// Of `y = x · weights`, with `x` `[N, width]` and `weights` `[width, columns]`: the gradients of the
+/// weights and of `x`, from that of `y`.
+fn matrix_gradients(
+    weights: &[f32],
+    x: &[f32],
+    d_y: &[f32],
+    columns: usize,
+) -> (Vec<f32>, Vec<f32>) {
+    let (n, width) = (d_y.len() / columns, weights.len() / columns);
+    let d_y = Matrix::new(d_y, n, columns);
+    let mut d_weights = vec![0.0; weights.len()];
+    gemm(
+        Matrix::new(x, n, width).transposed(),
+        d_y,
+        &mut d_weights,
+        false,
+    );
+    let mut d_x = vec![0.0; x.len()];
+    let weights = Matrix::new(weights, width, columns);
+    gemm(d_y, weights.transposed(), &mut d_x, false);
+    (d_weights, d_x)
 }
 
 /// The sum of the rows of a matrix.

@@ -12,6 +12,7 @@ use crate::feed::Feeder;
 use crate::model_file::{HeapWorkspace, ModelFile};
 use crate::network::Network;
 use crate::optimizer::{Adam, AdamConfig, ParameterGroup, Schedule, clip_by_global_norm};
+use crate::output::say;
 use crate::predictor::ModelPredictor;
 use crate::quantize::QuantizedNetwork;
 use crate::random::Random;
@@ -109,20 +110,33 @@ impl<'t> Source<'t> {
     }
 }
 
-/// Tunes from `start`, over the training part of `corpus` and in turn over `extra`; prints a line
-/// every half pass. Returns what scored best on the validation part, the start included; when
-/// `stop` is set, the best so far.
+/// What came of tuning.
+#[derive(Clone, Copy, Debug)]
+pub struct Tuned {
+    /// Bits per character of the best on the validation part.
+    pub validation: f64,
+    /// Passes that were made.
+    pub passes: f64,
+    /// Whether those are all.
+    pub is_done: bool,
+}
+
+/// Tunes from `start`, over the training part of `corpus` and in turn over `extra`, until `stop` is
+/// set; prints a line every half pass. `keep` gets what scores best on the validation part, whenever
+/// something does: the start first.
 ///
 /// # Errors
-/// A text is too short, or tuning led out of the device's ranges.
+/// A text is too short, tuning led out of the device's ranges or to what is not finite, or `keep`
+/// refuses.
 pub fn tune(
     network: &Network,
-    start: QuantizedNetwork,
+    start: &QuantizedNetwork,
     corpus: &Corpus,
     extra: Option<&[u8]>,
     settings: Settings,
     stop: &AtomicBool,
-) -> Result<QuantizedNetwork> {
+    keep: &mut dyn FnMut(&QuantizedNetwork) -> Result<()>,
+) -> Result<Tuned> {
     let random = &mut Random::new(settings.seed);
     let train = corpus.split(Split::Train);
     let texts = [
@@ -134,7 +148,7 @@ pub fn tune(
         .filter_map(|(name, text)| Some((name, text?)));
     let sources = texts.map(|text| Source::new(network, text, settings.batch, random));
     let mut sources = sources.collect::<Result<Vec<_>>>()?;
-    let mut masters = Masters::new(network, &start);
+    let mut masters = Masters::new(network, start);
     let mut integers = masters.round();
     let lengths: Vec<usize> = masters.parameters_mut().iter().map(|p| p.len()).collect();
     let groups = vec![ParameterGroup::PLAIN; lengths.len()];
@@ -143,17 +157,15 @@ pub fn tune(
     let pass = (train.len() / sources[0].feeder.rows() / STEPS).max(1) * sources.len();
     let total = (settings.epochs * pass as f64).ceil() as u64;
     let report = (pass as u64).div_ceil(2);
-    let mut best = (score(&start, corpus, Split::Validation)?, start);
-    println!("rounded only: validation {:.4} bits/char", best.0);
+    let mut best = score(start, corpus, Split::Validation)?;
+    keep(start)?;
+    say!("rounded only: validation {best:.4} bits/char");
     let mut sum = Loss::default();
     let clock = Instant::now();
     let turns = sources.len() as u64;
-    for step in 0..total {
-        if stop.load(Ordering::SeqCst) {
-            println!("stopped; the best so far is kept");
-            break;
-        }
-        let source = &mut sources[(step % turns) as usize];
+    let mut done = 0;
+    while done < total && !stop.load(Ordering::SeqCst) {
+        let source = &mut sources[(done % turns) as usize];
         let batch = source.next_batch(&masters, random);
         let teacher = source.teacher.logits(&batch, settings.threads);
         let (loss, mut gradients) = engine.loss_and_gradients(
@@ -163,42 +175,52 @@ pub fn tune(
             &mut source.states,
             (&teacher, settings.teacher),
         );
-        clip_by_global_norm(&mut gradients, 1.0);
-        let done = step as f64 / total as f64;
-        let rate = settings.learning_rate * SCHEDULE.factor(step, done);
+        let norm = clip_by_global_norm(&mut gradients, 1.0);
+        if !norm.is_finite() {
+            return Err(Error::failed(format!(
+                "found a gradient norm of {norm} at step {} of {total}, expected a finite number; \
+                 the best so far is kept; a lower --learning-rate may help",
+                done + 1
+            )));
+        }
+        let rate = settings.learning_rate * SCHEDULE.factor(done, done as f64 / total as f64);
         adam.update(&mut masters.parameters_mut(), &gradients, &groups, rate);
         integers = masters.round();
         sum.text += loss.text;
         sum.teacher += loss.teacher;
-        let done = step + 1;
-        if done % report != 0 && done != total {
+        done += 1;
+        let since_report = done % report;
+        if since_report != 0 && done != total {
             continue;
         }
         let quantized = masters.quantized(&integers);
         let validation = score(&quantized, corpus, Split::Validation)?;
-        let reported = if done % report == 0 {
-            report
-        } else {
-            done % report
+        let steps = match since_report {
+            0 => report,
+            steps => steps,
         };
-        let bits = |nats: f64| nats / reported as f64 / std::f64::consts::LN_2;
+        let bits = |nats: f64| nats / steps as f64 / std::f64::consts::LN_2;
         let left = clock.elapsed().as_secs_f64() * (total - done) as f64 / done as f64;
-        println!(
+        say!(
             "pass {:.1} of {}: train {:.4}, from the teacher {:.4}, validation {validation:.4} \
              bits/char{}, {}:{:02} left",
             done as f64 / pass as f64,
             settings.epochs,
             bits(sum.text),
             bits(sum.teacher),
-            if validation < best.0 { " *" } else { "" },
+            if validation < best { " *" } else { "" },
             left as u64 / 60,
             left as u64 % 60,
         );
         sum = Loss::default();
-        if validation < best.0 {
-            best = (validation, quantized);
+        if validation < best {
+            best = validation;
+            keep(&quantized)?;
         }
     }
-    println!("best: validation {:.4} bits/char", best.0);
-    Ok(best.1)
+    Ok(Tuned {
+        validation: best,
+        passes: done as f64 / pass as f64,
+        is_done: done == total,
+    })
 }

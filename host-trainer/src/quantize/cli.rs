@@ -59,9 +59,10 @@ pub fn run(args: &Args) -> Result<()> {
     }
     let dead_zone = args.dead_zone.unwrap_or(DEAD_ZONE);
     let (quantized, errors) = quantize(&network, args.format.into(), dead_zone)?;
-    let quantized = args.tuning.tune(&network, quantized)?;
-    quantized.save(&args.out)?;
-    if !args.tuning.is_wanted() {
+    if args.tuning.is_wanted() {
+        args.tuning.tune(&network, &quantized, &args.out)?;
+    } else {
+        quantized.save(&args.out)?;
         say!("{}", error_table(&errors).trim_end());
     }
     say!("wrote {}", args.out.display());
