@@ -37,7 +37,8 @@ pub struct Machine {
     pub feature: &'static str,
     /// Where the model lies, as in `firmware-demo/bench/memory`.
     model_address: u64,
-    /// Instructions that CMSIS-NN's int8 LSTM and dense layer take for the networks A and B, without
+    /// Instructions that CMSIS-NN's int8 LSTM and dense layer take for the networks A and B over an
+    /// embedding of 64, of commit 99f736a by GCC 12.2 with -O3, counted under the same QEMU; without
     /// sampling. It has no lean layer.
     pub(super) cmsis_nn: [u64; 2],
 }
