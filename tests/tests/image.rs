@@ -146,6 +146,27 @@ fn what_cannot_be_used_is_refused_before_anything_is_written() {
 }
 
 #[test]
+fn a_drive_that_would_destroy_the_firmware_is_warned_of() {
+    let folder = TempDir::new().unwrap();
+    let (small, out) = (small(), folder.path().join("out.hex"));
+    let (small, out) = (small.to_str().unwrap(), out.to_str().unwrap());
+    for (board, expected) in [
+        ("microbit", "which erases the whole flash first"),
+        ("microbit-v2", "which erases the whole flash first"),
+        ("nucleo-f446re", "which writes from the start of flash"),
+        ("pico", ""),
+    ] {
+        let arguments = ["--model", small, "--model-only", "--out", out];
+        let output = xtask_image(board, &arguments);
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{stderr}");
+        assert!(stderr.contains(expected), "{board}: {stderr}");
+        let lines = usize::from(!expected.is_empty());
+        assert_eq!(stderr.lines().count(), lines, "{board}: {stderr}");
+    }
+}
+
+#[test]
 fn a_firmware_that_reaches_into_the_model_region_is_refused() {
     // The micro:bit's firmware begins at 0, where a board with its model there would have no room.
     let elf = board_firmware(Board::parse("microbit").unwrap());

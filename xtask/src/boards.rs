@@ -24,6 +24,8 @@ pub struct Board {
     pub image: Format,
     /// Whether that holds the firmware too. Otherwise a tool of the chip's maker writes it.
     pub image_has_firmware: bool,
+    /// What else the board's drive does when it is given an image without the firmware.
+    pub drive_without_firmware: Option<&'static str>,
     /// The QEMU machine that stands for it, if there is one.
     pub emulator: Option<Emulator>,
 }
@@ -47,6 +49,9 @@ const fn arm(machine: &'static str, options: &'static [&'static str]) -> Option<
     })
 }
 
+/// Of the interface chip of a micro:bit.
+const ERASES_ALL: &str = "erases the whole flash first, and the firmware with it";
+
 /// Every board.
 pub const BOARDS: &[Board] = &[
     Board {
@@ -58,6 +63,7 @@ pub const BOARDS: &[Board] = &[
         model_room: 3 << 20,
         image: Format::Hex,
         image_has_firmware: true,
+        drive_without_firmware: None,
         emulator: arm("mps2-an386", &[]),
     },
     Board {
@@ -69,6 +75,7 @@ pub const BOARDS: &[Board] = &[
         model_room: 3 << 20,
         image: Format::Hex,
         image_has_firmware: true,
+        drive_without_firmware: None,
         emulator: arm("mps2-an385", &[]),
     },
     Board {
@@ -80,6 +87,7 @@ pub const BOARDS: &[Board] = &[
         model_room: 3 << 20,
         image: Format::Hex,
         image_has_firmware: true,
+        drive_without_firmware: None,
         emulator: arm("mps2-an500", &[]),
     },
     Board {
@@ -91,6 +99,7 @@ pub const BOARDS: &[Board] = &[
         model_room: 192 << 10,
         image: Format::Bin,
         image_has_firmware: true,
+        drive_without_firmware: None,
         emulator: arm("lm3s6965evb", &[]),
     },
     Board {
@@ -102,6 +111,7 @@ pub const BOARDS: &[Board] = &[
         model_room: 192 << 10,
         image: Format::Hex,
         image_has_firmware: true,
+        drive_without_firmware: Some(ERASES_ALL),
         emulator: arm("microbit", &[]),
     },
     Board {
@@ -112,8 +122,9 @@ pub const BOARDS: &[Board] = &[
         model_address: 0x0802_0000,
         model_room: 384 << 10,
         image: Format::Bin,
-        // USART2 is its second serial port.
         image_has_firmware: true,
+        drive_without_firmware: Some("writes from the start of flash, over the firmware"),
+        // USART2 is its second serial port.
         emulator: arm("netduinoplus2", &["-serial", "null"]),
     },
     Board {
@@ -125,6 +136,7 @@ pub const BOARDS: &[Board] = &[
         model_room: 24 << 10,
         image: Format::Hex,
         image_has_firmware: true,
+        drive_without_firmware: None,
         emulator: arm("stm32vldiscovery", &[]),
     },
     Board {
@@ -136,6 +148,7 @@ pub const BOARDS: &[Board] = &[
         model_room: 3 << 20,
         image: Format::Bin,
         image_has_firmware: true,
+        drive_without_firmware: None,
         emulator: Some(Emulator {
             program: "qemu-system-riscv32",
             machine: "virt",
@@ -151,6 +164,7 @@ pub const BOARDS: &[Board] = &[
         model_room: 384 << 10,
         image: Format::Hex,
         image_has_firmware: true,
+        drive_without_firmware: Some(ERASES_ALL),
         emulator: None,
     },
     Board {
@@ -164,6 +178,7 @@ pub const BOARDS: &[Board] = &[
             family: 0xe48b_ff56,
         },
         image_has_firmware: true,
+        drive_without_firmware: None,
         emulator: None,
     },
     Board {
@@ -177,6 +192,7 @@ pub const BOARDS: &[Board] = &[
             family: 0xe48b_ff59,
         },
         image_has_firmware: true,
+        drive_without_firmware: None,
         emulator: None,
     },
     Board {
@@ -189,6 +205,7 @@ pub const BOARDS: &[Board] = &[
         model_room: 2 << 20,
         image: Format::Bin,
         image_has_firmware: false,
+        drive_without_firmware: None,
         emulator: None,
     },
 ];

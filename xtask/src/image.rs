@@ -293,6 +293,8 @@ pub struct Plan {
     image: Image,
     format: Format,
     path: PathBuf,
+    /// Of what may go wrong with it.
+    warning: Option<String>,
 }
 
 impl Options {
@@ -321,10 +323,19 @@ impl Options {
                 default_path(self.board, &self.model, self.model_only),
             ),
         };
+        let drive = self.board.drive_without_firmware;
+        let warning = drive.filter(|_| firmware.is_none()).map(|does| {
+            format!(
+                "{name}: do not copy it to the board's drive, which {does}; a debug probe writes a \
+                 model alone",
+                name = self.board.name
+            )
+        });
         Ok(Plan {
             image,
             format,
             path,
+            warning,
         })
     }
 }
@@ -356,6 +367,9 @@ impl Plan {
             range.start,
             range.end
         );
+        if let Some(warning) = &self.warning {
+            eprintln!("{warning}");
+        }
         Ok(())
     }
 }

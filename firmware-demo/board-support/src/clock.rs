@@ -31,6 +31,9 @@ mod systick {
     static PERIODS: AtomicU32 = AtomicU32::new(0);
 
     /// The timer of the core, which counts its cycles and wakes it every millisecond.
+    ///
+    /// For chips whose timer goes on while the core sleeps: not for Nordic's, which have
+    /// [`NrfTimer`](crate::NrfTimer).
     pub struct SysTick {
         hertz: u32,
         /// Cycles of a millisecond.

@@ -108,7 +108,8 @@ impl Uart for NrfUart {
     fn flush(self) {}
 }
 
-/// TIMER0 at 16 MHz. The nRF51 has no SysTick.
+/// TIMER0 at 16 MHz. The nRF51 has no SysTick, and that of the nRF52 stands still while the core
+/// sleeps.
 pub struct NrfTimer(());
 
 impl NrfTimer {

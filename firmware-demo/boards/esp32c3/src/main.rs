@@ -12,7 +12,9 @@ mod region;
 use core::convert::Infallible;
 
 use embedded_io::{ErrorType, Read, ReadReady, Write};
-use esp_hal::{Blocking, main, time::Instant, usb::usb_serial_jtag::UsbSerialJtag};
+use esp_hal::{
+    Blocking, Config, clock::CpuClock, main, time::Instant, usb::usb_serial_jtag::UsbSerialJtag,
+};
 use firmware_app::{Board, Memory, Ram};
 use panic_halt as _;
 use static_cell::ConstStaticCell;
@@ -25,7 +27,8 @@ static WORKSPACE: ConstStaticCell<Ram<WORDS>> = ConstStaticCell::new(Ram::new())
 
 #[main]
 fn main() -> ! {
-    let devices = esp_hal::init(esp_hal::Config::default());
+    // 160 MHz; the default is half of it.
+    let devices = esp_hal::init(Config::default().with_cpu_clock(CpuClock::max()));
     map_model();
     let mut port = Port {
         usb: UsbSerialJtag::new(devices.USB_DEVICE),

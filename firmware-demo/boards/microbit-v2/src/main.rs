@@ -5,13 +5,10 @@
 #![no_main]
 
 use board_support::{
-    ANY_MODEL, NrfPin, NrfUart, Ram, SysTick, entry, ram, receive_by_interrupt, start,
+    ANY_MODEL, NrfPin, NrfTimer, NrfUart, Ram, entry, ram, receive_by_interrupt, start,
 };
 
 static WORKSPACE: Ram<ANY_MODEL> = ram();
-
-/// In hertz.
-const CLOCK: u32 = 64_000_000;
 
 receive_by_interrupt!(NrfUart, NrfUart::INTERRUPT);
 
@@ -19,5 +16,5 @@ receive_by_interrupt!(NrfUart, NrfUart::INTERRUPT);
 fn main() -> ! {
     // To and from the interface chip.
     NrfUart.start(NrfPin(0, 6), NrfPin(1, 8));
-    start(NrfUart, SysTick::start(CLOCK), &WORKSPACE)
+    start(NrfUart, NrfTimer::start(), &WORKSPACE)
 }
