@@ -330,22 +330,38 @@ fn what_does_not_fit_is_refused_with_found_and_expected() {
     }
 }
 
+/// The frameworks, in the versions with which the files are known to agree, and what they need to
+/// write them.
+const PACKAGES: [&str; 5] = [
+    "torch==2.15.0",
+    "keras==3.15.1",
+    "h5py",
+    "numpy",
+    "safetensors",
+];
+
 /// Installs the frameworks from PyPI, into target/frameworks.
 fn python() -> PathBuf {
     let folder = root().join("target/frameworks");
     let python = folder.join("bin/python");
-    let run = |command: &mut Command| {
-        let status = command.status().expect("python3 is needed for this test");
-        assert!(status.success(), "{command:?}");
-    };
-    if !folder.join("complete").exists() {
-        run(Command::new("python3").args(["-m", "venv"]).arg(&folder));
-        let packages = ["torch", "keras", "h5py", "numpy", "safetensors"];
-        run(Command::new(&python)
-            .args(["-m", "pip", "install", "--quiet"])
-            .args(packages));
-        std::fs::write(folder.join("complete"), "").unwrap();
+    let (complete, packages) = (folder.join("complete"), PACKAGES.join(" "));
+    if std::fs::read_to_string(&complete).is_ok_and(|installed| installed == packages) {
+        return python;
     }
+    let runs = |command: &mut Command| command.status().is_ok_and(|status| status.success());
+    assert!(
+        runs(Command::new("python3").args(["-m", "venv"]).arg(&folder)),
+        "Python 3 with its venv module is needed (Debian: apt-get install python3-venv)"
+    );
+    assert!(
+        runs(
+            Command::new(&python)
+                .args(["-m", "pip", "install", "--quiet"])
+                .args(PACKAGES)
+        ),
+        "pip cannot install {packages}"
+    );
+    std::fs::write(complete, packages).unwrap();
     python
 }
 

@@ -122,7 +122,7 @@ impl<'s, 'm> Generator<'s, 'm> {
         };
         let token = self.sampler.sample(logits);
         self.last = Some(token);
-        self.position += 1;
+        self.position = self.position.wrapping_add(1);
         token
     }
 

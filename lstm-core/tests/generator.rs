@@ -66,6 +66,13 @@ fn save(generator: &Generator<'_, '_>) -> Vec<u8> {
     snapshot
 }
 
+/// Makes the checksum of a snapshot right.
+fn seal(snapshot: &mut [u8]) {
+    let (content, checksum) = snapshot.split_last_chunk_mut().unwrap();
+    let crc = crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC);
+    *checksum = crc.checksum(content).to_le_bytes();
+}
+
 #[test]
 fn a_snapshot_goes_on_identically_at_any_moment() {
     each_model(|model| {
@@ -149,13 +156,10 @@ fn a_refused_snapshot_changes_nothing() {
             let error = Err(Error::SnapshotLength { found, expected });
             assert_eq!(other.restore(&snapshot[..found]), error);
         }
-        // Behind a right checksum.
         let sealed = |at: usize, byte: u8| {
-            let mut changed = snapshot[..expected - 4].to_vec();
+            let mut changed = snapshot.clone();
             changed[at] = byte;
-            let crc = crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC);
-            let checksum = crc.checksum(&changed);
-            changed.extend(checksum.to_le_bytes());
+            seal(&mut changed);
             changed
         };
         let found = model.checksum() ^ 0xff;
@@ -171,6 +175,27 @@ fn a_refused_snapshot_changes_nothing() {
     });
 }
 
+/// Whoever makes a checksum right may claim any number of tokens.
+#[test]
+fn a_position_at_its_largest_goes_on_at_zero() {
+    const POSITION: usize = 41;
+    each_model(|model| {
+        let mut ram = Ram::new(model);
+        let mut generator = ram.generator(model, 5);
+        text(&mut generator, 3);
+        let mut snapshot = save(&generator);
+        let position = &mut snapshot[POSITION..][..8];
+        assert_eq!(position, 3u64.to_le_bytes());
+        position.fill(0xff);
+        seal(&mut snapshot);
+        let honest = text(&mut generator, 5);
+        assert_eq!(generator.restore(&snapshot), Ok(()));
+        assert_eq!(generator.position(), u64::MAX);
+        assert_eq!(text(&mut generator, 5), honest);
+        assert_eq!(generator.position(), 4);
+    });
+}
+
 #[test]
 fn what_fills_up_the_window_of_a_snapshot_is_zero() {
     let file = Net::<i8, Int8Plain>::random(VOCAB, &[6], 1).file();
@@ -182,11 +207,9 @@ fn what_fills_up_the_window_of_a_snapshot_is_zero() {
     let snapshot = save(&generator);
     let end = snapshot.len() - 4;
     for from_end in 1..=7 {
-        let mut changed = snapshot[..end].to_vec();
+        let mut changed = snapshot.clone();
         changed[end - from_end] ^= 1;
-        let crc = crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC);
-        let checksum = crc.checksum(&changed);
-        changed.extend(checksum.to_le_bytes());
+        seal(&mut changed);
         let restored = generator.restore(&changed);
         let is_token = from_end > 7 - usize::from(snapshot[end - 8]);
         let expected = match is_token {

@@ -38,6 +38,10 @@ fn constant_q12(format: Format, logits: &[i32]) -> At {
 }
 
 fn draw(at: &At, mut sampler: Sampler, n: usize) -> Vec<Token> {
+    draw_with(at, &mut sampler, n)
+}
+
+fn draw_with(at: &At, sampler: &mut Sampler, n: usize) -> Vec<Token> {
     let model = at.model();
     let mut workspace =
         Workspace::<{ workspace_words(Format::F32, &[LayerShape::lstm(1)]) }, 256>::new();
@@ -353,15 +357,15 @@ fn a_symbol_of_no_weight_is_never_drawn() {
 #[test]
 fn temperature_zero_is_greedy() {
     let at = constant(&LOGITS);
-    let sampler = Sampler::new(1).temperature(0.0).unwrap();
+    let mut sampler = Sampler::new(1).temperature(0.0).unwrap();
     let before = sampler.clone();
-    assert!(
-        draw(&at, sampler.clone(), times(100, 5))
-            .iter()
-            .all(|t| t.index() == 2)
-    );
-    // A greedy draw takes no random number.
+    let tokens = draw_with(&at, &mut sampler, times(100, 5));
+    assert!(tokens.iter().all(|t| t.index() == 2));
+    // A greedy draw takes no random number; any other takes one.
     assert_eq!(sampler, before);
+    let mut warm = before.clone().temperature(1.0).unwrap();
+    draw_with(&at, &mut warm, 1);
+    assert_ne!(warm.temperature(0.0).unwrap(), before);
 }
 
 #[test]

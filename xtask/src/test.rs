@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use crate::{
     bench::MACHINES,
     boards::{BOARDS, Board, emulated},
-    firmware, miri, setup,
+    deny, firmware, miri, setup,
     shell::{self, cargo, root, step, tee},
     sizes,
 };
@@ -15,14 +15,26 @@ use crate::{
 /// What a person may choose.
 #[derive(clap::Args)]
 pub struct Options {
-    /// Also run the tests that take minutes
+    /// Also run what takes minutes (the boards that QEMU does not emulate, the licences and
+    /// vulnerabilities of the dependencies, Miri, kills and full disks) or many hours (a million
+    /// tokens of each model on each core)
     #[arg(long)]
     full: bool,
+    /// Leave out the tests with this in their name: a_million_tokens is what takes hours. May be
+    /// given again
+    #[arg(long, requires = "full")]
+    skip: Vec<String>,
+    /// Leave known vulnerabilities unchecked, because their database cannot be fetched
+    #[arg(long, requires = "full")]
+    offline: bool,
 }
 
 /// Runs everything, and stops at the first step that fails.
 pub fn run(options: &Options) -> Result<()> {
     setup::all()?;
+    if options.full {
+        setup::check_python()?;
+    }
     let (root, demo) = (root(), firmware::workspace());
 
     check("rustfmt", cargo(&root).args(["fmt", "--all", "--check"]))?;
@@ -96,21 +108,55 @@ pub fn run(options: &Options) -> Result<()> {
     }
 
     if options.full {
+        deny::run(&deny::Options {
+            offline: options.offline,
+        })?;
         miri::run(&miri::Options::default())?;
     }
 
     let mut count = Count::default();
+    let core = [
+        "--profile=checked",
+        "--package=lstm-core",
+        "--lib",
+        "--tests",
+    ];
+    // Its millions of draws take a minute there.
+    let quick = ["--", "--skip", "statistics"];
+    let mut all = Vec::new();
+    if options.full {
+        all.extend(["--", "--include-ignored"]);
+        all.extend(
+            options
+                .skip
+                .iter()
+                .flat_map(|name| ["--skip", name.as_str()]),
+        );
+    }
     for (what, folder, args) in [
-        ("tests, firmware", &demo, &[][..]),
-        ("tests", &root, &["--workspace"][..]),
+        (
+            "tests of lstm-core, an overflow is a panic",
+            &root,
+            [&core[..], &quick].concat(),
+        ),
+        (
+            "tests of the firmware, an overflow is a panic",
+            &demo,
+            vec!["--profile=checked", "--lib", "--tests"],
+        ),
+        (
+            "tests, firmware",
+            &demo,
+            [&["--release"], &all[..]].concat(),
+        ),
+        (
+            "tests",
+            &root,
+            [&["--release", "--workspace"], &all[..]].concat(),
+        ),
     ] {
         let mut command = cargo(folder);
-        command
-            .args(["test", "--release", "--no-fail-fast"])
-            .args(args);
-        if options.full {
-            command.args(["--", "--include-ignored"]);
-        }
+        command.args(["test", "--no-fail-fast"]).args(&args);
         let success = step(what, || {
             let (output, success) = tee(&mut command)?;
             count.add(&output);

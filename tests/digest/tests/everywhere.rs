@@ -2,8 +2,8 @@
 //! kernel, a WebAssembly module and the cores under QEMU are compared by digests, of the tokens and
 //! of the state, block by block.
 //!
-//! A million tokens of every model on every core take many hours. `MODEL=lean-96` takes the models
-//! alone whose file begins so.
+//! A million tokens of every model on every core take many hours. `DIGEST_MODEL=lean-96` takes the
+//! models alone whose file begins so.
 
 use std::{
     fs,
@@ -81,6 +81,7 @@ impl Computer {
                 let triple = "wasm32-unknown-unknown";
                 let mut build = build("rustc");
                 build.args(["--lib", "--crate-type", "cdylib", "--target", triple]);
+                build.arg("--target-dir").arg(target());
                 let module = target().join(triple).join("release/text_digest.wasm");
                 run(&mut build).map(|()| module)
             }
@@ -175,7 +176,7 @@ struct Shipped {
 fn models() -> &'static [Shipped] {
     static MODELS: OnceLock<Vec<Shipped>> = OnceLock::new();
     MODELS.get_or_init(|| {
-        let only = std::env::var("MODEL").unwrap_or_default();
+        let only = std::env::var("DIGEST_MODEL").unwrap_or_default();
         let named = |path: &PathBuf| {
             let name = path.file_stem().unwrap().to_string_lossy();
             name.starts_with(&only)

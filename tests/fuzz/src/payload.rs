@@ -487,6 +487,11 @@ fn hostile_snapshot(
     assert!(generator.restore(&snapshot).is_err());
     assert!(generator.restore(&snapshot[..at]).is_err());
     let content = len - 4;
+    if value == u8::MAX {
+        // Whole fields at their largest.
+        let end = content.min(at + 8);
+        snapshot[at.min(end)..end].fill(value);
+    }
     let checksum = CRC32.checksum(&snapshot[..content]).to_le_bytes();
     snapshot[content..].copy_from_slice(&checksum);
     let restored = generator.restore(&snapshot);

@@ -74,14 +74,10 @@ impl Contenders {
         };
         step("building the trainer", || {
             let mut command = cargo(&root());
-            run(command.args([
-                "build",
-                "--release",
-                "--package",
-                "host-trainer",
-                "--example",
-                OURS,
-            ]))
+            command.args(["build", "--release", "--package", "host-trainer"]);
+            run(command
+                .args(["--example", OURS, "--target-dir"])
+                .arg(target()))
         })?;
         let ours = target().join("release/examples").join(OURS);
         let mut ours = Command::new(ours);
