@@ -25,7 +25,7 @@ impl Token {
 pub struct Alphabet<'m> {
     /// In UTF-8.
     symbols: &'m [u8],
-    len: usize,
+    len: u16,
     fold_case: bool,
 }
 
@@ -53,7 +53,7 @@ impl<'m> Alphabet<'m> {
         }
         Ok(Alphabet {
             symbols,
-            len,
+            len: len as u16,
             fold_case,
         })
     }
@@ -61,7 +61,7 @@ impl<'m> Alphabet<'m> {
     /// The number of symbols, 1 to 256.
     #[allow(clippy::len_without_is_empty, reason = "an alphabet is never empty")]
     pub fn len(&self) -> usize {
-        self.len
+        self.len.into()
     }
 
     /// The symbols in the order of their tokens.
@@ -88,7 +88,7 @@ impl<'m> Alphabet<'m> {
     /// The character of a token; the character of token 0 if the alphabet has no such token.
     pub fn decode(&self, token: Token) -> char {
         // ASCII alphabets, the usual ones, need no walk through the symbols.
-        if self.symbols.len() == self.len {
+        if self.symbols.len() == self.len() {
             let symbol = self.symbols.get(token.index());
             return symbol.or(self.symbols.first()).map_or(' ', |&s| s.into());
         }

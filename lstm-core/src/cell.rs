@@ -1,6 +1,5 @@
 //! The recurrent cells and the dense layer, written once over the [`Arithmetic`] of a format.
 
-use crate::Token;
 use crate::file::{BLOCK_ROWS, Cell};
 use crate::kernel::BATCH;
 use crate::model::{Layer, Matrix};
@@ -14,21 +13,13 @@ use core::mem;
 /// `correction` by [`Arithmetic::pack`]. `output` becomes `o * tanh(c)`, and `cell` goes forward by
 /// one character; both are `[H]`.
 pub(crate) fn step<A: Arithmetic>(
+    kind: Cell,
     layer: &Layer<'_>,
-    token: Token,
     input: &[u32],
     correction: i32,
     output: &mut [A::Hidden],
     cell: &mut [A::Cell],
 ) {
-    let line_bytes = A::TABLE_BYTES * BLOCK_ROWS * layer.shape.gate_blocks();
-    let line = |index: usize| {
-        let start = index * line_bytes;
-        layer.table.get(start..start + line_bytes)
-    };
-    // A token from outside the alphabet reads as symbol 0. An upper layer has no table.
-    let line = line(token.index()).or_else(|| line(0)).unwrap_or_default();
-    let is_lean = layer.shape.cell == Cell::Lean;
     let (mut output, mut cell) = (output, cell);
     let mut next = |units: usize| {
         let (now, rest) = split(mem::take(&mut output), units);
@@ -37,8 +28,8 @@ pub(crate) fn step<A: Arithmetic>(
         cell = rest;
         (now, cell_now)
     };
-    A::for_each_batch(&layer.gates, line, input, correction, &mut |mut z| {
-        if !is_lean {
+    A::for_each_batch(&layer.gates, layer.line, input, correction, &mut |mut z| {
+        if kind == Cell::Lstm {
             let (output, cell) = next(z.len());
             return lstm::<A>(z, output, cell);
         }

@@ -5,7 +5,7 @@
 //! mean the same.
 
 use crate::alphabet::Chars;
-use crate::file::{Cell, Format, LayerShape, Order, Payload, PayloadOf};
+use crate::file::{Cell, Format, LayerShape, Order, Payload};
 use crate::{Error, MAX_LAYERS};
 
 impl<'a> Payload<'a> {
@@ -16,139 +16,172 @@ impl<'a> Payload<'a> {
     /// [`Error::Payload`].
     pub fn decode(bytes: &'a [u8]) -> Result<(Self, &'a [u8]), Error> {
         let text = |bytes| core::str::from_utf8(bytes).map_err(|_| Error::Payload);
-        let (payload, rest) = PayloadOf::read(bytes)?;
+        let fields = Fields::read(bytes);
+        let rest = fields.rest.ok_or(Error::Payload)?;
         let payload = Payload {
-            name: text(payload.name)?,
-            symbols: text(payload.symbols)?,
-            fold_case: payload.fold_case,
-            window: payload.window,
-            format: payload.format,
-            order: payload.order,
-            layers: payload.layers,
-            padding: payload.padding,
-            data: payload.data,
+            name: text(fields.name)?,
+            symbols: text(fields.symbols)?,
+            fold_case: fields.fold_case,
+            window: fields.window,
+            format: fields.format,
+            order: fields.order,
+            layers: fields.layers.into_iter().take(fields.depth).collect(),
+            padding: fields.padding,
+            data: fields.data,
         };
         Ok((payload, rest))
     }
 }
 
-impl<'a> PayloadOf<'a, &'a [u8]> {
-    /// As [`Payload::decode`], without the code of [`core::str::from_utf8`]: texts are bytes, which
-    /// are UTF-8.
-    pub(crate) fn read(bytes: &'a [u8]) -> Result<(Self, &'a [u8]), Error> {
-        let mut fields = Fields { rest: bytes };
-        let payload = fields.payload().ok_or(Error::Payload)?;
-        Ok((payload, fields.rest))
-    }
-}
-
-/// The fields that are still to be read. Each method reads one; `None` if it is no such field.
-struct Fields<'a> {
-    rest: &'a [u8],
+/// The fields of a [`Payload`], without the code of [`core::str::from_utf8`] and of `heapless`.
+pub(crate) struct Fields<'a> {
+    /// In UTF-8.
+    pub(crate) name: &'a [u8],
+    /// In UTF-8.
+    pub(crate) symbols: &'a [u8],
+    pub(crate) fold_case: bool,
+    pub(crate) window: Option<u16>,
+    pub(crate) format: Format,
+    pub(crate) order: Order,
+    pub(crate) depth: usize,
+    /// As many as `depth`, then empty ones.
+    pub(crate) layers: [LayerShape; MAX_LAYERS],
+    pub(crate) padding: &'a [u8],
+    pub(crate) data: &'a [u8],
+    /// The bytes that follow; `None` if a field is no such field, and then the others mean nothing.
+    pub(crate) rest: Option<&'a [u8]>,
 }
 
 impl<'a> Fields<'a> {
-    fn payload(&mut self) -> Option<PayloadOf<'a, &'a [u8]>> {
-        Some(PayloadOf {
-            name: self.text()?,
-            symbols: self.text()?,
-            fold_case: self.flag()?,
-            window: self.optional_u16()?,
-            format: match self.varint()? {
-                0 => Format::F32,
-                1 => Format::Int8,
-                2 => Format::Int4,
-                _ => return None,
+    /// As [`Payload::decode`].
+    #[inline]
+    pub(crate) fn read(bytes: &'a [u8]) -> Self {
+        let mut reader = Reader {
+            rest: bytes,
+            is_sound: true,
+        };
+        let name = reader.text();
+        let symbols = reader.text();
+        let fold_case = reader.flag();
+        let window = reader.optional_u16();
+        let format = match reader.varint(2) {
+            0 => Format::F32,
+            1 => Format::Int8,
+            _ => Format::Int4,
+        };
+        let order = match reader.flag() {
+            false => Order::Rows4,
+            true => Order::Columns16 {
+                dead_zone: reader.byte(),
             },
-            order: match self.varint()? {
-                0 => Order::Rows4,
-                1 => Order::Columns16 {
-                    dead_zone: self.byte()?,
-                },
-                _ => return None,
-            },
-            layers: self.layers()?,
-            padding: self.bytes()?,
-            data: self.bytes()?,
-        })
-    }
-
-    fn layers(&mut self) -> Option<heapless::Vec<LayerShape, MAX_LAYERS>> {
-        let mut layers = heapless::Vec::new();
-        for _ in 0..self.varint()? {
-            let layer = LayerShape {
-                cell: match self.varint()? {
-                    0 => Cell::Lstm,
-                    1 => Cell::Lean,
-                    _ => return None,
-                },
-                hidden: self.u16()?,
-                projection: self.optional_u16()?,
-            };
-            layers.push(layer).ok()?;
+        };
+        let depth = reader.varint(MAX_LAYERS as u32) as usize;
+        let mut layers = [LayerShape::lstm(0); MAX_LAYERS];
+        for layer in layers.iter_mut().take(depth) {
+            *layer = reader.layer();
         }
-        Some(layers)
+        let (padding, data) = (reader.bytes(), reader.bytes());
+        Fields {
+            name,
+            symbols,
+            fold_case,
+            window,
+            format,
+            order,
+            depth,
+            layers,
+            padding,
+            data,
+            rest: reader.is_sound.then_some(reader.rest),
+        }
+    }
+}
+
+/// Reads one field after the other. From the first that is none on, what it gives means nothing.
+struct Reader<'a> {
+    rest: &'a [u8],
+    /// Whether all fields so far were such.
+    is_sound: bool,
+}
+
+impl<'a> Reader<'a> {
+    fn layer(&mut self) -> LayerShape {
+        LayerShape {
+            cell: match self.flag() {
+                false => Cell::Lstm,
+                true => Cell::Lean,
+            },
+            hidden: self.u16(),
+            projection: self.optional_u16(),
+        }
     }
 
     #[inline(never)]
-    fn text(&mut self) -> Option<&'a [u8]> {
-        let text = self.bytes()?;
+    fn text(&mut self) -> &'a [u8] {
+        let text = self.bytes();
         let mut rest = Chars(text);
         while rest.next().is_some() {}
-        rest.0.is_empty().then_some(text)
+        self.is_sound &= rest.0.is_empty();
+        text
     }
 
     #[inline(never)]
-    fn bytes(&mut self) -> Option<&'a [u8]> {
-        let length = self.varint()? as usize;
-        let (bytes, rest) = self.rest.split_at_checked(length)?;
-        self.rest = rest;
-        Some(bytes)
-    }
-
-    #[inline(never)]
-    fn optional_u16(&mut self) -> Option<Option<u16>> {
-        match self.flag()? {
-            true => Some(Some(self.u16()?)),
-            false => Some(None),
+    fn bytes(&mut self) -> &'a [u8] {
+        let length = self.varint(u32::MAX) as usize;
+        match self.rest.split_at_checked(length) {
+            Some((bytes, rest)) => {
+                self.rest = rest;
+                bytes
+            }
+            None => {
+                self.is_sound = false;
+                &[]
+            }
         }
     }
 
-    fn byte(&mut self) -> Option<u8> {
-        let (&byte, rest) = self.rest.split_first()?;
-        self.rest = rest;
-        Some(byte)
-    }
-
-    fn u16(&mut self) -> Option<u16> {
-        self.varint()?.try_into().ok()
-    }
-
-    fn flag(&mut self) -> Option<bool> {
-        match self.varint()? {
-            0 => Some(false),
-            1 => Some(true),
-            _ => None,
-        }
-    }
-
-    /// Seven bits a byte, the low ones first; the top bit says that another byte follows.
     #[inline(never)]
-    fn varint(&mut self) -> Option<u32> {
+    fn optional_u16(&mut self) -> Option<u16> {
+        self.flag().then(|| self.u16())
+    }
+
+    fn u16(&mut self) -> u16 {
+        self.varint(u16::MAX.into()) as u16
+    }
+
+    fn flag(&mut self) -> bool {
+        self.varint(1) == 1
+    }
+
+    fn byte(&mut self) -> u8 {
+        let (byte, rest) = match self.rest.split_first() {
+            Some((&byte, rest)) => (byte, rest),
+            None => {
+                self.is_sound = false;
+                (0, &[][..])
+            }
+        };
+        self.rest = rest;
+        byte
+    }
+
+    /// Seven bits a byte, the low ones first; the top bit says that another byte follows. Not above
+    /// `most`.
+    #[inline(never)]
+    fn varint(&mut self, most: u32) -> u32 {
         let mut value = 0;
         let mut shift = 0;
         loop {
-            let byte = self.byte()?;
+            let byte = self.byte();
             let bits = u32::from(byte & 0x7f);
             // The bits must fit, and only a lone byte may be 0.
-            if shift > 28 || (shift == 28 && bits > 0xf) || (shift > 0 && byte == 0) {
-                return None;
-            }
+            self.is_sound &= bits << shift >> shift == bits && (shift == 0 || byte != 0);
             value |= bits << shift;
-            if byte < 0x80 {
-                return Some(value);
-            }
             shift += 7;
+            if byte < 0x80 || shift > 28 {
+                self.is_sound &= byte < 0x80 && value <= most;
+                return value;
+            }
         }
     }
 }
@@ -158,10 +191,13 @@ mod tests {
     use super::*;
     use std::vec::Vec;
 
-    fn varint(bytes: &[u8]) -> Option<(u32, &[u8])> {
-        let mut fields = Fields { rest: bytes };
-        let value = fields.varint()?;
-        Some((value, fields.rest))
+    fn varint(bytes: &[u8], most: u32) -> Option<(u32, &[u8])> {
+        let mut reader = Reader {
+            rest: bytes,
+            is_sound: true,
+        };
+        let value = reader.varint(most);
+        reader.is_sound.then_some((value, reader.rest))
     }
 
     #[test]
@@ -171,10 +207,13 @@ mod tests {
         for value in near.chain([u32::MAX - 1, u32::MAX]) {
             let mut bytes: Vec<u8> = postcard::to_stdvec(&value).unwrap();
             for end in 0..bytes.len() {
-                assert_eq!(varint(&bytes[..end]), None, "{value} cut off");
+                assert_eq!(varint(&bytes[..end], value), None, "{value} cut off");
             }
             bytes.push(0x80);
-            assert_eq!(varint(&bytes), Some((value, &[0x80][..])));
+            assert_eq!(varint(&bytes, value), Some((value, &[0x80][..])));
+            if let Some(most) = value.checked_sub(1) {
+                assert_eq!(varint(&bytes, most), None, "{value} is too much");
+            }
         }
     }
 
@@ -192,7 +231,7 @@ mod tests {
             &[0xff; 12],
         ];
         for bytes in refused {
-            assert_eq!(varint(bytes), None, "{bytes:x?}");
+            assert_eq!(varint(bytes, u32::MAX), None, "{bytes:x?}");
         }
     }
 }

@@ -4,8 +4,8 @@
 //! exporter encodes, so the two cannot drift apart.
 
 use crate::crc::Crc;
-use crate::model::{Layer, lay_out};
-use crate::{Error, MAX_LAYERS};
+use crate::model::Arrays;
+use crate::{Error, MAX_LAYERS, Token};
 use serde::{Deserialize, Serialize};
 
 /// The first four bytes of every file.
@@ -215,29 +215,26 @@ impl LayerShape {
     pub const fn gate_blocks(self) -> usize {
         match self.cell {
             Cell::Lstm => self.hidden as usize,
-            Cell::Lean => 3 * (self.hidden as usize).div_ceil(BLOCK_ROWS),
+            Cell::Lean => 3 * blocks(self.hidden as usize),
         }
     }
 
     /// Blocks of four rows of the projection; 0 without one.
     pub const fn projection_blocks(self) -> usize {
         match self.projection {
-            Some(width) => (width as usize).div_ceil(BLOCK_ROWS),
+            Some(width) => blocks(width as usize),
             None => 0,
         }
     }
 }
 
 /// The payload of a file.
-pub type Payload<'a> = PayloadOf<'a, &'a str>;
-
-/// The payload of a file with texts of a certain type.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct PayloadOf<'a, Text> {
+pub struct Payload<'a> {
     /// A name for people.
-    pub name: Text,
+    pub name: &'a str,
     /// The symbols of the alphabet, in the order of their tokens.
-    pub symbols: Text,
+    pub symbols: &'a str,
     /// Whether ASCII capitals are read as small letters.
     pub fold_case: bool,
     /// The window that the network was trained on without state between windows; `None` for a
@@ -332,15 +329,36 @@ impl Head {
 /// Those of [`Head::parse`], then [`Error::Truncated`], [`Error::TooLong`], [`Error::Checksum`];
 /// [`Error::Payload`] if a reserved byte is not zero.
 pub fn verify(bytes: &[u8]) -> Result<(Head, &[u8]), Error> {
-    let head = Head::parse(bytes)?;
-    let expected = head.file_bytes();
-    let found = bytes.len();
-    if found < expected {
+    check_end(bytes)?;
+    let (head, _, payload) = verify_start(bytes)?;
+    Ok((head, payload))
+}
+
+/// Checks that no byte follows the file.
+///
+/// # Errors
+///
+/// Those of [`Head::parse`], then [`Error::TooLong`].
+pub(crate) fn check_end(bytes: &[u8]) -> Result<(), Error> {
+    let (found, expected) = (bytes.len(), Head::parse(bytes)?.file_bytes());
+    match found > expected {
+        true => Err(Error::TooLong { found, expected }),
+        false => Ok(()),
+    }
+}
+
+/// The verified head of the file at the start of a region, the whole file, and its payload.
+///
+/// # Errors
+///
+/// As [`verify`], without [`Error::TooLong`].
+#[inline(always)]
+pub(crate) fn verify_start(region: &[u8]) -> Result<(Head, &[u8], &[u8]), Error> {
+    let head = Head::parse(region)?;
+    let (found, expected) = (region.len(), head.file_bytes());
+    let Some(bytes) = region.get(..expected) else {
         return Err(Error::Truncated { found, expected });
-    }
-    if found > expected {
-        return Err(Error::TooLong { found, expected });
-    }
+    };
     let (head_bytes, payload) = bytes.split_at_checked(HEAD_BYTES).unwrap_or_default();
     let checksum = checksum(head_bytes, payload);
     if checksum != head.checksum {
@@ -352,7 +370,7 @@ pub fn verify(bytes: &[u8]) -> Result<(Head, &[u8]), Error> {
     if head_bytes.get(6..8) != Some(&[0, 0]) {
         return Err(Error::Payload);
     }
-    Ok((head, payload))
+    Ok((head, bytes, payload))
 }
 
 /// CRC-32 (ISO-HDLC, as in zip and Ethernet) of the head without its checksum, then the payload.
@@ -363,9 +381,14 @@ fn checksum(head: &[u8], payload: &[u8]) -> u32 {
     crc.value()
 }
 
-/// `n` rounded up to a multiple of `align`.
+/// `n` rounded up to a multiple of `align`, which is a power of 2.
 pub const fn round_up(n: usize, align: usize) -> usize {
-    n.div_ceil(align) * align
+    (n + (align - 1)) & !(align - 1)
+}
+
+/// Blocks of four rows that hold so many.
+pub(crate) const fn blocks(rows: usize) -> usize {
+    round_up(rows, BLOCK_ROWS) / BLOCK_ROWS
 }
 
 /// Byte lengths of the arrays of one weight matrix with `blocks` blocks of four rows and `columns`
@@ -381,14 +404,17 @@ pub struct MatrixBytes {
 impl MatrixBytes {
     /// The lengths for weights stored so.
     pub const fn new(format: WeightFormat, blocks: usize, columns: usize) -> Self {
-        let row = match format {
-            WeightFormat::F32 => 4,
-            WeightFormat::Int8 | WeightFormat::Int4 => Row::BYTES,
+        let (row, weights) = match format {
+            WeightFormat::F32 => (4, blocks * BLOCK_ROWS * columns * 4),
+            WeightFormat::Int8 => (Row::BYTES, blocks * BLOCK_ROWS * columns),
+            WeightFormat::Int4 => {
+                let rows = round_up(blocks * BLOCK_ROWS, INT4_ROWS);
+                (Row::BYTES, rows / 2 * columns)
+            }
         };
-        let rows = blocks * BLOCK_ROWS;
         MatrixBytes {
-            rows: rows * row,
-            weights: round_up(rows, format.block_rows()) * columns * format.bits() / 8,
+            rows: blocks * BLOCK_ROWS * row,
+            weights,
         }
     }
 }
@@ -407,9 +433,14 @@ pub const fn table_line_bytes(format: Format, shape: LayerShape) -> usize {
 ///
 /// [`Error::Hidden`], [`Error::Projection`], [`Error::Columns`].
 pub fn data_bytes(format: Format, vocab: usize, layers: &[LayerShape]) -> Result<usize, Error> {
-    let arrays = &mut [Layer::EMPTY; MAX_LAYERS];
-    let (_, bytes) = lay_out(format, 0, vocab, layers, &[], arrays)?;
-    Ok(bytes)
+    let mut arrays = Arrays::new(format, 0, vocab, &[]);
+    for shape in layers.iter().take(MAX_LAYERS) {
+        arrays.check(shape)?;
+        arrays.layer(shape, Token::default());
+        arrays.projection(shape);
+    }
+    arrays.dense();
+    Ok(arrays.bytes())
 }
 
 /// The parameters of one row in the integer formats.

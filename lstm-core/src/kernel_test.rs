@@ -3,6 +3,7 @@
 
 use crate::file::{BLOCK_ROWS, MAX_HIDDEN, WeightFormat};
 use crate::kernel::{self, DeadZones, Rows};
+use crate::model::Matrix;
 
 /// A matrix and what it is multiplied with.
 #[derive(Clone, Copy, Debug)]
@@ -35,26 +36,27 @@ pub struct Kernel {
     pub portable: Dots,
 }
 
-/// The rows, with parameters of all kinds, and entries that are as good as random.
-fn rows<'a>(case: &Case<'a>) -> Rows<'a> {
-    const BLOCKS: usize = 64;
-    static PARAMETERS: [[[u32; 2]; BLOCK_ROWS]; BLOCKS] = {
-        let mut parameters = [[[0; 2]; BLOCK_ROWS]; BLOCKS];
+/// The matrix, with row parameters of all kinds.
+fn matrix<'a>(case: &Case<'a>) -> Matrix<'a> {
+    const ROWS: usize = 64 * BLOCK_ROWS;
+    static PARAMETERS: [[u32; 2]; ROWS] = {
+        let mut parameters = [[0; 2]; ROWS];
         let mut i = 0;
-        while i < BLOCKS * BLOCK_ROWS {
+        while i < ROWS {
             let bias = (i as u32).wrapping_mul(7919).wrapping_sub(1_000_000);
             let scales = (1 + i as u32 * 29 % 97) | (i as u32 * 257 % 0x10000) << 16;
-            parameters[i / BLOCK_ROWS][i % BLOCK_ROWS] = [bias.to_le(), scales.to_le()];
+            parameters[i] = [bias.to_le(), scales.to_le()];
             i += 1;
         }
         parameters
     };
-    Rows {
+    let rows = PARAMETERS.get(..case.blocks * BLOCK_ROWS);
+    Matrix {
+        rows: rows.unwrap_or_default().as_flattened(),
+        weights: bytemuck::try_cast_slice(case.weights).unwrap_or_default(),
         format: WeightFormat::default(),
         columns: case.columns,
-        weights: case.weights,
-        parameters: PARAMETERS.get(..case.blocks).unwrap_or_default(),
-        entries: case.weights.as_chunks().0,
+        dead_zones: DeadZones::NONE,
     }
 }
 
@@ -82,7 +84,12 @@ macro_rules! dots {
             let packed = $pack;
             let mut sums = sums.iter_mut();
             let mut count = 0;
-            for_each_batch(&rows($case), $input, packed, |batch| {
+            let rows = Rows {
+                matrix: &matrix($case),
+                // As good as random.
+                entries: $case.weights.as_chunks().0,
+            };
+            for_each_batch(&rows, $input, packed, &mut |batch| {
                 for (dots, sums) in batch.iter().zip(sums.by_ref()) {
                     *sums = *dots;
                     count += 1;

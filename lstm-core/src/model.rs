@@ -1,12 +1,13 @@
 //! A model, borrowed from the bytes of its file.
 
+use crate::decode::Fields;
 use crate::file::{
-    self, ARRAY_ALIGN, BLOCK_ROWS, COLUMN_ALIGN, Format, Head, LayerShape, MAX_DEAD_ZONE,
-    MAX_HIDDEN, MAX_INTEGER_COLUMNS, MatrixBytes, Order, PayloadOf, Row, WeightFormat, round_up,
-    table_line_bytes,
+    self, ARRAY_ALIGN, BLOCK_ROWS, COLUMN_ALIGN, Format, HEAD_BYTES, Head, LayerShape,
+    MAX_DEAD_ZONE, MAX_HIDDEN, MAX_INTEGER_COLUMNS, MatrixBytes, Order, Row, WeightFormat,
+    round_up,
 };
 use crate::kernel::{self, DeadZones};
-use crate::{Alphabet, Error, MAX_LAYERS};
+use crate::{Alphabet, Error, MAX_LAYERS, Token};
 
 /// Gives its content an alignment of 16 bytes: `Aligned(*include_bytes!("model.lstm"))`.
 #[repr(align(16))]
@@ -20,101 +21,78 @@ pub struct Aligned<T: ?Sized>(
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Matrix<'m> {
     /// Row parameters, see [`MatrixBytes::rows`].
-    pub(crate) rows: &'m [u8],
-    /// Weights, `[blocks][columns][4]` in f32, `[blocks][columns / 4][4][4]` in int8,
-    /// `[blocks of 16 rows][columns][2]` words in int4.
-    pub(crate) weights: &'m [u8],
+    pub(crate) rows: &'m [u32],
+    /// Weights, `[blocks][columns][4]` in f32, bytes `[blocks][columns / 4][4][4]` in int8,
+    /// `[blocks of 16 rows][columns][2]` in int4.
+    pub(crate) weights: &'m [u32],
     /// How the weights are stored.
     pub(crate) format: WeightFormat,
     /// Columns, padded.
     pub(crate) columns: usize,
     /// The columns that count as 0, in int4.
+    #[cfg_attr(
+        not(feature = "int4"),
+        allow(dead_code, reason = "no other format has them")
+    )]
     pub(crate) dead_zones: DeadZones,
 }
 
-impl Matrix<'_> {
-    const EMPTY: Self = Matrix {
-        rows: &[],
-        weights: &[],
-        format: WeightFormat::F32,
-        columns: 0,
-        dead_zones: DeadZones::NONE,
-    };
-
-    /// Checks that no row's sum can leave its range; counts the rows.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::RowRange`].
-    #[inline(never)]
-    fn check_ranges(&self, row: &mut usize) -> Result<(), Error> {
-        if self.format == WeightFormat::F32 {
-            return Ok(());
-        }
-        let block_rows = self.format.block_rows();
-        let block_bytes = self.columns * block_rows * self.format.bits() / 8;
-        let mut weights = self.weights;
-        let mut block = weights;
-        for (index, parameters) in self.rows.as_chunks().0.iter().enumerate() {
-            let index = index % block_rows;
-            if index == 0 {
-                (block, weights) = weights.split_at_checked(block_bytes).unwrap_or_default();
-            }
-            let sum_abs = kernel::sum_abs(self.format, block, index);
-            if !Row::from_bytes(parameters).in_range(sum_abs) {
-                return Err(Error::RowRange { row: *row });
-            }
-            *row += 1;
-        }
-        Ok(())
-    }
-}
-
-/// A layer.
+/// A layer, without its projection.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Layer<'m> {
-    /// Kind and sizes.
-    pub(crate) shape: LayerShape,
-    /// Width of the layer below; 0 for the first layer.
-    pub(crate) input: usize,
-    /// Folded table `[vocab][gate blocks][4]`; empty for all but the first layer.
-    pub(crate) table: &'m [u8],
-    /// `[gate blocks][4]` rows over the columns (input, then own hidden state).
+    /// A token's line of the folded table `[vocab][gate blocks][4]`, that of symbol 0 for a token
+    /// from outside the alphabet; empty for all but the first layer.
+    pub(crate) line: &'m [u32],
+    /// `[gate blocks][4]` rows over the columns, input and then own hidden state.
     pub(crate) gates: Matrix<'m>,
-    /// `[output]` rows over the units; empty without a projection.
-    pub(crate) projection: Matrix<'m>,
 }
 
-impl Layer<'_> {
-    pub(crate) const EMPTY: Self = Layer {
-        shape: LayerShape::lstm(0),
-        input: 0,
-        table: &[],
-        gates: Matrix::EMPTY,
-        projection: Matrix::EMPTY,
-    };
+/// Checks that no row's sum can leave its range.
+struct Ranges {
+    /// Rows so far, or before the first that can.
+    row: usize,
+    /// Whether there was none that can.
+    sound: bool,
+}
 
-    /// Hidden units.
-    pub(crate) fn hidden(&self) -> usize {
-        self.shape.hidden.into()
+impl Ranges {
+    #[inline(never)]
+    fn check(&mut self, matrix: &Matrix<'_>) {
+        if matrix.format == WeightFormat::F32 {
+            return;
+        }
+        let block_rows = matrix.format.block_rows();
+        let block_words = matrix.columns * block_rows * matrix.format.bits() / 32;
+        let mut weights = matrix.weights;
+        let mut block = weights;
+        for (index, &parameters) in matrix.rows.as_chunks().0.iter().enumerate() {
+            let index = index % block_rows;
+            if index == 0 {
+                (block, weights) = weights.split_at_checked(block_words).unwrap_or_default();
+            }
+            let sum_abs = kernel::sum_abs(matrix.format, block, index);
+            self.sound &= Row::from_words(parameters).in_range(sum_abs);
+            if !self.sound {
+                return;
+            }
+            self.row += 1;
+        }
     }
 }
 
 /// A verified model. It borrows everything from the file, which stays in flash.
+// Small enough to be moved without a call of `memcpy`, a kilobyte of code: layers are found anew
+// at each step, and what is asked for seldom is read again.
 #[derive(Clone, Copy, Debug)]
 pub struct Model<'m> {
-    /// In UTF-8.
-    name: &'m [u8],
+    file: &'m [u8],
+    /// The data section.
+    data: &'m [u32],
     alphabet: Alphabet<'m>,
-    window: Option<u16>,
     format: Format,
     dead_zone: u8,
-    checksum: u32,
-    golden: Option<u32>,
-    file_bytes: usize,
-    layers: [Layer<'m>; MAX_LAYERS],
-    depth: usize,
-    dense: Matrix<'m>,
+    depth: u8,
+    shapes: [LayerShape; MAX_LAYERS],
 }
 
 impl<'m> Model<'m> {
@@ -126,14 +104,8 @@ impl<'m> Model<'m> {
     /// description, format, alphabet, order, shapes, length of the weights, alignment, range of the
     /// sums.
     pub fn from_bytes(bytes: &'m [u8]) -> Result<Self, Error> {
-        let (head, payload) = file::verify(bytes)?;
-        let (payload, rest) = PayloadOf::read(payload)?;
-        let golden = match rest {
-            [] => None,
-            &[g0, g1, g2, g3] => Some(u32::from_le_bytes([g0, g1, g2, g3])),
-            _ => return Err(Error::Payload),
-        };
-        Self::from_payload(head, &payload, golden)
+        file::check_end(bytes)?;
+        Self::from_region(bytes)
     }
 
     /// Reads a model at the start of a region that may be longer than the file, such as a flash
@@ -142,101 +114,94 @@ impl<'m> Model<'m> {
     /// # Errors
     ///
     /// As [`Model::from_bytes`], without [`Error::TooLong`].
+    #[inline(never)]
     pub fn from_region(region: &'m [u8]) -> Result<Self, Error> {
-        let expected = Head::parse(region)?.file_bytes();
-        match region.get(..expected) {
-            Some(bytes) => Self::from_bytes(bytes),
-            None => Err(Error::Truncated {
-                found: region.len(),
-                expected,
-            }),
-        }
-    }
-
-    fn from_payload(
-        head: Head,
-        payload: &PayloadOf<'m, &'m [u8]>,
-        golden: Option<u32>,
-    ) -> Result<Self, Error> {
-        if !payload.format.is_built() {
-            return Err(Error::Format {
-                found: payload.format,
-            });
-        }
-        let alphabet = Alphabet::from_utf8(payload.symbols, payload.fold_case)?;
-        let depth = payload.layers.len();
-        if depth == 0 {
-            return Err(Error::Layers { found: depth });
-        }
-        if payload.padding.len() >= ARRAY_ALIGN || payload.padding.iter().any(|&b| b != 0) {
+        let (_, bytes, payload) = file::verify_start(region)?;
+        let fields = Fields::read(payload);
+        if !matches!(fields.rest, Some([] | [_, _, _, _])) {
             return Err(Error::Payload);
         }
-        let dead_zone = match payload.order {
+        Self::from_fields(bytes, &fields)
+    }
+
+    #[inline(always)]
+    fn from_fields(file: &'m [u8], fields: &Fields<'m>) -> Result<Self, Error> {
+        let format = fields.format;
+        if !format.is_built() {
+            return Err(Error::Format { found: format });
+        }
+        let alphabet = Alphabet::from_utf8(fields.symbols, fields.fold_case)?;
+        if fields.depth == 0 {
+            return Err(Error::Layers { found: 0 });
+        }
+        if fields.padding.len() >= ARRAY_ALIGN || fields.padding.iter().any(|&b| b != 0) {
+            return Err(Error::Payload);
+        }
+        let dead_zone = match fields.order {
             Order::Rows4 => 0,
             Order::Columns16 { dead_zone } => dead_zone,
         };
-        if payload.order != Order::of(payload.format, dead_zone) {
+        if fields.order != Order::of(format, dead_zone) {
             return Err(Error::Order {
-                found: payload.order,
+                found: fields.order,
             });
         }
         if dead_zone > MAX_DEAD_ZONE {
             return Err(Error::DeadZone { found: dead_zone });
         }
-        let mut layers = [Layer::EMPTY; MAX_LAYERS];
-        let (dense, expected) = lay_out(
-            payload.format,
-            dead_zone,
-            alphabet.len(),
-            &payload.layers,
-            payload.data,
-            &mut layers,
-        )?;
-        if payload.data.len() != expected {
-            return Err(Error::Weights {
-                found: payload.data.len(),
-                expected,
-            });
-        }
-        let misalignment = payload.data.as_ptr().addr() % ARRAY_ALIGN;
-        if !misalignment.is_multiple_of(4) {
-            return Err(Error::Alignment {
-                found: misalignment,
-            });
-        }
-        // Proves that no sum can overflow, so that a step needs no check.
-        let mut row = 0;
-        for layer in &layers {
-            layer.gates.check_ranges(&mut row)?;
-            layer.projection.check_ranges(&mut row)?;
-        }
-        dense.check_ranges(&mut row)?;
-        Ok(Model {
-            name: payload.name,
+        let data = bytemuck::try_cast_slice(fields.data);
+        let model = Model {
+            file,
+            data: data.unwrap_or_default(),
             alphabet,
-            window: payload.window,
-            format: payload.format,
+            format,
             dead_zone,
-            checksum: head.checksum,
-            golden,
-            file_bytes: head.file_bytes(),
-            layers,
-            depth,
-            dense,
-        })
+            depth: fields.depth as u8,
+            shapes: fields.layers,
+        };
+        // Proves that no sum can overflow, so that a step needs no check.
+        let mut ranges = Ranges {
+            row: 0,
+            sound: true,
+        };
+        let mut arrays = model.arrays();
+        for shape in model.layers() {
+            arrays.check(shape)?;
+            ranges.check(&arrays.layer(shape, Token::default()).gates);
+            ranges.check(&arrays.projection(shape));
+        }
+        ranges.check(&arrays.dense());
+        let (found, expected) = (fields.data.len(), arrays.bytes());
+        if found != expected {
+            return Err(Error::Weights { found, expected });
+        }
+        if data.is_err() {
+            return Err(Error::Alignment {
+                found: fields.data.as_ptr().addr() % ARRAY_ALIGN,
+            });
+        }
+        if !ranges.sound {
+            return Err(Error::RowRange { row: ranges.row });
+        }
+        Ok(model)
     }
 
-    pub(crate) fn layers(&self) -> &[Layer<'m>] {
-        self.layers.get(..self.depth).unwrap_or(&[])
+    /// The shapes of the layers, from the input up.
+    pub(crate) fn layers(&self) -> &[LayerShape] {
+        self.shapes.get(..self.depth.into()).unwrap_or(&[])
     }
 
-    pub(crate) fn dense(&self) -> &Matrix<'m> {
-        &self.dense
+    pub(crate) fn arrays(&self) -> Arrays<'m> {
+        Arrays::new(self.format, self.dead_zone, self.alphabet.len(), self.data)
+    }
+
+    fn fields(&self) -> Fields<'m> {
+        Fields::read(self.file.get(HEAD_BYTES..).unwrap_or_default())
     }
 
     /// The name that the exporter gave.
     pub fn name(&self) -> &'m str {
-        core::str::from_utf8(self.name).unwrap_or_default()
+        core::str::from_utf8(self.fields().name).unwrap_or_default()
     }
 
     /// The alphabet.
@@ -246,7 +211,7 @@ impl<'m> Model<'m> {
 
     /// The window that the network was trained on, if it was trained without state between windows.
     pub fn window(&self) -> Option<usize> {
-        self.window.map(usize::from)
+        self.fields().window.map(usize::from)
     }
 
     /// The number format.
@@ -262,22 +227,23 @@ impl<'m> Model<'m> {
 
     /// The CRC-32 of the file, which names this model in snapshots.
     pub fn checksum(&self) -> u32 {
-        self.checksum
+        Head::parse(self.file).map_or(0, |head| head.checksum)
     }
 
     /// The digest of the model's [`Golden`](crate::Golden) text, if the file holds it.
     pub fn golden(&self) -> Option<u32> {
-        self.golden
+        let rest = self.fields().rest?;
+        Some(u32::from_le_bytes(*rest.first_chunk()?))
     }
 
     /// Bytes of the file.
     pub fn file_bytes(&self) -> usize {
-        self.file_bytes
+        self.file.len()
     }
 
     /// The number of layers, 1 to 4.
     pub fn depth(&self) -> usize {
-        self.depth
+        self.depth.into()
     }
 
     /// Multiply-adds of one character: the weights of all matrices, without padding.
@@ -298,31 +264,46 @@ impl<'m> Model<'m> {
 
     /// The shapes of the layers, from the input up.
     pub fn shapes(&self) -> impl Iterator<Item = LayerShape> {
-        self.layers().iter().map(|layer| layer.shape)
+        self.layers().iter().copied()
     }
 }
 
-/// Gives each layer its arrays of a data section. Returns the dense layer, and the bytes that they
-/// take together; where the section is shorter, arrays are empty.
-///
-/// # Errors
-///
-/// [`Error::Hidden`], [`Error::Projection`], [`Error::Columns`].
-pub(crate) fn lay_out<'m>(
+/// Hands out the arrays of a data section, in their order: of each layer the table's line, the gates,
+/// the projection if it has one; then the dense layer.
+pub(crate) struct Arrays<'m> {
     format: Format,
     dead_zone: u8,
     vocab: usize,
-    shapes: &[LayerShape],
-    data: &'m [u8],
-    layers: &mut [Layer<'m>],
-) -> Result<(Matrix<'m>, usize), Error> {
-    let mut arrays = Arrays {
-        rest: data,
-        bytes: 0,
-    };
-    let weights = format.layer_weights();
-    let (mut input, mut below) = (0, 0);
-    for (layer, &shape) in layers.iter_mut().zip(shapes) {
+    /// The width of the layer below the next, and its dead zone.
+    input: usize,
+    below: u8,
+    /// The arrays that follow.
+    rest: &'m [u32],
+    /// Words of those so far.
+    words: usize,
+}
+
+impl<'m> Arrays<'m> {
+    /// Of a model's data section; where it is too short, arrays are empty.
+    pub(crate) fn new(format: Format, dead_zone: u8, vocab: usize, data: &'m [u32]) -> Self {
+        Arrays {
+            format,
+            dead_zone,
+            vocab,
+            input: 0,
+            below: 0,
+            rest: data,
+            words: 0,
+        }
+    }
+
+    /// Checks the shape of the next layer.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Hidden`], [`Error::Projection`], [`Error::Columns`].
+    #[inline(always)]
+    pub(crate) fn check(&self, shape: &LayerShape) -> Result<(), Error> {
         let hidden = usize::from(shape.hidden);
         if hidden == 0 || hidden > MAX_HIDDEN {
             return Err(Error::Hidden { found: hidden });
@@ -334,62 +315,100 @@ pub(crate) fn lay_out<'m>(
                 hidden,
             });
         }
-        let columns = input + output;
+        let columns = self.input + output;
         let widest = round_up(columns, COLUMN_ALIGN).max(hidden);
-        if format != Format::F32 && widest > MAX_INTEGER_COLUMNS {
+        if self.format != Format::F32 && widest > MAX_INTEGER_COLUMNS {
             return Err(Error::Columns { found: widest });
         }
-        layer.shape = shape;
-        layer.input = input;
+        Ok(())
+    }
+
+    /// The width of the layer below the next; 0 for the first.
+    pub(crate) fn input(&self) -> usize {
+        self.input
+    }
+
+    /// The next layer.
+    #[inline(never)]
+    pub(crate) fn layer(&mut self, shape: &LayerShape, token: Token) -> Layer<'m> {
+        let (input, output, blocks) = (self.input, shape.output(), shape.gate_blocks());
+        let mut line = &[][..];
         if input == 0 {
-            layer.table = arrays.take(vocab * table_line_bytes(format, shape));
+            let words = match self.format {
+                Format::F32 => BLOCK_ROWS * blocks,
+                Format::Int8 | Format::Int4 => blocks,
+            };
+            let table = self.take((self.vocab * words).next_multiple_of(ARRAY_ALIGN / 4));
+            let mut start = token.index();
+            if start >= self.vocab {
+                start = 0;
+            }
+            start *= words;
+            line = table.get(start..start + words).unwrap_or_default();
         }
-        layer.gates = arrays.matrix(weights, shape.gate_blocks(), columns);
-        layer.projection = arrays.matrix(weights, shape.projection_blocks(), hidden);
         // A projected hidden state has other units than those that the dead zone is in.
         let own = match shape.projection {
-            None => dead_zone,
+            None => self.dead_zone,
             Some(_) => 0,
         };
-        layer.gates.dead_zones = DeadZones {
+        let zones = DeadZones {
             below: input,
-            zones: [below, own],
+            zones: [self.below, own],
         };
-        layer.projection.dead_zones.zones = [0, dead_zone];
-        below = own;
-        input = output;
+        (self.input, self.below) = (output, own);
+        let weights = self.format.layer_weights();
+        let gates = self.matrix(weights, blocks, input + output, zones);
+        Layer { line, gates }
     }
-    let blocks = vocab.div_ceil(BLOCK_ROWS);
-    let dense = arrays.matrix(format.dense_weights(), blocks, input);
-    Ok((dense, arrays.bytes))
-}
 
-/// Hands out the arrays of a data section.
-struct Arrays<'m> {
-    rest: &'m [u8],
+    /// The projection of that layer: `[output]` rows over the units; empty without one.
+    pub(crate) fn projection(&mut self, shape: &LayerShape) -> Matrix<'m> {
+        let zones = DeadZones {
+            below: 0,
+            zones: [0, self.dead_zone],
+        };
+        let (blocks, columns) = (shape.projection_blocks(), shape.hidden.into());
+        self.matrix(self.format.layer_weights(), blocks, columns, zones)
+    }
+
+    /// The dense layer, after all others.
+    pub(crate) fn dense(&mut self) -> Matrix<'m> {
+        self.matrix(
+            self.format.dense_weights(),
+            file::blocks(self.vocab),
+            self.input,
+            DeadZones::NONE,
+        )
+    }
+
     /// Bytes of the arrays so far.
-    bytes: usize,
-}
-
-impl<'m> Arrays<'m> {
-    fn take(&mut self, bytes: usize) -> &'m [u8] {
-        let padded = round_up(bytes, ARRAY_ALIGN);
-        self.bytes += padded;
-        let (array, rest) = self.rest.split_at_checked(padded).unwrap_or_default();
-        self.rest = rest;
-        array.get(..bytes).unwrap_or_default()
+    pub(crate) fn bytes(&self) -> usize {
+        4 * self.words
     }
 
     #[inline(never)]
-    fn matrix(&mut self, format: WeightFormat, blocks: usize, columns: usize) -> Matrix<'m> {
+    fn matrix(
+        &mut self,
+        format: WeightFormat,
+        blocks: usize,
+        columns: usize,
+        dead_zones: DeadZones,
+    ) -> Matrix<'m> {
         let columns = round_up(columns, COLUMN_ALIGN);
         let bytes = MatrixBytes::new(format, blocks, columns);
         Matrix {
-            rows: self.take(bytes.rows),
-            weights: self.take(bytes.weights),
+            rows: self.take(bytes.rows / 4),
+            weights: self.take(bytes.weights / 4),
             format,
             columns,
-            dead_zones: DeadZones::NONE,
+            dead_zones,
         }
+    }
+
+    fn take(&mut self, words: usize) -> &'m [u32] {
+        self.words += words;
+        let (array, rest) = self.rest.split_at_checked(words).unwrap_or_default();
+        self.rest = rest;
+        array
     }
 }

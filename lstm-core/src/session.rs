@@ -16,9 +16,14 @@ use crate::{Error, Model, Token, Workspace, cell};
 #[derive(Debug)]
 pub struct Session<'s, 'm> {
     pub(crate) model: &'s Model<'m>,
-    /// Hidden states, cell states, packed columns, the cell's output before a projection.
-    pub(crate) words: &'s mut [u32],
-    pub(crate) room: Room,
+    /// The hidden states of the layers, from the input up, one after the other.
+    pub(crate) hidden: &'s mut [u32],
+    /// The cell states likewise.
+    pub(crate) cell: &'s mut [u32],
+    /// Scratch: the packed columns of a matrix.
+    columns: &'s mut [u32],
+    /// Scratch: the cell's output before a projection.
+    cell_output: &'s mut [u32],
     /// What packing the hidden state for the dense layer gave, where the next step's first layer
     /// reads the very same columns.
     pub(crate) packed: Option<i32>,
@@ -50,20 +55,26 @@ impl<'s, 'm> Session<'s, 'm> {
         words: &'s mut [u32],
         logits: &'s mut [u32],
     ) -> Result<Self, Error> {
-        let (found, expected) = (words.len(), Self::words(model));
-        let Some(words) = words.get_mut(..expected) else {
+        let room = Room::of(model.format(), model.layers());
+        let (found, expected) = (words.len(), room.words());
+        if found < expected {
             return Err(Error::WorkspaceWords { found, expected });
-        };
+        }
         let (found, expected) = (logits.len(), model.alphabet().len());
-        let Some(logits) = logits.get_mut(..expected) else {
+        if found < expected {
             return Err(Error::WorkspaceSymbols { found, expected });
-        };
+        }
+        let (hidden, words) = split(words, room.hidden);
+        let (cell, words) = split(words, room.cell);
+        let (columns, words) = split(words, room.columns);
         let mut session = Session {
             model,
-            words,
-            room: Self::room(model),
+            hidden,
+            cell,
+            columns,
+            cell_output: prefix(words, room.cell_output),
             packed: None,
-            logits,
+            logits: prefix(logits, expected),
         };
         session.reset();
         Ok(session)
@@ -72,12 +83,7 @@ impl<'s, 'm> Session<'s, 'm> {
     /// Words of state and scratch that a model needs, as
     /// [`workspace_words`](crate::workspace_words) for its shapes.
     pub fn words(model: &Model<'_>) -> usize {
-        Self::room(model).words(model.format())
-    }
-
-    fn room(model: &Model<'_>) -> Room {
-        let layers = model.layers().iter();
-        layers.fold(Room::NONE, |room, layer| room.and(layer.input, layer.shape))
+        Room::of(model.format(), model.layers()).words()
     }
 
     /// The model.
@@ -88,7 +94,8 @@ impl<'s, 'm> Session<'s, 'm> {
     /// Back to the zero state, and all logits to zero.
     pub fn reset(&mut self) {
         self.packed = None;
-        self.words.fill(0);
+        self.hidden.fill(0);
+        self.cell.fill(0);
         self.logits.fill(0);
     }
 
@@ -122,71 +129,44 @@ impl<'s, 'm> Session<'s, 'm> {
 
     #[inline(never)]
     fn run_in<A: Arithmetic>(&mut self, token: Token, with_logits: bool) {
-        let mut parts = Parts::<A>::of(self.words, &self.room);
-        let mut states = parts.hidden;
+        let columns = &mut *self.columns;
+        // Those of the layer below, then those of the layer and of all above.
+        let mut hidden = bytemuck::cast_slice_mut::<_, A::Hidden>(self.hidden);
+        let mut cell = bytemuck::cast_slice_mut::<_, A::Cell>(self.cell);
         let mut packed = self.packed.take();
-        for layer in self.model.layers() {
-            let (c, rest) = split(parts.cell, layer.hidden());
-            parts.cell = rest;
-            // The hidden state of the layer below, then its own.
-            let (columns, _) = split(states, layer.input + layer.shape.output());
-            let pack = || A::pack(&layer.gates, columns, parts.columns);
-            let correction = packed.take().unwrap_or_else(pack);
-            let (_, h) = split(columns, layer.input);
-            if layer.shape.projection.is_none() {
-                cell::step::<A>(layer, token, parts.columns, correction, h, c);
-            } else {
-                let (m, _) = split(&mut *parts.cell_output, layer.hidden());
-                cell::step::<A>(layer, token, parts.columns, correction, m, c);
-                let correction = A::pack(&layer.projection, m, parts.columns);
-                cell::project::<A>(&layer.projection, parts.columns, correction, h);
+        let mut arrays = self.model.arrays();
+        for shape in self.model.layers() {
+            let (units, input) = (shape.hidden.into(), arrays.input());
+            let layer = arrays.layer(shape, token);
+            let (c, rest) = split(cell, units);
+            cell = rest;
+            let (h, _) = split(&mut *hidden, input + shape.output());
+            let correction = packed
+                .take()
+                .unwrap_or_else(|| A::pack(&layer.gates, h, columns));
+            let (_, h) = split(h, input);
+            let output = match shape.projection {
+                None => &mut *h,
+                Some(_) => prefix(self.cell_output, units),
+            };
+            cell::step::<A>(shape.cell, &layer, columns, correction, output, c);
+            if shape.projection.is_some() {
+                let projection = arrays.projection(shape);
+                let correction = A::pack(&projection, output, columns);
+                cell::project::<A>(&projection, columns, correction, h);
             }
-            (_, states) = split(states, layer.input);
+            hidden = split(hidden, input).1;
         }
         if with_logits {
-            let matrix = self.model.dense();
-            let correction = A::pack(matrix, states, parts.columns);
-            if let [layer] = self.model.layers()
-                && layer.gates.format == matrix.format
-            {
+            let dense = arrays.dense();
+            let correction = A::pack(&dense, hidden, columns);
+            if self.model.depth() == 1 && self.model.format() != Format::Int4 {
                 self.packed = Some(correction);
             }
             let logits = bytemuck::cast_slice_mut(self.logits);
-            cell::dense::<A>(matrix, parts.columns, correction, logits);
+            cell::dense::<A>(&dense, columns, correction, logits);
         }
     }
-}
-
-/// The words of a session, each part as what it holds.
-struct Parts<'s, A: Arithmetic> {
-    /// The hidden states of the layers, from the input up, one after the other.
-    hidden: &'s mut [A::Hidden],
-    /// The cell states likewise.
-    cell: &'s mut [A::Cell],
-    columns: &'s mut [u32],
-    cell_output: &'s mut [A::Hidden],
-}
-
-impl<'s, A: Arithmetic> Parts<'s, A> {
-    fn of(words: &'s mut [u32], room: &Room) -> Self {
-        let (hidden, words) = elements(words, room.hidden);
-        let (cell, words) = elements(words, room.cell);
-        let at = words.len() - (room.cell_output * size_of::<A::Hidden>()).div_ceil(4);
-        let (columns, words) = split(words, at);
-        let (cell_output, _) = elements(words, room.cell_output);
-        Parts {
-            hidden,
-            cell,
-            columns,
-            cell_output,
-        }
-    }
-}
-
-/// The first words as `len` elements, and the other words.
-fn elements<T: bytemuck::Pod>(words: &mut [u32], len: usize) -> (&mut [T], &mut [u32]) {
-    let (elements, words) = split(words, (len * size_of::<T>()).div_ceil(4));
-    (prefix(elements, len), words)
 }
 
 /// `split_at_mut`, without a path to a panic.

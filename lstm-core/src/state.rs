@@ -2,7 +2,7 @@
 
 use crate::file::Format;
 use crate::session::split;
-use crate::workspace::{Room, state_element_bytes};
+use crate::workspace::state_element_bytes;
 use crate::{Error, Model, Session};
 use core::ops::Range;
 
@@ -10,8 +10,7 @@ impl Session<'_, '_> {
     /// Bytes of the state: for each layer `h`, then `c`, little-endian. In the integer formats an
     /// element of `h` takes 1 and one of `c` 2, in [`Format::F32`] each takes 4.
     pub fn state_bytes(&self) -> usize {
-        let (hidden, cell) = state_element_bytes(self.model.format());
-        hidden * self.room.hidden + cell * self.room.cell
+        places(self.model).map(|place| place.bytes.len()).sum()
     }
 
     /// Writes the state into `state`, which has [`Session::state_bytes`].
@@ -21,12 +20,17 @@ impl Session<'_, '_> {
     /// [`Error::SnapshotLength`].
     pub fn save(&self, state: &mut [u8]) -> Result<(), Error> {
         self.check_length(state.len())?;
-        let words: &[u8] = bytemuck::cast_slice(self.words);
         let mut rest = state;
-        for (place, element_bytes) in places(self.model, self.room) {
-            let from = words.get(place).unwrap_or_default();
+        for place in places(self.model) {
+            let words = if place.is_cell {
+                &self.cell
+            } else {
+                &self.hidden
+            };
+            let bytes: &[u8] = bytemuck::cast_slice(words);
+            let from = bytes.get(place.bytes).unwrap_or_default();
             let (to, next) = split(rest, from.len());
-            copy_little_endian(from, to, element_bytes);
+            copy_little_endian(from, to, place.element_bytes);
             rest = next;
         }
         Ok(())
@@ -41,10 +45,10 @@ impl Session<'_, '_> {
     pub fn restore(&mut self, state: &[u8]) -> Result<(), Error> {
         self.check_length(state.len())?;
         let mut rest = state;
-        for (place, element_bytes) in places(self.model, self.room) {
-            let (part, next) = rest.split_at_checked(place.len()).unwrap_or_default();
+        for place in places(self.model) {
+            let (part, next) = rest.split_at_checked(place.bytes.len()).unwrap_or_default();
             rest = next;
-            let sound = match (self.model.format(), element_bytes) {
+            let sound = match (self.model.format(), place.element_bytes) {
                 (Format::F32, _) => {
                     let floats = part.as_chunks().0.iter();
                     floats.copied().map(f32::from_le_bytes).all(f32::is_finite)
@@ -57,12 +61,17 @@ impl Session<'_, '_> {
             }
         }
         self.packed = None;
-        let words: &mut [u8] = bytemuck::cast_slice_mut(self.words);
         let mut rest = state;
-        for (place, element_bytes) in places(self.model, self.room) {
-            let (from, next) = rest.split_at_checked(place.len()).unwrap_or_default();
-            let to = words.get_mut(place).unwrap_or_default();
-            copy_little_endian(from, to, element_bytes);
+        for place in places(self.model) {
+            let (from, next) = rest.split_at_checked(place.bytes.len()).unwrap_or_default();
+            let words = if place.is_cell {
+                &mut self.cell
+            } else {
+                &mut self.hidden
+            };
+            let bytes: &mut [u8] = bytemuck::cast_slice_mut(words);
+            let to = bytes.get_mut(place.bytes).unwrap_or_default();
+            copy_little_endian(from, to, place.element_bytes);
             rest = next;
         }
         Ok(())
@@ -76,17 +85,33 @@ impl Session<'_, '_> {
     }
 }
 
-/// Where in a session's bytes each layer's `h` and its `c` are, in the order of a saved state, and
-/// the bytes of an element.
-fn places(model: &Model<'_>, room: Room) -> impl Iterator<Item = (Range<usize>, usize)> {
+/// Where a layer's `h` or its `c` is.
+struct Place {
+    /// Whether it is `c`.
+    is_cell: bool,
+    /// Among the hidden or the cell states of all layers.
+    bytes: Range<usize>,
+    element_bytes: usize,
+}
+
+/// The places of all layers, in the order of a saved state.
+fn places(model: &Model<'_>) -> impl Iterator<Item = Place> {
     let (hidden_bytes, cell_bytes) = state_element_bytes(model.format());
-    let mut h = 0;
-    let mut c = (room.hidden * hidden_bytes).next_multiple_of(4);
-    model.layers().iter().flat_map(move |layer| {
-        let starts = (h, c);
-        h += hidden_bytes * layer.shape.output();
-        c += cell_bytes * layer.hidden();
-        [(starts.0..h, hidden_bytes), (starts.1..c, cell_bytes)]
+    let (mut h, mut c) = (0, 0);
+    let place = |end: &mut usize, elements, element_bytes, is_cell| {
+        let start = *end;
+        *end += element_bytes * elements;
+        Place {
+            is_cell,
+            bytes: start..*end,
+            element_bytes,
+        }
+    };
+    model.layers().iter().flat_map(move |shape| {
+        [
+            place(&mut h, shape.output(), hidden_bytes, false),
+            place(&mut c, shape.hidden.into(), cell_bytes, true),
+        ]
     })
 }
 

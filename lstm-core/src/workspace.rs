@@ -43,68 +43,62 @@ impl<const WORDS: usize, const VOCAB: usize> Default for Workspace<WORDS, VOCAB>
 /// columns of the widest matrix, 1 to 4.25 bytes a column in the integer formats (it depends on the
 /// CPU's kernel), 4 in F32; and the cell's output of the largest layer with a projection, as `h`.
 pub const fn workspace_words(format: Format, layers: &[LayerShape]) -> usize {
-    let mut room = Room::NONE;
-    let mut below = 0;
-    let mut i = 0;
-    while i < layers.len() {
-        room = room.and(below, layers[i]);
-        below = layers[i].output();
-        i += 1;
-    }
-    room.words(format)
+    Room::of(format, layers).words()
 }
 
-/// How many elements a session has to hold.
+/// How many words a session has to hold.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Room {
     /// The hidden states of all layers, one after the other.
     pub(crate) hidden: usize,
     /// The cell states of all layers, one after the other.
     pub(crate) cell: usize,
-    /// Scratch: the padded columns of the widest matrix.
+    /// Scratch: the packed columns of the widest matrix.
     pub(crate) columns: usize,
     /// Scratch: the cell's output of the largest layer with a projection.
     pub(crate) cell_output: usize,
 }
 
 impl Room {
-    pub(crate) const NONE: Self = Room {
-        hidden: 0,
-        cell: 0,
-        columns: 0,
-        cell_output: 0,
-    };
-
-    /// Enough for one more layer over an input of width `below`.
-    pub(crate) const fn and(self, below: usize, shape: LayerShape) -> Self {
-        let (hidden, columns) = (shape.hidden as usize, below + shape.output());
-        let (columns, cell_output) = match shape.projection {
-            Some(_) => (max(columns, hidden), hidden),
-            None => (columns, 0),
-        };
-        Room {
-            hidden: self.hidden + shape.output(),
-            cell: self.cell + hidden,
-            columns: max(self.columns, round_up(columns, COLUMN_ALIGN)),
-            cell_output: max(self.cell_output, cell_output),
+    /// Enough for these layers, from the input up.
+    #[inline(never)]
+    pub(crate) const fn of(format: Format, layers: &[LayerShape]) -> Self {
+        let (mut hidden, mut cell, mut columns, mut cell_output) = (0, 0, 0, 0);
+        let mut below = 0;
+        let mut i = 0;
+        while i < layers.len() {
+            let (units, output) = (layers[i].hidden as usize, layers[i].output());
+            if layers[i].projection.is_some() {
+                columns = max(columns, units);
+                cell_output = max(cell_output, units);
+            }
+            columns = max(columns, below + output);
+            hidden += output;
+            cell += units;
+            below = output;
+            i += 1;
         }
-    }
-
-    /// Words that hold it all.
-    pub(crate) const fn words(self, format: Format) -> usize {
-        let (hidden, cell) = state_element_bytes(format);
-        let int8 = self.columns * size_of::<kernel::int8::Input>();
-        let int4 = kernel::int4::input_len(self.columns) * size_of::<kernel::int4::Input>();
-        let columns = match format {
-            Format::F32 => self.columns * 4,
+        let columns = round_up(columns, COLUMN_ALIGN);
+        let int8 = columns * size_of::<kernel::int8::Input>();
+        let int4 = kernel::int4::input_len(columns) * size_of::<kernel::int4::Input>();
+        let column_bytes = match format {
+            Format::F32 => columns * 4,
             Format::Int8 => int8,
             // The dense layer is int8.
             Format::Int4 => max(int8, int4),
         };
-        (self.hidden * hidden).div_ceil(4)
-            + (self.cell * cell).div_ceil(4)
-            + columns.div_ceil(4)
-            + (self.cell_output * hidden).div_ceil(4)
+        let (hidden_bytes, cell_bytes) = state_element_bytes(format);
+        Room {
+            hidden: (hidden * hidden_bytes).div_ceil(4),
+            cell: (cell * cell_bytes).div_ceil(4),
+            columns: column_bytes.div_ceil(4),
+            cell_output: (cell_output * hidden_bytes).div_ceil(4),
+        }
+    }
+
+    /// Words that hold it all.
+    pub(crate) const fn words(self) -> usize {
+        self.hidden + self.cell + self.columns + self.cell_output
     }
 }
 

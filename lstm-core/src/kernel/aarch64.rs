@@ -29,6 +29,7 @@ fn dots<const BYTES: usize>(
 
 /// 8-bit weights.
 pub(crate) mod int8 {
+    use crate::numbers::Each;
     use super::super::Rows;
     use super::*;
 
@@ -49,9 +50,9 @@ pub(crate) mod int8 {
         rows: &Rows<'_>,
         input: &[Input],
         correction: i32,
-        each: impl FnMut(&[[i32; 4]]),
+        each: &mut Each<'_, i32>,
     ) {
-        super::super::batches(rows, dots(rows.weights, input, correction), each);
+        super::super::batches(rows, dots(rows.weights(), input, correction), each);
     }
 
     /// As [`super::super::portable::int8::dots`].
@@ -95,6 +96,7 @@ pub(crate) mod int8 {
 
 /// 4-bit weights, a column at a time: 16 rows in the halves of eight bytes.
 pub(crate) mod int4 {
+    use crate::numbers::Each;
     use super::super::Rows;
     use super::super::nonzero::{self, Live, column};
     #[cfg_attr(not(feature = "int4"), allow(unused_imports))]
@@ -113,7 +115,7 @@ pub(crate) mod int4 {
         rows: &Rows<'_>,
         input: &[Input],
         packed: i32,
-        each: impl FnMut(&[[i32; 4]]),
+        each: &mut Each<'_, i32>,
     ) {
         let dots = nonzero::dots(rows, input, packed, |blocks, live, start| {
             // SAFETY: the target has NEON, and the columns lie in the blocks.

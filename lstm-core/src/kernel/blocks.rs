@@ -2,108 +2,166 @@
 #![allow(unsafe_code, reason = "the kernels are assembly")]
 
 use super::{BATCH, Rows};
-use crate::file::COLUMN_ALIGN;
+use crate::file::{BLOCK_ROWS, COLUMN_ALIGN, INT4_ROWS, WeightFormat};
+use crate::numbers::Each;
 use crate::session::split;
 use core::mem::MaybeUninit;
+use core::ops::Range;
 
 /// What a kernel is to compute, and where it is; the assembly knows the offsets.
 #[repr(C)]
-pub(super) struct Batch<X> {
-    /// The packed columns; 0.
-    input: *const X,
+pub(super) struct Batch {
+    /// The packed columns, or the list of the live ones; 0.
+    input: *const u32,
     /// A row's sum of products begins here; 4.
     start: i32,
-    /// The end of the columns; 8.
-    input_end: *const X,
+    /// The end of the columns or of the list; 8.
+    input_end: *const u32,
     /// The parameters of the next row, on a multiple of 4; 12.
     rows: *const [u32; 2],
     /// The table's entry for the next row; 16.
     entries: *const u8,
     /// Where the next row's sum goes, on a multiple of 16 for the first; 20.
-    sums: *mut [i32; 4],
+    sums: *mut [i32; BLOCK_ROWS],
     /// The end of the sums; 24.
-    sums_end: *mut [i32; 4],
+    sums_end: *mut [i32; BLOCK_ROWS],
+    /// Bytes of a block of weights; 28.
+    block_bytes: usize,
 }
 
 /// A kernel: writes the sums of the rows of the blocks at `weights`, each with the row's parameters
-/// and its entry of the table, as far as `batch` says; returns the end of those blocks.
+/// and its entry of the table, as far as `batch` says; returns the end of those blocks. Of a last
+/// block of 16 rows it may write all, and takes the parameters and entries of those that there are.
 ///
 /// # Safety
 ///
-/// There are as many blocks of weights, parameters and entries as sums, at least one; the number of
-/// columns is a positive multiple of [`COLUMN_ALIGN`]; weights, columns and rows begin on a multiple
-/// of 4, the sums on a multiple of 16.
-pub(super) type Kernel<X> =
-    unsafe extern "C" fn(weights: *const u8, batch: &mut Batch<X>) -> *const u8;
+/// There are as many parameters and entries as sums, at least four, a multiple of four, and blocks
+/// of weights for all; the columns are a positive multiple of [`COLUMN_ALIGN`], a list is one that
+/// was packed for as many columns as a block has; weights, input and rows begin on a multiple of 4,
+/// the sums on a multiple of 16, with room for whole blocks.
+pub(super) type Kernel = unsafe extern "C" fn(weights: *const u8, batch: &mut Batch) -> *const u8;
 
 /// The sums of a batch.
 #[repr(align(16))]
-struct Sums([MaybeUninit<[i32; 4]>; BATCH]);
+struct Sums([MaybeUninit<[i32; BLOCK_ROWS]>; BATCH]);
+
+const _: () = assert!((BATCH * BLOCK_ROWS).is_multiple_of(INT4_ROWS));
+
+/// Calls `each` with the sums of the rows of an int8 matrix over the packed columns, a batch at a
+/// time.
+#[inline(always)]
+pub(super) fn for_each_int8_batch<X>(
+    kernel: Kernel,
+    rows: &Rows<'_>,
+    input: &[X],
+    start: i32,
+    each: &mut Each<'_, i32>,
+) {
+    let columns = rows.matrix.columns;
+    if input.len() == columns && columns.is_multiple_of(COLUMN_ALIGN) {
+        let range = input.as_ptr_range();
+        let range = range.start.cast()..range.end.cast();
+        // SAFETY: the columns were checked.
+        unsafe { for_each_batch(kernel, WeightFormat::Int8, rows, range, start, each) }
+    }
+}
 
 /// Calls `each` with the sums of the rows over the packed columns, a batch at a time. A call of the
 /// kernel takes a batch of blocks, which spreads the cost of the call, and of the registers that
 /// the caller has to put away, over as many units.
+///
+/// # Safety
+///
+/// `input` is what the kernel takes for the columns of the matrix: as many, packed, or a list.
 #[inline(always)]
-pub(super) fn for_each_batch<X>(
-    kernel: Kernel<X>,
+pub(super) unsafe fn for_each_batch(
+    kernel: Kernel,
+    format: WeightFormat,
     rows: &Rows<'_>,
-    bits: usize,
-    input: &[X],
+    input: Range<*const u32>,
     start: i32,
-    mut each: impl FnMut(&[[i32; 4]]),
+    each: &mut Each<'_, i32>,
 ) {
-    /// The entries where there is no table.
-    static ZEROS: [[u8; 4]; BATCH] = [[0; 4]; BATCH];
-    let columns = input.len();
-    if !columns.is_multiple_of(COLUMN_ALIGN) {
-        return;
-    }
-    let mut left = rows.parameters.len();
-    let mut entries = rows.entries;
-    if !entries.is_empty() {
-        left = left.min(entries.len());
-    }
-    if rows.weights.len() < left * (columns * bits / 2) {
-        return;
-    }
-    let mut weights = rows.weights.as_ptr();
-    let columns = input.as_ptr_range();
-    let mut sums = Sums([MaybeUninit::uninit(); BATCH]);
-    let first = sums.0.as_mut_ptr().cast::<[i32; 4]>();
-    let mut batch = Batch {
-        input: columns.start,
+    let call = Call {
+        kernel,
+        input,
         start,
-        input_end: columns.end,
-        rows: rows.parameters.as_ptr().cast(),
-        entries: entries.as_ptr().cast(),
-        sums: first,
-        sums_end: first,
+        is_int4: format == WeightFormat::Int4,
     };
-    while left != 0 {
-        let filled = left.min(BATCH);
-        if rows.entries.is_empty() {
-            entries = &ZEROS;
-            batch.entries = entries.as_ptr().cast();
+    // SAFETY: as the caller says.
+    unsafe { call.run(rows, each) }
+}
+
+/// A kernel with its input.
+struct Call {
+    kernel: Kernel,
+    input: Range<*const u32>,
+    start: i32,
+    is_int4: bool,
+}
+
+impl Call {
+    /// Runs the kernel over all rows.
+    ///
+    /// # Safety
+    ///
+    /// The input is what the kernel takes for the columns of the matrix.
+    #[inline(never)]
+    unsafe fn run(&self, rows: &Rows<'_>, each: &mut Each<'_, i32>) {
+        /// The entries where there is no table.
+        static ZEROS: [[u8; BLOCK_ROWS]; BATCH] = [[0; BLOCK_ROWS]; BATCH];
+        let parameters = rows.parameters();
+        let mut left = parameters.len();
+        if !rows.entries.is_empty() {
+            left = left.min(rows.entries.len());
         }
-        batch.sums = first;
-        batch.sums_end = first.wrapping_add(filled);
-        // SAFETY: whole blocks of weights, parameters and entries were counted and the columns
-        // checked. A model checks that its data begins on a multiple of 4, the columns lie in a
-        // workspace, which is made of words, and `Sums` is aligned to 16 and has room for `filled`
-        // sums, which the kernel writes.
-        let sums = unsafe {
-            weights = kernel(weights, &mut batch);
-            core::slice::from_raw_parts(first, filled)
+        // In words, blocks of four rows, or of 16 in two words a column.
+        let columns = rows.matrix.columns;
+        let (blocks, block_words) = match self.is_int4 {
+            false => (left, columns),
+            true => (left.div_ceil(INT4_ROWS / BLOCK_ROWS), 2 * columns),
         };
-        each(sums);
-        left -= filled;
+        if columns == 0 || rows.matrix.weights.len() < blocks * block_words {
+            return;
+        }
+        let mut weights = rows.weights().as_ptr();
+        let mut sums = Sums([MaybeUninit::uninit(); BATCH]);
+        let first = sums.0.as_mut_ptr().cast::<[i32; BLOCK_ROWS]>();
+        let mut batch = Batch {
+            input: self.input.start,
+            start: self.start,
+            input_end: self.input.end,
+            rows: parameters.as_ptr().cast(),
+            entries: rows.entries.as_ptr().cast(),
+            sums: first,
+            sums_end: first,
+            block_bytes: 4 * block_words,
+        };
+        while left != 0 {
+            let filled = left.min(BATCH);
+            if rows.entries.is_empty() {
+                batch.entries = ZEROS.as_ptr().cast();
+            }
+            batch.sums = first;
+            batch.sums_end = first.wrapping_add(filled);
+            // SAFETY: whole blocks of weights, and as many parameters and entries as sums, were counted;
+            // the input is the caller's. A model checks that its data begins on a multiple of 4, the
+            // input lies in a workspace, which is made of words, and `Sums` is aligned to 16 and has room
+            // for the blocks, whose `filled` sums the kernel writes.
+            let sums = unsafe {
+                weights = (self.kernel)(weights, &mut batch);
+                core::slice::from_raw_parts(first, filled)
+            };
+            each(sums);
+            left -= filled;
+        }
     }
 }
 
-/// Packs groups of four columns, the last filled with zeros, into groups of `N` elements; the other
-/// elements become zeros.
+/// Packs groups of four columns, the last filled with zeros, into groups of `N` elements; then groups
+/// of zeros.
 #[inline(always)]
-pub(super) fn pack_groups<X: Copy + Default, const N: usize>(
+pub(super) fn pack_groups<X, const N: usize>(
     columns: &[i8],
     input: &mut [X],
     mut pack: impl FnMut(&[i8; 4]) -> [X; N],
@@ -114,11 +172,10 @@ pub(super) fn pack_groups<X: Copy + Default, const N: usize>(
         *group = pack(columns);
     }
     let rest = |n: usize| rest.get(n).copied().unwrap_or(0);
-    if let Some((group, padding)) = padding.split_first_mut() {
-        *group = pack(&[rest(0), rest(1), rest(2), 0]);
-        for group in padding {
-            *group = [X::default(); N];
-        }
+    let mut last = [rest(0), rest(1), rest(2), 0];
+    for group in padding {
+        *group = pack(&last);
+        last = [0; 4];
     }
 }
 

@@ -3,12 +3,12 @@
 #![deny(clippy::float_arithmetic)]
 
 use super::blocks::Batch;
-use super::live;
 use crate::numbers::tables::SIGMOID;
 use core::arch::{asm, naked_asm};
 
 /// 8-bit weights, a byte at a time: even columns are loaded as they are, odd ones with their sign.
 pub(crate) mod int8 {
+    use crate::numbers::Each;
     use super::super::Rows;
     use super::super::blocks::{self, pack_words};
 
@@ -26,14 +26,15 @@ pub(crate) mod int8 {
         rows: &Rows<'_>,
         input: &[Input],
         correction: i32,
-        each: impl FnMut(&[[i32; 4]]),
+        each: &mut Each<'_, i32>,
     ) {
-        blocks::for_each_batch(super::rows_int8, rows, 8, input, -correction, each);
+        blocks::for_each_int8_batch(super::rows_int8, rows, input, -correction, each);
     }
 }
 
 /// 4-bit weights, a column at a time: two rows a multiply.
 pub(crate) mod int4 {
+    use crate::numbers::Each;
     use super::super::Rows;
     use super::super::live;
     #[cfg_attr(not(feature = "int4"), allow(unused_imports))]
@@ -45,7 +46,7 @@ pub(crate) mod int4 {
         rows: &Rows<'_>,
         input: &[Input],
         packed: i32,
-        each: impl FnMut(&[[i32; 4]]),
+        each: &mut Each<'_, i32>,
     ) {
         live::for_each_batch(super::rows_int4, rows, input, packed, each);
     }
@@ -90,7 +91,7 @@ pub(crate) fn sigmoid_q12(mut z: i32) -> i32 {
 
 /// Four rows at a time, a byte at a time.
 #[unsafe(naked)]
-unsafe extern "C" fn rows_int8(weights: *const u8, batch: &mut Batch<i32>) -> *const u8 {
+unsafe extern "C" fn rows_int8(weights: *const u8, batch: &mut Batch) -> *const u8 {
     // r0 weights, r1 = 1 and r2 = 3 (a load with sign takes its offset from a register), r3 product,
     // r4-r7 columns, r8-r11 sums, r12 address of the columns, lr end of the block.
     // On the stack: batch, bytes of a block (as many as of the columns), saved registers.
@@ -216,7 +217,7 @@ unsafe extern "C" fn rows_int8(weights: *const u8, batch: &mut Batch<i32>) -> *c
 /// A word has four pairs of rows. The first sum takes it as it is, so it has all four,
 /// `d0 + 16 d1 + 256 d2 + 4096 d3` modulo `2^32`, and the others' are taken off at the end of a group.
 #[unsafe(naked)]
-unsafe extern "C" fn rows_int4(weights: *const u8, batch: &mut live::Batch) -> *const u8 {
+unsafe extern "C" fn rows_int4(weights: *const u8, batch: &mut Batch) -> *const u8 {
     // r0 list, r1 weights, r2 mask, r3 product, r4 and r6 two columns, r5 x, r7-r10 sums of a group,
     // r11 end of a group, r12 list, lr the batch's sums.
     // On the stack: the weights of the eight rows, batch, from there to the next eight rows, saved

@@ -15,6 +15,7 @@ use core::arch::naked_asm;
 ///
 /// [`Row::in_range`]: crate::file::Row::in_range
 pub(crate) mod int8 {
+    use crate::numbers::Each;
     use super::super::Rows;
     use super::super::blocks::{self, pack_groups};
 
@@ -40,9 +41,9 @@ pub(crate) mod int8 {
         rows: &Rows<'_>,
         input: &[Input],
         correction: i32,
-        each: impl FnMut(&[[i32; 4]]),
+        each: &mut Each<'_, i32>,
     ) {
-        blocks::for_each_batch(super::rows_int8, rows, 8, input, -correction, each);
+        blocks::for_each_int8_batch(super::rows_int8, rows, input, -correction, each);
     }
 }
 
@@ -50,7 +51,7 @@ pub(crate) use super::thumb2::int4;
 
 /// Two rows at a time, with sums of 64 bits.
 #[unsafe(naked)]
-unsafe extern "C" fn rows_int8(weights: *const u8, batch: &mut Batch<i16>) -> *const u8 {
+unsafe extern "C" fn rows_int8(weights: *const u8, batch: &mut Batch) -> *const u8 {
     // r0 weights, r1 columns, r2 r3 and r4 r5 sums, r6 r7 weights of two rows, r8-r11 columns,
     // r12 two weights, lr mask.
     // On the stack: batch, input_end, from the end of a block's first two rows to the beginning of

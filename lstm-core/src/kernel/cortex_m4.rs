@@ -11,6 +11,7 @@ use core::arch::naked_asm;
 
 /// 8-bit weights.
 pub(crate) mod int8 {
+    use crate::numbers::Each;
     use super::super::Rows;
     use super::super::blocks::{self, pack_groups};
 
@@ -57,9 +58,9 @@ pub(crate) mod int8 {
         rows: &Rows<'_>,
         input: &[Input],
         correction: i32,
-        each: impl FnMut(&[[i32; 4]]),
+        each: &mut Each<'_, i32>,
     ) {
-        blocks::for_each_batch(super::rows_int8, rows, 8, input, -correction, each);
+        blocks::for_each_int8_batch(super::rows_int8, rows, input, -correction, each);
     }
 }
 
@@ -67,7 +68,7 @@ pub(crate) use super::thumb2::int4;
 
 /// Three instructions for four products of a row; the sums are 256 times the dot products.
 #[unsafe(naked)]
-unsafe extern "C" fn rows_int8(weights: *const u8, batch: &mut Batch<i16>) -> *const u8 {
+unsafe extern "C" fn rows_int8(weights: *const u8, batch: &mut Batch) -> *const u8 {
     // r0 weights, r1 columns, r2-r5 sums, r6-r9 weights of four rows, r10-r12 lr columns.
     // On the stack: a copy of the batch, the batch, saved registers.
     naked_asm!(

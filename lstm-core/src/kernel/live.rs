@@ -1,5 +1,4 @@
-//! What the 4-bit kernels of small CPUs share: the list of the live columns, and the walk over blocks
-//! of 16 rows.
+//! What the 4-bit kernels of small CPUs share: the list of the live columns.
 //!
 //! A column whose `x` is 0, or in the dead zone, adds nothing, and is not in the list. A kernel
 //! multiplies `x` with a pair of weights `n0 + 2^16 n1` at once, `n = w + 8`, and adds up a *group*
@@ -8,9 +7,10 @@
 //! `|x|` can pass 4095: so they are at most `8 * 4095 < 2^15`, and fit 16 bits.
 #![allow(unsafe_code, reason = "the kernels are assembly")]
 
-use super::{BATCH, DeadZones, Rows};
-use crate::file::{BLOCK_ROWS, COLUMN_ALIGN, INT4_ROWS, round_up};
-use core::mem::MaybeUninit;
+use super::blocks::{self, Kernel};
+use super::{DeadZones, Rows};
+use crate::file::{COLUMN_ALIGN, WeightFormat, round_up};
+use crate::numbers::Each;
 
 /// A word of the list. A group is a head of two words, then a multiple of [`QUAD`] columns, the last
 /// of the list filled up with zeros. A column is `x` in the lower half and 8 times its number in the
@@ -153,44 +153,6 @@ pub(crate) fn pack(columns: &[i8], zones: DeadZones, input: &mut [Input]) -> i32
     (list.head as i32) | list.groups << 16
 }
 
-/// What a kernel is to compute, and where it is; the assembly knows the offsets.
-#[repr(C)]
-pub(super) struct Batch {
-    /// The list; 0.
-    list: *const u32,
-    /// Minus the halves of the lower sums' ranges, of all groups; 4.
-    start: i32,
-    /// The end of the list; 8.
-    list_end: *const u32,
-    /// The parameters of the next row, on a multiple of 4; 12.
-    rows: *const [u32; 2],
-    /// The table's entry for the next row; 16.
-    entries: *const u8,
-    /// Where the next row's sum goes, on a multiple of 16 for the first; 20.
-    sums: *mut [i32; BLOCK_ROWS],
-    /// The end of the sums; 24.
-    sums_end: *mut [i32; BLOCK_ROWS],
-    /// Bytes of a block of weights; 28.
-    block_bytes: usize,
-}
-
-/// A kernel: writes the sums of the rows of the blocks at `weights`, each with the row's parameters
-/// and its entry of the table, as far as `batch` says; returns the end of those blocks. Of the last
-/// block it may write all 16 rows, and takes the parameters and entries of those that there are.
-///
-/// # Safety
-///
-/// There are as many parameters and entries as sums, at least four, a multiple of four, and blocks
-/// of weights for all; the list is one that [`pack`] made for as many columns as a block has;
-/// weights, list and rows begin on a multiple of 4, the sums on a multiple of 16.
-pub(super) type Kernel = unsafe extern "C" fn(weights: *const u8, batch: &mut Batch) -> *const u8;
-
-/// The sums of a batch, room for whole blocks.
-#[repr(align(16))]
-struct Sums([MaybeUninit<[i32; BLOCK_ROWS]>; BATCH]);
-
-const _: () = assert!((BATCH * BLOCK_ROWS).is_multiple_of(INT4_ROWS));
-
 /// As [`super::portable::int4::for_each_batch`].
 #[inline(always)]
 pub(super) fn for_each_batch(
@@ -198,55 +160,21 @@ pub(super) fn for_each_batch(
     rows: &Rows<'_>,
     input: &[Input],
     packed: i32,
-    mut each: impl FnMut(&[[i32; BLOCK_ROWS]]),
+    each: &mut Each<'_, i32>,
 ) {
-    /// The entries where there is no table.
-    static ZEROS: [[u8; BLOCK_ROWS]; BATCH] = [[0; BLOCK_ROWS]; BATCH];
-    const BLOCKS: usize = INT4_ROWS / BLOCK_ROWS;
     let (words, groups) = ((packed & 0xffff) as usize, packed >> 16);
-    let Some(list) = input.get(..words) else {
-        return;
-    };
-    let block_bytes = 8 * rows.columns;
-    let mut left = rows.parameters.len();
-    let mut entries = rows.entries;
-    if !entries.is_empty() {
-        left = left.min(entries.len());
-    }
-    if rows.weights.len() < left.div_ceil(BLOCKS) * block_bytes {
-        return;
-    }
-    let mut weights = rows.weights.as_ptr();
-    let list = list.as_ptr_range();
-    let mut sums = Sums([MaybeUninit::uninit(); BATCH]);
-    let first = sums.0.as_mut_ptr().cast::<[i32; BLOCK_ROWS]>();
-    let mut batch = Batch {
-        list: list.start,
-        start: -0x8000 * groups,
-        list_end: list.end,
-        rows: rows.parameters.as_ptr().cast(),
-        entries: entries.as_ptr().cast(),
-        sums: first,
-        sums_end: first,
-        block_bytes,
-    };
-    while left != 0 {
-        let filled = left.min(BATCH);
-        if rows.entries.is_empty() {
-            entries = &ZEROS;
-            batch.entries = entries.as_ptr().cast();
+    if let Some(list) = input.get(..words) {
+        let start = -0x8000 * groups;
+        // SAFETY: `packed` is what `pack` gave for this list.
+        unsafe {
+            blocks::for_each_batch(
+                kernel,
+                WeightFormat::Int4,
+                rows,
+                list.as_ptr_range(),
+                start,
+                each,
+            );
         }
-        batch.sums = first;
-        batch.sums_end = first.wrapping_add(filled);
-        // SAFETY: whole blocks of weights, and as many parameters and entries as sums, were counted;
-        // `packed` is what `pack` gave for this list. A model checks that its data begins on a
-        // multiple of 4, the list lies in a workspace, which is made of words, and `Sums` is aligned
-        // to 16 and has room for the blocks, whose `filled` sums the kernel writes.
-        let sums = unsafe {
-            weights = kernel(weights, &mut batch);
-            core::slice::from_raw_parts(first, filled)
-        };
-        each(sums);
-        left -= filled;
     }
 }

@@ -67,19 +67,24 @@ use crate::session::prefix;
 /// units take three blocks, and of 4, for int4 has blocks of 16 rows.
 pub(crate) const BATCH: usize = 24;
 
-/// The rows of an integer matrix: weights, and what makes a sum of their products.
+/// The rows of an integer matrix, and the folded table's entries for them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rows<'a> {
-    /// How the weights are stored.
-    pub(crate) format: WeightFormat,
-    /// Columns, padded.
-    pub(crate) columns: usize,
-    /// The weights, block by block.
-    pub(crate) weights: &'a [u8],
-    /// The parameters of the rows, [`Row`] by `Row`, block by block.
-    pub(crate) parameters: &'a [[[u32; 2]; BLOCK_ROWS]],
-    /// The folded table's entries for the rows, block by block; empty where there is no table.
+    pub(crate) matrix: &'a Matrix<'a>,
+    /// Block by block; empty where there is no table.
     pub(crate) entries: &'a [[u8; BLOCK_ROWS]],
+}
+
+impl<'a> Rows<'a> {
+    /// The weights, block by block.
+    fn weights(&self) -> &'a [u8] {
+        bytemuck::cast_slice(self.matrix.weights)
+    }
+
+    /// The parameters of the rows, [`Row`] by `Row`, block by block.
+    fn parameters(&self) -> &'a [[[u32; 2]; BLOCK_ROWS]] {
+        self.matrix.rows.as_chunks().0.as_chunks().0
+    }
 }
 
 /// Lays out the columns of a matrix, then zeros, as its dot products read them, in the first of the
@@ -108,13 +113,14 @@ pub(crate) fn for_each_batch(
         let input = bytemuck::cast_slice(input);
         input.get(..columns).unwrap_or_default()
     }
-    match rows.format {
+    let columns = rows.matrix.columns;
+    match rows.matrix.format {
         #[cfg(feature = "int4")]
         WeightFormat::Int4 => {
-            let input = packed(input, int4::input_len(rows.columns));
+            let input = packed(input, int4::input_len(columns));
             int4::for_each_batch(rows, input, correction, each);
         }
-        _ => int8::for_each_batch(rows, packed(input, rows.columns), correction, each),
+        _ => int8::for_each_batch(rows, packed(input, columns), correction, each),
     }
 }
 
@@ -132,7 +138,7 @@ fn batches(
     mut each: impl FnMut(&[[i32; BLOCK_ROWS]]),
 ) {
     let mut entries = rows.entries.iter();
-    let mut parameters = rows.parameters.iter();
+    let mut parameters = rows.parameters().iter();
     let mut batch = [[0; BLOCK_ROWS]; BATCH];
     loop {
         let mut filled = 0;
@@ -159,16 +165,15 @@ fn batches(
 }
 
 /// The sum of the absolute weights of a row of a block.
-pub(crate) fn sum_abs(format: WeightFormat, block: &[u8], row: usize) -> u32 {
+pub(crate) fn sum_abs(format: WeightFormat, block: &[u32], row: usize) -> u32 {
     let (first, step) = match format {
         // Two words a column.
         WeightFormat::Int4 => (row / 8, 2),
         _ => (row, BLOCK_ROWS),
     };
-    let words = block.as_chunks().0.iter().skip(first).step_by(step);
     let mut sum = 0;
-    for &word in words {
-        let mut word = u32::from_le_bytes(word);
+    for word in block.iter().skip(first).step_by(step) {
+        let mut word = u32::from_le(*word);
         if format == WeightFormat::Int4 {
             word >>= 4 * (row % 8 / 2) + 16 * (row % 2);
             sum += (word & 0xf).abs_diff(8);

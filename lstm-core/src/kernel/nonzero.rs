@@ -55,14 +55,15 @@ pub(super) fn dots<const N: usize, const ROWS4: usize>(
 ) -> impl Iterator<Item = [i32; 4]> {
     const { assert!(ROWS4 == 4 * N) };
     let live = input.get(..len as usize).unwrap_or_default();
-    let in_range = |&element: &u32| column(element).1 < rows.columns;
+    let in_range = |&element: &u32| column(element).1 < rows.matrix.columns;
     let pairs = match live.iter().all(in_range) {
         true => live.as_chunks().0,
         false => &[],
     };
     // Takes off the offset of 8 of the weights.
     let start = -8 * live.iter().map(|&x| i32::from(column(x).0)).sum::<i32>();
-    let mut blocks = rows.weights.as_chunks().0.chunks_exact(rows.columns.max(1));
+    let columns = rows.matrix.columns.max(1);
+    let mut blocks = rows.weights().as_chunks().0.chunks_exact(columns);
     let end = 4 * blocks.len();
     let mut sums = [[0; 4]; ROWS4];
     (0..end).map(move |row4| {

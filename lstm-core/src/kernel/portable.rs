@@ -4,6 +4,7 @@
 /// 8-bit weights.
 pub(crate) mod int8 {
     use super::super::Rows;
+    use crate::numbers::Each;
 
     /// A column as the dot products read it.
     pub(crate) type Input = i8;
@@ -23,9 +24,9 @@ pub(crate) mod int8 {
         rows: &Rows<'_>,
         input: &[Input],
         correction: i32,
-        each: impl FnMut(&[[i32; 4]]),
+        each: &mut Each<'_, i32>,
     ) {
-        super::super::batches(rows, dots(rows.weights, input, correction), each);
+        super::super::batches(rows, dots(rows.weights(), input, correction), each);
     }
 
     /// The dot products of the rows with the packed columns, a block of four rows after the other.
@@ -58,6 +59,7 @@ pub(crate) mod int8 {
 pub(crate) mod int4 {
     use super::super::{DeadZones, Rows, int4_column};
     use crate::file::BLOCK_ROWS;
+    use crate::numbers::Each;
 
     /// A column as the dot products read it.
     pub(crate) type Input = i8;
@@ -81,9 +83,9 @@ pub(crate) mod int4 {
         rows: &Rows<'_>,
         input: &[Input],
         _: i32,
-        each: impl FnMut(&[[i32; 4]]),
+        each: &mut Each<'_, i32>,
     ) {
-        super::super::batches(rows, dots(rows.weights, input), each);
+        super::super::batches(rows, dots(rows.weights(), input), each);
     }
 
     /// The dot products of the rows with the packed columns, four after the other. A block of 16

@@ -3,11 +3,11 @@
 #![deny(clippy::float_arithmetic)]
 
 use super::blocks::Batch;
-use super::live;
 use core::arch::naked_asm;
 
 /// 8-bit weights, a byte at a time: even columns are loaded as they are, odd ones with their sign.
 pub(crate) mod int8 {
+    use crate::numbers::Each;
     use super::super::Rows;
     use super::super::blocks::{self, pack_words};
 
@@ -25,14 +25,15 @@ pub(crate) mod int8 {
         rows: &Rows<'_>,
         input: &[Input],
         correction: i32,
-        each: impl FnMut(&[[i32; 4]]),
+        each: &mut Each<'_, i32>,
     ) {
-        blocks::for_each_batch(super::rows_int8, rows, 8, input, -correction, each);
+        blocks::for_each_int8_batch(super::rows_int8, rows, input, -correction, each);
     }
 }
 
 /// 4-bit weights, a column at a time: two rows a multiply.
 pub(crate) mod int4 {
+    use crate::numbers::Each;
     use super::super::Rows;
     use super::super::live;
     #[cfg_attr(not(feature = "int4"), allow(unused_imports))]
@@ -44,7 +45,7 @@ pub(crate) mod int4 {
         rows: &Rows<'_>,
         input: &[Input],
         packed: i32,
-        each: impl FnMut(&[[i32; 4]]),
+        each: &mut Each<'_, i32>,
     ) {
         live::for_each_batch(super::rows_int4, rows, input, packed, each);
     }
@@ -52,7 +53,7 @@ pub(crate) mod int4 {
 
 /// Four rows at a time, a byte at a time.
 #[unsafe(naked)]
-unsafe extern "C" fn rows_int8(weights: *const u8, batch: &mut Batch<i32>) -> *const u8 {
+unsafe extern "C" fn rows_int8(weights: *const u8, batch: &mut Batch) -> *const u8 {
     // a0 weights, a1 batch, a2 and a3 the columns' ends, a4 start, a6 a7 s0 s1 sums,
     // t0-t3 columns, t4 t5 products,
     // t6 address of the columns, s8 rows, s9 entries, s10 and s11 the sums' ends.
@@ -199,7 +200,7 @@ unsafe extern "C" fn rows_int8(weights: *const u8, batch: &mut Batch<i32>) -> *c
 /// the next sum, and so on: `d1 + 16 d2 + 256 d3`, `d2 + 16 d3`, `d3`. At the end of a group 16 times
 /// the next sum is taken off each.
 #[unsafe(naked)]
-unsafe extern "C" fn rows_int4(weights: *const u8, batch: &mut live::Batch) -> *const u8 {
+unsafe extern "C" fn rows_int4(weights: *const u8, batch: &mut Batch) -> *const u8 {
     // a0 weights, a1 batch, a2 list, a3 x, a4 a5 weights of a column, a6 product,
     // t0-t6 a7 sums of a group, s0 mask, s1 end of the group, s2 the block's sums, s3 end of the list.
     // In memory, while a block is under way: for each pair of rows the sum of both sums, the lower

@@ -1,6 +1,6 @@
 //! Compares kernels that this computer can run with the portable ones.
 
-use super::{DeadZones, Rows, portable};
+use super::{DeadZones, Matrix, Rows, portable};
 use crate::file::{BLOCK_ROWS, COLUMN_ALIGN, MAX_HIDDEN, WeightFormat, int4_words, round_up};
 use rand_xoshiro::Xoshiro128PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
@@ -9,15 +9,15 @@ use std::vec::Vec;
 /// The dot products of blocks of four rows with these columns, then zeros.
 type Dots = dyn Fn(&Rows<'_>, &[i8], DeadZones) -> Vec<[i32; BLOCK_ROWS]>;
 
-/// Rows of so many columns whose sums are the dot products, so many blocks of four.
-fn unit_rows(weights: &[u8], columns: usize, blocks: usize) -> Rows<'_> {
-    static ONES: [[[u32; 2]; BLOCK_ROWS]; 64] = [[[0, 1u32.to_le()]; BLOCK_ROWS]; 64];
-    Rows {
-        format: WeightFormat::default(),
-        columns,
+/// A matrix of so many columns whose sums are the dot products, so many blocks of four rows.
+fn unit_matrix(format: WeightFormat, weights: &[u32], columns: usize, blocks: usize) -> Matrix<'_> {
+    static ONES: [[u32; 2]; BLOCK_ROWS * 64] = [[0, 1u32.to_le()]; BLOCK_ROWS * 64];
+    Matrix {
+        rows: ONES[..BLOCK_ROWS * blocks].as_flattened(),
         weights,
-        parameters: &ONES[..blocks],
-        entries: &[],
+        format,
+        columns,
+        dead_zones: DeadZones::NONE,
     }
 }
 
@@ -41,7 +41,7 @@ macro_rules! kernel {
         move |rows: &Rows<'_>, $columns: &[i8], $zones: DeadZones| {
             use $($kernel)::+ as kernel;
             let mut input: Vec<kernel::Input> =
-                std::vec![bytemuck::Zeroable::zeroed(); $input_len(rows.columns)];
+                std::vec![bytemuck::Zeroable::zeroed(); $input_len(rows.matrix.columns)];
             // Not zeros, so that `pack` has to write each.
             bytemuck::cast_slice_mut::<_, u8>(&mut input).fill(99);
             let packed = {
@@ -53,7 +53,7 @@ macro_rules! kernel {
     };
     (@ dots $kernel:ident, $rows:expr, $input:expr, $packed:expr) => {{
         let mut sums = Vec::new();
-        $kernel::for_each_batch($rows, $input, $packed, |batch| sums.extend_from_slice(batch));
+        $kernel::for_each_batch($rows, $input, $packed, &mut |batch| sums.extend_from_slice(batch));
         sums
     }};
     (@ dots $kernel:ident, $rows:expr, $input:expr, $packed:expr, $dots:expr) => {
@@ -86,14 +86,18 @@ impl Random {
     }
 
     /// Pairs that are all the same extreme, or any extremes, or any bytes.
-    fn weights(&mut self, bytes: usize) -> Vec<u8> {
+    fn weights(&mut self, bytes: usize) -> Vec<u32> {
         let filling = self.below(EXTREMES.len() + 2);
         let mut pair = || match EXTREMES.get(filling) {
             Some(&pair) => pair,
             None if filling == EXTREMES.len() => EXTREMES[self.below(EXTREMES.len())],
             None => [self.below(256) as u8, self.below(256) as u8],
         };
-        (0..bytes / 2).flat_map(|_| pair()).collect()
+        let mut word = || {
+            let ([b0, b1], [b2, b3]) = (pair(), pair());
+            u32::from_le_bytes([b0, b1, b2, b3]).to_le()
+        };
+        (0..bytes / 4).map(|_| word()).collect()
     }
 
     /// All 127, or all -127, or either, or anything from -127 to 127, or small, or such values among
@@ -133,7 +137,11 @@ pub(super) fn compare(format: WeightFormat, kernels: &[&Dots]) {
         let blocks = random.below(if cfg!(miri) { 6 } else { 11 }) * [1, 4][random.below(2)];
         let rows = round_up(blocks * BLOCK_ROWS, format.block_rows());
         let weights = random.weights(rows * columns * format.bits() / 8);
-        let rows = unit_rows(&weights, columns, blocks);
+        let matrix = &unit_matrix(format, &weights, columns, blocks);
+        let rows = Rows {
+            matrix,
+            entries: &[],
+        };
         let used = columns - random.below(COLUMN_ALIGN);
         let hidden = random.hidden(used);
         let mut zone = || [0, 1, 8, 127][random.below(4)];
@@ -172,12 +180,17 @@ fn the_portable_numbers_of_4_bits_are_the_definition() {
             .map(|_| random.below(16) as i8 - 8)
             .collect();
         let words = int4_words(rows, columns, |row, column| plain[row * columns + column]);
-        let weights: Vec<u8> = words.flat_map(u32::to_le_bytes).collect();
+        let weights: Vec<u32> = words.map(u32::to_le).collect();
+        let (padded, blocks) = (round_up(columns, COLUMN_ALIGN), rows / BLOCK_ROWS);
+        let matrix = &unit_matrix(WeightFormat::Int4, &weights, padded, blocks);
         let hidden = random.hidden(columns);
         let below = random.below(columns + 1);
         let zones = [random.below(128) as u8, 0];
         let found = kernel!(int4 portable::int4)(
-            &unit_rows(&weights, round_up(columns, COLUMN_ALIGN), rows / BLOCK_ROWS),
+            &Rows {
+                matrix,
+                entries: &[],
+            },
             &hidden,
             DeadZones { below, zones },
         );

@@ -11,6 +11,7 @@ pub(crate) mod int4 {
     use super::super::live;
     #[cfg_attr(not(feature = "int4"), allow(unused_imports))]
     pub(crate) use super::super::live::{Input, input_len, pack};
+    use crate::numbers::Each;
 
     /// As [`super::super::portable::int4::for_each_batch`].
     #[inline(always)]
@@ -18,13 +19,13 @@ pub(crate) mod int4 {
         rows: &Rows<'_>,
         input: &[Input],
         packed: i32,
-        each: impl FnMut(&[[i32; 4]]),
+        each: &mut Each<'_, i32>,
     ) {
         live::for_each_batch(super::rows_int4, rows, input, packed, each);
     }
 }
 
-use super::live::Batch;
+use super::blocks::Batch;
 use core::arch::naked_asm;
 
 /// 16 rows at a time.

@@ -48,6 +48,7 @@ fn dots<const BYTES: usize>(
 
 /// 8-bit weights.
 pub(crate) mod int8 {
+    use crate::numbers::Each;
     use super::super::Rows;
     use super::*;
 
@@ -84,9 +85,9 @@ pub(crate) mod int8 {
         rows: &Rows<'_>,
         input: &[Input],
         correction: i32,
-        each: impl FnMut(&[[i32; 4]]),
+        each: &mut Each<'_, i32>,
     ) {
-        super::super::batches(rows, dots(rows.weights, input, correction), each);
+        super::super::batches(rows, dots(rows.weights(), input, correction), each);
     }
 
     /// As [`super::super::portable::int8::dots`].
@@ -197,6 +198,7 @@ pub(crate) mod int8 {
 /// weights of a row in both: eight rows in the lower halves of the bytes and eight in the upper. Up
 /// to 16 columns add up in 16 bits. AVX2 takes two blocks at once, in the two halves of a vector.
 pub(crate) mod int4 {
+    use crate::numbers::Each;
     use super::super::Rows;
     use super::super::nonzero::{self, Live, column};
     #[cfg_attr(not(feature = "int4"), allow(unused_imports))]
@@ -215,7 +217,7 @@ pub(crate) mod int4 {
         rows: &Rows<'_>,
         input: &[Input],
         packed: i32,
-        each: impl FnMut(&[[i32; 4]]),
+        each: &mut Each<'_, i32>,
     ) {
         let dots = dots_on(avx2::get(), rows, input, packed);
         super::super::batches(rows, dots, each);
@@ -389,7 +391,7 @@ mod tests {
     fn each_kernel_of_8_bits_gives_the_portable_numbers() {
         let dots = |avx2| {
             let dots = move |rows: &Rows<'_>, input: &[i16], correction| -> Vec<[i32; 4]> {
-                int8::dots_on(avx2, rows.weights, input, correction).collect()
+                int8::dots_on(avx2, rows.weights(), input, correction).collect()
             };
             kernel!(int8 int8, dots)
         };
@@ -401,7 +403,7 @@ mod tests {
         let dots = |avx2| {
             let dots = move |rows: &Rows<'_>, input: &[u32], packed| -> Vec<[i32; 4]> {
                 let dots = int4::dots_on(avx2, rows, input, packed);
-                dots.take(rows.parameters.len()).collect()
+                dots.take(rows.parameters().len()).collect()
             };
             kernel!(int4 int4, dots)
         };

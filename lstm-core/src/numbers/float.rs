@@ -10,13 +10,9 @@ use crate::session::split;
 /// The arithmetic of [`Format::F32`](crate::Format::F32).
 pub(crate) struct F32;
 
-/// Floats of the file, in fours. A model's data begins on a multiple of 4.
-fn fours(bytes: &[u8]) -> &[[f32; 4]] {
-    // Where there is no table, the slice is empty, and may begin anywhere.
-    if bytes.is_empty() {
-        return &[];
-    }
-    let floats: &[f32] = bytemuck::try_cast_slice(bytes).unwrap_or_default();
+/// Words as floats, in fours.
+fn fours(words: &[u32]) -> &[[f32; 4]] {
+    let floats: &[f32] = bytemuck::cast_slice(words);
     floats.as_chunks().0
 }
 
@@ -65,30 +61,32 @@ impl Arithmetic for F32 {
     type Gate = f32;
     type Logit = f32;
 
-    const TABLE_BYTES: usize = 4;
-
+    #[inline(never)]
     fn pack(matrix: &Matrix<'_>, columns: &[f32], input: &mut [u32]) -> i32 {
         let (input, _) = split(input, matrix.columns);
-        let columns = columns.iter().map(|value| value.to_bits());
-        for (input, value) in input.iter_mut().zip(columns.chain(core::iter::repeat(0))) {
-            *input = value;
+        let (values, zeros) = split(input, columns.len());
+        for (input, value) in values.iter_mut().zip(columns) {
+            *input = value.to_bits();
+        }
+        for input in zeros {
+            *input = 0;
         }
         0
     }
 
     fn for_each_batch(
         matrix: &Matrix<'_>,
-        table: &[u8],
+        line: &[u32],
         input: &[u32],
         _: i32,
         each: &mut Each<'_, f32>,
     ) {
         let input = input.get(..matrix.columns).unwrap_or_default();
-        let columns = fours(bytemuck::cast_slice(input));
+        let columns = fours(input);
         let weights = fours(matrix.weights);
         let mut blocks = weights.chunks_exact(matrix.columns.max(1));
         let mut rows = fours(matrix.rows).iter();
-        let mut entries = fours(table).iter();
+        let mut entries = fours(line).iter();
         let mut batch = [[0.0; 4]; BATCH];
         loop {
             let mut filled = 0;

@@ -3,7 +3,7 @@
 #![deny(clippy::float_arithmetic)]
 
 use super::{Arithmetic, Each, tables};
-use crate::kernel;
+use crate::kernel::{self, Rows};
 use crate::model::Matrix;
 
 /// The arithmetic of the integer formats.
@@ -36,20 +36,6 @@ pub(crate) fn portable_sigmoid_q12(z: i32) -> i32 {
     value + ((rise * (z & 0xff)) >> 8)
 }
 
-/// The rows of a matrix, with the table's entries for them.
-fn rows<'m>(matrix: &Matrix<'m>, table: &'m [u8]) -> kernel::Rows<'m> {
-    // A model's data begins on a multiple of 4; words spare a CPU that wants aligned loads from
-    // reading bytes.
-    let words: &[u32] = bytemuck::try_cast_slice(matrix.rows).unwrap_or_default();
-    kernel::Rows {
-        format: matrix.format,
-        columns: matrix.columns,
-        weights: matrix.weights,
-        parameters: words.as_chunks().0.as_chunks().0,
-        entries: table.as_chunks().0,
-    }
-}
-
 impl Arithmetic for Integer {
     type Hidden = i8;
     type Cell = i16;
@@ -57,20 +43,19 @@ impl Arithmetic for Integer {
     type Gate = i32;
     type Logit = i32;
 
-    const TABLE_BYTES: usize = 1;
-
     fn pack(matrix: &Matrix<'_>, columns: &[i8], input: &mut [u32]) -> i32 {
         kernel::pack(matrix, columns, input)
     }
 
     fn for_each_batch(
         matrix: &Matrix<'_>,
-        table: &[u8],
+        line: &[u32],
         input: &[u32],
         correction: i32,
         each: &mut Each<'_, i32>,
     ) {
-        kernel::for_each_batch(&rows(matrix, table), input, correction, each);
+        let entries = bytemuck::cast_slice(line);
+        kernel::for_each_batch(&Rows { matrix, entries }, input, correction, each);
     }
 
     /// Q18 to Q15.

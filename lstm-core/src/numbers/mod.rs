@@ -36,18 +36,15 @@ pub(crate) trait Arithmetic {
     /// A logit.
     type Logit: Pod;
 
-    /// Bytes of one entry of the folded table.
-    const TABLE_BYTES: usize;
-
     /// Lays out the columns of a matrix, then zeros, as its dot products read them; returns what
     /// these need to know besides.
     fn pack(matrix: &Matrix<'_>, columns: &[Self::Hidden], input: &mut [u32]) -> i32;
     /// Calls `each` with the rows' arguments of the activations, a block of four rows after the
     /// other, [`BATCH`](crate::kernel::BATCH) blocks at a time: products with the packed columns,
-    /// parameters, and the entries of `table` (a symbol's line; empty where there is no table).
+    /// parameters, and the entries of `line` (a symbol's in the table; empty where there is none).
     fn for_each_batch(
         matrix: &Matrix<'_>,
-        table: &[u8],
+        line: &[u32],
         input: &[u32],
         correction: i32,
         each: &mut Each<'_, Self::PreActivation>,
