@@ -2,11 +2,12 @@
 //! The command that made the reference is on the first line of its file.
 
 use host_trainer::alphabet::Alphabet;
+use host_trainer::fused;
 use host_trainer::lstm_op::State;
 use host_trainer::network::{Network, NetworkConfig};
 use host_trainer::predictor::{NetworkPredictor, Predictor};
 use host_trainer::random::Random;
-use host_trainer::step::{Batch, Engine, LossOn};
+use host_trainer::step::{self, Batch, LossOn};
 use std::collections::BTreeMap;
 
 const GOLDEN: &str = include_str!("../../tests/golden/lstm_golden.json");
@@ -87,19 +88,28 @@ fn a_training_step_equals_pytorchs() {
         let network = case.network();
         let rows = case.batch;
         let batch = Batch::gather(rows, case.steps, |r, t| case.tokens[t * rows + r]);
-        for threads in [1, 2] {
-            let mut states = case.states();
-            let (loss, gradients) = Engine::new(threads)
-                .loss_and_gradients(&network, &batch, case.loss_on, &mut states, &[])
-                .unwrap();
+        let check = |loss: f64, gradients: &[Vec<f32>], states: &[State]| {
             assert!((loss - case.loss).abs() < 1e-6, "loss {loss} {}", case.loss);
-            for ((name, _), gradient) in network.config.shapes().iter().zip(&gradients) {
+            for ((name, _), gradient) in network.config.shapes().iter().zip(gradients) {
                 assert_near(name, gradient, &case.gradients[name]);
             }
             let h: Vec<f32> = states.iter().flat_map(|s| s.h.clone()).collect();
             let c: Vec<f32> = states.iter().flat_map(|s| s.c.clone()).collect();
             assert_near("h", &h, &case.h);
             assert_near("c", &c, &case.c);
+        };
+        for threads in [1, 2] {
+            let mut states = case.states();
+            let (loss, gradients) = step::Engine::new(threads)
+                .loss_and_gradients(&network, &batch, case.loss_on, &mut states, &[])
+                .unwrap();
+            check(loss, &gradients, &states);
+            let mut states = case.states();
+            let mut engine = fused::Engine::new(threads);
+            let (loss, gradients) = engine
+                .loss_and_gradients(&network, &batch, case.loss_on, &mut states, &[])
+                .unwrap();
+            check(loss, gradients, &states);
         }
     }
 }

@@ -1,22 +1,23 @@
-//! A zip file in memory, of which no entry may grow beyond what weights could.
+//! A zip file in memory, whose entries may not grow beyond what weights could, all together.
 
 use super::one_line;
 use std::io::{Cursor, Read};
 use zip::ZipArchive;
 
-/// Weights hardly shrink: an entry that unpacks to more than so many times its file is refused.
+/// Weights hardly shrink: entries that unpack to more than so many times their file are refused.
 const MAX_RATIO: u64 = 100;
 
 pub(super) struct Archive {
     zip: ZipArchive<Cursor<Vec<u8>>>,
-    max_bytes: u64,
+    /// What may still be unpacked.
+    left: u64,
 }
 
 impl Archive {
     pub(super) fn open(bytes: Vec<u8>) -> Result<Self, String> {
-        let max_bytes = super::MAX_BYTES.min(MAX_RATIO * bytes.len() as u64);
+        let left = super::MAX_BYTES.min(MAX_RATIO * bytes.len() as u64);
         let zip = ZipArchive::new(Cursor::new(bytes)).map_err(damaged)?;
-        Ok(Self { zip, max_bytes })
+        Ok(Self { zip, left })
     }
 
     /// The names of all entries.
@@ -36,7 +37,7 @@ impl Archive {
 
     /// The bytes of an entry.
     pub(super) fn read(&mut self, name: &str) -> Result<Vec<u8>, String> {
-        let max_bytes = self.max_bytes;
+        let left = self.left;
         let entry = self.zip.by_name(name).map_err(|e| match e {
             zip::result::ZipError::FileNotFound => {
                 format!("found no {name} in the zip file, expected one")
@@ -44,13 +45,14 @@ impl Archive {
             e => damaged(e),
         })?;
         let mut bytes = Vec::new();
-        let read = entry.take(max_bytes + 1).read_to_end(&mut bytes);
+        let read = entry.take(left + 1).read_to_end(&mut bytes);
         read.map_err(|e| format!("{name} in the zip file is damaged ({e})"))?;
-        if bytes.len() as u64 > max_bytes {
+        let Some(left) = left.checked_sub(bytes.len() as u64) else {
             return Err(format!(
-                "found {name} of more than {max_bytes} bytes, expected weights"
+                "found more than {left} bytes in {name}, expected weights"
             ));
-        }
+        };
+        self.left = left;
         Ok(bytes)
     }
 }

@@ -11,7 +11,7 @@ const MAX_DEPTH: usize = 16;
 
 /// The data sets of a file, but for what the optimizer and random layers keep.
 pub(super) fn read(bytes: Vec<u8>) -> Result<BTreeMap<String, NamedTensor>, String> {
-    // Keras does not compress, so no data set is larger than its file.
+    // Keras does not compress, so the data sets together are no larger than their file.
     let limit = bytes.len();
     let options = OpenOptions::default()
         .with_max_read_bytes(limit)
@@ -20,7 +20,8 @@ pub(super) fn read(bytes: Vec<u8>) -> Result<BTreeMap<String, NamedTensor>, Stri
     let file = Hdf5File::from_vec_with_options(bytes, options).map_err(damaged)?;
     let root = file.root_group().map_err(damaged)?;
     let mut tensors = BTreeMap::new();
-    visit(&root, "", 0, &mut tensors)?;
+    let mut left = limit;
+    visit(&root, "", 0, &mut left, &mut tensors)?;
     Ok(tensors)
 }
 
@@ -28,6 +29,7 @@ fn visit(
     group: &Group,
     path: &str,
     depth: usize,
+    left: &mut usize,
     tensors: &mut BTreeMap<String, NamedTensor>,
 ) -> Result<(), String> {
     if depth == MAX_DEPTH {
@@ -46,11 +48,17 @@ fn visit(
             .collect::<Result<_, _>>()
             .map_err(|_| format!("tensor {name} is too large"))?;
         let values = numbers(&dataset, &name)?;
+        // Four bytes a number, at least.
+        *left = left.checked_sub(4 * values.len()).ok_or_else(|| {
+            format!(
+                "found more numbers than the file could hold up to tensor {name}, expected weights"
+            )
+        })?;
         insert(tensors, name, shape, values)?;
     }
     for group in groups {
         let path = format!("{path}{}/", group.name());
-        visit(&group, &path, depth + 1, tensors)?;
+        visit(&group, &path, depth + 1, left, tensors)?;
     }
     Ok(())
 }
