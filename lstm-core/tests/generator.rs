@@ -51,8 +51,11 @@ fn each_model(check: impl Fn(&Model<'_>)) {
     check(&At::new(&f32, 0).model());
     for format in [Format::Int8, Format::Int4] {
         let file = Net::<i8, Int8Plain>::random_shapes(format, VOCAB, &stack, 1).file();
-        check(&At::new(&file, 0).model());
         check(&At::new(&windowed(&file, 7), 0).model());
+        // Miri has f32 without a window.
+        if !cfg!(miri) {
+            check(&At::new(&file, 0).model());
+        }
     }
 }
 
