@@ -520,6 +520,19 @@ fn reserved_bytes_are_zeros() {
     }
 }
 
+/// `name` is not UTF-8, or `symbols` is not.
+#[test]
+fn texts_are_utf8() {
+    let file = small();
+    let payload = &file[HEAD_BYTES..];
+    assert_eq!(payload[..9], *b"\x04test\x03abc");
+    for (at, byte) in [(1, 0xff), (4, 0xc3), (6, 0x80), (8, 0xe2)] {
+        let mut changed = payload.to_vec();
+        changed[at] = byte;
+        assert_eq!(error(&with_head(&changed)), Error::Payload, "byte {at}");
+    }
+}
+
 #[test]
 fn padding_may_have_any_length_up_to_15() {
     let name = |len: usize| "n".repeat(len);

@@ -123,6 +123,14 @@ pub fn run(options: &Options) -> Result<()> {
     ];
     // Its millions of draws take a minute there.
     let quick = ["--", "--skip", "statistics"];
+    let alone = |format| {
+        let features = ["--no-default-features", "--features", format];
+        [
+            &["--profile=checked", "--package=lstm-core", "--test=formats"][..],
+            &features,
+        ]
+        .concat()
+    };
     let mut all = Vec::new();
     if options.full {
         all.extend(["--", "--include-ignored"]);
@@ -139,6 +147,9 @@ pub fn run(options: &Options) -> Result<()> {
             &root,
             [&core[..], &quick].concat(),
         ),
+        ("lstm-core with f32 alone", &root, alone("f32")),
+        ("lstm-core with int8 alone", &root, alone("int8")),
+        ("lstm-core with int4 alone", &root, alone("int4")),
         (
             "tests of the firmware, an overflow is a panic",
             &demo,
