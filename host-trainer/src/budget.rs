@@ -61,7 +61,7 @@ pub fn run(args: &Args) -> Result<()> {
         )));
     }
     let (parameters, file) = model(args)?;
-    let model = file.model().map_err(|e| Error::bad_input(e.to_string()))?;
+    let model = file.model()?;
     let clock = args.clock.map(|megahertz| megahertz * 1e6);
     let table = table(&Shape::of(&model), &model, clock);
     say!("{}{}", parameters.unwrap_or_default(), table.trim_end());
@@ -73,7 +73,7 @@ fn model(args: &Args) -> Result<(Option<String>, ModelFile)> {
     let config = match &args.file {
         Some(path) if ModelFile::is_one(path)? => {
             let file = ModelFile::load(path)?;
-            let found = file.model().map_err(|e| Error::bad_input(e.to_string()))?;
+            let found = file.model()?;
             if let Some(asked) = args.format.map(Format::from)
                 && asked != found.format()
             {

@@ -41,7 +41,11 @@ pub fn observe(network: &Network, dead_zone: u8) -> Vec<LayerColumns> {
     let mut gates = vec![Vec::new(); layers];
     let mut units = vec![Vec::new(); layers];
     let mut token = 0;
-    for _ in 0..CHARACTERS {
+    for at in 0..CHARACTERS {
+        let window = network.config.window;
+        if window.is_some_and(|length| at.is_multiple_of(length)) {
+            predictor.reset();
+        }
         let before: Vec<Vec<f32>> = (0..layers).map(|i| predictor.output(i).to_vec()).collect();
         token = random.sample(predictor.step(token), 1.0);
         for (i, before) in before.iter().enumerate() {

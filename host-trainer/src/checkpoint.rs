@@ -6,7 +6,7 @@ use crate::lstm_op::State;
 use crate::network::{Network, NetworkConfig};
 use crate::optimizer::{Adam, AdamConfig};
 use crate::random::Random;
-use crate::run_folder::Lengths;
+use crate::run_folder::{Lengths, RunConfig};
 use crate::tensors::TensorFile;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -51,6 +51,8 @@ pub struct Progress {
 /// All that a run needs to go on as if it had never stopped.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Checkpoint {
+    /// The config of its run; unknown in a file that was written before it was kept.
+    pub run: Option<RunConfig>,
     /// How far it is.
     pub progress: Progress,
     /// The weights.
@@ -66,6 +68,8 @@ pub struct Checkpoint {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct CheckpointHeader {
+    #[serde(default)]
+    run: Option<RunConfig>,
     progress: Progress,
     network: NetworkConfig,
     adam: AdamConfig,
@@ -75,6 +79,17 @@ struct CheckpointHeader {
 }
 
 impl Checkpoint {
+    /// Whether a run of this config can have written it.
+    pub fn is_of(&self, config: &RunConfig) -> bool {
+        let Some(phase) = config.phases.get(self.progress.phase) else {
+            return false;
+        };
+        self.run.as_ref().is_none_or(|run| run == config)
+            && self.network.config == config.network
+            && self.adam.config == phase.adam
+            && self.average.is_empty() == phase.ema.is_none()
+    }
+
     /// Writes everything to one file, whole or not at all.
     ///
     /// # Errors
@@ -88,6 +103,7 @@ impl Checkpoint {
         let rows = |s: &State, width: usize| s.h.len() / width;
         let layers = &self.network.config.layers;
         let header = CheckpointHeader {
+            run: self.run.clone(),
             progress: self.progress.clone(),
             network: self.network.config.clone(),
             adam: self.adam.config,
@@ -168,6 +184,7 @@ impl Checkpoint {
         }
         let progress = header.progress;
         Ok(Self {
+            run: header.run,
             progress,
             network,
             adam,

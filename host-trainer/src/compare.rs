@@ -5,14 +5,16 @@ use crate::corpus::{Corpus, Split};
 use crate::error::Result;
 use crate::evaluate::score_split;
 use crate::export::{Labels, encode_f32, encode_quantized, encode_zeros};
-use crate::model_file::{HeapWorkspace, ModelFile};
+use crate::model_file::ModelFile;
 use crate::network::Network;
-use crate::predictor::{ModelPredictor, NetworkPredictor, Predictor, Score, Windowed};
+use crate::predictor::{InContext, NetworkPredictor, Score};
 use crate::quantize::{DEAD_ZONE, QuantizedNetwork, TensorError, quantize};
 use lstm_core::Format;
 
 /// The formats, the reference first.
 const FORMATS: [Format; 3] = [Format::F32, Format::Int8, Format::Int4];
+/// The parts that they are scored on.
+const PARTS: [Split; 2] = [Split::Validation, Split::Test];
 
 /// A network in one format.
 #[derive(Clone, Debug)]
@@ -33,10 +35,11 @@ pub struct Variant {
 
 impl Variant {
     /// The f32 network itself.
-    fn float(network: &Network, window: Option<usize>, corpus: &Corpus) -> Result<Self> {
+    fn float(network: &Network, corpus: &Corpus) -> Result<Self> {
         let bytes = encode_f32(network, &Labels::default())?;
-        let mut predictor = NetworkPredictor::new(network);
-        let [validation, test] = scores(&mut predictor, window, corpus);
+        let predictor = NetworkPredictor::new(network);
+        let mut predictor = InContext::new(predictor, network.config.window);
+        let [validation, test] = PARTS.map(|part| score_split(&mut predictor, corpus, part));
         Ok(Self {
             name: Format::F32.to_string(),
             file: ModelFile::from_bytes(&bytes),
@@ -48,16 +51,11 @@ impl Variant {
     }
 
     /// The network rounded to a format of integers.
-    fn rounded(
-        network: &Network,
-        format: Format,
-        window: Option<usize>,
-        corpus: &Corpus,
-    ) -> Result<Self> {
+    fn rounded(network: &Network, format: Format, corpus: &Corpus) -> Result<Self> {
         // Rounding takes long, and a shape that the device does not run is known before.
         encode_zeros(&network.config, format)?;
         let (quantized, errors) = quantize(network, format, DEAD_ZONE)?;
-        Self::integers(format.to_string(), quantized, errors, window, corpus)
+        Self::integers(format.to_string(), quantized, errors, corpus)
     }
 
     /// A network that is in integers already.
@@ -68,50 +66,27 @@ impl Variant {
         name: String,
         quantized: QuantizedNetwork,
         errors: Vec<TensorError>,
-        window: Option<usize>,
         corpus: &Corpus,
     ) -> Result<Self> {
         let bytes = encode_quantized(&quantized, &Labels::default())?;
         let file = ModelFile::from_bytes(&bytes);
-        let refused = |e: lstm_core::Error| crate::error::Error::bad_input(e.to_string());
-        let [validation, test] = {
-            let model = file.model().map_err(refused)?;
-            let mut workspace = HeapWorkspace::new(&model);
-            let mut predictor = ModelPredictor::new(workspace.session(&model)?);
-            scores(&mut predictor, window, corpus)
-        };
+        let scores = file.score(quantized.config.window, corpus, &PARTS)?;
         Ok(Self {
             name,
             file,
             quantized: Some(quantized),
             errors,
-            validation,
-            test,
+            validation: scores[0],
+            test: scores[1],
         })
     }
 }
 
-/// The scores on the validation and the test part.
-fn scores(predictor: &mut dyn Predictor, window: Option<usize>, corpus: &Corpus) -> [Score; 2] {
-    let score = |predictor: &mut dyn Predictor| {
-        [Split::Validation, Split::Test].map(|split| score_split(predictor, corpus, split))
-    };
-    match window {
-        Some(length) => score(&mut Windowed::new(predictor, length)),
-        None => score(predictor),
-    }
-}
-
-/// The network in each format, or why the device does not run it there. `window` is what it was
-/// trained on, if it never saw a carried state.
-pub fn variants(
-    network: &Network,
-    window: Option<usize>,
-    corpus: &Corpus,
-) -> Vec<(Format, Result<Variant>)> {
+/// The network in each format, or why the device does not run it there.
+pub fn variants(network: &Network, corpus: &Corpus) -> Vec<(Format, Result<Variant>)> {
     let variant = |format| match format {
-        Format::F32 => Variant::float(network, window, corpus),
-        format => Variant::rounded(network, format, window, corpus),
+        Format::F32 => Variant::float(network, corpus),
+        format => Variant::rounded(network, format, corpus),
     };
     FORMATS.map(|format| (format, variant(format))).into()
 }

@@ -75,6 +75,13 @@ fn one_line(message: String) -> String {
 
 impl std::error::Error for Error {}
 
+/// A model or a setting that the engine refuses is bad input.
+impl From<lstm_core::Error> for Error {
+    fn from(error: lstm_core::Error) -> Self {
+        Self::bad_input(error.to_string())
+    }
+}
+
 impl From<candle_core::Error> for Error {
     fn from(error: candle_core::Error) -> Self {
         let text = error.to_string();

@@ -5,12 +5,10 @@ use crate::alphabet::Alphabet;
 use crate::corpus::{Corpus, Split};
 use crate::error::{Error, Result};
 use crate::graph::{DeviceKind, GraphPredictor};
-use crate::model_file::{HeapWorkspace, ModelFile};
+use crate::model_file::ModelFile;
 use crate::network::Network;
 use crate::output::say;
-use crate::predictor::{
-    ModelPredictor, NetworkPredictor, Predictor, Score, Windowed, bits_per_char,
-};
+use crate::predictor::{InContext, NetworkPredictor, Predictor, Score, bits_per_char};
 use std::path::{Path, PathBuf};
 
 /// Characters before a part that are read first, so that the state is carried into it.
@@ -27,8 +25,8 @@ pub struct Args {
     /// Only this part of the text
     #[arg(long)]
     pub split: Option<Split>,
-    /// Read only the last N characters for each prediction, from a fresh state (default: carry the
-    /// state through the whole text)
+    /// Read only the last N characters for each prediction, from a zero state; 0 carries the state
+    /// (default: as the network was trained)
     #[arg(long, value_name = "N")]
     pub window: Option<usize>,
     /// What computes; a .lstm is always run by the engine of the chip
@@ -41,10 +39,9 @@ pub struct Args {
 /// # Errors
 /// A file cannot be used.
 pub fn run(args: &Args) -> Result<()> {
-    if args.window == Some(0) {
-        return Err(Error::bad_input("found --window 0, expected at least 1"));
-    }
     let device = args.device.open()?;
+    let splits = args.split.map_or(Split::ALL.to_vec(), |split| vec![split]);
+    let (corpus, window, scores);
     if ModelFile::is_one(&args.file)? {
         if device.is_some() {
             return Err(Error::bad_input(format!(
@@ -53,31 +50,41 @@ pub fn run(args: &Args) -> Result<()> {
             )));
         }
         let file = ModelFile::load(&args.file)?;
-        let model = file
-            .model()
-            .map_err(|e| Error::bad_input(format!("{}: {e}", args.file.display())))?;
-        let mut workspace = HeapWorkspace::new(&model);
-        let predictor = ModelPredictor::new(workspace.session(&model)?);
-        score(args, predictor, alphabet_of(&model))
+        let model = file.model()?;
+        window = context(args.window, model.window());
+        corpus = read(&args.corpus, alphabet_of(&model))?;
+        scores = file.score(window, &corpus, &splits)?;
     } else {
         let network = Network::load(&args.file)?;
-        let alphabet = network.config.alphabet();
-        match device {
-            Some(device) => score(args, GraphPredictor::new(&network, &device)?, alphabet),
-            None => score(args, NetworkPredictor::new(&network), alphabet),
-        }
+        window = context(args.window, network.config.window);
+        corpus = read(&args.corpus, network.config.alphabet())?;
+        scores = match device {
+            Some(device) => {
+                let predictor = GraphPredictor::new(&network, &device)?;
+                self::scores(InContext::new(predictor, window), &corpus, &splits)
+            }
+            None => {
+                let predictor = NetworkPredictor::new(&network);
+                self::scores(InContext::new(predictor, window), &corpus, &splits)
+            }
+        };
     }
+    say!("{}, {}", args.corpus.display(), describe_context(window));
+    say!("{}", score_table(&splits, &scores).trim_end());
+    Ok(())
 }
 
-fn score(args: &Args, mut predictor: impl Predictor, alphabet: Alphabet) -> Result<()> {
-    let corpus = Corpus::read_with(&args.corpus, alphabet)?;
-    check_length(&corpus)?;
-    let splits = args.split.map_or(Split::ALL.to_vec(), |split| vec![split]);
-    match args.window {
-        Some(length) => print_scores(&mut Windowed::new(predictor, length), &corpus, &splits),
-        None => print_scores(&mut predictor, &corpus, &splits),
+/// The window to use: as asked for, where 0 carries the state, or the network's own.
+pub fn context(asked: Option<usize>, own: Option<usize>) -> Option<usize> {
+    asked.or(own).filter(|&length| length > 0)
+}
+
+/// For people.
+pub fn describe_context(window: Option<usize>) -> String {
+    match window {
+        None => "state carried".to_owned(),
+        Some(n) => format!("windows of {n} characters from a zero state"),
     }
-    Ok(())
 }
 
 /// Scores one part, with the state carried from the text before it.
@@ -89,19 +96,19 @@ pub fn score_split(predictor: &mut dyn Predictor, corpus: &Corpus, split: Split)
     )
 }
 
-/// Prints [`score_table`].
-pub fn print_scores(predictor: &mut dyn Predictor, corpus: &Corpus, splits: &[Split]) {
-    say!("{}", score_table(predictor, corpus, splits).trim_end());
+/// The score of each part.
+pub fn scores(mut predictor: impl Predictor, corpus: &Corpus, splits: &[Split]) -> Vec<Score> {
+    let score = |&split| score_split(&mut predictor, corpus, split);
+    splits.iter().map(score).collect()
 }
 
 /// A table with a line for each part.
-pub fn score_table(predictor: &mut dyn Predictor, corpus: &Corpus, splits: &[Split]) -> String {
+pub fn score_table(splits: &[Split], scores: &[Score]) -> String {
     let mut table = format!(
         "{:<12} {:>10} {:>10} {:>10}\n",
         "part", "characters", "bits/char", "perplexity"
     );
-    for &split in splits {
-        let score = score_split(predictor, corpus, split);
+    for (split, score) in splits.iter().zip(scores) {
         table += &format!(
             "{:<12} {:>10} {:>10.4} {:>10.4}\n",
             split.name(),
@@ -113,32 +120,38 @@ pub fn score_table(predictor: &mut dyn Predictor, corpus: &Corpus, splits: &[Spl
     table
 }
 
-/// The scores of a `.lstm` model on every part of a corpus, by the device's own engine.
+/// How a `.lstm` model scores on every part of a text, by the device's own engine and with the
+/// model's own window.
 ///
 /// # Errors
-/// The corpus cannot be used.
+/// The text cannot be used.
 pub fn score_model(file: &ModelFile, path: &Path) -> Result<String> {
-    let model = file.model().map_err(|e| Error::bad_input(e.to_string()))?;
-    let corpus = Corpus::read_with(path, alphabet_of(&model))?;
-    check_length(&corpus)?;
-    let mut workspace = HeapWorkspace::new(&model);
-    let mut predictor = ModelPredictor::new(workspace.session(&model)?);
-    Ok(score_table(&mut predictor, &corpus, &Split::ALL))
+    let model = file.model()?;
+    let corpus = read(path, alphabet_of(&model))?;
+    let scores = file.score(model.window(), &corpus, &Split::ALL)?;
+    Ok(format!(
+        "bits per character on {}, {}\n{}",
+        path.display(),
+        describe_context(model.window()),
+        score_table(&Split::ALL, &scores).trim_end()
+    ))
+}
+
+/// Reads a text whose parts are not empty.
+fn read(path: &Path, alphabet: Alphabet) -> Result<Corpus> {
+    let corpus = Corpus::read_with(path, alphabet)?;
+    match corpus.tokens.len() {
+        20.. => Ok(corpus),
+        n => Err(Error::bad_input(format!(
+            "{} has {n} characters, expected at least 20 to split it in three",
+            path.display()
+        ))),
+    }
 }
 
 fn alphabet_of(model: &lstm_core::Model<'_>) -> Alphabet {
     Alphabet {
         symbols: model.alphabet().symbols().chars().collect(),
         fold_case: model.alphabet().fold_case(),
-    }
-}
-
-/// Refuses a text with an empty part.
-fn check_length(corpus: &Corpus) -> Result<()> {
-    match corpus.tokens.len() {
-        20.. => Ok(()),
-        n => Err(Error::bad_input(format!(
-            "the corpus has {n} characters, expected at least 20 to split it in three"
-        ))),
     }
 }

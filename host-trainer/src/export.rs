@@ -2,12 +2,13 @@
 
 use crate::error::{Error, Result};
 use crate::evaluate;
+use crate::inspect;
 use crate::interchange::{self, write::FileKind};
 use crate::model_file::{HeapWorkspace, ModelFile};
 use crate::network::{Cell, LayerConfig, Network, NetworkConfig};
 use crate::output::say;
 use crate::quantize::{self, QuantizedMatrix, QuantizedNetwork, TensorError};
-use crate::tensors::write_atomically;
+use crate::tensors::{is_one_of, refuse_input_as_output, write_atomically};
 use lstm_core::file::{
     ARRAY_ALIGN, BLOCK_ROWS, COLUMN_ALIGN, HEAD_BYTES, Head, LayerShape, Order, Payload,
     WeightFormat, encode_weight, int4_words, round_up,
@@ -22,8 +23,9 @@ static ZEROS: [u8; ARRAY_ALIGN] = [0; ARRAY_ALIGN];
 pub struct Labels {
     /// A name for people, at most 64 bytes.
     pub name: String,
-    /// The window that the network was trained on without state between windows.
-    pub window: Option<u16>,
+    /// The window that the network was trained on, where 0 is a carried state; as the network says if
+    /// `None`.
+    pub window: Option<usize>,
 }
 
 /// A float network as the bytes of a `.lstm` file in [`Format::F32`].
@@ -162,8 +164,7 @@ fn shape(layer: LayerConfig) -> LayerShape {
 /// A shape that the file does not hold.
 pub fn encode_zeros(config: &NetworkConfig, format: Format) -> Result<Vec<u8>> {
     let layers: Vec<LayerShape> = config.layers.iter().copied().map(shape).collect();
-    let bytes = lstm_core::file::data_bytes(format, config.vocabulary(), &layers)
-        .map_err(|e| Error::bad_input(e.to_string()))?;
+    let bytes = lstm_core::file::data_bytes(format, config.vocabulary(), &layers)?;
     let order = Order::of(format, quantize::DEAD_ZONE);
     encode(config, format, order, &Labels::default(), &vec![0; bytes])
 }
@@ -194,7 +195,8 @@ fn encode(
         name: &labels.name,
         symbols: &config.symbols,
         fold_case: config.fold_case,
-        window: labels.window,
+        window: evaluate::context(labels.window, config.window)
+            .map(|length| u16::try_from(length).unwrap_or(u16::MAX)),
         format,
         order,
         layers,
@@ -216,17 +218,16 @@ fn with_golden(mut payload: Vec<u8>) -> Result<Vec<u8>> {
     let file = |payload: &[u8]| [&Head::new(payload).to_bytes(), payload].concat();
     let read = ModelFile::from_bytes(&file(&payload));
     // What is about to be written must be what the device accepts.
-    let bad = |e: lstm_core::Error| Error::bad_input(e.to_string());
-    let model = read.model().map_err(bad)?;
+    let model = read.model()?;
     let mut workspace = HeapWorkspace::new(&model);
-    let mut generator = Generator::new(workspace.session(&model)?, Sampler::new(1)).map_err(bad)?;
+    let mut generator = Generator::new(workspace.session(&model)?, Sampler::new(1))?;
     payload.extend(Golden::digest(&mut generator).to_le_bytes());
     Ok(file(&payload))
 }
 
 /// The text that stands beside a `.lstm` file: what is in it, and how it was measured.
 pub fn description(model: &Model<'_>, errors: &[TensorError], notes: &[String]) -> String {
-    let mut text = crate::inspect::describe(model);
+    let mut text = inspect::describe(model);
     if !errors.is_empty() {
         text += "\nquantization, by tensor\n";
         text += &quantize::error_table(errors);
@@ -254,9 +255,10 @@ pub struct Args {
     /// A name for people; the file's own by default.
     #[arg(long)]
     name: Option<String>,
-    /// The window that the network was trained on, if it never saw a carried state.
-    #[arg(long)]
-    window: Option<u16>,
+    /// The characters that the network was given each time in training, from a zero state; 0 if it
+    /// learned to carry its state (default: as its file says)
+    #[arg(long, value_name = "N")]
+    window: Option<usize>,
     /// A line for the .txt, such as the command that trained the network; may be repeated.
     #[arg(long)]
     note: Vec<String>,
@@ -292,11 +294,15 @@ impl From<ExportFormat> for Format {
 ///
 /// The network cannot be read or does not fit the file, or the disk refuses.
 pub fn run(args: &Args) -> Result<()> {
+    let inputs = || [Some(&args.network), args.corpus.as_ref()];
+    let inputs = || inputs().into_iter().flatten().map(PathBuf::as_path);
+    refuse_input_as_output("out", &args.out, inputs())?;
     if let Some(kind) = args.to {
         interchange::write::write(&Network::load(&args.network)?, kind, &args.out)?;
         say!("wrote {}", args.out.display());
         return Ok(());
     }
+    check_description(&args.out, inputs())?;
     let stem = args
         .out
         .file_stem()
@@ -308,12 +314,10 @@ pub fn run(args: &Args) -> Result<()> {
     let (file, errors) = encode_file(&args.network, args.format.map(Format::from), &labels)?;
     let mut notes = Vec::new();
     if let Some(corpus) = &args.corpus {
-        let scores = evaluate::score_model(&ModelFile::from_bytes(&file), corpus)?;
-        let scores = scores.trim_end();
-        notes.push(format!(
-            "bits per character on {}, state carried\n{scores}",
-            corpus.display()
-        ));
+        notes.push(evaluate::score_model(
+            &ModelFile::from_bytes(&file),
+            corpus,
+        )?);
     }
     notes.extend_from_slice(&args.note);
     write_model(&args.out, &file, &errors, &notes)?;
@@ -325,6 +329,31 @@ pub fn run(args: &Args) -> Result<()> {
         text.display()
     );
     Ok(())
+}
+
+/// Refuses the name of a model whose description would take the place of the model, of an input, or
+/// of a text that describes none.
+fn check_description<'p>(out: &Path, inputs: impl Iterator<Item = &'p Path>) -> Result<()> {
+    let text = out.with_extension("txt");
+    if text == out || is_one_of(&text, inputs) {
+        return Err(Error::bad_input(format!(
+            "found --out {}, whose description belongs into {}, expected another name",
+            out.display(),
+            text.display()
+        )));
+    }
+    match std::fs::read(&text) {
+        Ok(bytes) if !inspect::is_description(&String::from_utf8_lossy(&bytes)) => {
+            Err(Error::bad_input(format!(
+                "{} exists and describes no model, expected another --out: the description of {} \
+                 belongs there",
+                text.display(),
+                out.display()
+            )))
+        }
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::reading(&text, &e)),
+        _ => Ok(()),
+    }
 }
 
 /// The bytes of a `.lstm` file from a network in a file, in its own format or the one that is asked

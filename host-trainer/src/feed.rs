@@ -50,15 +50,19 @@ impl<'t> Feeder<'t> {
         feeder
     }
 
-    /// Goes on from a saved cursor.
-    pub fn resume(text: &'t [u8], feed: Feed, cursor: Cursor) -> Self {
+    /// Goes on from a saved cursor; `None` if it is no place in a pass over this text.
+    pub fn resume(text: &'t [u8], feed: Feed, cursor: Cursor) -> Option<Self> {
         let mut feeder = Self::new(text, feed, &mut Random::new(0));
-        feeder.order = match cursor.shuffle.clone() {
-            Some(mut random) => feeder.shuffled(&mut random),
-            None => Vec::new(),
+        if cursor.position >= feeder.pass_length() || cursor.offset >= text.len() {
+            return None;
+        }
+        feeder.order = match (feed, cursor.shuffle.clone()) {
+            (Feed::Windows { .. }, Some(mut random)) => feeder.shuffled(&mut random),
+            (Feed::Streams { .. }, None) => Vec::new(),
+            _ => return None,
         };
         feeder.cursor = cursor;
-        feeder
+        Some(feeder)
     }
 
     /// Where the feeder is.
@@ -68,9 +72,7 @@ impl<'t> Feeder<'t> {
 
     /// Rows of a full batch.
     pub fn rows(&self) -> usize {
-        match self.feed {
-            Feed::Windows { rows, .. } | Feed::Streams { rows, .. } => rows,
-        }
+        self.feed.rows()
     }
 
     /// Which steps count in the loss.
@@ -136,7 +138,7 @@ impl<'t> Feeder<'t> {
     }
 
     /// Windows, or characters of each stream, in one pass.
-    fn pass_length(&self) -> usize {
+    pub fn pass_length(&self) -> usize {
         match self.feed {
             Feed::Windows { steps, .. } => self.text.len() - steps,
             Feed::Streams { rows, .. } => (self.text.len() / rows - 1).max(1),
@@ -218,7 +220,7 @@ mod tests {
             let random = &mut Random::new(3);
             let mut feeder = Feeder::new(&text, feed, random);
             feeder.next_batch(random);
-            let mut again = Feeder::resume(&text, feed, feeder.cursor().clone());
+            let mut again = Feeder::resume(&text, feed, feeder.cursor().clone()).unwrap();
             let same = &mut random.clone();
             while let Some(a) = feeder.next_batch(random) {
                 assert_eq!(a.inputs, again.next_batch(same).unwrap().inputs);

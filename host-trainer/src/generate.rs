@@ -2,11 +2,12 @@
 
 use crate::columns;
 use crate::error::{Error, Result};
+use crate::evaluate::context;
 use crate::export::{ExportFormat, Labels, encode_file, encode_in};
 use crate::model_file::{HeapWorkspace, ModelFile, encode};
 use crate::network::Network;
 use crate::snapshot;
-use crate::tensors::write_atomically;
+use crate::tensors::{refuse_input_as_output, write_atomically};
 use lstm_core::{Format, Generator, MAX_WINDOW, Sampler};
 use std::io::Write;
 use std::path::PathBuf;
@@ -43,7 +44,7 @@ pub struct Args {
     #[arg(long)]
     top_p: Option<f32>,
     /// Re-run the last N characters from a zero state for each new one, as the source notebook's
-    /// many-to-one network does with 40; 0 carries the state [default: as the model's file says].
+    /// many-to-one network does with 40; 0 carries the state (default: as the file says)
     #[arg(long, value_name = "N")]
     window: Option<usize>,
     /// The number format that a network is run in [default: int8, or its own].
@@ -88,7 +89,7 @@ impl Args {
     /// The sampler of a text that starts anew.
     fn first_sampler(&self) -> Result<Sampler> {
         let sampler = Sampler::new(SEED).temperature(TEMPERATURE);
-        sampler.and_then(|s| self.sampler(s)).map_err(refused)
+        Ok(sampler.and_then(|s| self.sampler(s))?)
     }
 
     /// Writes with `file`, and gives `put` each character at once, until it fails.
@@ -97,19 +98,17 @@ impl Args {
         file: &ModelFile,
         mut put: impl FnMut(char) -> std::io::Result<()>,
     ) -> Result<std::io::Result<()>> {
-        let model = file.model().map_err(refused)?;
+        let model = file.model()?;
         let mut workspace = HeapWorkspace::new(&model);
         let session = workspace.session(&model)?;
-        let window = self.window.or(model.window()).unwrap_or(0);
-        let generator = match window {
-            0 => Ok(Generator::carrying(session, self.first_sampler()?)),
-            window => Generator::windows(session, self.first_sampler()?, window),
+        let sampler = self.first_sampler()?;
+        let mut generator = match context(self.window, model.window()) {
+            None => Generator::carrying(session, sampler),
+            Some(window) => Generator::windows(session, sampler, window)?,
         };
-        let mut generator = generator.map_err(refused)?;
         if let Some(state) = &self.state {
             snapshot::load(&mut generator, state)?;
-            let sampler = self.sampler(generator.sampler().clone());
-            generator.set_sampler(sampler.map_err(refused)?);
+            generator.set_sampler(self.sampler(generator.sampler().clone())?);
         }
         let default = if self.state.is_some() { "" } else { PROMPT };
         for token in encode(&model, self.prompt.as_deref().unwrap_or(default)) {
@@ -130,23 +129,12 @@ impl Args {
 /// # Errors
 ///
 /// The engine does not run it, or the window is too long.
-pub fn sample_text(
-    file: &ModelFile,
-    window: Option<usize>,
-    seed: u64,
-    length: usize,
-) -> Result<String> {
-    let model = file.model().map_err(refused)?;
+pub fn sample_text(file: &ModelFile, seed: u64, length: usize) -> Result<String> {
+    let model = file.model()?;
     let mut workspace = HeapWorkspace::new(&model);
     let session = workspace.session(&model)?;
-    let sampler = Sampler::new(seed)
-        .temperature(TEMPERATURE)
-        .map_err(refused)?;
-    let generator = match window {
-        None => Ok(Generator::carrying(session, sampler)),
-        Some(window) => Generator::windows(session, sampler, window),
-    };
-    let mut generator = generator.map_err(refused)?;
+    let sampler = Sampler::new(seed).temperature(TEMPERATURE)?;
+    let mut generator = Generator::new(session, sampler)?;
     for token in encode(&model, PROMPT) {
         generator.read(token);
     }
@@ -154,10 +142,6 @@ pub fn sample_text(
     Ok((0..length)
         .map(|_| alphabet.decode(generator.write()))
         .collect())
-}
-
-fn refused(error: lstm_core::Error) -> Error {
-    Error::bad_input(error.to_string())
 }
 
 /// Runs the subcommand.
@@ -173,6 +157,9 @@ pub fn run(args: &Args) -> Result<()> {
         return Err(Error::bad_input(format!(
             "found --window {window}, expected 0 to {MAX_WINDOW}"
         )));
+    }
+    if let Some(path) = &args.save_state {
+        refuse_input_as_output("save-state", path, [args.model.as_path()])?;
     }
     let written = match args.compare.is_empty() {
         true => stream(args)?,
@@ -191,8 +178,7 @@ fn stream(args: &Args) -> Result<std::io::Result<()>> {
     let asked = args.format.map(Format::from);
     let file = if ModelFile::is_one(&args.model)? {
         let file = ModelFile::load(&args.model)?;
-        let found = file.model().map_err(refused)?;
-        let found = found.format();
+        let found = file.model()?.format();
         if let Some(asked) = asked.filter(|&asked| asked != found) {
             return Err(Error::bad_input(format!(
                 "{} is in {found}, expected a network (.safetensors) for --format {asked}",

@@ -2,8 +2,10 @@
 
 use crate::alphabet::Alphabet;
 use crate::error::{Error, Result};
+use crate::evaluate::{context, describe_context};
 use crate::interchange::{self, names};
 use crate::output::say;
+use crate::tensors::refuse_input_as_output;
 use std::path::{Path, PathBuf};
 
 /// Arguments of `import`.
@@ -21,6 +23,10 @@ pub struct Args {
     /// With --symbols: lower-case a text before its characters are looked up
     #[arg(long, requires = "symbols")]
     pub fold_case: bool,
+    /// The characters that the network was given each time in training, from a zero state; 0 if it
+    /// learned to carry its state (default: as a .keras file says, or 0)
+    #[arg(long, value_name = "N")]
+    pub window: Option<usize>,
 }
 
 /// Prints what became of each tensor, and writes the network.
@@ -28,12 +34,18 @@ pub struct Args {
 /// # Errors
 /// The file is no network that runs here, or does not fit the alphabet, or the disk refuses.
 pub fn run(args: &Args) -> Result<()> {
+    let inputs = [Some(&args.file), args.symbols.as_ref()];
+    let inputs = inputs.into_iter().flatten().map(PathBuf::as_path);
+    refuse_input_as_output("out", &args.out, inputs)?;
     let alphabet = match &args.symbols {
         Some(path) => read_symbols(path, args.fold_case)?,
         None => Alphabet::letters(),
     };
     let contents = interchange::read(&args.file)?;
-    let mapped = names::find(&args.file, &contents.tensors, &alphabet)?;
+    let mut mapped = names::find(&args.file, &contents.tensors, &alphabet)?;
+    let window = context(args.window, contents.window);
+    mapped.network.config.window = window;
+    mapped.network.config.check()?;
     let config = &mapped.network.config;
     say!("{}: {}", args.file.display(), contents.kind);
     for line in &mapped.map {
@@ -41,11 +53,12 @@ pub fn run(args: &Args) -> Result<()> {
     }
     let layers: Vec<String> = config.layers.iter().map(|l| l.to_string()).collect();
     say!(
-        "embedding {}, {}, dense {}: {} parameters",
+        "embedding {}, {}, dense {}: {} parameters; {}",
         config.embedding,
         layers.join(", "),
         config.vocabulary(),
-        config.parameter_count()
+        config.parameter_count(),
+        describe_context(window)
     );
     for note in &contents.notes {
         say!("note: {note}");

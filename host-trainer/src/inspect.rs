@@ -1,6 +1,7 @@
 //! Inspect: tells people what is in a file.
 
 use crate::error::Result;
+use crate::evaluate::describe_context;
 use crate::model_file::ModelFile;
 use crate::output::say;
 use lstm_core::{Cell, Format, Golden, LayerShape, Model, Session};
@@ -20,11 +21,17 @@ pub struct Args {
 /// The file cannot be read or is refused.
 pub fn run(args: &Args) -> Result<()> {
     let file = ModelFile::load(&args.model)?;
-    let model = file
-        .model()
-        .map_err(|e| crate::error::Error::bad_input(e.to_string()))?;
+    let model = file.model()?;
     say!("{}", describe(&model).trim_end());
     Ok(())
+}
+
+/// Whether a text begins as [`describe`] does.
+pub fn is_description(text: &str) -> bool {
+    let labels = text
+        .lines()
+        .filter_map(|line| line.split_whitespace().next());
+    labels.take(2).eq(["name", "checksum"])
 }
 
 /// What is in a model, a line each.
@@ -43,10 +50,6 @@ pub fn describe(model: &Model<'_>) -> String {
         format!("{name} {}{}", shape.hidden, projection.unwrap_or_default())
     };
     let layers: Vec<String> = model.shapes().map(layer).collect();
-    let context = match model.window() {
-        None => "state carried".to_owned(),
-        Some(n) => format!("windows of {n} characters from a zero state"),
-    };
     let numbers = match model.format() {
         Format::F32 => "f32".to_owned(),
         Format::Int8 => "int8 (weights, table and h 8 bits, c 16 bits; one scale a row)".to_owned(),
@@ -84,7 +87,7 @@ pub fn describe(model: &Model<'_>) -> String {
                 alphabet.symbols()
             ),
         ),
-        ("context", context),
+        ("context", describe_context(model.window())),
         ("flash", format!("{} bytes", model.file_bytes())),
         (
             "RAM",

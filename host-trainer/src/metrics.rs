@@ -55,6 +55,24 @@ impl Row {
         serde_json::to_string(self).expect("plain data") + "\n"
     }
 
+    /// The epoch that ended with this report, from one; `None` if it came within one.
+    pub fn epoch(&self) -> Option<usize> {
+        (self.pass >= 1.0 && self.pass.fract() == 0.0).then_some(self.pass as usize)
+    }
+
+    /// How many epochs are done, for people.
+    pub fn epochs(&self) -> String {
+        match self.epoch() {
+            Some(epoch) => epoch.to_string(),
+            None => format!("{:.2}", self.pass),
+        }
+    }
+
+    /// The notebook's own loss at this epoch.
+    pub fn notebook_loss(&self, losses: &[f64]) -> Option<f64> {
+        losses.get(self.epoch()? - 1).copied()
+    }
+
     /// Mean loss of the batches since the last report, in bits.
     pub fn train_bits(&self) -> f64 {
         self.train_nats / std::f64::consts::LN_2
@@ -94,9 +112,9 @@ pub fn notebook_table(rows: &[Row], own: &[f64]) -> String {
     let mut table = "| epoch | loss | the notebook's own run | difference |\n\
                      | --- | --- | --- | --- |\n"
         .to_owned();
-    for (index, row) in rows.iter().enumerate() {
-        let (loss, epoch) = (row.train_nats, index + 1);
-        table += &match own.get(index) {
+    for row in rows {
+        let (epoch, loss) = (row.epochs(), row.train_nats);
+        table += &match row.notebook_loss(own) {
             Some(own) => format!(
                 "| {epoch} | {loss:.4} | {own:.4} | {:+.1} % |\n",
                 100.0 * (loss / own - 1.0)
@@ -156,9 +174,16 @@ mod tests {
 
     #[test]
     fn the_difference_is_signed() {
-        let table = notebook_table(&[row(), row()], &[2.5]);
-        let lines: Vec<&str> = table.lines().collect();
-        assert_eq!(lines[2], "| 1 | 2.4000 | 2.5000 | -4.0 % |");
-        assert_eq!(lines[3], "| 2 | 2.4000 | | |");
+        let at = |pass| Row { pass, ..row() };
+        let table = notebook_table(&[at(1.0), at(1.5), at(2.0), at(3.0)], &[2.5, 2.0]);
+        let lines: Vec<&str> = table.lines().skip(2).collect();
+        let expected = [
+            "| 1 | 2.4000 | 2.5000 | -4.0 % |",
+            "| 1.50 | 2.4000 | | |",
+            "| 2 | 2.4000 | 2.0000 | +20.0 % |",
+            "| 3 | 2.4000 | | |",
+        ];
+        assert_eq!(lines, expected);
+        assert_eq!(at(0.0).epoch(), None);
     }
 }

@@ -1,6 +1,9 @@
 //! A `.lstm` file in memory, read by the device's own engine.
 
+use crate::corpus::{Corpus, Split};
 use crate::error::{Error, Result};
+use crate::evaluate;
+use crate::predictor::{InContext, ModelPredictor, Score};
 use lstm_core::{Model, Session, Token};
 use std::path::Path;
 
@@ -52,6 +55,24 @@ impl ModelFile {
     /// The bytes.
     pub fn bytes(&self) -> &[u8] {
         &bytemuck::cast_slice(&self.words)[..self.len]
+    }
+
+    /// The score of each part of a text, by the device's engine; `window` as in [`InContext::new`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Model::from_bytes`].
+    pub fn score(
+        &self,
+        window: Option<usize>,
+        corpus: &Corpus,
+        splits: &[Split],
+    ) -> Result<Vec<Score>> {
+        let model = self.model()?;
+        let mut workspace = HeapWorkspace::new(&model);
+        let predictor = ModelPredictor::new(workspace.session(&model)?);
+        let predictor = InContext::new(predictor, window);
+        Ok(evaluate::scores(predictor, corpus, splits))
     }
 
     /// The model.

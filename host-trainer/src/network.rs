@@ -25,6 +25,8 @@ use std::path::Path;
 
 /// More layers than this are refused.
 pub const MAX_LAYERS: usize = 4;
+/// Width of the embedding unless flags say otherwise, as in the notebook.
+pub const EMBEDDING: usize = 64;
 /// The metadata key of a network file.
 const KEY: &str = "network";
 
@@ -129,6 +131,10 @@ pub struct NetworkConfig {
     pub embedding: usize,
     /// The recurrent layers, the one next to the embedding first.
     pub layers: Vec<LayerConfig>,
+    /// The characters that the network was given each time in training, from a zero state; `None` if
+    /// it learned to carry its state, or a file does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<usize>,
 }
 
 impl NetworkConfig {
@@ -139,6 +145,7 @@ impl NetworkConfig {
             fold_case: alphabet.fold_case,
             embedding,
             layers: vec![layer; layers],
+            window: None,
         }
     }
 
@@ -195,6 +202,11 @@ impl NetworkConfig {
             if !(1..=4096).contains(&width) {
                 return found(format!("found {what} size {width}, expected 1 to 4096"));
             }
+        }
+        if let Some(window) = self.window.filter(|window| !(1..=4096).contains(window)) {
+            return found(format!(
+                "found windows of {window} characters, expected 1 to 4096"
+            ));
         }
         for layer in &self.layers {
             if !(1..=layer.hidden).contains(&layer.output()) {

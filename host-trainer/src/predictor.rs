@@ -193,41 +193,45 @@ fn add_product_rows(x: &[f32], matrix: &[f32], out: &mut [f32]) {
     }
 }
 
-/// A predictor that forgets all but the last characters: each step reads them again from a fresh
-/// state, as the many-to-one network was trained to.
+/// A predictor with the context that its network was trained on.
 #[derive(Clone, Debug)]
-pub struct Windowed<P> {
+pub struct InContext<P> {
     inner: P,
-    length: usize,
-    window: VecDeque<u8>,
+    window: Option<usize>,
+    last: VecDeque<u8>,
 }
 
-impl<P: Predictor> Windowed<P> {
-    /// Gives `inner` the last `length` characters (at least one).
-    pub fn new(inner: P, length: usize) -> Self {
-        let (length, window) = (length.max(1), VecDeque::new());
+impl<P: Predictor> InContext<P> {
+    /// With a window, each step reads so many of the last characters (at least one) from a fresh
+    /// state, as the many-to-one network was trained to; with `None` the state is carried.
+    pub fn new(inner: P, window: Option<usize>) -> Self {
+        let last = VecDeque::new();
         Self {
             inner,
-            length,
             window,
+            last,
         }
     }
 }
 
-impl<P: Predictor> Predictor for Windowed<P> {
+impl<P: Predictor> Predictor for InContext<P> {
     fn reset(&mut self) {
-        self.window.clear();
+        self.inner.reset();
+        self.last.clear();
     }
 
     fn step(&mut self, token: u8) -> &[f32] {
-        if self.window.len() == self.length {
-            self.window.pop_front();
+        let Some(length) = self.window else {
+            return self.inner.step(token);
+        };
+        if self.last.len() >= length {
+            self.last.pop_front();
         }
         self.inner.reset();
-        for &before in &self.window {
+        for &before in &self.last {
             self.inner.step(before);
         }
-        self.window.push_back(token);
+        self.last.push_back(token);
         self.inner.step(token)
     }
 }
@@ -340,7 +344,7 @@ mod tests {
         let random = &mut Random::new(2);
         let config = NetworkConfig::lstm(&Alphabet::letters(), 8, 10, 1);
         let network = Network::new(config, random).unwrap();
-        let mut windowed = Windowed::new(NetworkPredictor::new(&network), 3);
+        let mut windowed = InContext::new(NetworkPredictor::new(&network), Some(3));
         let mut plain = NetworkPredictor::new(&network);
         for token in [9, 4, 1, 7] {
             windowed.step(token);

@@ -140,6 +140,13 @@ pub enum Feed {
 
 impl Feed {
     /// Rows of a batch.
+    pub fn rows(self) -> usize {
+        match self {
+            Self::Windows { rows, .. } | Self::Streams { rows, .. } => rows,
+        }
+    }
+
+    /// Rows of a batch, to be changed.
     pub fn rows_mut(&mut self) -> &mut usize {
         match self {
             Self::Windows { rows, .. } | Self::Streams { rows, .. } => rows,
@@ -181,7 +188,8 @@ pub struct Phase {
     pub passes: f64,
     /// Highest learning rate.
     pub learning_rate: f64,
-    /// Factor on the learning rate of the embedding.
+    /// Factor on the learning rate of the embedding; 1 in files that do not say it.
+    #[serde(default = "one")]
     pub embedding_rate: f64,
     /// How the learning rate moves.
     pub schedule: Schedule,
@@ -201,6 +209,15 @@ pub struct Phase {
     /// Reports without a better validation after which the phase ends; only its passes end it if
     /// `None`.
     pub patience: Option<u64>,
+}
+
+/// The window of a network that goes through these phases: that of the last.
+pub fn window(phases: &[Phase]) -> Option<usize> {
+    phases.last()?.feed.window()
+}
+
+fn one() -> f64 {
+    1.0
 }
 
 /// Keras hands Adam an embedding's gradient as a row for each character of the batch, and its

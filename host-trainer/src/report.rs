@@ -2,6 +2,7 @@
 
 mod page;
 
+use crate::budget::grouped;
 use crate::compare::{Variant, variants};
 use crate::corpus::{Corpus, Split};
 use crate::error::{Error, Result};
@@ -11,13 +12,15 @@ use crate::network::Network;
 use crate::output::say;
 use crate::quantize::QuantizedNetwork;
 use crate::run_folder::{self, RunConfig, read_config, read_metrics};
-use crate::signals::{Histogram, Observed, float_cells, observe};
-use crate::tensors::write_atomically;
+use crate::signals::{Histogram, Observed, float_cells, float_flow, observe};
+use crate::tensors::{refuse_input_as_output, write_atomically};
 use lstm_core::Format;
 use std::path::PathBuf;
 
 /// Characters of the text that each format writes.
 const SAMPLE: usize = 600;
+/// Characters that signals are observed on; of an LSTM of 256 units each takes 6 KB, twice.
+const MOST_OBSERVED: usize = 16_384;
 /// Of the page, in the run's folder.
 const FILE: &str = "report.html";
 
@@ -53,6 +56,8 @@ struct Report {
     refused: Vec<String>,
     /// Of each variant but the first.
     observed: Vec<Observed>,
+    /// What they were observed on.
+    observed_part: String,
     /// Of |c| of each layer of the f32 network.
     cells: Vec<Histogram>,
     /// What each variant writes, from the same seed.
@@ -67,8 +72,13 @@ struct Report {
 /// disk refuses.
 pub fn run(args: &Args) -> Result<()> {
     let config = read_config(&args.run)?;
-    let report = gather(args, config)?;
     let out = args.out.clone().unwrap_or_else(|| args.run.join(FILE));
+    let inputs = run_folder::files(&args.run)
+        .chain([config.corpus.path.clone()])
+        .chain(args.quantized.iter().cloned());
+    let inputs: Vec<PathBuf> = inputs.collect();
+    refuse_input_as_output("out", &out, inputs.iter().map(PathBuf::as_path))?;
+    let report = gather(args, config)?;
     let html = page::page(&report).into_string();
     write_atomically(&out, html.as_bytes())?;
     say!("wrote {}", out.display());
@@ -87,16 +97,16 @@ fn gather(args: &Args, config: RunConfig) -> Result<Report> {
     }
     // What the notebook calls its result are the last weights.
     let last = run_folder::last(folder);
-    let weights = match config.recipe.notebook_losses() {
-        Some(_) if last.exists() => last,
+    let weights = match config.holds_out() {
+        false if last.exists() => last,
         _ => run_folder::best(folder),
     };
-    let network = Network::load(&weights)?;
-    let phase = config.phases.last().expect("a recipe has phases");
-    let window = phase.feed.window();
+    let mut network = Network::load(&weights)?;
+    // A file of before does not say it.
+    network.config.window = config.network.window;
     let mut refused = Vec::new();
     let mut shown = Vec::new();
-    for (format, variant) in variants(&network, window, &corpus) {
+    for (format, variant) in variants(&network, &corpus) {
         match variant {
             Ok(variant) => shown.push(variant),
             // All others are shown beside it.
@@ -105,14 +115,16 @@ fn gather(args: &Args, config: RunConfig) -> Result<Report> {
         }
     }
     for path in &args.quantized {
-        shown.push(given(path, &config, window, &corpus)?);
+        shown.push(given(path, &config, &corpus)?);
     }
-    let tokens = corpus.split(Split::Validation);
+    let validation = corpus.split(Split::Validation);
+    let tokens = &validation[..validation.len().min(MOST_OBSERVED)];
+    let float = float_flow(&network, tokens);
     let observed = shown.iter().filter_map(|v| v.quantized.as_ref());
-    let observed = observed.map(|q| observe(&network, q, tokens, window));
+    let observed = observed.map(|q| observe(&network, &float, q, tokens));
     let texts = shown
         .iter()
-        .map(|variant| sample_text(&variant.file, window, args.seed, SAMPLE));
+        .map(|variant| sample_text(&variant.file, args.seed, SAMPLE));
     let name = match folder.canonicalize() {
         Ok(path) => path.file_name().map(|n| n.to_string_lossy().into_owned()),
         Err(_) => None,
@@ -120,8 +132,15 @@ fn gather(args: &Args, config: RunConfig) -> Result<Report> {
     Ok(Report {
         name: name.unwrap_or_else(|| folder.display().to_string()),
         flags: std::fs::read_to_string(folder.join("config.toml")).unwrap_or_default(),
-        cells: float_cells(&network, tokens, window),
         observed: observed.collect(),
+        observed_part: match tokens.len() < validation.len() {
+            true => format!(
+                "the first {} characters of the validation part",
+                grouped(tokens.len())
+            ),
+            false => "the validation part".to_owned(),
+        },
+        cells: float_cells(&float),
         texts: texts.collect::<Result<_>>()?,
         variants: shown,
         seed: args.seed,
@@ -134,23 +153,19 @@ fn gather(args: &Args, config: RunConfig) -> Result<Report> {
 }
 
 /// A network in integers from a file.
-fn given(
-    path: &std::path::Path,
-    config: &RunConfig,
-    window: Option<usize>,
-    corpus: &Corpus,
-) -> Result<Variant> {
+fn given(path: &std::path::Path, config: &RunConfig, corpus: &Corpus) -> Result<Variant> {
     let expected = || {
         Error::bad_input(format!(
             "{}: expected a network in integers, with the layers and the alphabet of the run",
             path.display()
         ))
     };
-    let quantized = QuantizedNetwork::load(path)?.ok_or_else(expected)?;
+    let mut quantized = QuantizedNetwork::load(path)?.ok_or_else(expected)?;
+    quantized.config.window = config.network.window;
     if quantized.config != config.network {
         return Err(expected());
     }
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     let name = format!("{} ({stem})", quantized.format);
-    Variant::integers(name, quantized, Vec::new(), window, corpus)
+    Variant::integers(name, quantized, Vec::new(), corpus)
 }

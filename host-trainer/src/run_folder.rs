@@ -16,10 +16,11 @@ use crate::checkpoint::Checkpoint;
 use crate::corpus::Corpus;
 use crate::error::{Error, Result};
 use crate::metrics::{self, CSV_HEADER, Row};
-use crate::network::NetworkConfig;
-use crate::recipe::{Phase, RecipeName};
+use crate::network::{EMBEDDING, NetworkConfig};
+use crate::recipe::{Phase, RecipeName, Source, window};
 use crate::tensors::write_atomically;
 use serde::{Deserialize, Serialize};
+use std::fmt::Display;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -35,15 +36,34 @@ const LOCK: &str = ".lock";
 const SAMPLES: &str = "samples.txt";
 const BEST: &str = "best.safetensors";
 const FINAL: &str = "final.safetensors";
+/// All of a run; the config first: without it there is no run to go on with.
+const FILES: [&str; 10] = [
+    CONFIG,
+    FLAGS,
+    CHECKPOINT,
+    METRICS,
+    METRIC_LINES,
+    SAMPLES,
+    CURVE,
+    TABLE,
+    BEST,
+    FINAL,
+];
 
-/// A text that a run reads.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A text that a run reads; equal to one of the same tokens, wherever it lies.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TextFile {
     /// Where it lies.
     pub path: PathBuf,
     /// FNV-1a of its tokens, to notice that it was changed.
     pub hash: String,
+}
+
+impl PartialEq for TextFile {
+    fn eq(&self, other: &Self) -> bool {
+        self.hash == other.hash
+    }
 }
 
 impl TextFile {
@@ -96,15 +116,51 @@ pub struct RunConfig {
     pub phases: Vec<Phase>,
 }
 
+/// [`TextFile::hash`] of `data/sonnets.txt` in 27 letters, the notebook's text.
+const NOTEBOOK_TEXT: &str = "1aefbc00a3a07b06";
+
 impl RunConfig {
+    /// Loss of each epoch in the notebook's own run, where this one trains the notebook's network on
+    /// the notebook's text, as the notebook does; the number of epochs may be another.
+    pub fn notebook_losses(&self) -> Option<&'static [f64; 10]> {
+        let losses = self.recipe.notebook_losses()?;
+        let layer = self.recipe.default_layer();
+        let mut network = NetworkConfig::stack(&Alphabet::letters(), EMBEDDING, layer, 1);
+        let mut phases = self.recipe.phases();
+        network.window = window(&phases);
+        for (phase, own) in phases.iter_mut().zip(&self.phases) {
+            phase.passes = own.passes;
+        }
+        let is_the_notebook =
+            self.corpus.hash == NOTEBOOK_TEXT && self.network == network && self.phases == phases;
+        is_the_notebook.then_some(losses)
+    }
+
+    /// Whether the validation and the test part are kept from the training.
+    pub fn holds_out(&self) -> bool {
+        let mut phases = self.phases.iter();
+        phases.all(|phase| phase.source != Source::Whole)
+    }
+
     /// Reads the text of a `config.json`; `path` only names it in errors.
     ///
     /// # Errors
     /// It is no run's config.
     pub fn parse(path: &Path, text: &str) -> Result<Self> {
-        serde_json::from_str(text).map_err(|e| {
-            Error::bad_input(format!("{}: {e}, expected a run's config", path.display()))
-        })
+        let bad = |what: &dyn Display| {
+            Error::bad_input(format!(
+                "{}: {what}, expected a run's config",
+                path.display()
+            ))
+        };
+        let mut config: Self = serde_json::from_str(text).map_err(|e| bad(&e))?;
+        // A file of before does not say it.
+        config.network.window = window(&config.phases);
+        let is_empty = |phase: &Phase| phase.feed.rows() == 0 || phase.feed.steps() == 0;
+        if config.phases.is_empty() || config.phases.iter().any(is_empty) {
+            return Err(bad(&"found no phase, or one of empty batches"));
+        }
+        Ok(config)
     }
 }
 
@@ -143,60 +199,61 @@ impl RunFolder {
         Ok(())
     }
 
-    /// Creates the folder, or clears an earlier run's files from it, and writes the run's config:
-    /// as `config.json`, and the `flags` that stand for it.
+    /// Creates the folder, or clears an earlier run's files from it, and writes a run that has not
+    /// begun: the `flags` that stand for it, files that grow, its first checkpoint, and its config.
     ///
     /// # Errors
     /// The disk refuses, or another trainer has the folder.
-    pub fn create(path: &Path, config: &RunConfig, flags: &str) -> Result<Self> {
+    pub fn create(
+        path: &Path,
+        config: &RunConfig,
+        flags: &str,
+        start: &mut Checkpoint,
+    ) -> Result<Self> {
+        let text = serde_json::to_string_pretty(config)
+            .map_err(|e| Error::bad_input(format!("cannot write the run's config: {e}")))?;
         std::fs::create_dir_all(path).map_err(|e| Error::writing(path, &e))?;
         let folder = Self::lock(path)?;
-        // The config first: without it there is no run to go on with.
-        for name in [
-            CONFIG,
-            CHECKPOINT,
-            METRICS,
-            METRIC_LINES,
-            SAMPLES,
-            CURVE,
-            TABLE,
-            BEST,
-            FINAL,
-        ] {
-            let file = path.join(name);
+        for file in files(path) {
             if file.exists() {
                 std::fs::remove_file(&file).map_err(|e| Error::writing(&file, &e))?;
             }
         }
-        let text = serde_json::to_string_pretty(config).expect("plain data") + "\n";
         write_atomically(&path.join(FLAGS), flags.as_bytes())?;
-        write_atomically(&path.join(CONFIG), text.as_bytes())?;
+        start.progress.lengths = Lengths {
+            metrics: folder.append(METRICS, CSV_HEADER)?,
+            metric_lines: folder.append(METRIC_LINES, "")?,
+            samples: folder.append(SAMPLES, "")?,
+        };
+        folder.save(start)?;
+        // The config last: what has one can be gone on with.
+        write_atomically(&path.join(CONFIG), (text + "\n").as_bytes())?;
         Ok(folder)
     }
 
-    /// Opens a run to go on with.
+    /// Opens a run to go on with, and changes nothing of it: see [`RunFolder::cut_back`].
     ///
     /// # Errors
     /// There is no run, its files do not fit each other, or another trainer has the folder.
-    pub fn resume(path: &Path) -> Result<(Self, RunConfig, Option<Checkpoint>)> {
+    pub fn resume(path: &Path) -> Result<(Self, RunConfig, Checkpoint)> {
         let config = read_config(path)?;
         let folder = Self::lock(path)?;
-        let checkpoint = path.join(CHECKPOINT);
-        if !checkpoint.exists() {
-            folder.truncate(Lengths::default())?;
-            return Ok((folder, config, None));
+        let mut checkpoint = Checkpoint::load(&path.join(CHECKPOINT))?;
+        if checkpoint.run.is_none() {
+            checkpoint.network.config.window = config.network.window;
         }
-        let checkpoint = Checkpoint::load(&checkpoint)?;
-        if checkpoint.network.config != config.network
-            || checkpoint.progress.phase >= config.phases.len()
-        {
-            return Err(Error::bad_input(format!(
-                "{}: found a checkpoint of another run, expected one of {CONFIG}",
-                path.display()
-            )));
+        match checkpoint.is_of(&config) {
+            true => Ok((folder, config, checkpoint)),
+            false => Err(folder.has_another_checkpoint()),
         }
-        folder.truncate(checkpoint.progress.lengths)?;
-        Ok((folder, config, Some(checkpoint)))
+    }
+
+    /// The error of a checkpoint that does not fit the config.
+    pub fn has_another_checkpoint(&self) -> Error {
+        Error::bad_input(format!(
+            "{}: found a checkpoint of another run, expected one of {CONFIG}",
+            self.path.display()
+        ))
     }
 
     /// Takes the folder for this process, and clears away what one that was killed left half-written.
@@ -261,16 +318,6 @@ impl RunFolder {
         checkpoint.save(&self.path.join(CHECKPOINT))
     }
 
-    /// Begins the metrics.
-    ///
-    /// # Errors
-    /// The disk refuses.
-    pub fn begin_metrics(&self, lengths: &mut Lengths) -> Result<()> {
-        lengths.metrics = self.append(METRICS, CSV_HEADER)?;
-        lengths.metric_lines = self.append(METRIC_LINES, "")?;
-        Ok(())
-    }
-
     /// Adds a row to the metrics.
     ///
     /// # Errors
@@ -318,8 +365,12 @@ impl RunFolder {
         append().map_err(|e| Error::writing(&path, &e))
     }
 
-    /// Cuts the files that grow back to what they were at the checkpoint.
-    fn truncate(&self, lengths: Lengths) -> Result<()> {
+    /// Cuts the files that grow back to what they were at the checkpoint, or none of them.
+    ///
+    /// # Errors
+    /// One is shorter, or the disk refuses.
+    pub fn cut_back(&self, lengths: Lengths) -> Result<()> {
+        let mut files = Vec::new();
         for (name, expected) in [
             (METRICS, lengths.metrics),
             (METRIC_LINES, lengths.metric_lines),
@@ -329,22 +380,23 @@ impl RunFolder {
             if !path.exists() && expected == 0 {
                 continue;
             }
-            let open = OpenOptions::new().write(true).open(&path);
-            let file = open.map_err(|e| Error::reading(&path, &e))?;
-            let cut = || {
+            let open = || {
+                let file = OpenOptions::new().write(true).open(&path)?;
                 let found = file.metadata()?.len();
-                if found >= expected {
-                    file.set_len(expected)?;
-                }
-                Ok(found)
+                Ok((file, found))
             };
-            let found = cut().map_err(|e| Error::writing(&path, &e))?;
+            let (file, found) = open().map_err(|e| Error::reading(&path, &e))?;
             if found < expected {
                 return Err(Error::bad_input(format!(
                     "{} has {found} bytes, expected at least {expected} as at the checkpoint",
                     path.display()
                 )));
             }
+            files.push((path, file, expected));
+        }
+        for (path, file, length) in files {
+            let cut = file.set_len(length);
+            cut.map_err(|e| Error::writing(&path, &e))?;
         }
         Ok(())
     }
@@ -353,6 +405,11 @@ impl RunFolder {
 /// Whether a file is one that [`write_atomically`] has not yet given its name.
 fn is_temporary(name: &str) -> bool {
     name.starts_with(".tmp") && name.ends_with(".tmp")
+}
+
+/// The files of the run in a folder, whether they are there or not.
+pub fn files(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    FILES.into_iter().map(|name| folder.join(name))
 }
 
 /// The weights of the lowest validation loss, of the run in a folder.
@@ -381,4 +438,55 @@ pub fn read_config(folder: &Path) -> Result<RunConfig> {
 /// They cannot be read.
 pub fn read_metrics(folder: &Path) -> Result<Vec<Row>> {
     metrics::read(&folder.join(METRIC_LINES))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_notebooks_losses_are_of_its_own_training_alone() {
+        let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../data/sonnets.txt"));
+        let corpus = Corpus::read(path, AlphabetKind::Letters).unwrap();
+        for recipe in [RecipeName::ManyToOne, RecipeName::ManyToMany] {
+            let layer = recipe.default_layer();
+            let mut config = RunConfig {
+                recipe,
+                seed: 7,
+                minutes: None,
+                alphabet: AlphabetKind::Letters,
+                corpus: TextFile::new(path, &corpus.tokens),
+                pretrain: None,
+                network: NetworkConfig::stack(&corpus.alphabet, EMBEDDING, layer, 1),
+                phases: recipe.phases(),
+            };
+            config.network.window = window(&config.phases);
+            assert_eq!(config.notebook_losses(), recipe.notebook_losses());
+            let changed = |change: fn(&mut RunConfig)| {
+                let mut config = config.clone();
+                change(&mut config);
+                config.notebook_losses().is_some()
+            };
+            assert!(changed(|config| config.phases[0].passes = 3.0));
+            let changes: [fn(&mut RunConfig); 6] = [
+                |config| config.corpus = TextFile::new(Path::new("a"), &[1]),
+                |config| config.network.layers[0].hidden = 65,
+                |config| config.network.fold_case = false,
+                |config| *config.phases[0].feed.rows_mut() = 64,
+                |config| config.phases[0].report_every = Some(50),
+                |config| config.phases[0].embedding_rate = 1.0,
+            ];
+            assert!(!changes.into_iter().any(changed));
+        }
+        assert_eq!(RecipeName::Sonnets.notebook_losses(), None);
+    }
+
+    #[test]
+    fn a_config_of_before_is_read() {
+        let phases = RecipeName::Sonnets.phases();
+        let mut value = serde_json::to_value(&phases[0]).unwrap();
+        value.as_object_mut().unwrap().remove("embedding_rate");
+        let phase: Phase = serde_json::from_value(value).unwrap();
+        assert_eq!(phase, phases[0]);
+    }
 }

@@ -55,9 +55,9 @@ impl Histogram {
     }
 }
 
-/// The signals of a layer, a vector for each, over a text.
+/// The signals of a layer over a text.
 #[derive(Clone, Debug, Default)]
-struct Flow {
+pub struct Flow {
     /// The gates after their activations, `[T, 4H]` or `[T, 3H]`.
     gates: Vec<f32>,
     /// The cells, `[T, H]`.
@@ -77,16 +77,15 @@ pub struct Observed {
     pub cells: Vec<Histogram>,
 }
 
-/// Observes integers beside the f32 network that they came from, on a text. The state is carried,
-/// or fresh after each `window` characters.
+/// Observes integers beside the f32 network that they came from, whose [`float_flow`] on the same
+/// text is `float`.
 pub fn observe(
     network: &Network,
+    float: &[Flow],
     quantized: &QuantizedNetwork,
     tokens: &[u8],
-    window: Option<usize>,
 ) -> Observed {
-    let float = float_flow(network, tokens, window);
-    let integers = integer_flow(quantized, tokens, window);
+    let integers = integer_flow(quantized, tokens);
     let mut signals = Vec::new();
     let mut cells = Vec::new();
     for (index, (float, integers)) in float.iter().zip(&integers).enumerate() {
@@ -99,10 +98,9 @@ pub fn observe(
 }
 
 /// Of |c| of each layer of the f32 network.
-pub fn float_cells(network: &Network, tokens: &[u8], window: Option<usize>) -> Vec<Histogram> {
-    let flows = float_flow(network, tokens, window);
+pub fn float_cells(float: &[Flow]) -> Vec<Histogram> {
     let histogram = |flow: &Flow| cell_histogram(&flow.cells, &flow.cells);
-    flows.iter().map(histogram).collect()
+    float.iter().map(histogram).collect()
 }
 
 /// Up to the largest of the f32 network's, or to somewhat beyond what the device holds.
@@ -179,7 +177,9 @@ fn signal(
     }
 }
 
-fn float_flow(network: &Network, tokens: &[u8], window: Option<usize>) -> Vec<Flow> {
+/// The signals of each layer of the f32 network. The state is carried, or fresh after each window.
+pub fn float_flow(network: &Network, tokens: &[u8]) -> Vec<Flow> {
+    let window = network.config.window;
     let mut predictor = NetworkPredictor::new(network);
     let mut flows = vec![Flow::default(); network.config.layers.len()];
     for (at, &token) in tokens.iter().enumerate() {
@@ -197,7 +197,8 @@ fn float_flow(network: &Network, tokens: &[u8], window: Option<usize>) -> Vec<Fl
     flows
 }
 
-fn integer_flow(network: &QuantizedNetwork, tokens: &[u8], window: Option<usize>) -> Vec<Flow> {
+fn integer_flow(network: &QuantizedNetwork, tokens: &[u8]) -> Vec<Flow> {
+    let window = network.config.window;
     let network = IntegerNetwork::new(network);
     let fresh = || -> Vec<IntegerState> {
         let layers = network.layers.iter();
@@ -250,13 +251,15 @@ mod tests {
         let random = &mut Random::new(4);
         let mut config = NetworkConfig::lstm(&Alphabet::letters(), 8, 1, 1);
         config.layers = layers;
+        config.window = window;
         let mut network = Network::new(config, random).unwrap();
         for weights in network.parameters_mut() {
             weights.iter_mut().for_each(|w| *w *= scale);
         }
         let (quantized, _) = quantize(&network, Format::Int8, 0).unwrap();
         let tokens: Vec<u8> = (0..600).map(|_| random.below(27) as u8).collect();
-        observe(&network, &quantized, &tokens, window)
+        let float = float_flow(&network, &tokens);
+        observe(&network, &float, &quantized, &tokens)
     }
 
     #[test]

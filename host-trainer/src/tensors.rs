@@ -138,6 +138,33 @@ pub fn transpose(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
     (0..columns).flat_map(column).collect()
 }
 
+/// Whether a path leads to one of these files.
+pub fn is_one_of<'p>(path: &Path, files: impl IntoIterator<Item = &'p Path>) -> bool {
+    // What does not exist is none of them.
+    path.canonicalize().is_ok_and(|found| {
+        let mut files = files.into_iter();
+        files.any(|file| file.canonicalize().is_ok_and(|file| file == found))
+    })
+}
+
+/// Refuses a file to write that is one of those that are read. `flag` names it in the error.
+///
+/// # Errors
+/// It is.
+pub fn refuse_input_as_output<'p>(
+    flag: &str,
+    out: &Path,
+    inputs: impl IntoIterator<Item = &'p Path>,
+) -> Result<()> {
+    match is_one_of(out, inputs) {
+        true => Err(Error::bad_input(format!(
+            "found --{flag} {}, which is read, expected another file",
+            out.display()
+        ))),
+        false => Ok(()),
+    }
+}
+
 /// Writes `bytes` to `path` through a temporary file in the same folder, synced and renamed.
 ///
 /// # Errors

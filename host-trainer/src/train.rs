@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use texts::Texts;
-use trainer::{Call, Trainer};
+use trainer::{Call, Trainer, start};
 
 pub use curve::loss_curve;
 pub use flags::Args;
@@ -31,13 +31,17 @@ pub use flags::Args;
 /// # Errors
 /// The input cannot be used, the disk refuses, the loss is not finite, or the user stopped it.
 pub fn run(args: &Args) -> Result<()> {
-    let recipe = args.recipe.as_deref().map(str::parse).transpose()?;
+    let recipe = args
+        .recipe
+        .as_deref()
+        .map(str::parse::<RecipeName>)
+        .transpose()?;
     let recipe: RecipeName = recipe.unwrap_or(RecipeName::Sonnets);
     let layer = layer_over(args, recipe.default_layer());
     let default = || PathBuf::from(format!("runs/{}-{}", recipe.name(), folder_name(layer)));
     let path = args.out.clone().unwrap_or_else(default);
     let call = call(args)?;
-    let (folder, config, checkpoint, texts);
+    let (folder, config, mut checkpoint, texts);
     if args.resume {
         (folder, config, checkpoint) = RunFolder::resume(&path)?;
         check_resumed(args, &config, &path)?;
@@ -45,8 +49,9 @@ pub fn run(args: &Args) -> Result<()> {
     } else {
         RunFolder::check_new(&path, args.force)?;
         (config, texts) = configure(args, recipe, layer)?;
-        folder = RunFolder::create(&path, &config, &as_toml(args, &config))?;
-        checkpoint = None;
+        checkpoint = start(&config, &texts)?;
+        let flags = as_toml(args, &config);
+        folder = RunFolder::create(&path, &config, &flags, &mut checkpoint)?;
     }
     Trainer::new(&config, &texts, &folder, checkpoint, call)?.train()
 }

@@ -2,32 +2,17 @@
 
 mod binary;
 
-use binary::{run, text};
+use binary::{SMALL, listing, printed, refuses};
 use host_trainer::alphabet::Alphabet;
 use host_trainer::export::{Labels, encode_f32};
 use host_trainer::network::{LayerConfig, Network, NetworkConfig};
+use host_trainer::quantize::QuantizedNetwork;
 use host_trainer::random::Random;
-use std::path::Path;
-
-/// Every file and folder below `folder`.
-fn listing(folder: &Path) -> Vec<String> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(listing(&path));
-        }
-        found.push(path.display().to_string());
-    }
-    found.sort();
-    found
-}
 
 /// A folder with the files that the bad commands name.
 fn folder() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = binary::folder();
     let write = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).unwrap();
-    write("good.txt", text(400).as_bytes());
     write("empty.txt", b"");
     write("latin1.txt", b"caf\xe9 au lait");
     write("short.txt", b"shorter than one window");
@@ -242,7 +227,6 @@ fn bad_input_is_one_line_and_exit_code_2() {
             "unexpected argument '--colour'",
         ),
         ("evaluate", "required arguments were not provided: <FILE>"),
-        ("evaluate notes.safetensors --window 0", "found --window 0"),
         (
             "evaluate missing.safetensors",
             "cannot read missing.safetensors",
@@ -261,45 +245,20 @@ fn bad_input_is_one_line_and_exit_code_2() {
     let folder = folder();
     let before = listing(folder.path());
     for (line, expected) in cases {
-        let output = run(folder.path(), line);
-        let stderr = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(2), "{line}: {stderr}");
-        assert!(
-            stderr.starts_with("error: ") && stderr.contains(expected),
-            "{line}: {stderr}"
-        );
-        assert_eq!(stderr.lines().count(), 1, "{line}: {stderr}");
-        assert!(output.stdout.is_empty(), "{line}");
-        assert_eq!(
-            listing(folder.path()),
-            before,
-            "{line} left something behind"
-        );
+        refuses(folder.path(), line, expected);
+        assert!(listing(folder.path()) == before, "{line} changed something");
     }
 }
-
-const SMALL: &str = "train --corpus good.txt --hidden 12 --embedding 6 --batch 4 --threads 1";
 
 #[test]
 fn a_small_run_learns_and_its_network_scores() {
     let folder = folder();
-    let output = run(
-        folder.path(),
-        &format!("{SMALL} --epochs 120 --alphabet text"),
-    );
-    let stdout = String::from_utf8(output.stdout).unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let line = format!("train {SMALL} --epochs 120 --alphabet text");
+    let stdout = printed(folder.path(), &line);
     assert!(stdout.contains("bits/char"), "{stdout}");
     let files = listing(&folder.path().join("runs/sonnets-12"));
-    let mut names: Vec<&str> = files
-        .iter()
-        .map(|f| f.rsplit('/').next().unwrap())
-        .collect();
-    names.sort();
+    let names = files.iter().map(|(f, _)| f.rsplit('/').next().unwrap());
+    let names: Vec<&str> = names.collect();
     assert_eq!(
         names,
         [
@@ -316,21 +275,20 @@ fn a_small_run_learns_and_its_network_scores() {
         ]
     );
     let line = "evaluate runs/sonnets-12/best.safetensors --corpus good.txt --split validation";
-    let output = run(folder.path(), line);
-    let stdout = String::from_utf8(output.stdout).unwrap();
+    let stdout = printed(folder.path(), line);
     let row = stdout.lines().last().unwrap();
     let bits: f64 = row.split_whitespace().nth(2).unwrap().parse().unwrap();
     assert!(bits < 3.0, "{stdout}");
     // The same folder again is refused, and with --force is trained anew.
-    assert_eq!(run(folder.path(), SMALL).status.code(), Some(2));
-    let again = format!("{SMALL} --epochs 1 --force --layers 2");
-    assert!(run(folder.path(), &again).status.success());
+    refuses(folder.path(), &format!("train {SMALL}"), "exists");
+    let again = format!("train {SMALL} --epochs 1 --force --layers 2");
+    printed(folder.path(), &again);
 }
 
 #[test]
 fn a_corpus_of_one_letter_becomes_a_model() {
     let folder = folder();
-    let succeed = |line: &str| binary::printed(folder.path(), line);
+    let succeed = |line: &str| printed(folder.path(), line);
     let sizes = "--hidden 12 --embedding 6 --batch 4 --threads 1 --epochs 20";
     succeed(&format!("train --corpus same.txt {sizes} --out r"));
     succeed("report r");
@@ -348,12 +306,12 @@ fn files_of_another_run_are_refused() {
     let folder = folder();
     let path = |name: &str| folder.path().join(name);
     let train = |flags: &str, out: &str| {
-        let line = format!("{SMALL} --epochs 1 --out {out} {flags}");
-        binary::printed(folder.path(), &line);
+        let line = format!("train {SMALL} --epochs 1 --out {out} {flags}");
+        printed(folder.path(), &line);
     };
     train("", "a");
     train("--layers 2", "b");
-    let refuse = |line: &str, expected: &str| binary::refuses(folder.path(), line, expected);
+    let refuse = |line: &str, expected: &str| refuses(folder.path(), line, expected);
     refuse(
         "train --resume --out a --hidden 99",
         "a: found a run of sonnets with LSTM 12, expected sonnets with LSTM 99 as the flags say",
@@ -405,30 +363,15 @@ fn every_recipe_runs() {
         "micro --pretrain good.txt --pretrain-epochs 1 --projection 0 --cell lstm",
         "sonnets --cell lean --projection 4 --layers 3",
     ] {
-        let output = run(
-            folder.path(),
-            &format!("{SMALL} --epochs 1 --recipe {recipe}"),
-        );
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{recipe}: {stderr}");
+        let line = format!("train {SMALL} --epochs 1 --recipe {recipe}");
+        printed(folder.path(), &line);
     }
 }
 
 #[test]
 fn a_network_of_either_cell_becomes_a_model_in_every_format() {
     let folder = folder();
-    let succeed = |line: &str| {
-        let output = run(folder.path(), line);
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{line}: {stderr}");
-        String::from_utf8(output.stdout).unwrap()
-    };
-    let refuse = |line: &str, expected: &str| {
-        let output = run(folder.path(), line);
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(2), "{line}: {stderr}");
-        assert!(stderr.contains(expected), "{line}: {stderr}");
-    };
+    let succeed = |line: &str| printed(folder.path(), line);
     let bits = |file: &str| -> f64 {
         let line = format!("evaluate {file} --corpus good.txt --split train");
         let table = succeed(&line);
@@ -472,7 +415,8 @@ fn a_network_of_either_cell_becomes_a_model_in_every_format() {
             let read = |file: &str| std::fs::read(folder.path().join(file)).unwrap();
             assert!(read(&model) == read(again), "{model}");
             let other = if format == "int8" { "int4" } else { "int8" };
-            refuse(
+            refuses(
+                folder.path(),
                 &format!("export {quantized} --format {other} --out x.lstm"),
                 &format!("holds a network quantized to {format}, expected a float one"),
             );
@@ -567,27 +511,154 @@ fn bad_models_and_settings_are_one_line_and_exit_code_2() {
         cases.push((line.into(), expected.into()));
     }
     for (line, expected) in cases {
-        let output = run(folder.path(), &line);
-        let stderr = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(2), "{line}: {stderr}");
-        assert!(stderr.contains(&expected), "{line}: {stderr}");
-        assert_eq!(stderr.lines().count(), 1, "{line}: {stderr}");
-        assert_eq!(
-            listing(folder.path()),
-            before,
-            "{line} left something behind"
-        );
+        refuses(folder.path(), &line, &expected);
+        assert!(listing(folder.path()) == before, "{line} changed something");
     }
 }
 
 #[test]
 fn a_time_limit_ends_the_run() {
     let folder = folder();
-    let start = std::time::Instant::now();
-    let output = run(
-        folder.path(),
-        &format!("{SMALL} --epochs 1000000 --minutes 0.02"),
+    let line = format!("train {SMALL} --epochs 1000000 --minutes 0.02 --out r");
+    printed(folder.path(), &line);
+    // It did train, and for as long as it was told to.
+    let rows = host_trainer::metrics::read(&folder.path().join("r/metrics.jsonl")).unwrap();
+    let last = rows.last().unwrap();
+    assert!(last.step > 84 && last.seconds > 1.0, "{last:?}");
+    assert!(last.train_nats < 0.9 * rows[0].train_nats);
+}
+
+#[test]
+fn an_output_takes_the_place_of_no_input_and_no_text() {
+    let folder = folder();
+    let path = |name: &str| folder.path().join(name);
+    let config = NetworkConfig::stack(&Alphabet::letters(), 4, LayerConfig::lstm(8), 1);
+    let network = Network::new(config, &mut Random::new(1)).unwrap();
+    network.save(&path("n.safetensors")).unwrap();
+    let succeed = |line: &str| printed(folder.path(), line);
+    succeed("export n.safetensors --to npz --out n.npz");
+    succeed("export n.safetensors --corpus good.txt --out m.lstm");
+    succeed(&format!("train {SMALL} --epochs 1 --out r"));
+    std::fs::create_dir(path("sub")).unwrap();
+    #[cfg(unix)]
+    std::os::unix::fs::symlink("n.safetensors", path("link")).unwrap();
+    let before = listing(folder.path());
+    for (line, expected) in [
+        (
+            "export n.safetensors --out good.lstm",
+            "good.txt exists and describes no model, expected another --out",
+        ),
+        (
+            "export n.safetensors --corpus good.txt --out good.lstm",
+            "whose description belongs into good.txt",
+        ),
+        (
+            "export n.safetensors --out m.txt",
+            "found --out m.txt, whose description belongs into m.txt, expected another name",
+        ),
+        (
+            "export n.safetensors --out sub/../n.safetensors",
+            "found --out sub/../n.safetensors, which is read, expected another file",
+        ),
+        (
+            "export n.safetensors --corpus m.txt --out m.lstm",
+            "whose description belongs into m.txt",
+        ),
+        #[cfg(unix)]
+        ("export link --out n.safetensors", "which is read"),
+        (
+            "export n.safetensors --to npz --out n.safetensors",
+            "which is read",
+        ),
+        (
+            "quantize n.safetensors --out n.safetensors",
+            "which is read",
+        ),
+        (
+            "quantize n.safetensors --qat --corpus good.txt --out good.txt",
+            "which is read",
+        ),
+        ("import n.npz --out n.npz", "which is read"),
+        (
+            "generate n.safetensors --save-state n.safetensors",
+            "found --save-state n.safetensors, which is read",
+        ),
+        ("report r --out good.txt", "which is read"),
+        ("report r --out r/best.safetensors", "which is read"),
+    ] {
+        refuses(folder.path(), line, expected);
+        assert!(listing(folder.path()) == before, "{line} changed something");
+    }
+    // A description of a model may be replaced, and a state gone on from.
+    succeed("export n.safetensors --format f32 --name other --out m.lstm");
+    succeed("generate m.lstm --length 9 --save-state s");
+    succeed("generate m.lstm --length 9 --state s --save-state s");
+}
+
+/// A network that answers after a window alone must be run so by every command, untold.
+#[test]
+fn the_window_of_the_training_goes_all_the_way() {
+    let folder = folder();
+    let path = |name: &str| folder.path().join(name);
+    let succeed = |line: &str| printed(folder.path(), line);
+    let train = "train --recipe many-to-one --epochs 2 --learning-rate 0.02 --out r";
+    let told = succeed(&format!("{train} {SMALL}"));
+    let network = "r/final.safetensors";
+    let scored = |file: &str, flags: &str| {
+        let table = succeed(&format!("evaluate {file} --corpus good.txt {flags}"));
+        let (context, table) = table.split_once('\n').unwrap();
+        (context.to_owned(), table.to_owned())
+    };
+    let (context, table) = scored(network, "");
+    assert_eq!(
+        context,
+        "good.txt, windows of 40 characters from a zero state"
     );
-    assert!(output.status.success());
-    assert!(start.elapsed().as_secs() < 30);
+    assert!(told.contains(&table), "{told}");
+    assert_eq!(scored(network, "--window 40").1, table);
+    let (context, carried) = scored(network, "--window 0");
+    assert_eq!(context, "good.txt, state carried");
+    assert_ne!(carried, table);
+    for format in ["f32", "int8", "int4"] {
+        let model = format!("{format}.lstm");
+        succeed(&format!(
+            "export {network} --format {format} --corpus good.txt --out {model}"
+        ));
+        assert!(succeed(&format!("inspect {model}")).contains("windows of 40 characters"));
+        let (context, table) = scored(&model, "");
+        assert!(context.contains("windows of 40"), "{context}");
+        // What is said beside the model is what its engine does.
+        let said = std::fs::read_to_string(path(&format!("{format}.txt"))).unwrap();
+        assert!(
+            said.contains(&format!("{context}\n{table}")),
+            "{said} {table}"
+        );
+        let text = |file: &str, flags: &str| succeed(&format!("generate {file} --seed 3 {flags}"));
+        let of_network = text(network, &format!("--format {format}"));
+        assert_eq!(of_network, text(&model, ""));
+        assert_eq!(of_network, text(&model, "--window 40"));
+        assert_ne!(of_network, text(&model, "--window 0"));
+        if format != "f32" {
+            succeed(&format!("quantize {network} --format {format} --out q"));
+            succeed(&format!("export q --name {format} --out again.lstm"));
+            let read = |name: &str| std::fs::read(path(name)).unwrap();
+            assert!(read(&model) == read("again.lstm"), "{format}");
+        }
+    }
+    succeed(&format!("export {network} --window 0 --out carried.lstm"));
+    assert!(succeed("inspect carried.lstm").contains("state carried"));
+    // A file of before does not say the window: then it is none.
+    let mut before = Network::load(&path(network)).unwrap();
+    before.config.window = None;
+    before.save(&path("before")).unwrap();
+    assert_eq!(scored("before", "").1, carried);
+    let bytes = std::fs::read(path("before")).unwrap();
+    assert!(!String::from_utf8_lossy(&bytes).contains("window"));
+    // The 4-bit weights make up for the sums of a network that is run by windows.
+    succeed("quantize before --format int4 --out carried");
+    let [by_windows, carried] = ["q", "carried"].map(|name| {
+        let network = QuantizedNetwork::load(&path(name)).unwrap();
+        network.unwrap().layers
+    });
+    assert!(by_windows != carried);
 }

@@ -4,19 +4,11 @@
 
 mod binary;
 
-use binary::{printed, run, text, trainer};
+use binary::{SMALL, folder, printed, run, trainer};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
-
-const SMALL: &str = "--corpus good.txt --hidden 12 --embedding 6 --batch 4 --threads 1";
-
-fn folder() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("good.txt"), text(400)).unwrap();
-    folder
-}
 
 /// Runs a program that can write files of so many blocks (of 512 or 1024 bytes).
 fn limited(folder: &Path, blocks: usize, program: &str, line: &str) -> Output {
@@ -100,7 +92,7 @@ fn resume_with_less_and_less_room(sizes: usize) {
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
-    while !path.join("r/checkpoint.safetensors").exists() {
+    while !path.join("r/config.json").exists() {
         std::thread::sleep(std::time::Duration::from_millis(1));
     }
     child.kill().unwrap();

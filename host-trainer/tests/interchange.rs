@@ -9,7 +9,7 @@ use host_trainer::interchange::{self, names, write};
 use host_trainer::network::{LayerConfig, Network, NetworkConfig};
 use host_trainer::predictor::{NetworkPredictor, Predictor};
 use host_trainer::random::Random;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -155,6 +155,47 @@ fn an_imported_network_goes_all_the_way_to_the_device() {
     ] {
         assert!(!printed(folder.path(), line).is_empty(), "{line}");
     }
+}
+
+#[test]
+fn an_imported_window_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    std::fs::write(at("seven"), "abcdefg").unwrap();
+    // The golden model as it would be if its last layer answered at the end of 9 characters.
+    let file = golden().join("keras.keras");
+    let mut zip = zip::ZipArchive::new(std::fs::File::open(file).unwrap()).unwrap();
+    let mut windowed = zip::ZipWriter::new(std::fs::File::create(at("w.keras")).unwrap());
+    for index in 0..zip.len() {
+        let mut entry = zip.by_index(index).unwrap();
+        let name = entry.name().unwrap().into_owned();
+        let mut bytes = Vec::new();
+        entry.read_to_end(&mut bytes).unwrap();
+        if name == "config.json" {
+            let text = String::from_utf8(bytes).unwrap();
+            let text = text.replacen("[null, null]", "[null, 9]", 1);
+            let (before, last) = text.rsplit_once("\"return_sequences\": true").unwrap();
+            bytes = format!("{before}\"return_sequences\": false{last}").into_bytes();
+        }
+        let options = zip::write::SimpleFileOptions::default();
+        windowed.start_file(name, options).unwrap();
+        windowed.write_all(&bytes).unwrap();
+    }
+    windowed.finish().unwrap();
+    let said = |line: &str| {
+        printed(
+            folder.path(),
+            &format!("import {line} --symbols seven --out net"),
+        );
+        printed(folder.path(), "export net --out net.lstm");
+        printed(folder.path(), "inspect net.lstm")
+    };
+    assert!(said("w.keras").contains("windows of 9 characters"));
+    assert!(said("w.keras --window 0").contains("state carried"));
+    let golden = golden().canonicalize().unwrap().join("keras.keras");
+    let golden = golden.display();
+    assert!(said(&format!("{golden}")).contains("state carried"));
+    assert!(said(&format!("{golden} --window 7")).contains("windows of 7 characters"));
 }
 
 /// Zeros that shrink to a thousandth: no weights. In one array, or in many that are small each.

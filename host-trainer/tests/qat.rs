@@ -62,6 +62,33 @@ fn tuning_learns_and_its_threads_change_no_bit() {
     }
 }
 
+/// A network that is run by windows is tuned by windows: what it says before the end of one counts for
+/// nothing.
+#[test]
+fn windows_are_tuned_as_they_are_run() {
+    let folder = folder();
+    let folder = folder.path();
+    let mut network = Network::load(&folder.join("n.safetensors")).unwrap();
+    network.config.window = Some(12);
+    network.save(&folder.join("n.safetensors")).unwrap();
+    let line = "quantize n.safetensors --qat --corpus text.txt --teacher 0 --epochs 1 --batch 16 \
+                --learning-rate 1e-2 --out q.safetensors";
+    let text = printed(folder, line);
+    let (start, best) = (
+        after(&text, "rounded only: validation "),
+        after(&text, "best: validation "),
+    );
+    assert!(best < start - 0.5, "{text}");
+    printed(folder, "export q.safetensors --out q.lstm");
+    let scored = |flags: &str| {
+        let line = format!("evaluate q.lstm --corpus text.txt --split validation {flags}");
+        printed(folder, &line)
+    };
+    assert!(scored("").contains(&format!("{best:.4}")), "{text}");
+    assert!(scored("--window 12").contains(&format!("{best:.4}")));
+    assert!(!scored("--window 0").contains(&format!("{best:.4}")));
+}
+
 #[cfg(unix)]
 #[test]
 fn ctrl_c_keeps_the_best_so_far() {

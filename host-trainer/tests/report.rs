@@ -2,21 +2,13 @@
 
 mod binary;
 
-use binary::{printed, refuses, text};
+use binary::{SMALL, folder, printed, refuses, text};
 use host_trainer::alphabet::Alphabet;
 use host_trainer::network::{LayerConfig, Network, NetworkConfig};
 use host_trainer::quantize::quantize;
 use host_trainer::random::Random;
 use lstm_core::Format;
 use std::path::Path;
-
-const SMALL: &str = "--corpus good.txt --hidden 12 --embedding 6 --batch 4 --threads 1";
-
-fn folder() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("good.txt"), text(400)).unwrap();
-    folder
-}
 
 /// A page must need nothing but itself.
 fn outside_references(html: &str) -> Vec<&str> {
@@ -54,6 +46,7 @@ fn the_page_holds_what_the_commands_say() {
     assert_eq!(told, "wrote r/report.html\n");
     let html = std::fs::read_to_string(path.join("r/report.html")).unwrap();
     assert_eq!(outside_references(&html), [""; 0]);
+    assert!(!html.contains("trained on, f32") && !html.contains("the whole text"));
     for format in ["f32", "int8", "int4"] {
         let model = format!("{format}.lstm");
         printed(
@@ -119,8 +112,15 @@ fn a_network_that_was_quantized_elsewhere_is_shown_too() {
     );
     let html = std::fs::read_to_string(path.join("page.html")).unwrap();
     assert_eq!(row(&html, "int4 (tuned)")[1..], row(&html, "int4")[1..]);
-    // The table of the notebook: epoch 1.
-    assert_eq!(row(&html, "1")[1], "2.4096");
+    // The recipe is the notebook's, the text is not; and it was all trained on.
+    assert!(!html.contains("the notebook's own run"));
+    for expected in [
+        "bits per character on the last 5 %, which were trained on, f32",
+        "The recipe trains on the whole text",
+        "validation (trained on)",
+    ] {
+        assert!(html.contains(expected), "{expected}");
+    }
     let config = NetworkConfig::stack(&Alphabet::letters(), 6, LayerConfig::lstm(13), 1);
     let other = Network::new(config, &mut Random::new(1)).unwrap();
     let (other, _) = quantize(&other, Format::Int8, 0).unwrap();
@@ -147,6 +147,19 @@ fn a_network_too_large_for_the_engine_is_trained_all_the_same() {
     };
     ["f32 ", "int8 ", "int4 "].into_iter().for_each(refused);
     refuses(folder.path(), "report r", expected);
+}
+
+#[test]
+fn signals_are_observed_on_as_much_as_fits_in_memory() {
+    let folder = folder();
+    let path = folder.path();
+    std::fs::write(path.join("good.txt"), text(80_000)).unwrap();
+    let line = "train --corpus good.txt --hidden 2 --embedding 2 --epochs 0.01 --out r";
+    printed(path, line);
+    printed(path, "report r");
+    let html = std::fs::read_to_string(path.join("r/report.html")).unwrap();
+    let expected = "reads the first 16,384 characters of the validation part";
+    assert_eq!(html.matches(expected).count(), 2);
 }
 
 #[test]

@@ -23,17 +23,18 @@ struct Model {
 
 pub(super) fn read(archive: &mut Archive) -> Result<Contents, String> {
     let config = archive.read(CONFIG)?;
-    let notes = check(&config)?;
+    let window = check(&config)?;
     Ok(Contents {
         kind: "Keras model",
         tensors: hdf5::read(archive.read(WEIGHTS)?)?,
-        notes,
+        window,
+        notes: Vec::new(),
     })
 }
 
-/// Refuses layers and settings that would compute something else here; returns what is worth
-/// knowing.
-fn check(config: &[u8]) -> Result<Vec<String>, String> {
+/// Refuses layers and settings that would compute something else here; returns the window, if the
+/// network gives an answer only at its end.
+fn check(config: &[u8]) -> Result<Option<usize>, String> {
     let parse = |e| format!("{CONFIG} does not parse ({e}), expected Keras's description");
     let model: Object = serde_json::from_slice(config).map_err(parse)?;
     if !["Sequential", "Functional"].contains(&model.class_name.as_str()) {
@@ -80,20 +81,15 @@ fn check(config: &[u8]) -> Result<Vec<String>, String> {
             }
         }
     }
-    Ok(match steps {
-        Some(n) if !every_step => vec![format!(
-            "it reads windows of {n} characters from a zero state: evaluate and export take \
-             --window {n}"
-        )],
-        _ => Vec::new(),
-    })
+    let window = steps.filter(|_| !every_step);
+    Ok(window.map(|length| usize::try_from(length).unwrap_or(usize::MAX)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn model(layer: &str) -> Result<Vec<String>, String> {
+    fn model(layer: &str) -> Result<Option<usize>, String> {
         check(
             format!(
                 r#"{{"class_name": "Sequential", "config": {{"layers": [
@@ -113,11 +109,11 @@ mod tests {
                     "recurrent_activation": "sigmoid", "return_sequences": {returns}}}}}"#
             ))
         };
-        assert_eq!(lstm(true), Ok(vec![]));
+        assert_eq!(lstm(true), Ok(None));
         let inner =
             r#"{"class_name": "TimeDistributed", "config": {"layer": {"class_name": "Dense"}}}"#;
-        assert_eq!(model(inner), Ok(vec![]));
-        assert!(lstm(false).unwrap()[0].contains("--window 40"));
+        assert_eq!(model(inner), Ok(None));
+        assert_eq!(lstm(false), Ok(Some(40)));
     }
 
     #[test]

@@ -43,6 +43,8 @@ pub struct Contents {
     pub kind: &'static str,
     /// Its tensors as they are in the file, in f32.
     pub tensors: BTreeMap<String, NamedTensor>,
+    /// The window that the network was trained on, where the file tells.
+    pub window: Option<usize>,
     /// What a person should know about it.
     pub notes: Vec<String>,
 }
@@ -77,6 +79,7 @@ fn parse(bytes: Vec<u8>) -> Result<Contents, String> {
         Contents {
             kind: "Keras weights, HDF5",
             tensors: hdf5::read(bytes)?,
+            window: None,
             notes: vec!["the file does not tell the activations: taken as tanh and sigmoid".into()],
         }
     } else if bytes.starts_with(&[0x80, 2]) {
@@ -124,6 +127,7 @@ fn safetensors(bytes: &[u8]) -> Result<Contents, String> {
     Ok(Contents {
         kind: "safetensors",
         tensors,
+        window: None,
         notes: Vec::new(),
     })
 }

@@ -232,6 +232,7 @@ impl Parts {
             fold_case: alphabet.fold_case,
             embedding,
             layers,
+            window: None,
         };
         config.check().map_err(|e| e.to_string())?;
         Ok(config)

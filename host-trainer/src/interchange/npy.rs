@@ -26,6 +26,7 @@ pub(super) fn read(archive: &mut Archive) -> Result<Contents, String> {
     Ok(Contents {
         kind: "NumPy arrays",
         tensors,
+        window: None,
         notes: vec!["the file does not tell the activations: taken as tanh and sigmoid".into()],
     })
 }

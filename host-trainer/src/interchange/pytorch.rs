@@ -50,6 +50,7 @@ pub(super) fn read(archive: &mut Archive, pickle: &str) -> Result<Contents, Stri
     Ok(Contents {
         kind: "PyTorch state_dict",
         tensors,
+        window: None,
         notes: Vec::new(),
     })
 }

@@ -54,6 +54,13 @@ impl TuningArgs {
         self.qat
     }
 
+    /// The texts that are read.
+    pub fn texts(&self) -> impl Iterator<Item = &Path> {
+        let texts = [Some(&self.corpus), self.pretrain.as_ref()];
+        let texts = texts.into_iter().flatten().map(PathBuf::as_path);
+        texts.filter(|_| self.qat)
+    }
+
     /// Fine-tunes from `start` and keeps the best in `out`.
     ///
     /// # Errors

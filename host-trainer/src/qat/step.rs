@@ -6,7 +6,7 @@ use crate::gemm::{Matrix, gemm};
 use crate::lstm::{self, Record, Sizes, Tape, Weights};
 use crate::network::LayerConfig;
 use crate::quantize::fixed_point::{HIDDEN_UNIT, output_unit};
-use crate::step::Batch;
+use crate::step::{Batch, LossOn};
 
 /// What a step computes with, besides the weights and the batch.
 #[derive(Debug)]
@@ -37,13 +37,13 @@ impl Engine {
     }
 
     /// Loss and the gradient of every parameter of the masters, in their order. `integers` are the
-    /// masters' own; `states` go forward. The loss is `share` of the divergence from the teacher,
+    /// masters' own; `states` go forward. The loss, of the steps that count, is `share` of the divergence from the teacher,
     /// whose logits `[T, B, V]` are given, and `1 - share` of the text's.
     pub fn loss_and_gradients(
         &mut self,
         masters: &Masters,
         integers: &IntegerNetwork,
-        batch: &Batch,
+        (batch, loss_on): (&Batch, LossOn),
         states: &mut [IntegerState],
         (teacher, share): (&[f32], f32),
     ) -> (Loss, Vec<Vec<f32>>) {
@@ -51,7 +51,14 @@ impl Engine {
         let top = outputs.last().expect("at least one layer");
         let mut errors = logits(&integers.dense, top);
         let vocabulary = errors.len() / batch.targets.len();
-        let loss = distill(vocabulary, &mut errors, teacher, &batch.targets, share);
+        let ignored = match loss_on {
+            LossOn::EveryStep => 0,
+            LossOn::LastStep => (batch.steps - 1) * batch.rows,
+        };
+        let (before, scored) = errors.split_at_mut(ignored * vocabulary);
+        before.fill(0.0);
+        let (teacher, targets) = (&teacher[before.len()..], &batch.targets[ignored..]);
+        let loss = distill(vocabulary, scored, teacher, targets, share);
         // From here on in the values that the integers stand for.
         let values = outputs.iter_mut().zip(&mut starts).zip(&integers.layers);
         for ((hs, start), layer) in values {

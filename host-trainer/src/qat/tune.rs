@@ -6,18 +6,16 @@ use super::step::{Engine, Loss};
 use super::teacher::Teacher;
 use crate::corpus::{Corpus, Split};
 use crate::error::{Error, Result};
-use crate::evaluate::score_split;
 use crate::export::{Labels, encode_quantized};
 use crate::feed::Feeder;
-use crate::model_file::{HeapWorkspace, ModelFile};
+use crate::model_file::ModelFile;
 use crate::network::Network;
 use crate::optimizer::{Adam, AdamConfig, ParameterGroup, Schedule, clip_by_global_norm};
 use crate::output::say;
-use crate::predictor::ModelPredictor;
 use crate::quantize::QuantizedNetwork;
 use crate::random::Random;
 use crate::recipe::Feed;
-use crate::step::Batch;
+use crate::step::{Batch, LossOn};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
@@ -54,10 +52,8 @@ const SCHEDULE: Schedule = Schedule::Cosine {
 /// Bits per character of a quantized network on a part of a text, by the device's engine.
 fn score(network: &QuantizedNetwork, corpus: &Corpus, split: Split) -> Result<f64> {
     let file = ModelFile::from_bytes(&encode_quantized(network, &Labels::default())?);
-    let model = file.model().map_err(|e| Error::failed(e.to_string()))?;
-    let mut workspace = HeapWorkspace::new(&model);
-    let mut predictor = ModelPredictor::new(workspace.session(&model)?);
-    Ok(score_split(&mut predictor, corpus, split).bits_per_char)
+    let scores = file.score(network.config.window, corpus, &[split])?;
+    Ok(scores[0].bits_per_char)
 }
 
 /// A text, where its reading stands, and the teacher that reads along.
@@ -74,19 +70,28 @@ impl<'t> Source<'t> {
         batch: usize,
         random: &mut Random,
     ) -> Result<Self> {
-        if text.len() <= STEPS {
+        // In the context that it was trained on.
+        let feed = match network.config.window {
+            None => Feed::Streams {
+                rows: batch,
+                steps: STEPS,
+                jitter: true,
+            },
+            Some(steps) => Feed::Windows {
+                rows: batch,
+                steps,
+                loss_on: LossOn::LastStep,
+            },
+        };
+        let window = feed.steps();
+        if text.len() <= window {
             return Err(Error::bad_input(format!(
-                "found {} characters in {name}, expected at least {} (a window of {STEPS} and the \
+                "found {} characters in {name}, expected at least {} (a window of {window} and the \
                  character after it)",
                 text.len(),
-                STEPS + 1
+                window + 1
             )));
         }
-        let feed = Feed::Streams {
-            rows: batch,
-            steps: STEPS,
-            jitter: true,
-        };
         Ok(Self {
             feeder: Feeder::new(text, feed, random),
             states: Vec::new(),
@@ -94,8 +99,21 @@ impl<'t> Source<'t> {
         })
     }
 
+    /// Batches in a pass.
+    fn batches(&self, text: &[u8]) -> usize {
+        let rows = self.feeder.rows();
+        match self.feeder.is_stateful() {
+            true => (text.len() / rows / STEPS).max(1),
+            false => self.feeder.pass_length().div_ceil(rows),
+        }
+    }
+
     /// The next batch; at the end of a pass the text starts anew, and so do the states.
     fn next_batch(&mut self, masters: &Masters, random: &mut Random) -> Batch {
+        if !self.feeder.is_stateful() {
+            self.states.clear();
+            self.teacher.reset();
+        }
         loop {
             if let Some(batch) = self.feeder.next_batch(random) {
                 if self.states.is_empty() {
@@ -154,7 +172,7 @@ pub fn tune(
     let groups = vec![ParameterGroup::PLAIN; lengths.len()];
     let mut adam = Adam::new(ADAM, lengths.into_iter());
     let mut engine = Engine::new(settings.threads);
-    let pass = (train.len() / sources[0].feeder.rows() / STEPS).max(1) * sources.len();
+    let pass = sources[0].batches(train) * sources.len();
     let total = (settings.epochs * pass as f64).ceil() as u64;
     let report = (pass as u64).div_ceil(2);
     let mut best = score(start, corpus, Split::Validation)?;
@@ -171,7 +189,7 @@ pub fn tune(
         let (loss, mut gradients) = engine.loss_and_gradients(
             &masters,
             &integers,
-            &batch,
+            (&batch, source.feeder.loss_on()),
             &mut source.states,
             (&teacher, settings.teacher),
         );

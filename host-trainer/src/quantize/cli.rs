@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::network::Network;
 use crate::output::say;
 use crate::qat;
+use crate::tensors::refuse_input_as_output;
 use lstm_core::Format;
 use std::path::PathBuf;
 
@@ -51,6 +52,8 @@ impl From<QuantizedFormat> for Format {
 ///
 /// The network cannot be read or quantized, or the disk refuses.
 pub fn run(args: &Args) -> Result<()> {
+    let inputs = std::iter::once(args.network.as_path()).chain(args.tuning.texts());
+    refuse_input_as_output("out", &args.out, inputs)?;
     let network = Network::load(&args.network)?;
     if let (QuantizedFormat::Int8, Some(zone)) = (args.format, args.dead_zone) {
         return Err(Error::bad_input(format!(

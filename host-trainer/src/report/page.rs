@@ -53,11 +53,12 @@ fn head(report: &Report) -> Markup {
     let last = report.rows.last();
     let float = &report.variants[0];
     let smallest = report.variants.iter().map(|v| v.file.bytes().len()).min();
+    let test = match report.config.holds_out() {
+        true => "bits per character on the test part, f32",
+        false => "bits per character on the last 5 %, which were trained on, f32",
+    };
     let figures = [
-        (
-            format!("{:.3}", float.test.bits_per_char),
-            "bits per character on the test part, f32",
-        ),
+        (format!("{:.3}", float.test.bits_per_char), test),
         (grouped(network.parameter_count()), "parameters"),
         (
             grouped(smallest.unwrap_or(0)),
@@ -85,7 +86,6 @@ fn head(report: &Report) -> Markup {
 }
 
 fn course(report: &Report) -> Markup {
-    let notebook = report.config.recipe.notebook_losses();
     let best = |bits: &dyn Fn(&Row) -> f64| {
         let rows = report.rows.iter();
         rows.min_by(|a, b| bits(a).total_cmp(&bits(b)))
@@ -94,11 +94,16 @@ fn course(report: &Report) -> Markup {
         let average = row.average_bits_per_char.unwrap_or(f64::INFINITY);
         row.validation_bits_per_char.min(average)
     };
-    let own = notebook.map(|losses| &losses[..]);
-    let picture = |size| PreEscaped(loss_curve(size, &report.rows, own));
+    let picture = |size| PreEscaped(loss_curve(size, &report.config, &report.rows));
     html! {
         section {
             h2 { "Course" }
+            @if !report.config.holds_out() {
+                p {
+                    "The recipe trains on the whole text, the validation and the test part too, as "
+                    "the notebook does: what is told of them here does not tell of other text."
+                }
+            }
             @if let Some(row) = best(&lowest) {
                 p {
                     "Best validation: " (format!("{:.4}", lowest(row)))
@@ -108,15 +113,19 @@ fn course(report: &Report) -> Markup {
             }
             figure.wide { (picture(WIDE)) }
             figure.narrow { (picture(NARROW)) }
-            @if let Some(own) = notebook {
-                (table(
-                    &["epoch", "loss", "the notebook's own run", "difference"],
-                    report.rows.iter().zip(own).enumerate().map(|(index, (row, own))| vec![
-                        html! { (index + 1) },
+            @if let Some(losses) = report.config.notebook_losses() {
+                @let compared = |row: &Row| {
+                    let own = row.notebook_loss(losses)?;
+                    Some(vec![
+                        html! { (row.epochs()) },
                         html! { (format!("{:.4}", row.train_nats)) },
                         html! { (format!("{own:.4}")) },
                         html! { (format!("{:+.1} %", 100.0 * (row.train_nats / own - 1.0))) },
-                    ]),
+                    ])
+                };
+                (table(
+                    &["epoch", "loss", "the notebook's own run", "difference"],
+                    report.rows.iter().filter_map(compared),
                 ))
             }
         }
@@ -188,7 +197,7 @@ fn signals(report: &Report) -> Markup {
         section {
             h2 { "Gates, cells, outputs" }
             p {
-                "While the network reads the validation part: the root mean square of each signal, "
+                "While the network reads " (report.observed_part) ": the root mean square of each signal, "
                 "that of the integers' difference from f32, and the share of values at the end of "
                 "the integers' range. A gate is at its limit when its argument is beyond ±8 (g: "
                 "±4), a cell c at ±16, an output h at its largest."
@@ -273,7 +282,7 @@ fn histograms(report: &Report) -> Markup {
         section {
             h2 { "Cells" }
             p {
-                "Shares of |c| while the network reads the validation part. The integers end at "
+                "Shares of |c| while the network reads " (report.observed_part) ". The integers end at "
                 (format!("{CELL_LIMIT:.0}")) "; the last bin holds all that is beyond."
             }
             div.pictures {

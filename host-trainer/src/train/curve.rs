@@ -2,11 +2,11 @@
 
 use crate::chart::{self, Line};
 use crate::metrics::Row;
+use crate::run_folder::RunConfig;
 
 /// Bits per character over the characters read, or over the reports where phases of very different
-/// lengths follow each other. A recipe of the notebook is shown beside the
-/// notebook's own losses.
-pub fn loss_curve(size: (u32, u32), rows: &[Row], notebook: Option<&[f64]>) -> String {
+/// lengths follow each other. A run of the notebook is shown beside the notebook's own losses.
+pub fn loss_curve(size: (u32, u32), config: &RunConfig, rows: &[Row]) -> String {
     let (places, label) = places(rows);
     let points = |value: &dyn Fn(&Row) -> Option<f64>| -> Vec<(f64, f64)> {
         let point = |(row, &x): (&Row, &f64)| Some((x, value(row)?));
@@ -19,7 +19,10 @@ pub fn loss_curve(size: (u32, u32), rows: &[Row], notebook: Option<&[f64]>) -> S
             points: points(&|row| Some(row.train_bits())),
         },
         Line {
-            name: "validation",
+            name: match config.holds_out() {
+                true => "validation",
+                false => "validation (trained on)",
+            },
             color: 1,
             points: points(&|row| Some(row.validation_bits_per_char)),
         },
@@ -31,12 +34,11 @@ pub fn loss_curve(size: (u32, u32), rows: &[Row], notebook: Option<&[f64]>) -> S
             points: points(&|row| row.average_bits_per_char),
         });
     }
-    if let Some(own) = notebook {
-        let bits = |(&x, nats): (&f64, &f64)| (x, nats / std::f64::consts::LN_2);
+    if let Some(own) = config.notebook_losses() {
         lines.push(Line {
             name: "notebook",
             color: 3,
-            points: places.iter().zip(own).map(bits).collect(),
+            points: points(&|row| Some(row.notebook_loss(own)? / std::f64::consts::LN_2)),
         });
     }
     chart::lines(size, (&label, "bits per character"), &lines)

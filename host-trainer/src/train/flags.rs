@@ -2,7 +2,7 @@
 
 use crate::alphabet::AlphabetKind;
 use crate::graph::DeviceKind;
-use crate::network::Cell;
+use crate::network::{Cell, EMBEDDING};
 use std::path::{Path, PathBuf};
 
 /// Arguments of `train`.
@@ -42,7 +42,7 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Network")]
     pub(super) layers: usize,
     /// Width of the embedding
-    #[arg(long, value_name = "N", default_value_t = 64, help_heading = "Network")]
+    #[arg(long, value_name = "N", default_value_t = EMBEDDING, help_heading = "Network")]
     pub(super) embedding: usize,
 
     /// Passes over the text of --pretrain

@@ -7,11 +7,11 @@ use crate::chart;
 use crate::compare;
 use crate::corpus::Split;
 use crate::error::Result;
-use crate::evaluate::{print_scores, score_split};
+use crate::evaluate::{score_split, score_table, scores};
 use crate::metrics::{Row, notebook_table};
 use crate::network::Network;
 use crate::output::say;
-use crate::predictor::{NetworkPredictor, Predictor, Windowed};
+use crate::predictor::{InContext, NetworkPredictor};
 use crate::random::Random;
 use crate::recipe::RecipeName;
 use crate::sample;
@@ -66,55 +66,53 @@ impl Trainer<'_> {
 
     fn validate(&self, network: &Network) -> f64 {
         let mut predictor = self.in_context(NetworkPredictor::new(network));
-        score_split(&mut *predictor, &self.texts.corpus, Split::Validation).bits_per_char
+        score_split(&mut predictor, &self.texts.corpus, Split::Validation).bits_per_char
     }
 
     /// A report as a line.
     fn line(&self, row: &Row, is_best: bool) -> String {
-        let pass = self.now.progress.pass as usize;
-        match self.config.recipe.notebook_losses() {
-            Some(losses) if pass >= 1 => {
-                let own = losses.get(pass - 1);
-                let own = own.map_or(String::new(), |l| {
+        if let Some(losses) = self.config.notebook_losses() {
+            let own = row.notebook_loss(losses);
+            return format!(
+                "epoch {}/{}: loss {:.4}{}",
+                row.epochs(),
+                self.phase().passes,
+                row.train_nats,
+                own.map_or(String::new(), |l| {
                     format!(" (the notebook's own run: {l:.4})")
-                });
-                let passes = self.phase().passes;
-                format!(
-                    "epoch {:.0}/{passes:.0}: loss {:.4}{own}",
-                    row.pass, row.train_nats
-                )
-            }
-            _ => format!(
-                "{} pass {:.2}: train {:.4}, validation {:.4}{} bits/char{}",
-                row.phase,
-                row.pass,
-                row.train_bits(),
-                row.validation_bits_per_char,
-                row.average_bits_per_char
-                    .map_or(String::new(), |bits| format!(", averaged {bits:.4}")),
-                if is_best { " *" } else { "" }
-            ),
+                })
+            );
         }
+        format!(
+            "{} pass {:.2}: train {:.4}, validation{} {:.4}{} bits/char{}",
+            row.phase,
+            row.pass,
+            row.train_bits(),
+            if self.config.holds_out() {
+                ""
+            } else {
+                " (trained on)"
+            },
+            row.validation_bits_per_char,
+            row.average_bits_per_char
+                .map_or(String::new(), |bits| format!(", averaged {bits:.4}")),
+            if is_best { " *" } else { "" }
+        )
     }
 
-    /// Renews the picture of the course, and the table of a recipe of the notebook.
+    /// Renews the picture of the course, and the table of a run of the notebook.
     fn draw(&self) -> Result<()> {
-        let notebook = self.config.recipe.notebook_losses();
-        let svg = loss_curve((820, 420), &self.rows, notebook.map(|losses| &losses[..]));
+        let svg = loss_curve((820, 420), self.config, &self.rows);
         self.folder.write_curve(&chart::stand_alone(&svg))?;
-        match notebook {
+        match self.config.notebook_losses() {
             Some(losses) => self.folder.write_table(&notebook_table(&self.rows, losses)),
             None => Ok(()),
         }
     }
 
-    /// The predictor with the context that its network was trained on: windows for the
-    /// many-to-one network, the whole text before for all others.
-    fn in_context<'p>(&self, predictor: NetworkPredictor<'p>) -> Box<dyn Predictor + 'p> {
-        match self.phase().feed.window() {
-            Some(length) => Box::new(Windowed::new(predictor, length)),
-            None => Box::new(predictor),
-        }
+    /// The predictor with the context that its network was trained on.
+    fn in_context<'p>(&self, predictor: NetworkPredictor<'p>) -> InContext<NetworkPredictor<'p>> {
+        InContext::new(predictor, self.phase().feed.window())
     }
 
     /// Writes a sample the recipe's way, to the terminal and to samples.txt.
@@ -169,28 +167,23 @@ impl Trainer<'_> {
             progress.characters,
             progress.characters as f64 / progress.seconds.max(1e-9)
         );
-        let notebook = self.config.recipe.notebook_losses();
-        if let Some(losses) = notebook {
+        if let Some(losses) = self.config.notebook_losses() {
             say!("\n{}", notebook_table(&self.rows, losses));
         }
-        let (path, what) = if notebook.is_some() {
+        let (path, what) = if self.config.holds_out() {
+            (self.folder.best(), "weights of the best validation")
+        } else {
             (
                 self.folder.last(),
                 "last weights; all three parts were trained on, as in the notebook",
             )
-        } else {
-            (self.folder.best(), "weights of the best validation")
         };
         say!("{} ({what}):", path.display());
         let network = Network::load(&path)?;
         let predictor = NetworkPredictor::new(&network);
-        print_scores(
-            &mut *self.in_context(predictor),
-            &self.texts.corpus,
-            &Split::ALL,
-        );
-        let window = self.phase().feed.window();
-        let variants = compare::variants(&network, window, &self.texts.corpus);
+        let scores = scores(self.in_context(predictor), &self.texts.corpus, &Split::ALL);
+        say!("{}", score_table(&Split::ALL, &scores).trim_end());
+        let variants = compare::variants(&network, &self.texts.corpus);
         say!("\n{}", compare::table(&variants).trim_end());
         say!(
             "in integers by rounding alone; quantize --qat trains in them\n\

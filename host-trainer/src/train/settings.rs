@@ -6,7 +6,7 @@ use crate::corpus::Corpus;
 use crate::error::{Error, Result};
 use crate::network::{Cell, LayerConfig, NetworkConfig};
 use crate::optimizer::Schedule;
-use crate::recipe::{Phase, RecipeName, Source};
+use crate::recipe::{Phase, RecipeName, Source, window};
 use crate::run_folder::{RunConfig, TextFile};
 use clap::ValueEnum;
 use std::path::PathBuf;
@@ -52,6 +52,18 @@ pub(super) fn configure(
     positive("embedding-rate", args.embedding_rate)?;
     positive("minutes", args.minutes)?;
     whole("batch", args.batch.unwrap_or(1), 4096)?;
+    for (name, path) in [
+        ("corpus", Some(&args.corpus)),
+        ("pretrain", args.pretrain.as_ref()),
+    ] {
+        // The run's config holds it as text.
+        if let Some(path) = path.filter(|path| path.to_str().is_none()) {
+            return Err(Error::bad_input(format!(
+                "found --{name} {}, expected a name in UTF-8",
+                path.display()
+            )));
+        }
+    }
     let mut phases = recipe.phases();
     let pre_trains = phases.iter().any(|p| p.source == Source::Pretrain);
     match &args.pretrain {
@@ -79,7 +91,8 @@ pub(super) fn configure(
         }
     }
     let corpus = Corpus::read(&args.corpus, args.alphabet)?;
-    let network = NetworkConfig::stack(&corpus.alphabet, args.embedding, layer, args.layers);
+    let mut network = NetworkConfig::stack(&corpus.alphabet, args.embedding, layer, args.layers);
+    network.window = window(&phases);
     network.check()?;
     let pretrain = match &args.pretrain {
         Some(path) => Some(Corpus::read_with(path, corpus.alphabet.clone())?.tokens),
@@ -206,7 +219,7 @@ fn whole(name: &str, found: usize, limit: usize) -> Result<()> {
 pub(super) fn as_toml(args: &Args, config: &RunConfig) -> String {
     let mut table = toml::Table::new();
     let mut put = |name: &str, value: toml::Value| table.insert(name.into(), value);
-    let path = |path: &PathBuf| toml::Value::from(path.to_string_lossy().into_owned());
+    let path = |path: &PathBuf| toml::Value::from(path.to_str().expect("it was checked"));
     let short = |x: f32| toml::Value::from(x.to_string().parse::<f64>().expect("a number"));
     let count = |n: u64| toml::Value::from(i64::try_from(n).unwrap_or(i64::MAX));
     let alphabet = config
@@ -243,9 +256,8 @@ pub(super) fn as_toml(args: &Args, config: &RunConfig) -> String {
             put("pretrain-epochs", phase.passes.into());
             continue;
         }
-        let mut feed = phase.feed;
         put("epochs", phase.passes.into());
-        put("batch", count(*feed.rows_mut() as u64));
+        put("batch", count(phase.feed.rows() as u64));
         put("learning-rate", phase.learning_rate.into());
         put("embedding-rate", phase.embedding_rate.into());
         match phase.schedule {

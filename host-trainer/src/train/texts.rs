@@ -17,10 +17,12 @@ impl Texts {
         let read = |file: &TextFile| file.read(config.network.alphabet());
         let corpus = read(&config.corpus)?;
         let pretrain = config.pretrain.as_ref().map(read).transpose()?;
-        Ok(Self {
+        let texts = Self {
             corpus,
             pretrain: pretrain.map(|c| c.tokens),
-        })
+        };
+        texts.check_lengths(config)?;
+        Ok(texts)
     }
 
     /// The text of a phase.

@@ -49,70 +49,73 @@ pub(super) struct Trainer<'r> {
     decays: Vec<bool>,
     pub(super) display: Display,
     /// When the last checkpoint was written, and its phase and step.
-    saved: (Instant, Option<(usize, u64)>),
+    saved: (Instant, (usize, u64)),
+}
+
+/// A run that has not begun.
+///
+/// # Errors
+/// The network has another shape than it may have.
+pub(super) fn start(config: &RunConfig, texts: &Texts) -> Result<Checkpoint> {
+    let mut random = Random::new(config.seed);
+    let network = Network::new(config.network.clone(), &mut random)?;
+    let phase = &config.phases[0];
+    let feeder = Feeder::new(texts.source(phase.source), phase.feed, &mut random);
+    Ok(Checkpoint {
+        run: Some(config.clone()),
+        progress: Progress {
+            phase: 0,
+            step: 0,
+            pass: 0,
+            phase_seconds: 0.0,
+            seconds: 0.0,
+            characters: 0,
+            loss_sum: 0.0,
+            loss_weight: 0.0,
+            reported_step: 0,
+            best: None,
+            stale: 0,
+            lengths: Lengths::default(),
+            cursor: feeder.cursor().clone(),
+            random,
+        },
+        adam: fresh_adam(phase, &network),
+        average: average::start(phase, &network),
+        states: Vec::new(),
+        network,
+    })
 }
 
 impl<'r> Trainer<'r> {
+    /// Goes on from a checkpoint, which may be of the start.
+    ///
+    /// # Errors
+    /// It does not fit the texts, or the files that it counts on.
     pub(super) fn new(
         config: &'r RunConfig,
         texts: &'r Texts,
         folder: &'r RunFolder,
-        checkpoint: Option<Checkpoint>,
+        now: Checkpoint,
         call: Call,
     ) -> Result<Self> {
-        let is_fresh = checkpoint.is_none();
-        let saved = checkpoint
-            .as_ref()
-            .map(|c| (c.progress.phase, c.progress.step));
-        let (feeder, now) = match checkpoint {
-            Some(now) => {
-                let phase = &config.phases[now.progress.phase];
-                let cursor = now.progress.cursor.clone();
-                (
-                    Feeder::resume(texts.source(phase.source), phase.feed, cursor),
-                    now,
-                )
-            }
-            None => {
-                let mut random = Random::new(config.seed);
-                let network = Network::new(config.network.clone(), &mut random)?;
-                let phase = &config.phases[0];
-                let feeder = Feeder::new(texts.source(phase.source), phase.feed, &mut random);
-                let progress = Progress {
-                    phase: 0,
-                    step: 0,
-                    pass: 0,
-                    phase_seconds: 0.0,
-                    seconds: 0.0,
-                    characters: 0,
-                    loss_sum: 0.0,
-                    loss_weight: 0.0,
-                    reported_step: 0,
-                    best: None,
-                    stale: 0,
-                    lengths: Lengths::default(),
-                    cursor: feeder.cursor().clone(),
-                    random,
-                };
-                let adam = fresh_adam(phase, &network);
-                let average = average::start(phase, &network);
-                let now = Checkpoint {
-                    progress,
-                    network,
-                    adam,
-                    average,
-                    states: Vec::new(),
-                };
-                (feeder, now)
-            }
+        let progress = &now.progress;
+        let phase = &config.phases[progress.phase];
+        let text = texts.source(phase.source);
+        let states = || now.states.iter().zip(&config.network.layers);
+        let fits = |feeder: &Feeder| {
+            states().all(|(state, layer)| state.h.len() == feeder.rows() * layer.output())
         };
+        let feeder = Feeder::resume(text, phase.feed, progress.cursor.clone())
+            .filter(fits)
+            .ok_or_else(|| folder.has_another_checkpoint())?;
+        folder.cut_back(progress.lengths)?;
         let is_matrix = |(_, shape): (String, Vec<usize>)| shape.len() > 1;
         let mut trainer = Self {
             engine: Engine::new(call.threads),
             decays: config.network.shapes().into_iter().map(is_matrix).collect(),
-            display: Display::new(now.progress.characters, now.progress.seconds),
-            saved: (Instant::now(), saved),
-            rows: Vec::new(),
+            display: Display::new(progress.characters, progress.seconds),
+            saved: (Instant::now(), (progress.phase, progress.step)),
+            rows: folder.rows()?,
             config,
             texts,
             folder,
@@ -121,13 +124,9 @@ impl<'r> Trainer<'r> {
             now,
         };
         trainer.introduce();
-        if is_fresh {
-            folder.begin_metrics(&mut trainer.now.progress.lengths)?;
-            if config.recipe == RecipeName::ManyToMany {
-                trainer.write_sample()?;
-            }
-        } else {
-            trainer.rows = folder.rows()?;
+        // The notebook samples before the first epoch too.
+        if config.recipe == RecipeName::ManyToMany && trainer.now.progress.lengths.samples == 0 {
+            trainer.write_sample()?;
         }
         Ok(trainer)
     }
@@ -269,24 +268,19 @@ impl<'r> Trainer<'r> {
         self.now.progress.cursor = self.feeder.cursor().clone();
         self.folder.save(&self.now)?;
         let progress = &self.now.progress;
-        self.saved = (Instant::now(), Some((progress.phase, progress.step)));
+        self.saved = (Instant::now(), (progress.phase, progress.step));
         Ok(())
     }
 
     /// Says that the numbers have left their range, and what is still good.
     pub(super) fn not_finite(&self, found: &str) -> Error {
-        let good = match self.saved.1 {
-            Some((phase, step)) => format!(
-                "the last good checkpoint, of step {step} of {}, is kept",
-                self.config.phases[phase].name
-            ),
-            None => "there was no checkpoint yet".to_owned(),
-        };
+        let (phase, step) = self.saved.1;
         Error::failed(format!(
-            "found {found} at step {} of {}, expected finite numbers; {good}; start anew with a \
-             lower --learning-rate or --clip",
+            "found {found} at step {} of {}, expected finite numbers; the last good checkpoint, of \
+             step {step} of {}, is kept; start anew with a lower --learning-rate or --clip",
             self.now.progress.step + 1,
-            self.phase().name
+            self.phase().name,
+            self.config.phases[phase].name
         ))
     }
 

@@ -4,6 +4,31 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
+/// What makes a run small; `good.txt` is in [`folder`].
+pub(crate) const SMALL: &str = "--corpus good.txt --hidden 12 --embedding 6 --batch 4 --threads 1";
+
+/// A folder with a text, `good.txt`.
+pub(crate) fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("good.txt"), text(400)).unwrap();
+    folder
+}
+
+/// Every file and folder below `folder`, and what is in it.
+pub(crate) fn listing(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(listing(&path));
+        }
+        let bytes = std::fs::read(&path).unwrap_or_default();
+        found.push((path.display().to_string(), bytes));
+    }
+    found.sort();
+    found
+}
+
 /// The command with the words of `line`, in `folder`.
 pub(crate) fn trainer(folder: &Path, line: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_host-trainer"));

@@ -289,12 +289,14 @@ fn checkpoints() -> [Checkpoint; 2] {
             fold_case: true,
             embedding: 1,
             layers,
+            window: None,
         };
         let network = Network::new(config, &mut Random::new(1)).unwrap();
         let lengths: Vec<_> = network.parameters().iter().map(|p| p.len()).collect();
         let adam = Adam::new(AdamConfig::KERAS, lengths.into_iter());
         let layers = network.config.layers.iter();
         Checkpoint {
+            run: Some(run_config()),
             progress: Progress {
                 phase: 0,
                 step: 1,
