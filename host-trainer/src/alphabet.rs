@@ -50,8 +50,8 @@ impl Alphabet {
         let distinct: std::collections::BTreeSet<char> = text.chars().collect();
         if !(2..=MAX_SYMBOLS).contains(&distinct.len()) {
             return Err(Error::bad_input(format!(
-                "the corpus has {} different characters, expected 2 to {MAX_SYMBOLS} \
-                 (--alphabet letters folds everything to 27)",
+                "found {} different characters, expected 2 to {MAX_SYMBOLS} (--alphabet letters folds \
+                 everything to 27)",
                 distinct.len()
             )));
         }
@@ -86,20 +86,25 @@ impl Alphabet {
 
     /// One token a character; a character that is not in the alphabet becomes token 0.
     pub fn encode(&self, text: &str) -> Vec<u8> {
+        let tokens = self.look_up(text);
+        tokens.map(|token| token.unwrap_or(0)).collect()
+    }
+
+    /// How many characters are not in the alphabet.
+    pub fn unknown(&self, text: &str) -> usize {
+        self.look_up(text).filter(Option::is_none).count()
+    }
+
+    fn look_up(&self, text: &str) -> impl Iterator<Item = Option<u8>> {
         let numbers: std::collections::HashMap<char, u8> = (0..=u8::MAX)
             .zip(&self.symbols)
             .map(|(token, &symbol)| (symbol, token))
             .collect();
-        text.chars()
-            .map(|c| {
-                if self.fold_case {
-                    c.to_ascii_lowercase()
-                } else {
-                    c
-                }
-            })
-            .map(|c| numbers.get(&c).copied().unwrap_or(0))
-            .collect()
+        let fold = |c: char| match self.fold_case {
+            true => c.to_ascii_lowercase(),
+            false => c,
+        };
+        text.chars().map(move |c| numbers.get(&fold(c)).copied())
     }
 
     /// One character a token.
@@ -130,6 +135,7 @@ mod tests {
         assert_eq!(a.decode(&[0, 1, 26]), " az");
         // The Kelvin sign has a small k in Unicode, but the device folds ASCII alone.
         assert_eq!(a.encode("k\u{212a}K"), [11, 0, 11]);
+        assert_eq!(a.unknown("k\u{212a}K Z\n"), 2);
     }
 
     #[test]

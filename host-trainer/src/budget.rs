@@ -11,7 +11,7 @@ use crate::network::{Cell, LayerConfig, Network, NetworkConfig};
 use crate::output::say;
 use crate::quantize::QuantizedNetwork;
 use lstm_core::Format;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Arguments of `budget`.
 #[derive(Debug, clap::Args)]
@@ -19,7 +19,8 @@ pub struct Args {
     /// A model (.lstm) or a network (.safetensors) to take the shape from, instead of the flags
     #[arg(conflicts_with_all = ["cell", "hidden", "projection", "layers", "embedding", "alphabet"])]
     file: Option<PathBuf>,
-    /// Kind of each layer
+    /// Kind of each layer: the LSTM of Keras and PyTorch, or one whose input and forget gate are coupled
+    /// (CIFG), which is smaller
     #[arg(long, value_enum, default_value_t = Cell::Lstm)]
     cell: Cell,
     /// Units of each layer
@@ -40,13 +41,16 @@ pub struct Args {
     /// The text of --alphabet text
     #[arg(long, default_value = "data/sonnets.txt", value_name = "FILE")]
     corpus: PathBuf,
-    /// The number format (default: int8, or the file's own)
+    /// The number format [default: int8, or the file's own]
     #[arg(long, value_enum)]
     format: Option<ExportFormat>,
-    /// Megahertz of every board (default: what its firmware sets)
+    /// Megahertz of every board [default: what its firmware sets]
     #[arg(long, value_name = "MHZ")]
     clock: Option<f64>,
 }
+
+/// For `--clock`.
+const MOST_MEGAHERTZ: f64 = 100_000.0;
 
 /// Prints the costs and the boards.
 ///
@@ -54,10 +58,10 @@ pub struct Args {
 /// A file that cannot be used, or a shape that the device does not run.
 pub fn run(args: &Args) -> Result<()> {
     if let Some(clock) = args.clock
-        && !(clock > 0.0 && clock <= 1e5)
+        && !(clock > 0.0 && clock <= MOST_MEGAHERTZ)
     {
         return Err(Error::bad_input(format!(
-            "found --clock {clock}, expected megahertz above 0"
+            "found --clock {clock}, expected megahertz above 0 and up to {MOST_MEGAHERTZ}"
         )));
     }
     let (parameters, file) = model(args)?;
@@ -73,21 +77,12 @@ fn model(args: &Args) -> Result<(Option<String>, ModelFile)> {
     let config = match &args.file {
         Some(path) if ModelFile::is_one(path)? => {
             let file = ModelFile::load(path)?;
-            let found = file.model()?;
-            if let Some(asked) = args.format.map(Format::from)
-                && asked != found.format()
-            {
-                return Err(Error::bad_input(format!(
-                    "{} is in {}, expected --format {}, or none",
-                    path.display(),
-                    found.format(),
-                    found.format()
-                )));
-            }
+            check_format(args, path, file.model()?.format())?;
             return Ok((None, file));
         }
         Some(path) => match QuantizedNetwork::load(path)? {
             Some(network) => {
+                check_format(args, path, network.format)?;
                 let zeros = encode_zeros(&network.config, network.format)?;
                 return Ok((None, ModelFile::from_bytes(&zeros)));
             }
@@ -103,6 +98,17 @@ fn model(args: &Args) -> Result<(Option<String>, ModelFile)> {
         grouped(config.parameter_count())
     );
     Ok((Some(parameters), ModelFile::from_bytes(&zeros)))
+}
+
+/// Refuses another --format than that of a file whose numbers are decided.
+fn check_format(args: &Args, path: &Path, found: Format) -> Result<()> {
+    match args.format.map(Format::from) {
+        Some(asked) if asked != found => Err(Error::bad_input(format!(
+            "{} is in {found}, expected --format {found}, or none",
+            path.display()
+        ))),
+        _ => Ok(()),
+    }
 }
 
 fn config(args: &Args) -> Result<NetworkConfig> {
@@ -122,7 +128,7 @@ fn config(args: &Args) -> Result<NetworkConfig> {
 
 /// The whole report.
 fn table(shape: &Shape, model: &lstm_core::Model<'_>, clock: Option<f64>) -> String {
-    let layers: Vec<String> = shape.layers.iter().map(layer_name).collect();
+    let layers: Vec<String> = shape.layers.iter().copied().map(layer_name).collect();
     let flash = model.file_bytes();
     let mut text = String::new();
     for (what, value) in [

@@ -24,7 +24,7 @@ enum Command {
     Evaluate(evaluate::Args),
     /// Choose the integers that the device computes with
     Quantize(quantize::Args),
-    /// Write a .lstm file, and a readable .txt beside it
+    /// Write a .lstm file from a network, and a readable .txt beside it
     Export(export::Args),
     /// Write text with a .lstm model, as the device would
     Generate(generate::Args),
@@ -66,7 +66,7 @@ fn parse() -> Result<Option<Cli>> {
         return Ok(Some(cli));
     };
     // After the command's name and before all that was typed, which overrides it.
-    words.splice(2..2, train::config_file::flags(path)?);
+    words.splice(2..2, train::config_file::flags_under(args, path)?);
     Cli::try_parse_from(words)
         .map(Some)
         .map_err(|e| refused(&e))
@@ -97,4 +97,43 @@ pub(crate) fn one_line(error: &clap::Error) -> String {
     let lines = text.lines().map(str::trim).take_while(is_part);
     let line = lines.collect::<Vec<_>>().join(" ");
     line.strip_prefix("error: ").unwrap_or(&line).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn all_help_is_in_one_style() {
+        let program = Cli::command();
+        let mut options = 0;
+        for command in program.get_subcommands() {
+            let arguments = command.get_arguments().filter(|arg| !arg.is_hide_set());
+            for argument in arguments.filter(|arg| arg.get_id() != "help") {
+                let name = format!("{} {}", command.get_name(), argument.get_id());
+                let help = argument.get_help().expect(&name).to_string();
+                assert!(
+                    !help.ends_with('.') && !help.contains("(default"),
+                    "{name}: {help}"
+                );
+                let default = help.find("[default: ");
+                let is_last =
+                    default.is_none_or(|at| help[at..].find(']') == Some(help.len() - at - 1));
+                assert!(is_last, "{name}: {help}");
+                // A choice shows itself, and what has its place has its name.
+                let is_free = argument.get_possible_values().is_empty();
+                if argument.get_action().takes_values() && is_free && !argument.is_positional() {
+                    let own = argument.get_id().as_str().to_uppercase();
+                    let shown = argument.get_value_names().expect(&name);
+                    assert!(
+                        shown.iter().all(|shown| **shown != own),
+                        "{name}: {shown:?}"
+                    );
+                    options += 1;
+                }
+            }
+        }
+        assert!(options > 50, "{options}");
+    }
 }

@@ -2,6 +2,7 @@
 
 use crate::alphabet::{Alphabet, AlphabetKind};
 use crate::error::{Error, Result};
+use crate::output::say;
 use std::ops::Range;
 use std::path::Path;
 
@@ -55,10 +56,14 @@ impl Corpus {
     /// Reads `path` and numbers its characters by an alphabet of `kind`.
     ///
     /// # Errors
-    /// The file is missing, empty, not UTF-8 (the offset of the first bad byte is given), or has
-    /// more symbols than an alphabet can hold.
+    /// The file is missing, empty, not UTF-8 (the offset of the first bad byte is given), has more
+    /// symbols than an alphabet can hold, or less than half of it is in the alphabet.
     pub fn read(path: &Path, kind: AlphabetKind) -> Result<Self> {
-        Self::of(&read_text(path)?, kind)
+        let text = read_text(path)?;
+        let named = |e| Error::bad_input(format!("{}: {e}", path.display()));
+        let corpus = Self::of(&text, kind).map_err(named)?;
+        corpus.check(path, &text)?;
+        Ok(corpus)
     }
 
     /// Numbers the characters of a text by an alphabet of `kind`.
@@ -74,10 +79,30 @@ impl Corpus {
     /// Reads `path` and numbers its characters by a given alphabet.
     ///
     /// # Errors
-    /// The file is missing, empty or not UTF-8.
+    /// The file is missing, empty or not UTF-8, or less than half of it is in the alphabet.
     pub fn read_with(path: &Path, alphabet: Alphabet) -> Result<Self> {
-        let tokens = alphabet.encode(&read_text(path)?);
-        Ok(Self { alphabet, tokens })
+        let text = read_text(path)?;
+        let tokens = alphabet.encode(&text);
+        let corpus = Self { alphabet, tokens };
+        corpus.check(path, &text)?;
+        Ok(corpus)
+    }
+
+    /// Tells how much of the text is not in the alphabet, and refuses it if that is most of it.
+    fn check(&self, path: &Path, text: &str) -> Result<()> {
+        let (all, unknown) = (self.tokens.len(), self.alphabet.unknown(text));
+        let found = format!(
+            "{}: {unknown} of {all} characters are not in the alphabet",
+            path.display()
+        );
+        if unknown > all / 2 {
+            return Err(Error::bad_input(format!("{found}, expected at most half")));
+        }
+        // To read all that is no letter as a space is what the 27 symbols are for.
+        if unknown > 0 && self.alphabet != Alphabet::letters() {
+            say!("{found}, and are read as {:?}", self.alphabet.symbols[0]);
+        }
+        Ok(())
     }
 
     /// The tokens of one part.

@@ -14,8 +14,9 @@
 //! int4 skips columns. What it takes at most counts all weights; what it takes on average counts those
 //! of columns with a dead zone as `LIVE`.
 
+use crate::network;
 use lstm_core::file::{BLOCK_ROWS, COLUMN_ALIGN, round_up};
-use lstm_core::{Cell, Format, LayerShape, Model};
+use lstm_core::{Format, LayerShape, Model};
 use std::sync::LazyLock;
 
 /// The counts of `cargo xtask bench`.
@@ -355,15 +356,10 @@ fn solve(mut equations: [[f64; 4]; 3]) -> [f64; 3] {
     equations.map(|row| row[3])
 }
 
-/// For people: `LSTM 256` or `lean 384,96`.
-pub fn layer_name(shape: &LayerShape) -> String {
-    let cell = match shape.cell {
-        Cell::Lstm => "LSTM",
-        Cell::Lean => "lean",
-        _ => "another",
-    };
-    let projection = shape.projection.map(|width| format!(",{width}"));
-    format!("{cell} {}{}", shape.hidden, projection.unwrap_or_default())
+/// As [`network::layer_name`].
+pub fn layer_name(shape: LayerShape) -> String {
+    let projection = shape.projection.map(usize::from);
+    network::layer_name(shape.cell, shape.hidden.into(), projection)
 }
 
 #[cfg(test)]

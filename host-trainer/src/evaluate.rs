@@ -4,11 +4,13 @@
 use crate::alphabet::Alphabet;
 use crate::corpus::{Corpus, Split};
 use crate::error::{Error, Result};
+use crate::export::{Labels, encode_quantized};
 use crate::graph::{DeviceKind, GraphPredictor};
 use crate::model_file::ModelFile;
 use crate::network::Network;
 use crate::output::say;
 use crate::predictor::{InContext, NetworkPredictor, Predictor, Score, bits_per_char};
+use crate::quantize::QuantizedNetwork;
 use std::path::{Path, PathBuf};
 
 /// Characters before a part that are read first, so that the state is carried into it.
@@ -17,7 +19,7 @@ pub const WARM_UP: usize = 512;
 /// Arguments of `evaluate`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A network (.safetensors) or a model (.lstm)
+    /// A network, in f32 or in integers (.safetensors), or a model (.lstm)
     pub file: PathBuf,
     /// The text to predict
     #[arg(long, default_value = "data/sonnets.txt", value_name = "FILE")]
@@ -26,10 +28,10 @@ pub struct Args {
     #[arg(long)]
     pub split: Option<Split>,
     /// Read only the last N characters for each prediction, from a zero state; 0 carries the state
-    /// (default: as the network was trained)
+    /// [default: as the network was trained]
     #[arg(long, value_name = "N")]
     pub window: Option<usize>,
-    /// What computes; a .lstm is always run by the engine of the chip
+    /// What computes; integers and a .lstm are always run by the engine of the chip
     #[arg(long, value_enum, default_value_t)]
     pub device: DeviceKind,
 }
@@ -42,14 +44,13 @@ pub fn run(args: &Args) -> Result<()> {
     let device = args.device.open()?;
     let splits = args.split.map_or(Split::ALL.to_vec(), |split| vec![split]);
     let (corpus, window, scores);
-    if ModelFile::is_one(&args.file)? {
+    if let Some(file) = model_of(&args.file)? {
         if device.is_some() {
             return Err(Error::bad_input(format!(
-                "{} is a .lstm, which the engine of the chip runs: expected a network with --device",
+                "{} is run by the engine of the chip, expected a network in f32 with --device",
                 args.file.display()
             )));
         }
-        let file = ModelFile::load(&args.file)?;
         let model = file.model()?;
         window = context(args.window, model.window());
         corpus = read(&args.corpus, alphabet_of(&model))?;
@@ -72,6 +73,18 @@ pub fn run(args: &Args) -> Result<()> {
     say!("{}, {}", args.corpus.display(), describe_context(window));
     say!("{}", score_table(&splits, &scores).trim_end());
     Ok(())
+}
+
+/// A `.lstm`, or what it would be of a network in integers.
+fn model_of(path: &Path) -> Result<Option<ModelFile>> {
+    if ModelFile::is_one(path)? {
+        return ModelFile::load(path).map(Some);
+    }
+    let file = QuantizedNetwork::load(path)?.map(|network| {
+        let bytes = encode_quantized(&network, &Labels::default())?;
+        Ok(ModelFile::from_bytes(&bytes))
+    });
+    file.transpose()
 }
 
 /// The window to use: as asked for, where 0 carries the state, or the network's own.

@@ -238,31 +238,31 @@ pub fn description(model: &Model<'_>, errors: &[TensorError], notes: &[String]) 
     text
 }
 
-/// Write a .lstm file from a network, and a readable .txt beside it.
+/// Arguments of `export`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A trained network, or one that `quantize` wrote (.safetensors).
+    /// A trained network, or one that `quantize` wrote (.safetensors)
     network: PathBuf,
-    /// Where to write the model (.lstm), or the other framework's file.
-    #[arg(long)]
+    /// Where to write the model (.lstm), or the other framework's file
+    #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// The number format; a quantized network has its own.
+    /// The number format; a quantized network has its own
     #[arg(long, value_enum)]
     format: Option<ExportFormat>,
-    /// Write the weights for PyTorch (safetensors) or Keras (npz) instead.
+    /// Write the weights for PyTorch (safetensors) or Keras (npz) instead
     #[arg(long, value_enum, conflicts_with_all = ["format", "name", "window", "note", "corpus"])]
     to: Option<FileKind>,
-    /// A name for people; the file's own by default.
-    #[arg(long)]
+    /// A name for people, at most 64 bytes [default: the file's]
+    #[arg(long, value_name = "TEXT")]
     name: Option<String>,
     /// The characters that the network was given each time in training, from a zero state; 0 if it
-    /// learned to carry its state (default: as its file says)
+    /// learned to carry its state [default: as its file says]
     #[arg(long, value_name = "N")]
     window: Option<usize>,
-    /// A line for the .txt, such as the command that trained the network; may be repeated.
-    #[arg(long)]
+    /// A line for the .txt, such as the command that trained the network; may be repeated
+    #[arg(long, value_name = "TEXT")]
     note: Vec<String>,
-    /// Score the model on the parts of this text, for the .txt.
+    /// Score the model on the parts of this text, for the .txt
     #[arg(long, value_name = "FILE")]
     corpus: Option<PathBuf>,
 }

@@ -20,24 +20,16 @@ impl<'a> Matrix<'a> {
     /// # Panics
     /// `data` is shorter than that.
     pub fn new(data: &'a [f32], rows: usize, columns: usize) -> Self {
-        Self::strided(data, rows, columns, columns)
-    }
-
-    /// Row-major `[rows, columns]`, rows `row_stride` apart: a part of a wider matrix.
-    ///
-    /// # Panics
-    /// `data` is shorter than that, or rows overlap.
-    pub fn strided(data: &'a [f32], rows: usize, columns: usize, row_stride: usize) -> Self {
-        assert!(columns <= row_stride, "rows overlap");
+        let size = rows.checked_mul(columns);
         assert!(
-            extent(rows, columns, row_stride) <= data.len(),
+            size.is_some_and(|size| size <= data.len()),
             "matrix exceeds its slice"
         );
         Self {
             data,
             rows,
             columns,
-            row_stride,
+            row_stride: columns,
             column_stride: 1,
         }
     }
@@ -51,17 +43,6 @@ impl<'a> Matrix<'a> {
             row_stride: self.column_stride,
             column_stride: self.row_stride,
         }
-    }
-}
-
-/// Number of elements from the first to the last of a row-major matrix.
-fn extent(rows: usize, columns: usize, row_stride: usize) -> usize {
-    match (rows, columns) {
-        (0, _) | (_, 0) => 0,
-        _ => (rows - 1)
-            .checked_mul(row_stride)
-            .and_then(|n| n.checked_add(columns))
-            .expect("matrix size overflows"),
     }
 }
 

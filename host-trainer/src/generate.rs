@@ -19,38 +19,38 @@ const SEED: u64 = 1;
 /// For `--temperature`.
 const TEMPERATURE: f32 = 0.8;
 
-/// Write text with a model, as the device would.
+/// Arguments of `generate`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The model (.lstm), or a network (.safetensors).
+    /// The model (.lstm), or a network (.safetensors)
     model: PathBuf,
-    /// Text that the model reads before it writes [default: a line break, or none with --state].
-    #[arg(long)]
+    /// Text that the model reads before it writes [default: a line break, or none with --state]
+    #[arg(long, value_name = "TEXT")]
     prompt: Option<String>,
-    /// Characters to write.
-    #[arg(long, default_value_t = 1000)]
+    /// Characters to write
+    #[arg(long, value_name = "N", default_value_t = 1000)]
     length: usize,
-    /// The seed of the random numbers [default: 1, or go on as in --state].
-    #[arg(long)]
+    /// The seed of the random numbers [default: 1, or go on as in --state]
+    #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// 0 always takes the likeliest character; 1 follows the model; in between is tidier
-    /// [default: 0.8, or as in --state].
-    #[arg(long)]
+    /// 0 always takes the likeliest character; 1 follows the model; in between is tidier [default:
+    /// 0.8, or as in --state]
+    #[arg(long, value_name = "T")]
     temperature: Option<f32>,
-    /// Choose among the likeliest so many characters only.
-    #[arg(long)]
+    /// Choose among the likeliest so many characters only
+    #[arg(long, value_name = "N")]
     top_k: Option<usize>,
-    /// Choose among the likeliest characters that together have this probability.
-    #[arg(long)]
+    /// Choose among the likeliest characters that together have this probability
+    #[arg(long, value_name = "P")]
     top_p: Option<f32>,
     /// Re-run the last N characters from a zero state for each new one, as the source notebook's
-    /// many-to-one network does with 40; 0 carries the state (default: as the file says)
+    /// many-to-one network does with 40; 0 carries the state [default: as the file says]
     #[arg(long, value_name = "N")]
     window: Option<usize>,
-    /// The number format that a network is run in [default: int8, or its own].
+    /// The number format that a network is run in [default: int8, or its own]
     #[arg(long, value_enum)]
     format: Option<ExportFormat>,
-    /// Show what the same seed writes in each of these formats, side by side.
+    /// Show what the same seed writes in each of these formats, side by side
     #[arg(
         long,
         value_enum,
@@ -60,10 +60,10 @@ pub struct Args {
     )]
     compare: Vec<ExportFormat>,
     /// Go on from a state that --save-state or the firmware's :save wrote: the line, or a file with
-    /// it.
+    /// it
     #[arg(long, value_name = "LINE|FILE")]
     state: Option<String>,
-    /// Write the state after the last character into this file, for --state or the firmware's :load.
+    /// Write the state after the last character into this file, for --state or the firmware's :load
     #[arg(long, value_name = "FILE")]
     save_state: Option<PathBuf>,
 }

@@ -17,14 +17,14 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
     /// A text file of the alphabet's characters in the order of their tokens, and nothing else
-    /// (default: 27 symbols, the space for everything that is no letter, then a to z)
+    /// [default: 27 symbols, the space for everything that is no letter, then a to z]
     #[arg(long, value_name = "FILE")]
     pub symbols: Option<PathBuf>,
     /// With --symbols: lower-case a text before its characters are looked up
     #[arg(long, requires = "symbols")]
     pub fold_case: bool,
     /// The characters that the network was given each time in training, from a zero state; 0 if it
-    /// learned to carry its state (default: as a .keras file says, or 0)
+    /// learned to carry its state [default: as a .keras file says, or 0]
     #[arg(long, value_name = "N")]
     pub window: Option<usize>,
 }

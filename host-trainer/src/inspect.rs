@@ -1,16 +1,17 @@
 //! Inspect: tells people what is in a file.
 
+use crate::cost::layer_name;
 use crate::error::Result;
 use crate::evaluate::describe_context;
 use crate::model_file::ModelFile;
 use crate::output::say;
-use lstm_core::{Cell, Format, Golden, LayerShape, Model, Session};
+use lstm_core::{Format, Golden, Model, Session};
 use std::path::PathBuf;
 
-/// Tell what is in a .lstm file.
+/// Arguments of `inspect`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The model (.lstm).
+    /// The model (.lstm)
     model: PathBuf,
 }
 
@@ -38,18 +39,7 @@ pub fn is_description(text: &str) -> bool {
 pub fn describe(model: &Model<'_>) -> String {
     let alphabet = model.alphabet();
     let vocabulary = alphabet.len();
-    let layer = |shape: LayerShape| {
-        let name = match shape.cell {
-            Cell::Lstm => "LSTM",
-            Cell::Lean => "lean",
-            _ => "another",
-        };
-        let projection = shape
-            .projection
-            .map(|width| format!(" projected to {width}"));
-        format!("{name} {}{}", shape.hidden, projection.unwrap_or_default())
-    };
-    let layers: Vec<String> = model.shapes().map(layer).collect();
+    let layers: Vec<String> = model.shapes().map(layer_name).collect();
     let numbers = match model.format() {
         Format::F32 => "f32".to_owned(),
         Format::Int8 => "int8 (weights, table and h 8 bits, c 16 bits; one scale a row)".to_owned(),

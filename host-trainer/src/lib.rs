@@ -52,6 +52,7 @@ pub mod graph;
 pub mod import;
 pub mod inspect;
 pub mod interchange;
+mod interrupt;
 mod kernel;
 pub mod lstm;
 pub mod lstm_op;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// The first line of the CSV.
-pub const CSV_HEADER: &str = "phase,step,pass,characters,seconds,learning_rate,train_nats,\
+pub const CSV_HEADER: &str = "phase,step,epoch,characters,seconds,learning_rate,train_nats,\
                               validation_bits_per_char,average_bits_per_char\n";
 
 /// What one report found.
@@ -16,8 +16,9 @@ pub struct Row {
     pub phase: String,
     /// Batches done in this phase.
     pub step: u64,
-    /// Passes done in this phase.
-    pub pass: f64,
+    /// Epochs done in this phase.
+    #[serde(alias = "pass")]
+    pub epoch: f64,
     /// Characters read in all.
     pub characters: u64,
     /// Seconds of training in all.
@@ -40,7 +41,7 @@ impl Row {
             "{},{},{:.3},{},{:.1},{:.3e},{:.5},{:.5},{}\n",
             self.phase,
             self.step,
-            self.pass,
+            self.epoch,
             self.characters,
             self.seconds,
             self.learning_rate,
@@ -56,21 +57,21 @@ impl Row {
     }
 
     /// The epoch that ended with this report, from one; `None` if it came within one.
-    pub fn epoch(&self) -> Option<usize> {
-        (self.pass >= 1.0 && self.pass.fract() == 0.0).then_some(self.pass as usize)
+    pub fn whole_epoch(&self) -> Option<usize> {
+        (self.epoch >= 1.0 && self.epoch.fract() == 0.0).then_some(self.epoch as usize)
     }
 
     /// How many epochs are done, for people.
-    pub fn epochs(&self) -> String {
-        match self.epoch() {
+    pub fn epoch_name(&self) -> String {
+        match self.whole_epoch() {
             Some(epoch) => epoch.to_string(),
-            None => format!("{:.2}", self.pass),
+            None => format!("{:.2}", self.epoch),
         }
     }
 
     /// The notebook's own loss at this epoch.
     pub fn notebook_loss(&self, losses: &[f64]) -> Option<f64> {
-        losses.get(self.epoch()? - 1).copied()
+        losses.get(self.whole_epoch()? - 1).copied()
     }
 
     /// Mean loss of the batches since the last report, in bits.
@@ -113,7 +114,7 @@ pub fn notebook_table(rows: &[Row], own: &[f64]) -> String {
                      | --- | --- | --- | --- |\n"
         .to_owned();
     for row in rows {
-        let (epoch, loss) = (row.epochs(), row.train_nats);
+        let (epoch, loss) = (row.epoch_name(), row.train_nats);
         table += &match row.notebook_loss(own) {
             Some(own) => format!(
                 "| {epoch} | {loss:.4} | {own:.4} | {:+.1} % |\n",
@@ -133,7 +134,7 @@ mod tests {
         Row {
             phase: "train".into(),
             step: 747,
-            pass: 1.0,
+            epoch: 1.0,
             characters: 3_824_400,
             seconds: 12.34,
             learning_rate: 1e-3,
@@ -165,6 +166,9 @@ mod tests {
         let text = row().to_json() + &averaged.to_json();
         std::fs::write(&path, &text).unwrap();
         assert_eq!(read(&path).unwrap(), [row(), averaged]);
+        // As it was called before.
+        std::fs::write(&path, text.replace("\"epoch\"", "\"pass\"")).unwrap();
+        assert_eq!(read(&path).unwrap()[0], row());
         std::fs::write(&path, text.clone() + "{\"phase\": \"tra").unwrap();
         assert_eq!(read(&path).unwrap().len(), 2);
         std::fs::write(&path, text + "{\"phase\": 3}\n").unwrap();
@@ -174,7 +178,7 @@ mod tests {
 
     #[test]
     fn the_difference_is_signed() {
-        let at = |pass| Row { pass, ..row() };
+        let at = |epoch| Row { epoch, ..row() };
         let table = notebook_table(&[at(1.0), at(1.5), at(2.0), at(3.0)], &[2.5, 2.0]);
         let lines: Vec<&str> = table.lines().skip(2).collect();
         let expected = [
@@ -184,6 +188,6 @@ mod tests {
             "| 3 | 2.4000 | | |",
         ];
         assert_eq!(lines, expected);
-        assert_eq!(at(0.0).epoch(), None);
+        assert_eq!(at(0.0).whole_epoch(), None);
     }
 }

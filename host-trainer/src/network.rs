@@ -37,7 +37,8 @@ const KEY: &str = "network";
 pub enum Cell {
     /// Four gates, no peepholes: the LSTM of Keras and PyTorch.
     Lstm,
-    /// Three gates: what the input gate lets in, the cell forgets.
+    /// Three gates: what the input gate lets in, the cell forgets (the coupled input-forget gate, CIFG, of
+    /// Greff et al. 2015). Usually with a projection (LSTMP, Sak et al. 2014).
     Lean,
 }
 
@@ -107,15 +108,27 @@ impl LayerConfig {
     }
 }
 
-/// For example `LSTM 256` or `lean 384,96`.
+/// As [`layer_name`].
 impl std::fmt::Display for LayerConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let name = match self.cell {
-            Cell::Lstm => "LSTM",
-            Cell::Lean => "lean",
+        let cell = match self.cell {
+            Cell::Lstm => lstm_core::Cell::Lstm,
+            Cell::Lean => lstm_core::Cell::Lean,
         };
-        write!(f, "{name} {}", self.hidden)?;
-        self.projection.map_or(Ok(()), |p| write!(f, ",{p}"))
+        f.write_str(&layer_name(cell, self.hidden, self.projection))
+    }
+}
+
+/// For people: `LSTM 256` or `lean 384 projected to 96`.
+pub fn layer_name(cell: lstm_core::Cell, hidden: usize, projection: Option<usize>) -> String {
+    let cell = match cell {
+        lstm_core::Cell::Lstm => "LSTM",
+        lstm_core::Cell::Lean => "lean",
+        _ => "another",
+    };
+    match projection {
+        None => format!("{cell} {hidden}"),
+        Some(width) => format!("{cell} {hidden} projected to {width}"),
     }
 }
 

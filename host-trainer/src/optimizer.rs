@@ -144,8 +144,8 @@ fn update_elements(
     }
 }
 
-/// Scales all gradients down together so that their common norm is at most `limit`; returns the
-/// norm that they had.
+/// Scales all gradients down together so that their common norm is at most `limit` (Pascanu et al.
+/// 2013); returns the norm that they had.
 pub fn clip_by_global_norm(gradients: &mut [Vec<f32>], limit: f64) -> f64 {
     let norm = gradients.iter().map(|g| squares(g)).sum::<f64>().sqrt();
     if norm > limit {
@@ -174,7 +174,8 @@ fn squares(values: &[f32]) -> f64 {
 pub enum Schedule {
     /// The same throughout.
     Constant,
-    /// A linear rise over the first `warm_up` steps, times half a cosine that ends at `floor`.
+    /// A linear rise over the first `warm_up` steps, times half a cosine that ends at `floor` (Loshchilov
+    /// and Hutter 2017).
     Cosine {
         /// Steps of rise.
         warm_up: u64,

@@ -63,6 +63,12 @@ impl RecipeName {
         }
     }
 
+    /// Whether other text is read first.
+    pub fn pre_trains(self) -> bool {
+        let mut phases = self.phases().into_iter();
+        phases.any(|phase| phase.source == Source::Pretrain)
+    }
+
     /// The layers of the network unless flags say otherwise.
     pub fn default_layer(self) -> LayerConfig {
         match self {

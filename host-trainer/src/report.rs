@@ -32,7 +32,7 @@ pub struct Args {
     /// A network in integers that came of the run, such as `quantize --qat` writes; may be repeated
     #[arg(long, value_name = "FILE")]
     quantized: Vec<PathBuf>,
-    /// Where to write the page (default: report.html in the folder of the run)
+    /// Where to write the page [default: report.html in the folder of the run]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// The seed of the texts side by side

@@ -6,6 +6,14 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 
+/// The metadata keys of this trainer's files, and what has them.
+const KINDS: [(&str, &str); 4] = [
+    ("network", "a network in f32"),
+    ("checkpoint", "a checkpoint"),
+    ("quantized", "a network in int8"),
+    ("quantized-int4", "a network in int4"),
+];
+
 /// A tensor's shape and its numbers in row-major order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NamedTensor {
@@ -78,10 +86,20 @@ impl TensorFile {
         };
         let (_, header) = SafeTensors::read_metadata(bytes)
             .map_err(|e| bad(format!("{} bytes that do not parse ({e})", bytes.len())))?;
-        let metadata = header.metadata().as_ref().and_then(|m| m.get(key));
-        let metadata = metadata
-            .ok_or_else(|| bad(format!("no \"{key}\" in the metadata")))?
-            .clone();
+        let metadata = |key| header.metadata().as_ref().and_then(|m| m.get(key));
+        let Some(text) = metadata(key) else {
+            let other = KINDS.into_iter().find(|(key, _)| metadata(key).is_some());
+            return Err(match other {
+                Some((_, found)) => {
+                    let expected = KINDS.into_iter().find(|(kind, _)| *kind == key);
+                    let expected = expected.map_or(key, |(_, kind)| kind);
+                    let path = path.display();
+                    Error::bad_input(format!("{path}: found {found}, expected {expected}"))
+                }
+                None => bad(format!("no \"{key}\" in the metadata")),
+            });
+        };
+        let metadata = text.clone();
         let file = SafeTensors::deserialize(bytes).map_err(|e| bad(format!("damage ({e})")))?;
         let mut tensors = BTreeMap::new();
         for (name, view) in file.tensors() {

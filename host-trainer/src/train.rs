@@ -13,12 +13,11 @@ mod texts;
 mod trainer;
 
 use crate::error::{Error, Result};
+use crate::interrupt::on_ctrl_c;
 use crate::recipe::RecipeName;
 use crate::run_folder::{RunConfig, RunFolder};
 use settings::{as_toml, configure, folder_name, layer_over, threads};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use texts::Texts;
 use trainer::{Call, Trainer, start};
@@ -79,18 +78,11 @@ fn call(args: &Args) -> Result<Call> {
             "found --checkpoint-every {seconds}, expected 0 seconds or more"
         ))
     })?;
-    let stop = Arc::new(AtomicBool::new(false));
-    let flag = stop.clone();
-    let _ = ctrlc::set_handler(move || {
-        if flag.swap(true, Ordering::SeqCst) {
-            std::process::exit(130);
-        }
-    });
     Ok(Call {
         threads: threads(args)?,
         device: args.device.open()?,
         checkpoint_every,
         nan_at: args.nan_at,
-        stop,
+        stop: on_ctrl_c()?,
     })
 }

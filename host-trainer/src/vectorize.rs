@@ -39,7 +39,7 @@ pub fn instruction_sets() -> Vec<(&'static str, Arch)> {
     sets
 }
 
-/// e^x, within 2 units in the last place; finite at both ends (x is clamped to ±87).
+/// e^x by the reduction and the polynomial of Cephes's `expf` (Moshier 1989), within 2 units in the last place; finite at both ends (x is clamped to ±87).
 #[inline(always)]
 pub fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     // Adding and subtracting 1.5 * 2^23 rounds to an integer, which is then in the low bits.
@@ -76,7 +76,8 @@ pub fn sigmoid<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     simd.div_f32s(one, simd.add_f32s(one, exp(simd, simd.neg_f32s(x))))
 }
 
-/// Hyperbolic tangent, within 3e-7 of its value: a polynomial near zero, by [`exp`] elsewhere.
+/// Hyperbolic tangent as Cephes's `tanhf` (Moshier 1989), within 3e-7 of its value: a polynomial near
+/// zero, by [`exp`] elsewhere.
 #[inline(always)]
 pub fn tanh<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     let splat = |x| simd.splat_f32s(x);

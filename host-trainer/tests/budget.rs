@@ -69,6 +69,12 @@ fn bad_input_is_one_line_and_exit_code_2() {
     let zeros = NetworkConfig::lstm(&Alphabet::letters(), 8, 10, 1);
     let zeros = encode_zeros(&zeros, Format::Int8).unwrap();
     std::fs::write(folder.path().join("m.lstm"), zeros).unwrap();
+    let config = NetworkConfig::lstm(&Alphabet::letters(), 8, 10, 1);
+    let network = Network::new(config, &mut Random::new(3)).unwrap();
+    let (quantized, _) = quantize(&network, Format::Int4, 8).unwrap();
+    quantized
+        .save(&folder.path().join("q.safetensors"))
+        .unwrap();
     for (line, expected) in [
         ("budget --hidden 0", "found hidden size 0, expected 1 to"),
         ("budget --hidden 2000", "expected 1 to 1024"),
@@ -81,6 +87,10 @@ fn bad_input_is_one_line_and_exit_code_2() {
         (
             "budget --clock 0",
             "found --clock 0, expected megahertz above 0",
+        ),
+        (
+            "budget --clock 200000",
+            "found --clock 200000, expected megahertz above 0 and up to 100000",
         ),
         ("budget --clock NaN", "found --clock NaN"),
         ("budget --format int2", "invalid value 'int2'"),
@@ -95,6 +105,10 @@ fn bad_input_is_one_line_and_exit_code_2() {
         (
             "budget m.lstm --format int4",
             "m.lstm is in int8, expected --format int8",
+        ),
+        (
+            "budget q.safetensors --format int8",
+            "q.safetensors is in int4, expected --format int4, or none",
         ),
         ("budget m.lstm --hidden 8", "cannot be used with"),
     ] {

@@ -2,7 +2,7 @@
 
 mod binary;
 
-use binary::{SMALL, listing, printed, refuses};
+use binary::{SMALL, listing, printed, refuses, text};
 use host_trainer::alphabet::Alphabet;
 use host_trainer::export::{Labels, encode_f32};
 use host_trainer::network::{LayerConfig, Network, NetworkConfig};
@@ -20,6 +20,8 @@ fn folder() -> tempfile::TempDir {
     write("same.txt", "a".repeat(4000).as_bytes());
     let many: String = ('\u{4e00}'..).take(300).collect();
     write("many.txt", many.as_bytes());
+    let greek = format!("{} ", "\u{3b1}".repeat(400));
+    write("greek.txt", greek.as_bytes());
     write("notes.safetensors", b"this is no network");
     std::fs::create_dir(folder.path().join("taken")).unwrap();
     folder
@@ -49,7 +51,7 @@ fn bad_input_is_one_line_and_exit_code_2() {
         ),
         (
             "train --corpus many.txt --alphabet text",
-            "300 different characters, expected 2 to 256",
+            "many.txt: found 300 different characters, expected 2 to 256",
         ),
         (
             "train --corpus good.txt --alphabet runes",
@@ -123,11 +125,22 @@ fn bad_input_is_one_line_and_exit_code_2() {
             "train --corpus good.txt --learning-rate NaN",
             "found --learning-rate NaN",
         ),
-        ("train --corpus good.txt --minutes 0", "found --minutes 0"),
+        (
+            "train --corpus good.txt --minutes NaN",
+            "found --minutes NaN",
+        ),
+        (
+            "train --corpus good.txt --pretrain-epochs 3",
+            "found --pretrain-epochs 3 with --recipe sonnets, expected it with best, small or micro",
+        ),
+        (
+            "train --corpus greek.txt",
+            "greek.txt: 400 of 401 characters are not in the alphabet, expected at most half",
+        ),
         ("train --corpus good.txt --minutes=-1", "found --minutes -1"),
         (
             "train --corpus same.txt --alphabet text",
-            "1 different characters, expected 2 to 256",
+            "same.txt: found 1 different characters, expected 2 to 256",
         ),
         (
             "train --corpus good.txt --hidden 4097",
@@ -322,7 +335,7 @@ fn files_of_another_run_are_refused() {
     );
     refuse(
         "evaluate a/checkpoint.safetensors --corpus good.txt",
-        "found no \"network\" in the metadata, expected",
+        "a/checkpoint.safetensors: found a checkpoint, expected a network in f32",
     );
     let checkpoint = std::fs::read(path("a/checkpoint.safetensors")).unwrap();
     std::fs::copy(
@@ -414,6 +427,12 @@ fn a_network_of_either_cell_becomes_a_model_in_every_format() {
             ));
             let read = |file: &str| std::fs::read(folder.path().join(file)).unwrap();
             assert!(read(&model) == read(again), "{model}");
+            assert_eq!(bits(&quantized), bits(&model));
+            refuses(
+                folder.path(),
+                &format!("quantize {quantized} --out x.safetensors"),
+                &format!("found a network in {format}, expected a network in f32"),
+            );
             let other = if format == "int8" { "int4" } else { "int8" };
             refuses(
                 folder.path(),
@@ -593,6 +612,27 @@ fn an_output_takes_the_place_of_no_input_and_no_text() {
     succeed("export n.safetensors --format f32 --name other --out m.lstm");
     succeed("generate m.lstm --length 9 --save-state s");
     succeed("generate m.lstm --length 9 --state s --save-state s");
+}
+
+#[test]
+fn what_the_alphabet_does_not_hold_is_told() {
+    let folder = folder();
+    let write = |name: &str, text: String| std::fs::write(folder.path().join(name), text).unwrap();
+    let line = format!("train {SMALL} --alphabet text --epochs 1 --out r");
+    assert!(!printed(folder.path(), &line).contains("in the alphabet"));
+    let evaluate = "evaluate r/best.safetensors --corpus";
+    write("few.txt", text(300) + "Q?Q");
+    let told = printed(folder.path(), &format!("{evaluate} few.txt"));
+    let all = text(300).chars().count() + 3;
+    let expected =
+        format!("few.txt: 3 of {all} characters are not in the alphabet, and are read as ' '\n");
+    assert!(told.starts_with(&expected), "{told}");
+    write("other.txt", "QUITE OTHER ".repeat(40));
+    let expected = "360 of 480 characters are not in the alphabet, expected at most half";
+    refuses(folder.path(), &format!("{evaluate} other.txt"), expected);
+    write("short.txt", "shall I".to_owned());
+    let expected = "short.txt has 7 characters, expected at least 20 to split it in three";
+    refuses(folder.path(), &format!("{evaluate} short.txt"), expected);
 }
 
 /// A network that answers after a window alone must be run so by every command, untold.

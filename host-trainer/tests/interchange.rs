@@ -285,7 +285,7 @@ fn bad_input_is_one_line_and_exit_code_2() {
         ),
         (
             "export lean.safetensors --to npz --out x",
-            "found a layer lean 8,4, expected LSTMs: Keras has no lean cell",
+            "found a layer lean 8 projected to 4, expected LSTMs: Keras has no lean cell",
         ),
         (
             "export lean.safetensors --to safetensors --out x",
@@ -293,7 +293,7 @@ fn bad_input_is_one_line_and_exit_code_2() {
         ),
         (
             "export projected.safetensors --to npz --out x",
-            "found a layer LSTM 8,4, expected none with a projection",
+            "found a layer LSTM 8 projected to 4, expected none with a projection",
         ),
         (
             "export projected.safetensors --to onnx --out x",

@@ -102,6 +102,8 @@ fn ctrl_c_keeps_the_best_so_far() {
     let mut child = child.spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let mut best = f64::INFINITY;
+    let first = lines.next().unwrap().unwrap();
+    assert_eq!(first, "fine-tuning on the training part of text.txt");
     // Half a pass that is better than rounding alone.
     loop {
         let text = lines.next().unwrap().unwrap();
@@ -160,6 +162,10 @@ fn bad_input_is_one_line_and_exit_code_2() {
     for (flags, expected) in [
         ("--qat --epochs 0", "found --epochs 0, expected"),
         ("--qat --epochs nan", "found --epochs NaN, expected"),
+        (
+            "--qat --epochs 1e10",
+            "found --epochs 10000000000, expected a number above 0 and below 1e9",
+        ),
         ("--qat --learning-rate=-1", "found --learning-rate -1"),
         (
             "--qat --teacher 1.5",
@@ -171,7 +177,7 @@ fn bad_input_is_one_line_and_exit_code_2() {
         ("--qat --corpus short.txt", "expected at least 65"),
         (
             "--qat --pretrain short.txt",
-            "found 5 characters in the text of --pretrain",
+            "found 5 characters in short.txt",
         ),
         ("--epochs 3", "--qat"),
     ] {

@@ -269,6 +269,52 @@ fn the_config_of_a_run_can_be_given_back_and_flags_win() {
 }
 
 #[test]
+fn what_a_config_holds_gives_way_to_what_is_typed() {
+    let folder = folder();
+    let config = |run: &str| std::fs::read_to_string(folder.path().join(run).join("config.toml"));
+    let train = |line: &str| printed(folder.path(), &format!("train {line}"));
+    train(&format!("{SMALL} --epochs 1 --warm-up 3 --out a"));
+    train("--config a/config.toml --schedule constant --out b");
+    let constant = config("b").unwrap();
+    assert!(constant.contains("schedule = \"constant\""), "{constant}");
+    assert!(!constant.contains("warm-up") && !constant.contains("floor"));
+    train("--config b/config.toml --schedule cosine --warm-up 5 --out c");
+    assert!(config("c").unwrap().contains("warm-up = 5"));
+    let expected = "found --warm-up or --floor with a constant learning rate";
+    let line = "train --config b/config.toml --warm-up 5 --out d";
+    refuses(folder.path(), line, expected);
+    let line = "train --config a/config.toml --schedule constant --warm-up 5 --out d";
+    refuses(folder.path(), line, expected);
+    // Hours, unless they are taken back.
+    let minutes = config("a").unwrap() + "minutes = 600\n";
+    std::fs::write(folder.path().join("minutes.toml"), minutes).unwrap();
+    train("--config minutes.toml --minutes 0 --out d");
+    assert!(!config("d").unwrap().contains("minutes"));
+    let best = "--recipe best --pretrain good.txt --pretrain-epochs 1 --epochs 1";
+    train(&format!("{SMALL} {best} --out e"));
+    train("--config e/config.toml --recipe sonnets --out f");
+    assert!(!config("f").unwrap().contains("pretrain"));
+}
+
+#[test]
+fn a_text_too_short_for_the_batch_is_told() {
+    let folder = folder();
+    let told = printed(
+        folder.path(),
+        "train --corpus good.txt --hidden 4 --embedding 2 --batch 900 --epochs 1 --out r",
+    );
+    let line = told.lines().nth(1).unwrap();
+    let found = line
+        .strip_prefix("train: the text is long enough for ")
+        .unwrap();
+    let (rows, rest) = found.split_once(' ').unwrap();
+    assert_eq!(rest, "rows a batch, not for 900");
+    assert!(told.contains(&format!("; batches of {rows}; ")), "{told}");
+    let told = printed(folder.path(), &format!("train {SMALL} --epochs 1 --out s"));
+    assert!(!told.contains("long enough"), "{told}");
+}
+
+#[test]
 fn a_bad_config_is_refused_with_its_line() {
     let folder = folder();
     for (file, expected) in [

@@ -1,7 +1,5 @@
 use core::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering};
 
-use crate::Fault;
-
 /// Bytes of the ring: what a line of 115,200 baud brings in 88 ms.
 const ROOM: usize = 1024;
 
@@ -14,7 +12,6 @@ pub(crate) struct Ring {
     written: AtomicUsize,
     read: AtomicUsize,
     lost: AtomicU32,
-    framing_errors: AtomicU32,
 }
 
 impl Ring {
@@ -24,28 +21,20 @@ impl Ring {
             written: AtomicUsize::new(0),
             read: AtomicUsize::new(0),
             lost: AtomicU32::new(0),
-            framing_errors: AtomicU32::new(0),
         }
     }
 
-    /// Adds a byte, or counts what went wrong with it. For the interrupt alone.
-    pub(crate) fn push(&self, received: Result<u8, Fault>) {
+    /// Adds a byte, or counts it as lost. For the interrupt alone.
+    pub(crate) fn push(&self, byte: u8) {
         let written = self.written.load(Ordering::Relaxed);
-        let has_room = written.wrapping_sub(self.read.load(Ordering::Acquire)) < ROOM;
-        let count = match received {
-            Ok(byte) if has_room => {
-                self.bytes[written % ROOM].store(byte, Ordering::Relaxed);
-                self.written
-                    .store(written.wrapping_add(1), Ordering::Release);
-                return;
-            }
-            Ok(_) | Err(Fault::Overrun) => &self.lost,
-            Err(Fault::Framing) => &self.framing_errors,
-        };
-        count.store(
-            count.load(Ordering::Relaxed).wrapping_add(1),
-            Ordering::Relaxed,
-        );
+        if written.wrapping_sub(self.read.load(Ordering::Acquire)) < ROOM {
+            self.bytes[written % ROOM].store(byte, Ordering::Relaxed);
+            self.written
+                .store(written.wrapping_add(1), Ordering::Release);
+        } else {
+            let lost = self.lost.load(Ordering::Relaxed);
+            self.lost.store(lost.wrapping_add(1), Ordering::Relaxed);
+        }
     }
 
     /// Takes the oldest byte. For the program alone.
@@ -63,13 +52,8 @@ impl Ring {
         self.written.load(Ordering::Acquire) == self.read.load(Ordering::Relaxed)
     }
 
-    /// Bytes that found no room, here or in the UART.
+    /// Bytes that found no room.
     pub(crate) fn lost(&self) -> u32 {
         self.lost.load(Ordering::Relaxed)
-    }
-
-    /// Bytes without a stop bit.
-    pub(crate) fn framing_errors(&self) -> u32 {
-        self.framing_errors.load(Ordering::Relaxed)
     }
 }

@@ -3,21 +3,20 @@
 use super::tune::{Settings, tune};
 use crate::corpus::Corpus;
 use crate::error::{Error, Result};
+use crate::interrupt::on_ctrl_c;
 use crate::network::Network;
 use crate::output::say;
 use crate::quantize::QuantizedNetwork;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What belongs to `--qat`.
 #[derive(Debug, clap::Args)]
 pub struct TuningArgs {
-    /// Then fine-tune the network in those integers, with the device's own arithmetic. --out holds the
-    /// best so far, from the start on.
+    /// Then fine-tune the network in those integers, with the device's own arithmetic. --out holds
+    /// the best so far, from the start on
     #[arg(long)]
     qat: bool,
-    /// The text that the network was trained on; its validation part chooses the best.
+    /// The text that the network was trained on; its validation part chooses the best
     #[arg(
         long,
         value_name = "FILE",
@@ -25,25 +24,25 @@ pub struct TuningArgs {
         requires = "qat"
     )]
     corpus: PathBuf,
-    /// More text, read in turn with the corpus.
+    /// More text, read in turn with the corpus
     #[arg(long, value_name = "FILE", requires = "qat")]
     pretrain: Option<PathBuf>,
-    /// Passes over the corpus.
+    /// Epochs: how often the corpus is read
     #[arg(long, value_name = "N", default_value_t = 8.0, requires = "qat")]
     epochs: f64,
-    /// Highest learning rate.
+    /// Highest learning rate
     #[arg(long, value_name = "RATE", default_value_t = 2e-3, requires = "qat")]
     learning_rate: f64,
-    /// Share of the loss that compares with the f32 network; the rest compares with the text.
+    /// Share of the loss that compares with the f32 network; the rest compares with the text
     #[arg(long, value_name = "SHARE", default_value_t = 0.8, requires = "qat")]
     teacher: f32,
-    /// Rows of a batch.
+    /// Rows of a batch
     #[arg(long, value_name = "N", default_value_t = 64, requires = "qat")]
     batch: usize,
-    /// Seed of every random choice.
+    /// Seed of every random choice
     #[arg(long, value_name = "N", default_value_t = 1, requires = "qat")]
     seed: u64,
-    /// Threads (default: one a core). Their number changes no bit of the result.
+    /// Threads. Their number changes no bit of the result [default: one a core]
     #[arg(long, value_name = "N", requires = "qat")]
     threads: Option<usize>,
 }
@@ -70,20 +69,16 @@ impl TuningArgs {
         let settings = self.settings()?;
         let alphabet = || network.config.alphabet();
         let corpus = Corpus::read_with(&self.corpus, alphabet())?;
-        let read = |path| Corpus::read_with(path, alphabet());
+        let name = |path: &Path| path.display().to_string();
+        let read = |path| -> Result<_> { Ok((name(path), Corpus::read_with(path, alphabet())?)) };
         let extra = self.pretrain.as_deref().map(read).transpose()?;
-        let stop = Arc::new(AtomicBool::new(false));
-        let flag = stop.clone();
-        let _ = ctrlc::set_handler(move || {
-            if flag.swap(true, Ordering::SeqCst) {
-                std::process::exit(130);
-            }
-        });
-        let extra = extra.as_ref().map(|corpus| &corpus.tokens[..]);
+        let extra = extra.as_ref();
+        let extra = extra.map(|(name, corpus)| (&name[..], &corpus.tokens[..]));
+        let stop = on_ctrl_c()?;
         let tuned = tune(
             network,
             start,
-            &corpus,
+            (&name(&self.corpus), &corpus),
             extra,
             settings,
             &stop,
@@ -91,7 +86,7 @@ impl TuningArgs {
         )?;
         if !tuned.is_done {
             return Err(Error::Interrupted(format!(
-                "stopped after {:.1} of {} passes; {} has the best so far: validation {:.4} bits/char",
+                "stopped after {:.1} of {} epochs; {} has the best so far: validation {:.4} bits/char",
                 tuned.passes,
                 self.epochs,
                 out.display(),
@@ -115,7 +110,7 @@ impl TuningArgs {
             ("learning-rate", self.learning_rate),
         ] {
             if !(value > 0.0 && value < 1e9) {
-                return out_of(flag, value.to_string(), "a number above 0");
+                return out_of(flag, value.to_string(), "a number above 0 and below 1e9");
             }
         }
         if !(0.0..=1.0).contains(&self.teacher) {

@@ -149,23 +149,22 @@ pub struct Tuned {
 pub fn tune(
     network: &Network,
     start: &QuantizedNetwork,
-    corpus: &Corpus,
-    extra: Option<&[u8]>,
+    (name, corpus): (&str, &Corpus),
+    extra: Option<(&str, &[u8])>,
     settings: Settings,
     stop: &AtomicBool,
     keep: &mut dyn FnMut(&QuantizedNetwork) -> Result<()>,
 ) -> Result<Tuned> {
     let random = &mut Random::new(settings.seed);
     let train = corpus.split(Split::Train);
-    let texts = [
-        ("the training part", Some(train)),
-        ("the text of --pretrain", extra),
-    ];
-    let texts = texts
-        .into_iter()
-        .filter_map(|(name, text)| Some((name, text?)));
-    let sources = texts.map(|text| Source::new(network, text, settings.batch, random));
+    let part = format!("the training part of {name}");
+    let texts: Vec<_> = std::iter::once((&part[..], train)).chain(extra).collect();
+    let sources = texts
+        .iter()
+        .map(|&text| Source::new(network, text, settings.batch, random));
     let mut sources = sources.collect::<Result<Vec<_>>>()?;
+    let names: Vec<&str> = texts.iter().map(|(name, _)| *name).collect();
+    say!("fine-tuning on {}", names.join(" and "));
     let mut masters = Masters::new(network, start);
     let mut integers = masters.round();
     let lengths: Vec<usize> = masters.parameters_mut().iter().map(|p| p.len()).collect();
@@ -220,7 +219,7 @@ pub fn tune(
         let bits = |nats: f64| nats / steps as f64 / std::f64::consts::LN_2;
         let left = clock.elapsed().as_secs_f64() * (total - done) as f64 / done as f64;
         say!(
-            "pass {:.1} of {}: train {:.4}, from the teacher {:.4}, validation {validation:.4} \
+            "epoch {:.1} of {}: train {:.4}, from the teacher {:.4}, validation {validation:.4} \
              bits/char{}, {}:{:02} left",
             done as f64 / pass as f64,
             settings.epochs,

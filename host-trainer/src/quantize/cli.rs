@@ -9,22 +9,22 @@ use crate::tensors::refuse_input_as_output;
 use lstm_core::Format;
 use std::path::PathBuf;
 
-/// Quantize a trained network: choose the integers that the device computes with.
+/// Arguments of `quantize`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The trained network (.safetensors).
+    /// The trained network (.safetensors)
     network: PathBuf,
-    /// The number format.
+    /// The number format
     #[arg(long, value_enum, default_value_t = QuantizedFormat::Int8)]
     format: QuantizedFormat,
-    /// In int4, count a hidden value whose absolute value is below N/127 as 0 in the layers' sums: a
-    /// step skips its column. 0 and 1 skip exact zeros alone.
+    /// In int4, count a hidden value whose absolute value is below N/127 as 0 in the layers' sums:
+    /// a step skips its column. 0 and 1 skip exact zeros alone
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(..=127))]
     dead_zone: Option<u8>,
     #[command(flatten)]
     tuning: qat::cli::TuningArgs,
-    /// Where to write the quantized network (.safetensors).
-    #[arg(long)]
+    /// Where to write the quantized network (.safetensors)
+    #[arg(long, value_name = "FILE")]
     out: PathBuf,
 }
 

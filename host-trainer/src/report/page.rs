@@ -108,7 +108,7 @@ fn course(report: &Report) -> Markup {
                 p {
                     "Best validation: " (format!("{:.4}", lowest(row)))
                     " bits per character, after step " (grouped(row.step as usize)) " of "
-                    (row.phase) ", pass " (format!("{:.2}", row.pass)) "."
+                    (row.phase) ", epoch " (format!("{:.2}", row.epoch)) "."
                 }
             }
             figure.wide { (picture(WIDE)) }
@@ -117,7 +117,7 @@ fn course(report: &Report) -> Markup {
                 @let compared = |row: &Row| {
                     let own = row.notebook_loss(losses)?;
                     Some(vec![
-                        html! { (row.epochs()) },
+                        html! { (row.epoch_name()) },
                         html! { (format!("{:.4}", row.train_nats)) },
                         html! { (format!("{own:.4}")) },
                         html! { (format!("{:+.1} %", 100.0 * (row.train_nats / own - 1.0))) },

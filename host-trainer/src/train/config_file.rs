@@ -1,8 +1,9 @@
 //! A TOML file that stands for flags: each key is a flag of `train` without its dashes.
 
-use super::flags::Args;
+use super::flags::{Args, ScheduleKind};
 use crate::cli::one_line;
 use crate::error::{Error, Result};
+use crate::recipe::RecipeName;
 use clap::{CommandFactory, Parser};
 use std::ffi::OsString;
 use std::path::Path;
@@ -18,6 +19,29 @@ const NOT_IN_A_FILE: [&str; 4] = ["config", "force", "help", "resume"];
 struct Train {
     #[command(flatten)]
     args: Args,
+}
+
+/// As [`flags`], but for those that what was typed leaves no place for: a constant rate has no warm-up
+/// and no floor, and a recipe without pre-training has no text for it.
+///
+/// # Errors
+/// As [`flags`].
+pub fn flags_under(typed: &Args, path: &Path) -> Result<Vec<OsString>> {
+    let mut flags = flags(path)?;
+    let mut drop = |key: &str| {
+        let start = format!("--{key}=");
+        flags.retain(|flag| !flag.to_string_lossy().starts_with(&start));
+    };
+    if typed.schedule == Some(ScheduleKind::Constant) {
+        ["warm-up", "floor"].into_iter().for_each(&mut drop);
+    }
+    let recipe = typed.recipe.as_deref().map(str::parse::<RecipeName>);
+    if let Some(Ok(recipe)) = recipe
+        && !recipe.pre_trains()
+    {
+        ["pretrain", "pretrain-epochs"].into_iter().for_each(drop);
+    }
+    Ok(flags)
 }
 
 /// The flags that the file holds, each as `--key=value`.

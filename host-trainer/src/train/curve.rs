@@ -73,7 +73,7 @@ mod tests {
         let row = |phase: &str, characters| Row {
             phase: phase.into(),
             step: 1,
-            pass: 1.0,
+            epoch: 1.0,
             characters,
             seconds: 1.0,
             learning_rate: 1e-3,

@@ -16,7 +16,8 @@ pub(super) fn drop_tokens(batch: &mut Batch, share: f32, vocabulary: usize, rand
     batch.inputs = batch.inputs.iter().map(&mut replace).collect();
 }
 
-/// For each layer factors on `w_hh`: 0 with probability `share`, else 1 / (1 - share).
+/// DropConnect (Wan et al. 2013) on the recurrence (Merity et al. 2018): for each layer factors on
+/// `w_hh`, 0 with probability `share`, else 1 / (1 - share).
 pub(super) fn drop_connect(network: &Network, share: f32, random: &mut Random) -> Vec<Vec<f32>> {
     if share == 0.0 {
         return Vec::new();

@@ -25,17 +25,19 @@ pub struct Args {
     /// Seed of every random choice
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(super) seed: u64,
-    /// Train for so long instead of counting passes; the learning rate's schedule is scaled to it
+    /// Train for so long instead of counting epochs, where the schedule of the learning rate is scaled
+    /// to it; 0 counts epochs
     #[arg(long, value_name = "M")]
     pub(super) minutes: Option<f64>,
 
-    /// Kind of each layer (default: the recipe's)
+    /// Kind of each layer: the LSTM of Keras and PyTorch, or one whose input and forget gate are coupled
+    /// (CIFG), which is smaller [default: the recipe's]
     #[arg(long, value_enum, help_heading = "Network")]
     pub(super) cell: Option<Cell>,
-    /// Units of each layer (default: the recipe's)
+    /// Units of each layer [default: the recipe's]
     #[arg(long, value_name = "N", help_heading = "Network")]
     pub(super) hidden: Option<usize>,
-    /// Width that each layer's output is projected to; 0 for no projection (default: the recipe's)
+    /// Width that each layer's output is projected to; 0 for no projection [default: the recipe's]
     #[arg(long, value_name = "R", help_heading = "Network")]
     pub(super) projection: Option<usize>,
     /// Layers, 1 to 4
@@ -45,10 +47,10 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = EMBEDDING, help_heading = "Network")]
     pub(super) embedding: usize,
 
-    /// Passes over the text of --pretrain
+    /// Epochs: how often the text of --pretrain is read
     #[arg(long, value_name = "N", help_heading = TRAINING)]
     pub(super) pretrain_epochs: Option<f64>,
-    /// Passes over the corpus
+    /// Epochs: how often the corpus is read
     #[arg(long, value_name = "N", help_heading = TRAINING)]
     pub(super) epochs: Option<f64>,
     /// Highest learning rate
@@ -88,18 +90,18 @@ pub struct Args {
     /// Stop after so many reports without a better validation
     #[arg(long, value_name = "N", help_heading = TRAINING)]
     pub(super) patience: Option<u64>,
-    /// Steps from one report to the next (default: the recipe's; the notebook's report each pass)
+    /// Steps from one report to the next [default: the recipe's; an epoch in the notebook's]
     #[arg(long, value_name = "STEPS", help_heading = TRAINING)]
     pub(super) report_every: Option<u64>,
 
-    /// Threads (default: one a core). Their number changes no bit of the result
+    /// Threads. Their number changes no bit of the result [default: one a core]
     #[arg(long, value_name = "N", help_heading = RUN)]
     pub(super) threads: Option<usize>,
     /// What computes a batch; any can go on with a run, but only the same to the identical file
     #[arg(long, value_enum, default_value_t, help_heading = RUN)]
     pub(super) device: DeviceKind,
-    /// Folder of the run (default: runs/RECIPE-HIDDEN; with a lean cell or a projection, such as
-    /// runs/best-lean-384-96)
+    /// Folder of the run [default: runs/RECIPE-HIDDEN; with a lean cell or a projection, such as
+    /// runs/best-lean-384-96]
     #[arg(long, value_name = "FOLDER", help_heading = RUN)]
     pub(super) out: Option<PathBuf>,
     /// Seconds from one checkpoint to the next; 0 for one after each step

@@ -79,5 +79,6 @@ impl<'r> Trainer<'r> {
             progress.stale,
         ) = (index, 0, 0, 0, 0);
         progress.phase_seconds = 0.0;
+        self.tell_missing_rows();
     }
 }

@@ -29,7 +29,7 @@ impl Trainer<'_> {
         if !validation.is_finite() {
             return Err(self.not_finite("a validation that is not finite"));
         }
-        let pass = self.now.progress.pass as f64 + self.feeder.pass_progress();
+        let epoch = self.now.progress.pass as f64 + self.feeder.pass_progress();
         let learning_rate = self.learning_rate();
         let progress = &mut self.now.progress;
         let train_nats = progress.loss_sum / progress.loss_weight.max(1.0);
@@ -38,7 +38,7 @@ impl Trainer<'_> {
         let row = Row {
             phase: self.config.phases[progress.phase].name.clone(),
             step: progress.step,
-            pass,
+            epoch,
             characters: progress.characters,
             seconds: progress.seconds,
             learning_rate,
@@ -75,7 +75,7 @@ impl Trainer<'_> {
             let own = row.notebook_loss(losses);
             return format!(
                 "epoch {}/{}: loss {:.4}{}",
-                row.epochs(),
+                row.epoch_name(),
                 self.phase().passes,
                 row.train_nats,
                 own.map_or(String::new(), |l| {
@@ -84,9 +84,9 @@ impl Trainer<'_> {
             );
         }
         format!(
-            "{} pass {:.2}: train {:.4}, validation{} {:.4}{} bits/char{}",
+            "{} epoch {:.2}: train {:.4}, validation{} {:.4}{} bits/char{}",
             row.phase,
-            row.pass,
+            row.epoch,
             row.train_bits(),
             if self.config.holds_out() {
                 ""
@@ -128,9 +128,8 @@ impl Trainer<'_> {
                 let windows = corpus.tokens.len() - 40;
                 let start = random.below(windows);
                 let window = &corpus.tokens[start..][..40];
-                let next = (start + 1).min(windows - 1);
                 let written = sample::by_window(network, window, SAMPLE, random);
-                let truth = decode(&corpus.tokens[next..][..40]);
+                let truth = decode(&corpus.tokens[start + 1..][..40]);
                 let (thin, thick) = ("-".repeat(20), "=".repeat(40));
                 let _ = write!(text, "{}\n{thin}\n{truth}\n{thick}", decode(&written));
             }

@@ -50,7 +50,9 @@ pub(super) fn configure(
     positive("pretrain-epochs", args.pretrain_epochs)?;
     positive("learning-rate", args.learning_rate)?;
     positive("embedding-rate", args.embedding_rate)?;
-    positive("minutes", args.minutes)?;
+    // None at all, which may stand against those of a file.
+    let minutes = args.minutes.filter(|&minutes| minutes != 0.0);
+    positive("minutes", minutes)?;
     whole("batch", args.batch.unwrap_or(1), 4096)?;
     for (name, path) in [
         ("corpus", Some(&args.corpus)),
@@ -64,24 +66,24 @@ pub(super) fn configure(
             )));
         }
     }
-    let mut phases = recipe.phases();
-    let pre_trains = phases.iter().any(|p| p.source == Source::Pretrain);
-    match &args.pretrain {
-        None if pre_trains => {
-            let name = recipe.name();
+    let only = |flag: String| {
+        Err(Error::bad_input(format!(
+            "found {flag} with --recipe {}, expected it with best, small or micro only",
+            recipe.name()
+        )))
+    };
+    match (recipe.pre_trains(), &args.pretrain, args.pretrain_epochs) {
+        (true, None, _) => {
             return Err(Error::bad_input(format!(
-                "found no --pretrain FILE, expected one with --recipe {name}"
-            )));
-        }
-        Some(path) if !pre_trains => {
-            return Err(Error::bad_input(format!(
-                "found --pretrain {} with --recipe {}, expected it with best, small or micro only",
-                path.display(),
+                "found no --pretrain FILE, expected one with --recipe {}",
                 recipe.name()
             )));
         }
+        (false, Some(path), _) => return only(format!("--pretrain {}", path.display())),
+        (false, _, Some(epochs)) => return only(format!("--pretrain-epochs {epochs}")),
         _ => {}
     }
+    let mut phases = recipe.phases();
     for phase in &mut phases {
         phase.embedding_rate = args.embedding_rate.unwrap_or(phase.embedding_rate);
         if phase.source == Source::Pretrain {
@@ -105,7 +107,7 @@ pub(super) fn configure(
     let config = RunConfig {
         recipe,
         seed: args.seed,
-        minutes: args.minutes,
+        minutes,
         alphabet: args.alphabet,
         corpus: TextFile::new(&args.corpus, &corpus.tokens),
         pretrain: named(&args.pretrain, &pretrain),

@@ -136,18 +136,32 @@ impl<'r> Trainer<'r> {
         let network = &self.config.network;
         let layers: Vec<String> = network.layers.iter().map(LayerConfig::to_string).collect();
         say!(
-            "{}: {} symbols, embedding {}, {}, {} parameters; {} characters; {} thread(s); {}",
+            "{}: {} symbols, embedding {}, {}, {} parameters; {} characters; batches of {}; {} \
+             thread(s); {}",
             self.config.recipe.name(),
             network.vocabulary(),
             network.embedding,
             layers.join(" + "),
             network.parameter_count(),
             self.texts.corpus.tokens.len(),
+            self.feeder.rows(),
             self.call.threads,
             self.folder.path().display()
         );
         if self.now.progress.step > 0 {
             say!("going on after step {}", self.now.progress.step);
+        }
+        self.tell_missing_rows();
+    }
+
+    /// Says so where the text of the phase is too short for as many rows as were asked for.
+    pub(super) fn tell_missing_rows(&self) {
+        let (asked, found) = (self.phase().feed.rows(), self.feeder.rows());
+        if found < asked {
+            say!(
+                "{}: the text is long enough for {found} rows a batch, not for {asked}",
+                self.phase().name
+            );
         }
     }
 
