@@ -5,7 +5,7 @@ use std::{fs, process::Command};
 use cross_tests::board_firmware;
 use object::ObjectSection;
 use xtask::{
-    boards::{Board, emulated},
+    boards::{Board, on_board_support},
     firmware,
     sizes::{self, Sizes, sections},
     stack,
@@ -24,7 +24,7 @@ fn sizes_of(board: &Board) -> Sizes {
 
 #[test]
 fn variables_are_the_workspace_and_the_ring_and_no_weights() {
-    for board in emulated() {
+    for board in on_board_support() {
         let sizes = sizes_of(board);
         assert!(sizes.data <= FEW, "{}: {}", board.name, sizes.data);
         let ring = sizes.symbol("RECEIVED").unwrap().1;
@@ -35,7 +35,7 @@ fn variables_are_the_workspace_and_the_ring_and_no_weights() {
 
 #[test]
 fn the_model_region_is_free_for_a_model() {
-    for board in emulated() {
+    for board in on_board_support() {
         let bytes = fs::read(board_firmware(board)).unwrap();
         let elf = object::File::parse(&*bytes).unwrap();
         let start = u64::from(board.model_address);
@@ -62,7 +62,7 @@ fn there_is_no_heap_and_no_panic() {
         "__rg_alloc",
         "malloc",
     ];
-    for board in emulated() {
+    for board in on_board_support() {
         let sizes = sizes_of(board);
         assert!(sizes.names().any(|name| name.contains("WORKSPACE")));
         let is_refused = |name: &&str| parts.iter().any(|part| name.contains(part));
@@ -89,7 +89,7 @@ fn a_firmware_that_can_panic_does_not_link() {
 
 #[test]
 fn the_stack_takes_less_than_half_of_its_room() {
-    for board in emulated() {
+    for board in on_board_support() {
         let bound = stack::bound(&board_firmware(board)).unwrap();
         let room = sizes_of(board).stack_room;
         println!("{}: {} of {room} bytes", board.name, bound.bytes);
@@ -106,7 +106,7 @@ fn the_stack_takes_less_than_half_of_its_room() {
 
 #[test]
 fn an_lstm_takes_few_bytes_of_ram_a_unit() {
-    for board in emulated() {
+    for board in on_board_support() {
         let symbol = |format| format!("workspace_lstm256_{format}");
         let words = |format| sizes_of(board).symbol(&symbol(format)).unwrap().0;
         let [int8, int4] = ["int8", "int4"].map(words);
@@ -119,7 +119,7 @@ fn an_lstm_takes_few_bytes_of_ram_a_unit() {
 
 #[test]
 fn sizes_are_within_those_of_the_snapshot() {
-    let found = sizes::measure(emulated(), |board| Ok(board_firmware(board))).unwrap();
+    let found = sizes::measure(on_board_support(), |board| Ok(board_firmware(board))).unwrap();
     println!("{found}");
     sizes::check(&found).unwrap();
 }

@@ -26,6 +26,9 @@ pub struct Board {
     pub image_has_firmware: bool,
     /// What else the board's drive does when it is given an image without the firmware.
     pub drive_without_firmware: Option<&'static str>,
+    /// Whether it is built on `board-support`, without a HAL of the chip's maker: then it cannot
+    /// panic, and its stack has a bound.
+    pub on_board_support: bool,
     /// The QEMU machine that stands for it, if there is one.
     pub emulator: Option<Emulator>,
 }
@@ -64,6 +67,7 @@ pub const BOARDS: &[Board] = &[
         image: Format::Hex,
         image_has_firmware: true,
         drive_without_firmware: None,
+        on_board_support: true,
         emulator: arm("mps2-an386", &[]),
     },
     Board {
@@ -76,6 +80,7 @@ pub const BOARDS: &[Board] = &[
         image: Format::Hex,
         image_has_firmware: true,
         drive_without_firmware: None,
+        on_board_support: true,
         emulator: arm("mps2-an385", &[]),
     },
     Board {
@@ -88,6 +93,7 @@ pub const BOARDS: &[Board] = &[
         image: Format::Hex,
         image_has_firmware: true,
         drive_without_firmware: None,
+        on_board_support: true,
         emulator: arm("mps2-an500", &[]),
     },
     Board {
@@ -100,6 +106,7 @@ pub const BOARDS: &[Board] = &[
         image: Format::Bin,
         image_has_firmware: true,
         drive_without_firmware: None,
+        on_board_support: true,
         emulator: arm("lm3s6965evb", &[]),
     },
     Board {
@@ -112,6 +119,7 @@ pub const BOARDS: &[Board] = &[
         image: Format::Hex,
         image_has_firmware: true,
         drive_without_firmware: Some(ERASES_ALL),
+        on_board_support: true,
         emulator: arm("microbit", &[]),
     },
     Board {
@@ -124,6 +132,7 @@ pub const BOARDS: &[Board] = &[
         image: Format::Bin,
         image_has_firmware: true,
         drive_without_firmware: Some("writes from the start of flash, over the firmware"),
+        on_board_support: true,
         // USART2 is its second serial port.
         emulator: arm("netduinoplus2", &["-serial", "null"]),
     },
@@ -137,6 +146,7 @@ pub const BOARDS: &[Board] = &[
         image: Format::Hex,
         image_has_firmware: true,
         drive_without_firmware: None,
+        on_board_support: true,
         emulator: arm("stm32vldiscovery", &[]),
     },
     Board {
@@ -149,6 +159,7 @@ pub const BOARDS: &[Board] = &[
         image: Format::Bin,
         image_has_firmware: true,
         drive_without_firmware: None,
+        on_board_support: true,
         emulator: Some(Emulator {
             program: "qemu-system-riscv32",
             machine: "virt",
@@ -165,6 +176,7 @@ pub const BOARDS: &[Board] = &[
         image: Format::Hex,
         image_has_firmware: true,
         drive_without_firmware: Some(ERASES_ALL),
+        on_board_support: true,
         emulator: None,
     },
     Board {
@@ -179,6 +191,7 @@ pub const BOARDS: &[Board] = &[
         },
         image_has_firmware: true,
         drive_without_firmware: None,
+        on_board_support: false,
         emulator: None,
     },
     Board {
@@ -193,6 +206,7 @@ pub const BOARDS: &[Board] = &[
         },
         image_has_firmware: true,
         drive_without_firmware: None,
+        on_board_support: false,
         emulator: None,
     },
     Board {
@@ -206,6 +220,7 @@ pub const BOARDS: &[Board] = &[
         image: Format::Bin,
         image_has_firmware: false,
         drive_without_firmware: None,
+        on_board_support: false,
         emulator: None,
     },
 ];
@@ -258,6 +273,16 @@ pub fn emulated() -> impl Iterator<Item = &'static Board> + Clone {
     BOARDS.iter().filter(|board| board.emulator.is_some())
 }
 
+/// The boards that are built on `board-support`, in the workspace of the firmware.
+pub fn on_board_support() -> impl Iterator<Item = &'static Board> + Clone {
+    BOARDS.iter().filter(|board| board.on_board_support)
+}
+
+/// The others, which have many dependencies and take minutes to build.
+pub fn on_a_hal() -> impl Iterator<Item = &'static Board> + Clone {
+    BOARDS.iter().filter(|board| !board.on_board_support)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -303,6 +328,16 @@ mod tests {
                 "{}",
                 path.display()
             );
+        }
+    }
+
+    #[test]
+    fn the_table_agrees_with_each_manifest() {
+        for board in BOARDS {
+            let path = firmware::folder(board).join("Cargo.toml");
+            let manifest = std::fs::read_to_string(&path).unwrap();
+            let found = manifest.contains("\nboard-support");
+            assert_eq!(found, board.on_board_support, "{}", path.display());
         }
     }
 

@@ -62,8 +62,8 @@ const TARGETS: &[Target] = &[
         // Some bytes may follow the file.
         bug: Bug {
             file: "lstm-core/src/file.rs",
-            from: "if found > expected {",
-            to: "if found > expected + 64 {",
+            from: "match found > expected {",
+            to: "match found > expected + 64 {",
         },
     },
     Target {

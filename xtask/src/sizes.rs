@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use object::{Object, ObjectSection, ObjectSymbol, Section, SectionKind};
 
 use crate::{
-    boards::{BOARDS, Board},
+    boards::{BOARDS, Board, on_a_hal},
     firmware,
     shell::root,
     stack,
@@ -23,7 +23,7 @@ pub struct Options {
     /// Write the figures to docs/sizes.txt, instead of comparing them
     #[arg(long)]
     bless: bool,
-    /// Also the boards that QEMU does not emulate, which take minutes to build
+    /// Also the boards with a HAL of the chip's maker, which take minutes to build
     #[arg(long)]
     all: bool,
 }
@@ -116,8 +116,7 @@ impl Sizes {
     }
 }
 
-/// The figures of these boards; `elf` gives the firmware of one. The stack is bounded where QEMU
-/// can show it.
+/// The figures of these boards; `elf` gives the firmware of one.
 pub fn measure(
     boards: impl Iterator<Item = &'static Board>,
     elf: impl Fn(&Board) -> Result<PathBuf>,
@@ -137,12 +136,12 @@ pub fn measure(
         let mut row = vec![board.name.to_owned(), board.core.to_owned()];
         let variables = sizes.data + sizes.bss;
         row.extend([sizes.flash, variables, sizes.workspace()?].map(grouped));
-        row.extend(match board.emulator {
-            Some(_) => {
+        row.extend(match board.on_board_support {
+            true => {
                 let bound = stack::bound(&elf).with_context(|| board.name)?;
                 [sizes.stack_room, bound.bytes].map(grouped)
             }
-            None => ["-".to_owned(), "-".to_owned()],
+            false => ["-".to_owned(), "-".to_owned()],
         });
         table.push(row);
     }
@@ -200,7 +199,7 @@ fn grown(expected: &str, found: &str) -> Vec<String> {
 pub fn run(options: &Options) -> Result<()> {
     let boards = BOARDS
         .iter()
-        .filter(|board| options.all || board.emulator.is_some());
+        .filter(|board| options.all || board.on_board_support);
     let mut found = measure(boards, firmware::build)?;
     print!("{found}");
     if !options.bless {
@@ -209,8 +208,7 @@ pub fn run(options: &Options) -> Result<()> {
     if !options.all {
         let old = fs::read_to_string(root().join(SNAPSHOT)).context(SNAPSHOT)?;
         let is_kept = |line: &&str| {
-            let mut others = BOARDS.iter().filter(|board| board.emulator.is_none());
-            others.any(|board| line.split_whitespace().next() == Some(board.name))
+            on_a_hal().any(|board| line.split_whitespace().next() == Some(board.name))
         };
         for line in old.lines().filter(is_kept) {
             found += line;

@@ -6,8 +6,11 @@
 //!
 //! * A call through a pointer goes to any function whose address stands anywhere in the program.
 //!   Where the pointer is loaded from the place of a method in a table of `core::fmt::Write`, or
-//!   from that of a formatter in an argument, it goes to one of these.
-//! * A formatter is on the stack once at most: no type here contains itself.
+//!   from that of a formatter in an argument, it goes to one of these; where it is loaded from a
+//!   constant table of functions, to one of the table's. A table of places in the function itself
+//!   calls nothing.
+//! * A formatter or a method of a writer is called through a pointer only where it is not on the
+//!   stack yet: no type here contains itself, and no writer formats.
 //! * One interrupt at a time, in the middle of the deepest call.
 
 use std::{
@@ -56,9 +59,12 @@ pub fn bound(elf: &Path) -> Result<Bound> {
             .args(["--disassemble", "--no-show-raw-insn"])
             .arg(elf),
     )?;
-    // A word of the code, where a constant may lie.
+    // A word of the code or the constants.
     let word = |address: u64| {
-        let mut sections = file.sections();
+        let mut sections = file.sections().filter(|section| {
+            let kind = section.kind();
+            kind == SectionKind::Text || is_constant(kind)
+        });
         let data = sections.find_map(|s| s.data_range(address, 4).ok().flatten())?;
         Some(i32::from_le_bytes(data.try_into().ok()?))
     };
@@ -76,7 +82,19 @@ pub fn bound(elf: &Path) -> Result<Bound> {
     let mut program = Program::read(&listing, word, is_filling)?;
     program.name(&file);
     program.take_addresses(&file, is_arm)?;
+    let mut taken = program.taken.iter().map(|f| &program.functions[f].name);
+    if !taken.any(|name| Role::of(name) == Role::WriteStr) {
+        bail!("found no table with the methods of a writer, which every firmware has");
+    }
     program.bound(is_arm)
+}
+
+/// With strings in it, a section of constants counts as one of strings.
+fn is_constant(kind: SectionKind) -> bool {
+    matches!(
+        kind,
+        SectionKind::ReadOnlyData | SectionKind::ReadOnlyString
+    )
 }
 
 /// What a call through a pointer may go to, by the place that the pointer is loaded from.
@@ -102,6 +120,11 @@ impl Role {
         }
     }
 
+    /// Whether a pointer leads to a function of this role only where it is not on the stack yet.
+    fn is_single(self) -> bool {
+        self != Role::Unknown
+    }
+
     /// By the name of a function.
     fn of(name: &str) -> Self {
         let name = name.rsplit_once("::h").map_or(name, |(path, hash)| {
@@ -125,6 +148,8 @@ struct Function {
     frame: u64,
     calls: BTreeSet<u64>,
     indirect: BTreeSet<Role>,
+    /// Where the tables lie through which it jumps.
+    tables: BTreeSet<u64>,
     /// Why its frame is not known.
     unclear: Option<String>,
 }
@@ -186,8 +211,22 @@ struct Known {
     loads: BTreeMap<String, i64>,
     /// The value of a register.
     values: BTreeMap<String, i64>,
+    /// The start of the table into which a register points.
+    tables: BTreeMap<String, u64>,
+    /// The start of the table that a register was loaded from.
+    from_tables: BTreeMap<String, u64>,
     /// The low bits that were cleared in a register.
     cleared: BTreeMap<String, u32>,
+}
+
+impl Known {
+    fn forget(&mut self, register: &str) {
+        self.loads.remove(register);
+        self.values.remove(register);
+        self.tables.remove(register);
+        self.from_tables.remove(register);
+        self.cleared.remove(register);
+    }
 }
 
 impl Program {
@@ -248,7 +287,35 @@ impl Program {
             }
         }
         program.resolve_names(listing);
+        program.resolve_tables(word);
         Ok(program)
+    }
+
+    /// Finds out what the jumps through tables lead to.
+    fn resolve_tables(&mut self, word: impl Fn(u64) -> Option<i32>) {
+        let starts: Vec<_> = self.functions.keys().copied().collect();
+        for (index, start) in starts.iter().enumerate() {
+            let end = starts.get(index + 1).copied().unwrap_or(u64::MAX);
+            let tables = std::mem::take(&mut self.functions.entry(*start).or_default().tables);
+            for table in tables {
+                let entries = (table..).step_by(4);
+                let entry = |at| word(at).map(|entry| u64::from(entry as u32));
+                if entry(table).is_some_and(|entry| *start < entry && entry < end) {
+                    continue;
+                }
+                let entries = entries.map_while(entry);
+                // A table of interrupts has nothing where the chip has none.
+                let functions: Vec<_> = entries
+                    .take_while(|entry| *entry == 0 || self.functions.contains_key(entry))
+                    .filter(|entry| *entry != 0)
+                    .collect();
+                let function = self.functions.entry(*start).or_default();
+                match functions[..] {
+                    [] => drop(function.indirect.insert(Role::Unknown)),
+                    _ => function.calls.extend(functions),
+                }
+            }
+        }
     }
 
     /// Adds the calls whose line gives a name and no address, as RISC-V's pair of instructions.
@@ -278,7 +345,6 @@ impl Program {
                 && let Some(function) = self.functions.get_mut(&current)
             {
                 function.calls.insert(target);
-                function.indirect.remove(&Role::Unknown);
             }
             if is_address {
                 self.numbers.insert(target);
@@ -304,10 +370,8 @@ impl Program {
         let mut numbers = std::mem::take(&mut self.numbers);
         for section in file.sections() {
             let is_table = section.name() == Ok(".vector_table");
-            let is_data = matches!(
-                section.kind(),
-                SectionKind::ReadOnlyData | SectionKind::Data
-            );
+            let kind = section.kind();
+            let is_data = is_constant(kind) || kind == SectionKind::Data;
             if is_data && !is_table {
                 let words = section.data()?.chunks_exact(4);
                 numbers.extend(words.map(|word| {
@@ -319,8 +383,10 @@ impl Program {
         let thumb = u64::from(is_arm);
         let functions = numbers.iter().filter(|&number| number & 1 == thumb);
         let functions = functions.map(|number| number & !1);
+        // Only the core goes there. Where flash begins at 0, any number may look like the first.
+        let by_core = ["Reset", "_start_trap"].map(|name| self.symbols.get(name).copied());
         self.taken = functions
-            .filter(|f| self.functions.contains_key(f))
+            .filter(|&f| self.functions.contains_key(&f) && !by_core.contains(&Some(f)))
             .collect();
         Ok(())
     }
@@ -349,11 +415,9 @@ impl Program {
             path.extend(interrupt);
         } else {
             (bytes, path) = depth("_start_rust")?;
-            for name in ["_default_start_trap", "MachineExternal"] {
-                let (most, interrupt) = depth(name)?;
-                bytes += most;
-                path.extend(interrupt);
-            }
+            let (most, interrupt) = depth("_default_start_trap")?;
+            bytes += most;
+            path.extend(interrupt);
         }
         Ok(Bound { bytes, path })
     }
@@ -403,9 +467,14 @@ impl Function {
                     .loads
                     .get(pointer)
                     .map_or(Role::Unknown, |&o| Role::at(o));
-                // A jump into a table of the function itself.
-                let is_table = operation == "jr" && role == Role::Unknown;
-                if !is_table {
+                if operation == "jr" && pointer == "t0" && self.name.starts_with("OUTLINED") {
+                    // Back to the functions that the compiler took this piece out of.
+                    if self.frame > 0 {
+                        self.unclear = Some("a frame that is left to the caller".into());
+                    }
+                } else if let ("jr", Some(&table)) = (operation, known.from_tables.get(pointer)) {
+                    self.tables.insert(table);
+                } else {
                     self.indirect.insert(role);
                 }
                 return None;
@@ -441,6 +510,20 @@ impl Function {
                     address = Some(*value as u64);
                 }
             }
+            "add" => {
+                let mut values = rest
+                    .split(',')
+                    .map(|register| known.values.get(register.trim()));
+                let table = match (values.next().flatten(), values.next().flatten()) {
+                    (Some(&table), None) | (None, Some(&table)) => Some(table as u32),
+                    _ => None,
+                };
+                known.forget(first);
+                if let Some(table) = table {
+                    known.tables.insert(first.into(), table.into());
+                }
+                return None;
+            }
             "bfc" => {
                 let bits = rest.rsplit_once('#').and_then(|(_, n)| n.parse().ok());
                 known.cleared.insert(first.into(), bits.unwrap_or(0));
@@ -454,13 +537,23 @@ impl Function {
                 known.cleared.remove(first);
             }
         }
+        let riscv = rest.split_once('(');
+        let table = riscv.and_then(|(offset, register)| {
+            let table = known.tables.get(register.trim_end_matches(')'))?;
+            table.checked_add_signed(number(offset)?)
+        });
         known.loads.remove(first);
+        known.tables.remove(first);
+        known.from_tables.remove(first);
         if let "ldr" | "lw" = operation {
             let arm = between(rest, '[', ']')
                 .map(|place| place.rsplit_once('#').map_or(Some(0), |(_, n)| number(n)));
-            let riscv = rest.split_once('(').map(|(offset, _)| number(offset));
+            let riscv = riscv.map(|(offset, _)| number(offset));
             if let Some(offset) = arm.or(riscv).flatten() {
                 known.loads.insert(first.into(), offset);
+            }
+            if let Some(table) = table {
+                known.from_tables.insert(first.into(), table);
             }
         }
         address
@@ -494,7 +587,7 @@ impl Function {
 struct Walk<'a> {
     program: &'a Program,
     on_stack: Vec<u64>,
-    /// Depths, by function and the formatters above it.
+    /// Depths, by function and those above it that are called once.
     known: BTreeMap<(u64, Vec<u64>), (u64, Vec<String>)>,
 }
 
@@ -506,18 +599,18 @@ impl Walk<'_> {
         if let Some(unclear) = &function.unclear {
             bail!("{}: cannot tell what `{unclear}` takes", function.name);
         }
-        let is_formatter = |f: &u64| {
+        let is_single = |f: &u64| {
             let function = self.program.functions.get(f);
-            function.is_some_and(|f| Role::of(&f.name) == Role::Formatter)
+            function.is_some_and(|f| Role::of(&f.name).is_single())
         };
-        let mut formatters: Vec<_> = self.on_stack.iter().copied().filter(is_formatter).collect();
-        formatters.sort_unstable();
-        formatters.dedup();
-        let key = (address, formatters);
+        let mut singles: Vec<_> = self.on_stack.iter().copied().filter(is_single).collect();
+        singles.sort_unstable();
+        singles.dedup();
+        let key = (address, singles);
         if let Some(known) = self.known.get(&key) {
             return Ok(known.clone());
         }
-        // Each time round, a formatter that was not there has come onto the stack.
+        // Each time round, one of these that was not there has come onto the stack.
         let times = self.on_stack.iter().filter(|&&f| f == address).count();
         if times > key.1.len() {
             let names = self
@@ -534,7 +627,7 @@ impl Walk<'_> {
                 let is_new = !key.1.contains(f) && *f != address;
                 let found = Role::of(&self.program.functions[f].name);
                 let fits = role == Role::Unknown || found == Role::Unknown || role == found;
-                fits && (found != Role::Formatter || is_new)
+                fits && (!found.is_single() || is_new)
             }));
         }
         self.on_stack.push(address);
@@ -557,7 +650,11 @@ mod tests {
 
     /// The bound below `start`, and the path.
     fn depth(listing: &str) -> Result<(u64, Vec<String>)> {
-        let mut program = Program::read(listing, |_| None, |_, _| false)?;
+        depth_with(listing, |_| None)
+    }
+
+    fn depth_with(listing: &str, word: impl Fn(u64) -> Option<i32>) -> Result<(u64, Vec<String>)> {
+        let mut program = Program::read(listing, word, |_, _| false)?;
         program.taken = program
             .functions
             .keys()
@@ -608,6 +705,68 @@ mod tests {
             CALLS.replace("push\t{r7, lr}", "blx\tr3")
         );
         assert_eq!(depth(&listing).unwrap().0, 36 + 256 + 1024);
+    }
+
+    /// RISC-V has one instruction for a jump within a function and for a call at its end.
+    const JUMP: &str = "\
+00000000 <start>:
+       0:      \taddi\tsp, sp, -0x10
+       2:      \tlui\ta1, 0x10
+       6:      \taddi\ta1, a1, -0x80
+       a:      \tadd\ta0, a0, a1
+       c:      \tlw\ta0, 0x0(a0)
+       e:      \tlw\ta2, 0x4(s1)
+      10:      \tjr\ta0
+
+00000080 <small>:
+      80:      \taddi\tsp, sp, -0x20
+
+00000200 <taken>:
+     200:      \taddi\tsp, sp, -0x400
+";
+
+    #[test]
+    fn a_jump_through_a_pointer_is_a_call_unless_a_table_says_more() {
+        let table = |entries: &'static [i32]| {
+            move |address: u64| {
+                entries
+                    .get((address.checked_sub(0xff80)? / 4) as usize)
+                    .copied()
+            }
+        };
+        let bytes = |listing: &str, entries| depth_with(listing, table(entries)).unwrap().0;
+        // Places in `start`.
+        assert_eq!(bytes(JUMP, &[0x12, 0x14]), 16);
+        // Functions.
+        assert_eq!(bytes(JUMP, &[0x80, 0x80]), 16 + 32);
+        assert_eq!(bytes(JUMP, &[0, 0x80, 0x200, 0x12]), 16 + 1024);
+        // Neither; no constant; and a pointer that was passed.
+        assert_eq!(bytes(JUMP, &[0x7777]), 16 + 1024);
+        assert_eq!(bytes(JUMP, &[]), 16 + 1024);
+        assert_eq!(
+            bytes(&JUMP.replace("0x0(a0)", "0x0(s0)"), &[0x12]),
+            16 + 1024
+        );
+        let listing = JUMP.replace("lw\ta0, 0x0(a0)", "mv\ta0, s0");
+        assert_eq!(bytes(&listing, &[0x12]), 16 + 1024);
+        // A known call beside it changes nothing.
+        let listing = JUMP.replace("lw\ta2, 0x4(s1)", "jalr\t0x70(ra) <small>");
+        let listing = listing.replace("0x0(a0)", "0x0(s0)");
+        assert_eq!(bytes(&listing, &[0x12]), 16 + 1024);
+    }
+
+    #[test]
+    fn a_piece_that_the_compiler_took_out_returns() {
+        let listing = JUMP
+            .replace("start", "OUTLINED_FUNCTION_0")
+            .replace("jr\ta0", "jr\tt0");
+        let error = depth(&listing).unwrap_err().to_string();
+        assert!(
+            error.ends_with("a frame that is left to the caller` takes"),
+            "{error}"
+        );
+        let listing = listing.replace("addi\tsp, sp, -0x10", "nop");
+        assert_eq!(depth(&listing).unwrap().0, 0);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 
 use crate::{
     bench::MACHINES,
-    boards::{BOARDS, Board, emulated},
+    boards::{Board, on_a_hal, on_board_support},
     deny, firmware, miri, setup,
     shell::{self, cargo, root, step, tee},
     sizes,
@@ -15,7 +15,7 @@ use crate::{
 /// What a person may choose.
 #[derive(clap::Args)]
 pub struct Options {
-    /// Also run what takes minutes (the boards that QEMU does not emulate, the licences and
+    /// Also run what takes minutes (the boards on a HAL of the chip's maker, the licences and
     /// vulnerabilities of the dependencies, Miri, kills and full disks) or many hours (a million
     /// tokens of each model on each core)
     #[arg(long)]
@@ -53,7 +53,7 @@ pub fn run(options: &Options) -> Result<()> {
         &mut clippy(&root, &["--workspace", "--all-targets"]),
     )?;
     check("clippy, firmware", &mut clippy(&demo, &["--all-targets"]))?;
-    for board in emulated() {
+    for board in on_board_support() {
         let args = ["--package", board.package, "--target", board.target];
         check(
             &format!("clippy, {}", board.name),
@@ -87,23 +87,22 @@ pub fn run(options: &Options) -> Result<()> {
         &format!("lstm-core for {}", setup::TARGETS.join(", ")),
         &mut core,
     )?;
-    for board in emulated() {
+    for board in on_board_support() {
         step(&format!("firmware for {}", board.name), || {
             firmware::build(board)
         })?;
     }
 
     if options.full {
-        let others = || BOARDS.iter().filter(|board| board.emulator.is_none());
-        for board in others() {
+        for board in on_a_hal() {
             let folder = firmware::folder(board);
             let what = format!("rustfmt, {}", board.name);
             check(&what, cargo(&folder).args(["fmt", "--check"]))?;
             let what = format!("clippy, {}", board.name);
             check(&what, &mut clippy(&folder, &[]))?;
         }
-        step("firmware for the boards that QEMU does not emulate", || {
-            sizes::check(&sizes::measure(others(), firmware::build)?)
+        step("firmware for the boards on a HAL", || {
+            sizes::check(&sizes::measure(on_a_hal(), firmware::build)?)
         })?;
     }
 
@@ -184,7 +183,7 @@ pub fn run(options: &Options) -> Result<()> {
 
 /// The folders of the boards, each once.
 fn packages() -> BTreeSet<&'static str> {
-    emulated().map(|board| board.package).collect()
+    on_board_support().map(|board| board.package).collect()
 }
 
 fn check(what: &str, command: &mut Command) -> Result<()> {

@@ -15,6 +15,12 @@ pub trait Board {
     /// Bytes that arrived while the board had no room for them, since it started.
     fn lost_bytes(&mut self) -> u32;
 
+    /// Errors of the port since the start, such as a wrong stop bit, that reading from it does not
+    /// return.
+    fn port_errors(&mut self) -> u32 {
+        0
+    }
+
     /// Called while there is nothing to do: the console is paused, a line is being typed, or the
     /// next character is not due yet. A board may sleep until an interrupt; it must come back when
     /// a byte arrives, and often enough for [`Board::ticks`] to be read before it has gone once

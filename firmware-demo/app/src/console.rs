@@ -129,6 +129,7 @@ struct Stats {
 struct Figures {
     memory: Memory,
     lost_bytes: u32,
+    port_errors: u32,
     ticks_per_second: u32,
     tick_unit: &'static str,
 }
@@ -138,6 +139,7 @@ impl Figures {
         Figures {
             memory: board.memory(),
             lost_bytes: board.lost_bytes(),
+            port_errors: board.port_errors(),
             ticks_per_second: board.ticks_per_second(),
             tick_unit: board.tick_unit(),
         }
@@ -167,9 +169,11 @@ impl<'s, 'm> Console<'s, 'm> {
         }
     }
 
-    /// Says again at the next step what is running, for one who has just connected.
+    /// Says again at the next step what is running, for one who has just connected. A line that was
+    /// being typed is dropped; one that is at work is done first, and says enough.
     pub fn greet(&mut self) {
         if self.is_listening() {
+            self.editor.clear();
             self.task = Task::Banner;
         }
     }
@@ -528,7 +532,8 @@ impl<'s, 'm> Console<'s, 'm> {
             .str(" a second; ")
             .number(figures.lost_bytes.into());
         self.output.str(" bytes lost, ");
-        self.output.number(stats.port_errors.into());
+        let port_errors = stats.port_errors.saturating_add(figures.port_errors);
+        self.output.number(port_errors.into());
         self.output.str(" port errors").end();
         self.end_line();
     }

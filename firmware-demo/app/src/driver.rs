@@ -1,12 +1,12 @@
 use core::convert::Infallible;
 
-use embedded_io::{Read, ReadReady, Write};
+use embedded_io::{Error as _, ErrorKind, Read, ReadReady, Write};
 use lstm_core::{Error, Model};
 
 use crate::{Board, Console, Ram, Step};
 
 /// Checks the model in `region`, then streams its text to `serial` and does what is typed there,
-/// until the port no longer takes what is sent: why, it returns.
+/// until the port no longer takes what is sent or is not connected: why, it returns.
 pub fn run<S, B, const WORDS: usize>(
     serial: &mut S,
     board: &mut B,
@@ -28,11 +28,12 @@ fn load(region: &[u8]) -> Result<Model<'_>, Error> {
     Model::from_region(region)
 }
 
-/// Moves bytes between a console and a port until the port no longer takes what is sent: why, it
-/// returns. The console can go on with another port, or with the same.
+/// Moves bytes between a console and a port until the port no longer takes what is sent, or nobody
+/// is connected to it ([`ErrorKind::NotConnected`]): why, it returns. The console can go on with
+/// another port, or with the same.
 ///
-/// An error in reading, such as an overrun or a wrong stop bit, is counted for `:stats`; the stream
-/// goes on.
+/// Any other error in reading, such as an overrun or a wrong stop bit, is counted for `:stats`; the
+/// stream goes on.
 pub fn drive<S, B>(console: &mut Console<'_, '_>, serial: &mut S, board: &mut B) -> S::Error
 where
     S: Read + ReadReady + Write,
@@ -54,7 +55,7 @@ where
     let mut is_flushed = true;
     loop {
         while console.is_listening()
-            && let Some(byte) = next_byte(console, serial)
+            && let Some(byte) = next_byte(console, serial)?
         {
             let echo = console.input(byte);
             send(serial, board, echo)?;
@@ -77,7 +78,10 @@ where
 }
 
 /// A byte that has arrived.
-fn next_byte<S: Read + ReadReady>(console: &mut Console<'_, '_>, serial: &mut S) -> Option<u8> {
+fn next_byte<S: Read + ReadReady>(
+    console: &mut Console<'_, '_>,
+    serial: &mut S,
+) -> Result<Option<u8>, S::Error> {
     let mut byte = [0];
     let read = match serial.read_ready() {
         Ok(true) => serial.read(&mut byte),
@@ -85,10 +89,11 @@ fn next_byte<S: Read + ReadReady>(console: &mut Console<'_, '_>, serial: &mut S)
         Err(error) => Err(error),
     };
     match read {
-        Ok(count) => (count > 0).then_some(byte[0]),
+        Ok(count) => Ok((count > 0).then_some(byte[0])),
+        Err(error) if error.kind() == ErrorKind::NotConnected => Err(error),
         Err(_) => {
             console.note_port_error();
-            None
+            Ok(None)
         }
     }
 }

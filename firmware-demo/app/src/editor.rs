@@ -1,6 +1,6 @@
 //! The line that is being typed.
 
-use crate::output::Output;
+use crate::output::{BACKSPACE, BELL, Output};
 
 /// Bytes of the longest line that is taken.
 pub(crate) const LONGEST_LINE: usize = 252;
@@ -8,7 +8,6 @@ pub(crate) const LONGEST_LINE: usize = 252;
 const ROOM: usize = LONGEST_LINE + 4;
 /// What stands before a line that is being typed.
 const PROMPT: &str = "> ";
-const BELL: char = '\x07';
 
 /// What a byte was.
 #[derive(Debug, PartialEq, Eq)]
@@ -101,6 +100,7 @@ impl Editor {
         self.hands_on = false;
         self.refused = 0;
         self.noise = None;
+        self.escape = Escape::No;
     }
 
     /// Takes a byte, and echoes it.
@@ -168,7 +168,9 @@ impl Editor {
         // Whoever corrects the line has seen what it lacks.
         self.refused = 0;
         self.noise = None;
-        output.str("\x08 \x08");
+        output.push(BACKSPACE);
+        output.push(' ');
+        output.push(BACKSPACE);
     }
 
     fn character(&mut self, byte: u8, output: &mut Output) -> Event {

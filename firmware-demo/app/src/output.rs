@@ -11,9 +11,13 @@ const BYTES: usize = 192;
 /// Bytes of `\r\n`, for which there is always room.
 const LINE_END: usize = 2;
 
+pub(crate) const BELL: char = '\x07';
+pub(crate) const BACKSPACE: char = '\x08';
+
 /// What one step sends: valid UTF-8, in which `\r\n` ends a line, as serial terminals want it.
 ///
-/// What has no room is left out, but the end of the line. Numbers go through few functions: in a
+/// No other control character is in it: whoever made a model chose its name and its symbols, and a
+/// terminal obeys escape sequences. What has no room is left out, but the end of the line. Numbers go through few functions: in a
 /// small flash, every use of `write!` counts.
 pub(crate) struct Output {
     text: heapless::String<BYTES>,
@@ -43,8 +47,15 @@ impl Output {
         self.is_mid_line = character != '\n';
         if character == '\n' {
             let _ = self.text.push_str("\r\n");
-        } else if self.text.len() + character.len_utf8() + LINE_END <= BYTES {
-            let _ = self.text.push(character);
+            return;
+        }
+        let shown = match character {
+            '\t' | BELL | BACKSPACE => character,
+            _ if character.is_control() => char::REPLACEMENT_CHARACTER,
+            _ => character,
+        };
+        if self.text.len() + shown.len_utf8() + LINE_END <= BYTES {
+            let _ = self.text.push(shown);
         }
     }
 
@@ -148,6 +159,14 @@ mod tests {
         output.str("a\nb").remark("c ").number(1).end();
         assert_eq!(output.as_str(), "a\r\nb\r\n# c 1\r\n");
         assert!(!output.is_mid_line);
+    }
+
+    #[test]
+    fn control_characters_do_not_reach_the_terminal() {
+        let mut output = Output::new();
+        output.str("a\x1b[2J\u{9b}2J\r\0\x7fb\t\n");
+        let expected = "a\u{fffd}[2J\u{fffd}2J\u{fffd}\u{fffd}\u{fffd}b\t\r\n";
+        assert_eq!(output.as_str(), expected);
     }
 
     #[test]

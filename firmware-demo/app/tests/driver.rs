@@ -15,6 +15,8 @@ enum Arrival {
     Byte(u8),
     /// An overrun, or a wrong stop bit.
     Failure,
+    /// From here on, nobody is connected.
+    Gone,
     /// Nothing, until so many bytes have been sent.
     After(usize),
 }
@@ -79,6 +81,9 @@ impl ReadReady for Port {
 impl Read for Port {
     fn read(&mut self, bytes: &mut [u8]) -> Result<usize, ErrorKind> {
         let next = self.next().expect("only what has arrived is read");
+        if matches!(next, Arrival::Gone) {
+            return Err(ErrorKind::NotConnected);
+        }
         self.arrivals.pop_front();
         match next {
             Arrival::Byte(byte) => {
@@ -182,10 +187,15 @@ fn an_overrun_is_counted_and_the_line_goes_on() {
     let mut port = Port::new(3000).with(b":te");
     port.arrivals.extend([Arrival::Failure; 3]);
     port = port.with(b"mp 0.5\r:stats\r");
-    run_on(&mut port);
+    // Some errors the board knows of alone.
+    let mut board = MockBoard {
+        port_errors: 2,
+        ..MockBoard::default()
+    };
+    run(&mut port, &mut board, &LETTERS.0, &mut Desktop::new());
     let text = port.text();
     assert!(text.contains("> :temp 0.5\n# temperature 0.5\n> :stats\n# 0 characters, "));
-    assert!(text.contains(" 0 bytes lost, 3 port errors\n"), "{text}");
+    assert!(text.contains(" 0 bytes lost, 5 port errors\n"), "{text}");
 }
 
 #[test]
@@ -200,10 +210,8 @@ fn what_arrives_while_a_line_is_at_work_waits() {
 #[test]
 fn a_board_that_waits_sleeps_and_flushes() {
     let mut port = Port::new(3000).with(b":pause\r");
-    port.arrivals.push_back(Arrival::After(usize::MAX));
     let (model, mut ram, mut board) = (letters(), Desktop::new(), MockBoard::default());
     let mut console = Console::new(Ok(&model), &LETTERS.0, &mut ram);
-    port.arrivals.pop_back();
     // The flush of the pause fails, which ends the drive.
     assert_eq!(
         drive(&mut console, &mut port, &mut board),
@@ -239,6 +247,26 @@ fn a_console_goes_on_with_the_next_port() {
     let text = written(&model, "", SEED, first.len() + 1 + second.len());
     assert_eq!(format!("{first}?{second}").len(), text.len());
     assert!(text.starts_with(first) && text.ends_with(second));
+}
+
+#[test]
+fn whoever_connects_is_greeted_whatever_was_being_typed() {
+    for typed in [&b"to be or"[..], b":load AAAA", b"x\x1b["] {
+        let (model, mut ram, mut board) = (letters(), Desktop::new(), MockBoard::default());
+        let mut console = Console::new(Ok(&model), &LETTERS.0, &mut ram);
+        let mut first = Port::new(500).with(typed);
+        first.arrivals.push_back(Arrival::Gone);
+        let error = drive(&mut console, &mut first, &mut board);
+        assert_eq!(error, ErrorKind::NotConnected);
+        console.greet();
+        let mut second = Port::new(500);
+        drive(&mut console, &mut second, &mut board);
+        let text = second.text();
+        let (banner, text) = text.trim_start().split_once('\n').unwrap();
+        assert!(banner.starts_with("# model "), "{banner}");
+        // The text goes on, and the line is gone.
+        assert_eq!(text, written(&model, "", SEED, text.len()));
+    }
 }
 
 #[test]

@@ -26,6 +26,10 @@ impl<C: Clock> firmware_app::Board for Board<C> {
         RECEIVED.lost()
     }
 
+    fn port_errors(&mut self) -> u32 {
+        RECEIVED.framing_errors()
+    }
+
     fn idle(&mut self) {
         self.0.idle();
     }

@@ -52,7 +52,7 @@ pub use device::Device;
 pub use interrupt::listen;
 #[cfg(target_arch = "arm")]
 pub use nrf::{NrfPin, NrfTimer, NrfUart};
-pub use serial::{Uart, keep_received};
+pub use serial::{Fault, Uart, keep_received};
 #[cfg(target_arch = "arm")]
 pub use stm32::Stm32Usart;
 

@@ -1,6 +1,6 @@
 //! Nordic's nRF51 and nRF52: they share these devices, at the same addresses.
 
-use crate::{Clock, Device, Uart, listen};
+use crate::{Clock, Device, Fault, Uart, listen};
 
 #[allow(unsafe_code, reason = "the addresses of devices")]
 // SAFETY: none of these touches memory; the UART, other than UARTE, has no DMA.
@@ -55,7 +55,9 @@ impl NrfUart {
     const START_TX: usize = 0x008;
     const RX_READY: usize = 0x108;
     const TX_READY: usize = 0x11c;
+    const ERROR: usize = 0x124;
     const INTERRUPT_SET: usize = 0x304;
+    const ERROR_SOURCE: usize = 0x480;
     const ENABLE: usize = 0x500;
     const TX_PIN: usize = 0x50c;
     const RX_PIN: usize = 0x514;
@@ -88,12 +90,26 @@ impl NrfUart {
 }
 
 impl Uart for NrfUart {
-    fn receive(self, mut take: impl FnMut(u8)) {
+    fn receive(self, mut take: impl FnMut(Result<u8, Fault>)) {
+        const OVERRUN: u32 = 1;
+        const FRAMING: u32 = 1 << 2;
         let uart = DEVICES.uart;
+        if uart.read(Self::ERROR) != 0 {
+            uart.write(Self::ERROR, 0);
+            let source = uart.read(Self::ERROR_SOURCE);
+            // A one clears its bit.
+            uart.write(Self::ERROR_SOURCE, source);
+            if source & OVERRUN != 0 {
+                take(Err(Fault::Overrun));
+            }
+            if source & FRAMING != 0 {
+                take(Err(Fault::Framing));
+            }
+        }
         while uart.read(Self::RX_READY) != 0 {
             // Before the byte is taken, or the event of the next one would be cleared.
             uart.write(Self::RX_READY, 0);
-            take(uart.read(Self::RX_DATA) as u8);
+            take(Ok(uart.read(Self::RX_DATA) as u8));
         }
     }
 

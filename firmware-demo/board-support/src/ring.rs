@@ -1,5 +1,7 @@
 use core::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering};
 
+use crate::Fault;
+
 /// Bytes of the ring: what a line of 115,200 baud brings in 88 ms.
 const ROOM: usize = 1024;
 
@@ -12,6 +14,7 @@ pub(crate) struct Ring {
     written: AtomicUsize,
     read: AtomicUsize,
     lost: AtomicU32,
+    framing_errors: AtomicU32,
 }
 
 impl Ring {
@@ -21,20 +24,28 @@ impl Ring {
             written: AtomicUsize::new(0),
             read: AtomicUsize::new(0),
             lost: AtomicU32::new(0),
+            framing_errors: AtomicU32::new(0),
         }
     }
 
-    /// Adds a byte, or counts it as lost. For the interrupt alone.
-    pub(crate) fn push(&self, byte: u8) {
+    /// Adds a byte, or counts what went wrong with it. For the interrupt alone.
+    pub(crate) fn push(&self, received: Result<u8, Fault>) {
         let written = self.written.load(Ordering::Relaxed);
-        if written.wrapping_sub(self.read.load(Ordering::Acquire)) < ROOM {
-            self.bytes[written % ROOM].store(byte, Ordering::Relaxed);
-            self.written
-                .store(written.wrapping_add(1), Ordering::Release);
-        } else {
-            let lost = self.lost.load(Ordering::Relaxed);
-            self.lost.store(lost.wrapping_add(1), Ordering::Relaxed);
-        }
+        let has_room = written.wrapping_sub(self.read.load(Ordering::Acquire)) < ROOM;
+        let count = match received {
+            Ok(byte) if has_room => {
+                self.bytes[written % ROOM].store(byte, Ordering::Relaxed);
+                self.written
+                    .store(written.wrapping_add(1), Ordering::Release);
+                return;
+            }
+            Ok(_) | Err(Fault::Overrun) => &self.lost,
+            Err(Fault::Framing) => &self.framing_errors,
+        };
+        count.store(
+            count.load(Ordering::Relaxed).wrapping_add(1),
+            Ordering::Relaxed,
+        );
     }
 
     /// Takes the oldest byte. For the program alone.
@@ -52,8 +63,13 @@ impl Ring {
         self.written.load(Ordering::Acquire) == self.read.load(Ordering::Relaxed)
     }
 
-    /// Bytes that found no room.
+    /// Bytes that found no room, here or in the UART.
     pub(crate) fn lost(&self) -> u32 {
         self.lost.load(Ordering::Relaxed)
+    }
+
+    /// Bytes without a stop bit.
+    pub(crate) fn framing_errors(&self) -> u32 {
+        self.framing_errors.load(Ordering::Relaxed)
     }
 }

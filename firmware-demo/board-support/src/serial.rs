@@ -7,10 +7,20 @@ use crate::ring::Ring;
 /// Bytes that the interrupt has received and the program has not read yet.
 pub(crate) static RECEIVED: Ring = Ring::new();
 
+/// What a UART notices instead of a byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// A byte arrived before the one before it was taken, and is lost.
+    Overrun,
+    /// A stop bit was missing: the line was disturbed, or has another baud rate.
+    Framing,
+}
+
 /// A UART. Its interrupt receives; sending waits.
 pub trait Uart: Copy {
-    /// Called by the interrupt: takes every byte that has arrived, and quits the interrupt.
-    fn receive(self, take: impl FnMut(u8));
+    /// Called by the interrupt: takes every byte that has arrived and the faults that the UART
+    /// tells, and quits the interrupt.
+    fn receive(self, take: impl FnMut(Result<u8, Fault>));
 
     /// Sends a byte, and waits before if the UART is not ready for it.
     fn send(self, byte: u8);
@@ -21,7 +31,7 @@ pub trait Uart: Copy {
 
 /// Keeps what a UART has received until the program reads it.
 pub fn keep_received(uart: impl Uart) {
-    uart.receive(|byte| RECEIVED.push(byte));
+    uart.receive(|received| RECEIVED.push(received));
 }
 
 /// The serial port of the firmware.

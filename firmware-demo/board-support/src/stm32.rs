@@ -1,4 +1,4 @@
-use crate::{Device, Uart};
+use crate::{Device, Fault, Uart};
 
 /// A USART of an STM32F1 or STM32F4.
 #[derive(Clone, Copy, Debug)]
@@ -9,6 +9,8 @@ impl Stm32Usart {
     const DATA: usize = 0x04;
     const BAUD_RATE: usize = 0x08;
     const CONTROL: usize = 0x0c;
+    const FRAMING_ERROR: u32 = 1 << 1;
+    const OVERRUN: u32 = 1 << 3;
     const RX_FULL: u32 = 1 << 5;
     const TX_COMPLETE: u32 = 1 << 6;
     const TX_EMPTY: u32 = 1 << 7;
@@ -31,12 +33,18 @@ impl Stm32Usart {
 }
 
 impl Uart for Stm32Usart {
-    fn receive(self, mut take: impl FnMut(u8)) {
-        // Reading the status, then the data, also ends an overrun.
-        let is_full = self.0.read(Self::STATUS) & Self::RX_FULL != 0;
+    fn receive(self, mut take: impl FnMut(Result<u8, Fault>)) {
+        // Reading the status, then the data, also ends an overrun and a framing error.
+        let status = self.0.read(Self::STATUS);
         let data = self.0.read(Self::DATA);
-        if is_full {
-            take(data as u8);
+        if status & Self::FRAMING_ERROR != 0 {
+            take(Err(Fault::Framing));
+        } else if status & Self::RX_FULL != 0 {
+            take(Ok(data as u8));
+        }
+        // The byte in the data register is whole; the one behind it is lost.
+        if status & Self::OVERRUN != 0 {
+            take(Err(Fault::Overrun));
         }
     }
 

@@ -25,7 +25,8 @@ pub(crate) fn run(data: &[u8]) {
     static MODEL: OnceLock<Flash> = OnceLock::new();
     static LARGE: OnceLock<Flash> = OnceLock::new();
     let model = |hidden: u16| {
-        let plan = Plan::simple(Format::Int8, &[LayerShape::lstm(hidden)]);
+        let layers = [LayerShape::lstm(hidden)];
+        let plan = Plan::simple(Format::Int8, &layers).named("a\x1b[2J", "\nb\x1b\u{9b}");
         Flash::new(&payload::file(&plan, &[1, 200, 30]), 0)
     };
     let region = match kind % 8 {
@@ -54,7 +55,7 @@ pub(crate) fn run(data: &[u8]) {
         Err(error) => panic!("{error}"),
     };
     // No control character but the line ends, the backspace and the bell.
-    let is_shown = |c: char| !c.is_ascii_control() || matches!(c, '\r' | '\n' | '\x08' | '\x07');
+    let is_shown = |c: char| !c.is_control() || matches!(c, '\r' | '\n' | '\x08' | '\x07');
     assert!(sent.chars().all(is_shown), "{sent:?}");
     assert!(sent.starts_with("# "), "{sent:?}");
 }

@@ -113,6 +113,15 @@ impl Plan {
         }
     }
 
+    /// With this name and these symbols.
+    pub(crate) fn named(self, name: &str, symbols: &str) -> Self {
+        Plan {
+            name: name.into(),
+            symbols: symbols.into(),
+            ..self
+        }
+    }
+
     fn of(input: &mut Unstructured<'_>) -> Result<Self> {
         let format = *input.choose(&[Format::Int8, Format::Int4, Format::F32])?;
         let symbols = match input.int_in_range(0..=63u8)? {

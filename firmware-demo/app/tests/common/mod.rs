@@ -63,6 +63,7 @@ pub struct MockBoard {
     pub now: u32,
     pub naps: u32,
     pub lost: u32,
+    pub port_errors: u32,
 }
 
 impl MockBoard {
@@ -94,6 +95,10 @@ impl Board for MockBoard {
 
     fn lost_bytes(&mut self) -> u32 {
         self.lost
+    }
+
+    fn port_errors(&mut self) -> u32 {
+        self.port_errors
     }
 
     fn idle(&mut self) {

@@ -7,7 +7,7 @@
 #![no_main]
 
 use board_support::{
-    ANY_MODEL, Device, Ram, SysTick, Uart, entry, listen, ram, receive_by_interrupt, start,
+    ANY_MODEL, Device, Fault, Ram, SysTick, Uart, entry, listen, ram, receive_by_interrupt, start,
 };
 
 static WORKSPACE: Ram<ANY_MODEL> = ram();
@@ -51,10 +51,10 @@ impl Pl011 {
 }
 
 impl Uart for Pl011 {
-    fn receive(self, mut take: impl FnMut(u8)) {
+    fn receive(self, mut take: impl FnMut(Result<u8, Fault>)) {
         self.0.write(Self::INTERRUPT_CLEAR, Self::INTERRUPT_RX);
         while self.0.read(Self::FLAGS) & Self::FLAGS_RX_EMPTY == 0 {
-            take(self.0.read(Self::DATA) as u8);
+            take(Ok(self.0.read(Self::DATA) as u8));
         }
     }
 

@@ -19,7 +19,7 @@ use core::{
 use cortex_m_rt::entry;
 use embassy_futures::{
     block_on,
-    select::{Either, Either3, select, select3},
+    select::{Either3, select, select3},
     yield_now,
 };
 #[cfg(not(feature = "rp2350"))]
@@ -87,9 +87,9 @@ fn main() -> ! {
     let model = model.as_ref().map_err(|&error| error);
     let mut console = Console::new(model, region, WORKSPACE.take());
     loop {
-        port.wait_for_computer();
+        port.wait_for_terminal();
         console.greet();
-        // Until the computer goes.
+        // Until the terminal program goes.
         drive(&mut console, &mut port, &mut Pico);
     }
 }
@@ -131,8 +131,19 @@ struct Port<'r, 'd, Run> {
 }
 
 impl<Run: Future> Port<'_, '_, Run> {
-    fn wait_for_computer(&mut self) {
-        block_on(select(self.device.as_mut(), self.sender.wait_connection()));
+    /// A terminal program that opens the port sets the signal DTR, and one that goes clears it. The
+    /// driver itself tells neither: unplugged, it waits for the computer.
+    fn wait_for_terminal(&mut self) {
+        self.received = 0..0;
+        let sender = &self.sender;
+        block_on(select(self.device.as_mut(), until(|| sender.dtr())));
+    }
+}
+
+/// Waits until this holds, and meanwhile lets others run.
+async fn until(holds: impl Fn() -> bool) {
+    while !holds() {
+        yield_now().await;
     }
 }
 
@@ -149,6 +160,9 @@ impl<Run: Future> ReadReady for Port<'_, '_, Run> {
                 Either3::First(_) => return Err(EndpointError::Disabled),
                 Either3::Second(length) => self.received = 0..length?,
                 Either3::Third(()) => {}
+            }
+            if !self.sender.dtr() {
+                return Err(EndpointError::Disabled);
             }
         }
         Ok(!self.received.is_empty())
@@ -171,10 +185,12 @@ impl<Run: Future> Write for Port<'_, '_, Run> {
     fn write(&mut self, bytes: &[u8]) -> Result<usize, EndpointError> {
         // A full packet would want an empty one behind it.
         let len = bytes.len().min(usize::from(PACKET) - 1);
-        let packet = self.sender.write_packet(&bytes[..len]);
-        match block_on(select(self.device.as_mut(), packet)) {
-            Either::First(_) => Err(EndpointError::Disabled),
-            Either::Second(sent) => sent.map(|()| len),
+        let (sender, receiver) = (&mut self.sender, &self.receiver);
+        let packet = sender.write_packet(&bytes[..len]);
+        let gone = until(|| !receiver.dtr());
+        match block_on(select3(self.device.as_mut(), packet, gone)) {
+            Either3::First(_) | Either3::Third(()) => Err(EndpointError::Disabled),
+            Either3::Second(sent) => sent.map(|()| len),
         }
     }
 

@@ -7,7 +7,7 @@
 #![no_main]
 
 use board_support::{
-    ANY_MODEL, Clock, Device, Ram, Uart, entry, listen, ram, receive_by_interrupt, start,
+    ANY_MODEL, Clock, Device, Fault, Ram, Uart, entry, listen, ram, receive_by_interrupt, start,
 };
 
 static WORKSPACE: Ram<ANY_MODEL> = ram();
@@ -60,11 +60,11 @@ impl Ns16550 {
 }
 
 impl Uart for Ns16550 {
-    fn receive(self, mut take: impl FnMut(u8)) {
+    fn receive(self, mut take: impl FnMut(Result<u8, Fault>)) {
         // A byte that arrives after the last one taken makes the interrupt pending anew.
         let source = self.plic.claim();
         while self.uart.read(Self::LINE_STATUS) & Self::LINE_STATUS_RX_FULL != 0 {
-            take(self.uart.read(Self::DATA));
+            take(Ok(self.uart.read(Self::DATA)));
         }
         self.plic.complete(source);
     }
