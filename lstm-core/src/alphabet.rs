@@ -133,6 +133,7 @@ impl Chars<'_> {
     }
 
     /// How many characters come before this one.
+    #[inline(never)]
     fn position_of(mut self, character: char) -> Option<usize> {
         let mut index = 0;
         while self.next()? != character {

@@ -1,7 +1,6 @@
 //! The recurrent cells and the dense layer, written once over the [`Arithmetic`] of a format.
 
 use crate::file::{BLOCK_ROWS, Cell};
-use crate::kernel::BATCH;
 use crate::model::{Layer, Matrix};
 use crate::numbers::Arithmetic;
 use crate::session::split;
@@ -101,12 +100,12 @@ fn rows<A: Arithmetic, T>(
     values: &mut [T],
     finish: impl Fn(A::PreActivation) -> T,
 ) {
-    let mut values = values.chunks_mut(BATCH * BLOCK_ROWS);
+    let mut values = values;
     A::for_each_batch(matrix, &[], input, correction, &mut |z| {
-        let Some(values) = values.next() else {
-            return;
-        };
-        for (value, &z) in values.iter_mut().zip(z.as_flattened()) {
+        let z = z.as_flattened();
+        let (now, rest) = split(mem::take(&mut values), z.len());
+        values = rest;
+        for (value, &z) in now.iter_mut().zip(z) {
             *value = finish(z);
         }
     });

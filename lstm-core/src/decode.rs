@@ -76,10 +76,10 @@ impl<'a> Fields<'a> {
             },
         };
         let depth = reader.varint(MAX_LAYERS as u32) as usize;
-        let mut layers = [LayerShape::lstm(0); MAX_LAYERS];
-        for layer in layers.iter_mut().take(depth) {
-            *layer = reader.layer();
-        }
+        let layers = core::array::from_fn(|index| match index < depth {
+            true => reader.layer(),
+            false => LayerShape::lstm(0),
+        });
         let (padding, data) = (reader.bytes(), reader.bytes());
         Fields {
             name,
@@ -150,9 +150,10 @@ impl<'a> Reader<'a> {
     }
 
     fn flag(&mut self) -> bool {
-        self.varint(1) == 1
+        self.varint(1) != 0
     }
 
+    #[inline(never)]
     fn byte(&mut self) -> u8 {
         let (byte, rest) = match self.rest.split_first() {
             Some((&byte, rest)) => (byte, rest),

@@ -289,21 +289,20 @@ impl Head {
     ///
     /// [`Error::Truncated`], [`Error::Magic`], [`Error::Version`].
     pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
-        let word = |index: usize| {
-            let word = bytes.as_chunks().0.get(index);
-            word.map_or(0, |&word| u32::from_le_bytes(word))
-        };
-        let found = word(0).to_le_bytes();
-        if bytes.len() >= MAGIC.len() && found != MAGIC {
+        if let Some(&found) = bytes.first_chunk()
+            && found != MAGIC
+        {
             return Err(Error::Magic { found });
         }
-        if bytes.len() < HEAD_BYTES {
+        let Some(head) = bytes.first_chunk::<HEAD_BYTES>() else {
             return Err(Error::Truncated {
                 found: bytes.len(),
                 expected: HEAD_BYTES,
             });
-        }
-        let version = word(1) as u16;
+        };
+        let &[_, version, payload_bytes, checksum] =
+            bytemuck::cast_ref::<_, [[u8; 4]; HEAD_BYTES / 4]>(head);
+        let version = u32::from_le_bytes(version) as u16;
         if version != VERSION {
             return Err(Error::Version {
                 found: version,
@@ -311,8 +310,8 @@ impl Head {
             });
         }
         Ok(Head {
-            payload_bytes: word(2) as usize,
-            checksum: word(3),
+            payload_bytes: u32::from_le_bytes(payload_bytes) as usize,
+            checksum: u32::from_le_bytes(checksum),
         })
     }
 

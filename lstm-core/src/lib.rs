@@ -131,6 +131,7 @@ mod kernel;
 pub mod kernel_test;
 mod model;
 mod numbers;
+mod random;
 mod sampler;
 mod session;
 pub mod snapshot;

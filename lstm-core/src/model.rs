@@ -58,24 +58,26 @@ struct Ranges {
 impl Ranges {
     #[inline(never)]
     fn check(&mut self, matrix: &Matrix<'_>) {
-        if matrix.format == WeightFormat::F32 {
+        let format = matrix.format;
+        if format == WeightFormat::F32 {
             return;
         }
-        let block_rows = matrix.format.block_rows();
-        let block_words = matrix.columns * block_rows * matrix.format.bits() / 32;
+        let block_rows = format.block_rows();
+        let block_words = matrix.columns * (block_rows * format.bits() / 32);
         let mut weights = matrix.weights;
-        let mut block = weights;
-        for (index, &parameters) in matrix.rows.as_chunks().0.iter().enumerate() {
-            let index = index % block_rows;
-            if index == 0 {
-                (block, weights) = weights.split_at_checked(block_words).unwrap_or_default();
-            }
-            let sum_abs = kernel::sum_abs(matrix.format, block, index);
+        let mut row = 0;
+        for &parameters in matrix.rows.as_chunks().0 {
+            let sum_abs = kernel::sum_abs(format, weights, matrix.columns, row);
             self.sound &= Row::from_words(parameters).in_range(sum_abs);
             if !self.sound {
                 return;
             }
             self.row += 1;
+            row += 1;
+            if row == block_rows {
+                row = 0;
+                weights = weights.get(block_words..).unwrap_or_default();
+            }
         }
     }
 }

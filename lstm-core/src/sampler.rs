@@ -3,9 +3,8 @@
 
 use crate::generator::join;
 use crate::numbers::tables::EXP2;
+use crate::random::Random;
 use crate::{Error, Logits, MAX_SYMBOLS, Token};
-use rand_xoshiro::Xoshiro128PlusPlus;
-use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
 /// Draws tokens: greedy, or at a temperature, from the best few if wanted.
 ///
@@ -16,7 +15,7 @@ use rand_xoshiro::rand_core::{Rng, SeedableRng};
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sampler {
     seed: u64,
-    random: Xoshiro128PlusPlus,
+    random: Random,
     settings: Settings,
     /// `log2(e) / temperature` in Q12; 0 means greedy.
     scale: u32,
@@ -44,7 +43,7 @@ impl Sampler {
         let (scale, limit) = scale(1.0);
         Sampler {
             seed,
-            random: Xoshiro128PlusPlus::seed_from_u64(seed),
+            random: Random::new(seed),
             settings: Settings {
                 temperature: 1.0,
                 top_k: MAX_SYMBOLS,
@@ -59,7 +58,7 @@ impl Sampler {
     /// The same settings, with the random numbers of a seed from their start.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
-        self.random = Xoshiro128PlusPlus::seed_from_u64(seed);
+        self.random = Random::new(seed);
         self
     }
 
@@ -142,7 +141,7 @@ impl Sampler {
         let mut bytes = [0; Self::BYTES];
         let fields: [&[u8]; 5] = [
             &self.seed.to_le_bytes(),
-            &self.random.state(),
+            &self.random.to_bytes(),
             &temperature.to_bits().to_le_bytes(),
             &(top_k as u16).to_le_bytes(),
             &top_p.to_bits().to_le_bytes(),
@@ -158,10 +157,6 @@ impl Sampler {
         let (temperature, rest) = rest.split_first_chunk()?;
         let (top_k, rest) = rest.split_first_chunk()?;
         let top_p = rest.first_chunk()?;
-        // The generator would give zeros for ever.
-        if random == &[0; 16] {
-            return None;
-        }
         let mut sampler = Sampler::new(u64::from_le_bytes(*seed));
         let settings = Settings {
             temperature: f32::from_bits(u32::from_le_bytes(*temperature)),
@@ -169,7 +164,7 @@ impl Sampler {
             top_p: f32::from_bits(u32::from_le_bytes(*top_p)),
         };
         sampler.set(settings).ok()?;
-        sampler.random = Xoshiro128PlusPlus::from_seed(*random);
+        sampler.random = Random::from_bytes(random)?;
         Some(sampler)
     }
 
@@ -185,7 +180,7 @@ impl Sampler {
         if self.settings.top_k < logits.len() || self.top_p < 1 << 16 {
             sum = self.keep_likeliest(logits, sum);
         }
-        let mut draw = ((u64::from(self.random.next_u32()) * u64::from(sum)) >> 32) as u32;
+        let mut draw = ((u64::from(self.random.next()) * u64::from(sum)) >> 32) as u32;
         let mut index = 0;
         for &weight in logits.iter() {
             let weight = weight as u32;
@@ -269,11 +264,9 @@ fn from(weights: &[i32], least: u32) -> (usize, u32) {
 
 /// The largest.
 fn max(logits: &[i32]) -> i32 {
-    let (fours, rest) = logits.as_chunks();
-    let max = fours.iter().fold(i32::MIN, |max, &[a, b, c, d]| {
-        max.max(a).max(b).max(c).max(d)
-    });
-    rest.iter().fold(max, |max, &logit| max.max(logit))
+    let (pairs, rest) = logits.as_chunks();
+    let last = rest.first().copied().unwrap_or(i32::MIN);
+    pairs.iter().fold(last, |max, &[a, b]| max.max(a).max(b))
 }
 
 /// The first of the largest.

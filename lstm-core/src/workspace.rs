@@ -89,10 +89,10 @@ impl Room {
         };
         let (hidden_bytes, cell_bytes) = state_element_bytes(format);
         Room {
-            hidden: (hidden * hidden_bytes).div_ceil(4),
-            cell: (cell * cell_bytes).div_ceil(4),
-            columns: column_bytes.div_ceil(4),
-            cell_output: (cell_output * hidden_bytes).div_ceil(4),
+            hidden: words(hidden * hidden_bytes),
+            cell: words(cell * cell_bytes),
+            columns: words(column_bytes),
+            cell_output: words(cell_output * hidden_bytes),
         }
     }
 
@@ -100,6 +100,11 @@ impl Room {
     pub(crate) const fn words(self) -> usize {
         self.hidden + self.cell + self.columns + self.cell_output
     }
+}
+
+/// Words that hold so many bytes.
+const fn words(bytes: usize) -> usize {
+    round_up(bytes, 4) / 4
 }
 
 /// Bytes of an element of `h` and of `c`.

@@ -4,7 +4,6 @@
 use super::{BATCH, Rows};
 use crate::file::{BLOCK_ROWS, COLUMN_ALIGN, INT4_ROWS, WeightFormat};
 use crate::numbers::Each;
-use crate::session::split;
 use core::mem::MaybeUninit;
 use core::ops::Range;
 
@@ -45,7 +44,9 @@ pub(super) type Kernel = unsafe extern "C" fn(weights: *const u8, batch: &mut Ba
 #[repr(align(16))]
 struct Sums([MaybeUninit<[i32; BLOCK_ROWS]>; BATCH]);
 
-const _: () = assert!((BATCH * BLOCK_ROWS).is_multiple_of(INT4_ROWS));
+/// A batch, and half of one, holds whole blocks of 16 rows and whole units of three blocks.
+const _: () =
+    assert!((BATCH / 2 * BLOCK_ROWS).is_multiple_of(INT4_ROWS) && (BATCH / 2).is_multiple_of(3));
 
 /// Calls `each` with the sums of the rows of an int8 matrix over the packed columns, a batch at a
 /// time.
@@ -108,12 +109,14 @@ impl Call {
     /// The input is what the kernel takes for the columns of the matrix.
     #[inline(never)]
     unsafe fn run(&self, rows: &Rows<'_>, each: &mut Each<'_, i32>) {
-        /// The entries where there is no table.
-        static ZEROS: [[u8; BLOCK_ROWS]; BATCH] = [[0; BLOCK_ROWS]; BATCH];
+        /// The entries where there is no table, of a smaller batch.
+        static ZEROS: [[u8; BLOCK_ROWS]; BATCH / 2] = [[0; BLOCK_ROWS]; BATCH / 2];
         let parameters = rows.parameters();
         let mut left = parameters.len();
+        let mut most = ZEROS.len();
         if !rows.entries.is_empty() {
             left = left.min(rows.entries.len());
+            most = BATCH;
         }
         // In words, blocks of four rows, or of 16 in two words a column.
         let columns = rows.matrix.columns;
@@ -138,7 +141,7 @@ impl Call {
             block_bytes: 4 * block_words,
         };
         while left != 0 {
-            let filled = left.min(BATCH);
+            let filled = left.min(most);
             if rows.entries.is_empty() {
                 batch.entries = ZEROS.as_ptr().cast();
             }
@@ -166,16 +169,15 @@ pub(super) fn pack_groups<X, const N: usize>(
     input: &mut [X],
     mut pack: impl FnMut(&[i8; 4]) -> [X; N],
 ) {
-    let (whole, rest) = columns.as_chunks::<4>();
-    let (packed, padding) = split(input.as_chunks_mut::<N>().0, whole.len());
-    for (columns, group) in whole.iter().zip(packed) {
-        *group = pack(columns);
-    }
+    let (whole, rest) = columns.as_chunks();
+    let mut whole = whole.iter();
     let rest = |n: usize| rest.get(n).copied().unwrap_or(0);
     let mut last = [rest(0), rest(1), rest(2), 0];
-    for group in padding {
-        *group = pack(&last);
-        last = [0; 4];
+    for group in input.as_chunks_mut().0 {
+        *group = pack(&match whole.next() {
+            Some(columns) => *columns,
+            None => core::mem::take(&mut last),
+        });
     }
 }
 

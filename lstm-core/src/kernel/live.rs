@@ -30,7 +30,7 @@ const MAX_BEFORE: u32 = 4095 - 127 * QUAD as u32;
 
 /// Words of the list: each group but the last has at least 32 columns.
 pub(crate) const fn input_len(columns: usize) -> usize {
-    columns + HEAD * columns.div_ceil(COLUMN_ALIGN)
+    columns + HEAD * (round_up(columns, COLUMN_ALIGN) / COLUMN_ALIGN)
 }
 
 /// The list under construction.
@@ -66,24 +66,6 @@ impl List<'_> {
         if is_last && self.sum_abs > MAX_BEFORE {
             self.close(is_dense);
         }
-    }
-
-    /// Adds columns of zeros: those up to the padded end if every column is in the list, and then as
-    /// many as make whole quads. A kernel takes one group at least, with one quad.
-    #[inline(never)]
-    fn fill_up(&mut self, mut offset: u32, end: u32, is_dense: bool) {
-        while is_dense && offset < end
-            || self.end == HEAD
-            || !(self.end - self.head - HEAD).is_multiple_of(QUAD)
-        {
-            self.push_zero(if is_dense { offset } else { 0 }, is_dense);
-            offset += 8;
-        }
-    }
-
-    #[inline(never)]
-    fn push_zero(&mut self, offset: u32, is_dense: bool) {
-        self.push(0, offset, is_dense);
     }
 
     /// Ends the group with its last quad.
@@ -126,27 +108,37 @@ pub(crate) fn pack(columns: &[i8], zones: DeadZones, input: &mut [Input]) -> i32
     let parts = zones.parts(columns);
     let parts = parts.map(|(part, zone)| (part, u32::from(zone.max(1)) - 1));
     let is_live = |x: i8, reach: u32| (x as u32).wrapping_add(reach) > 2 * reach;
-    let is_dense = THUMB2 && {
-        let mut live = 0;
-        for &(part, reach) in &parts {
-            for &x in part {
-                live += usize::from(is_live(x, reach));
-            }
-        }
-        9 * live >= 8 * padded
-    };
+    // They are so if at most a ninth is not live; mostly that is known after a few columns.
+    let mut surplus = padded as i32 - 9 * (padded - columns.len()) as i32;
+    let is_dense = THUMB2
+        && parts.iter().all(|&(part, reach)| {
+            part.iter().all(|&x| {
+                if !is_live(x, reach) {
+                    surplus -= 9;
+                }
+                surplus >= 0
+            })
+        });
     let mut offset = 0;
     for &(part, reach) in &parts {
         for &x in part {
-            if is_live(x, reach) {
-                list.push(x, offset, is_dense);
-            } else if is_dense {
-                list.push_zero(offset, is_dense);
+            let is_live = is_live(x, reach);
+            if is_live || is_dense {
+                list.push(if is_live { x } else { 0 }, offset, is_dense);
             }
             offset += 8;
         }
     }
-    list.fill_up(offset, 8 * padded as u32, is_dense);
+    // Columns of zeros: those up to the padded end if every column is in the list, and then as many
+    // as make whole quads. A kernel takes one group at least, with one quad.
+    while is_dense && offset < 8 * padded as u32
+        || list.end == HEAD
+        || !(list.end - list.head - HEAD).is_multiple_of(QUAD)
+    {
+        list.set(list.end, if is_dense { offset << 16 } else { 0 });
+        list.end += 1;
+        offset += 8;
+    }
     if list.end != list.head + HEAD {
         list.close(is_dense);
     }

@@ -164,17 +164,19 @@ fn batches(
     }
 }
 
-/// The sum of the absolute weights of a row of a block.
-pub(crate) fn sum_abs(format: WeightFormat, block: &[u32], row: usize) -> u32 {
-    let (first, step) = match format {
-        // Two words a column.
-        WeightFormat::Int4 => (row / 8, 2),
-        _ => (row, BLOCK_ROWS),
+/// The sum of the absolute weights of a row of the first block of `weights`, over so many columns.
+pub(crate) fn sum_abs(format: WeightFormat, weights: &[u32], columns: usize, row: usize) -> u32 {
+    let is_int4 = format == WeightFormat::Int4;
+    // Two words a column in int4; four columns a word in int8.
+    let (mut at, step, words) = match is_int4 {
+        true => (row / 8, 2, columns),
+        false => (row, BLOCK_ROWS, columns / 4),
     };
     let mut sum = 0;
-    for word in block.iter().skip(first).step_by(step) {
-        let mut word = u32::from_le(*word);
-        if format == WeightFormat::Int4 {
+    for _ in 0..words {
+        let mut word = u32::from_le(weights.get(at).copied().unwrap_or_default());
+        at += step;
+        if is_int4 {
             word >>= 4 * (row % 8 / 2) + 16 * (row % 2);
             sum += (word & 0xf).abs_diff(8);
         } else {
