@@ -418,14 +418,6 @@ impl MatrixBytes {
     }
 }
 
-/// Bytes of one symbol's line of the folded table: an entry for each row of the gates.
-pub const fn table_line_bytes(format: Format, shape: LayerShape) -> usize {
-    match format {
-        Format::F32 => BLOCK_ROWS * shape.gate_blocks() * 4,
-        Format::Int8 | Format::Int4 => BLOCK_ROWS * shape.gate_blocks(),
-    }
-}
-
 /// Bytes of the data section for these shapes, at most [`MAX_LAYERS`] of them.
 ///
 /// # Errors

@@ -6,7 +6,7 @@ use arbitrary::{Result, Unstructured};
 use crc::{CRC_32_ISO_HDLC, Crc};
 use lstm_core::file::{
     ARRAY_ALIGN, BLOCK_ROWS, COLUMN_ALIGN, Format, HEAD_BYTES, Head, LayerShape, MatrixBytes,
-    Order, Payload, Row, WeightFormat, round_up, table_line_bytes,
+    Order, Payload, Row, WeightFormat, round_up,
 };
 use lstm_core::snapshot::{CHUNK_BYTES, Decoder, encode};
 use lstm_core::{Error, Generator, MAX_LAYERS, MAX_WINDOW, Model, Sampler, Session, Token};
@@ -254,7 +254,11 @@ fn data(plan: &Plan, fill: &[u8]) -> Vec<u8> {
     let mut input = 0;
     for (index, shape) in layers.iter().enumerate() {
         if index == 0 {
-            writer.array(vocab * table_line_bytes(plan.format, *shape));
+            let entry = match plan.format {
+                Format::F32 => 4,
+                _ => 1,
+            };
+            writer.array(vocab * BLOCK_ROWS * shape.gate_blocks() * entry);
         }
         writer.matrix(format, shape.gate_blocks(), input + shape.output());
         writer.matrix(format, shape.projection_blocks(), shape.hidden.into());
