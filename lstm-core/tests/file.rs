@@ -16,6 +16,15 @@ fn error(bytes: &[u8]) -> Error {
     Model::from_bytes(At::new(bytes, 0).bytes()).unwrap_err()
 }
 
+/// Of a file, by another library.
+fn checksum(file: &[u8]) -> u32 {
+    let crc = crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC);
+    let mut crc = crc.digest();
+    crc.update(&file[..12]);
+    crc.update(&file[HEAD_BYTES..]);
+    crc.finalize()
+}
+
 #[test]
 fn a_model_is_read_in_place() {
     let bytes = At::new(&small(), 0);
@@ -30,6 +39,26 @@ fn a_model_is_read_in_place() {
             .as_ptr_range()
             .contains(&model.name().as_ptr())
     );
+}
+
+#[test]
+fn a_model_tells_what_its_file_says() {
+    let mut net = Net::<i8, _>::random_in(Format::Int4, 3, &[2, 3], 7);
+    net.dead_zone = 9;
+    let file = net.file();
+    let (payload, _) = Payload::decode(&file[HEAD_BYTES..]).unwrap();
+    for window in [None, Some(300)] {
+        let bytes = encode(Payload {
+            window,
+            ..payload.clone()
+        });
+        let at = At::new(&bytes, 0);
+        let model = at.model();
+        assert_eq!(model.window(), window.map(usize::from));
+        assert_eq!((model.dead_zone(), model.depth()), (9, 2));
+        assert_eq!(model.checksum(), checksum(&bytes));
+    }
+    assert_eq!(At::new(&small(), 0).model().dead_zone(), 0);
 }
 
 #[test]
@@ -511,11 +540,8 @@ fn reserved_bytes_are_zeros() {
     for reserved in [6, 7] {
         let mut bytes = small();
         bytes[reserved] = 1;
-        let crc = crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC);
-        let mut crc = crc.digest();
-        crc.update(&bytes[..12]);
-        crc.update(&bytes[HEAD_BYTES..]);
-        bytes[12..16].copy_from_slice(&crc.finalize().to_le_bytes());
+        let checksum = checksum(&bytes);
+        bytes[12..16].copy_from_slice(&checksum.to_le_bytes());
         assert_eq!(error(&bytes), Error::Payload);
     }
 }
