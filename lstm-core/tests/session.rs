@@ -109,6 +109,10 @@ impl<'n> Int8Reference<'n> {
 /// Stacks of both cells, with and without projection, of even and odd sizes.
 fn shapes() -> Vec<Vec<LayerShape>> {
     let (lstm, lean) = (LayerShape::lstm, LayerShape::lean);
+    if cfg!(miri) {
+        let stack = vec![lean(5).project(2), lstm(2), lean(4)];
+        return vec![vec![lean(1)], vec![lstm(3)], stack];
+    }
     let mut shapes: Vec<_> = [
         &[1][..],
         &[4],
@@ -135,10 +139,6 @@ fn shapes() -> Vec<Vec<LayerShape>> {
         vec![lean(13).project(5), lstm(7), lean(8).project(3)],
         vec![lstm(10).project(4), lean(16).project(7), lean(2), lstm(3)],
     ]);
-    if cfg!(miri) {
-        // The small ones.
-        shapes.retain(|stack| stack.iter().all(|shape| shape.hidden < 14));
-    }
     shapes
 }
 
@@ -369,6 +369,9 @@ fn a_window_is_the_last_tokens_from_the_zero_state() {
         let text = tokens(times(30, 12), 11, 4);
         for end in 1..=text.len() {
             let found = values(window.step(&mut windowed, text[end - 1]));
+            if end % times(1, 4) != 0 {
+                continue;
+            }
             plain.reset();
             let last = &text[end.saturating_sub(10)..end];
             for &token in &last[..last.len() - 1] {
