@@ -513,13 +513,11 @@ pub const fn decode_weight(byte: u8, column: usize) -> i8 {
 /// The word that stores the int4 weights (-8..=7) of one column in eight rows that follow each other,
 /// each with an offset of 8: bits `4 k` hold row `2 k`, bits `16 + 4 k` row `2 k + 1`. So a shift and
 /// a mask give two rows in the two halves of a word.
-pub const fn encode_int4(weights: [i8; 8]) -> u32 {
+pub fn encode_int4(weights: [i8; 8]) -> u32 {
     let mut word = 0;
-    let mut k = 0;
-    while k < 8 {
-        let nibble = (weights[k] + 8) as u32 & 0xf;
+    for (k, weight) in weights.into_iter().enumerate() {
+        let nibble = (weight + 8) as u32 & 0xf;
         word |= nibble << (16 * (k % 2) + 4 * (k / 2));
-        k += 1;
     }
     word
 }
