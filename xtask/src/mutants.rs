@@ -10,7 +10,7 @@ use crate::{
 /// The mutated files, and the tests that must notice. They are few, so that a mutant takes seconds;
 /// the long runs of draws find nothing that the other tests do not.
 const GROUPS: [(&[&str], &[&str]); 3] = [
-    (&["sampler.rs"], &["sampler", "generator"]),
+    (&["sampler.rs", "random.rs"], &["sampler", "generator"]),
     (&["file.rs", "decode.rs", "model.rs"], &["file", "session"]),
     (
         &[
