@@ -367,7 +367,8 @@ fn rows_that_could_overflow_are_refused() {
 #[cfg_attr(miri, ignore = "a model for each of some hundred rows")]
 fn weights_that_could_overflow_are_refused_in_their_row() {
     let shapes = [
-        LayerShape::lean(6).project(5),
+        // More rows than a block of int4, and columns enough to tell two blocks apart.
+        LayerShape::lean(10).project(10),
         LayerShape::lstm(3),
         LayerShape::lstm(4).project(4),
     ];
