@@ -74,6 +74,7 @@ fn windows_are_tuned_as_they_are_run() {
     let line = "quantize n.safetensors --qat --corpus text.txt --teacher 0 --epochs 1 --batch 16 \
                 --learning-rate 1e-2 --out q.safetensors";
     let text = printed(folder, line);
+    assert!(!text.contains("long enough"), "{text}");
     let (start, best) = (
         after(&text, "rounded only: validation "),
         after(&text, "best: validation "),
@@ -138,6 +139,17 @@ fn ctrl_c_keeps_the_best_so_far() {
         "evaluate q.lstm --corpus text.txt --split validation",
     );
     assert!(scored.contains(&format!("{best:.4}")), "{scored} {stderr}");
+}
+
+#[test]
+fn a_text_too_short_for_the_batch_is_told() {
+    let folder = folder();
+    let line = "quantize n.safetensors --qat --corpus text.txt --batch 999 --epochs 0.1 --out q";
+    let text = printed(folder.path(), line);
+    let told = text.lines().nth(1).unwrap();
+    let start = "the training part of text.txt is long enough for ";
+    let rows = told.strip_prefix(start).unwrap();
+    assert!(rows.ends_with(" rows a batch, not for 999"), "{text}");
 }
 
 #[test]

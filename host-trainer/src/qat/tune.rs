@@ -165,6 +165,12 @@ pub fn tune(
     let mut sources = sources.collect::<Result<Vec<_>>>()?;
     let names: Vec<&str> = texts.iter().map(|(name, _)| *name).collect();
     say!("fine-tuning on {}", names.join(" and "));
+    for (name, source) in names.iter().zip(&sources) {
+        let (asked, found) = (settings.batch, source.feeder.rows());
+        if found < asked {
+            say!("{name} is long enough for {found} rows a batch, not for {asked}");
+        }
+    }
     let mut masters = Masters::new(network, start);
     let mut integers = masters.round();
     let lengths: Vec<usize> = masters.parameters_mut().iter().map(|p| p.len()).collect();

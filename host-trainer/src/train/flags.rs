@@ -25,8 +25,8 @@ pub struct Args {
     /// Seed of every random choice
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(super) seed: u64,
-    /// Train for so long instead of counting epochs, where the schedule of the learning rate is scaled
-    /// to it; 0 counts epochs
+    /// Train for so long instead of counting epochs; the learning rate's schedule is scaled to it. 0 counts
+    /// epochs
     #[arg(long, value_name = "M")]
     pub(super) minutes: Option<f64>,
 
