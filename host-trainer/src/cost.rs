@@ -376,7 +376,7 @@ mod tests {
             let found = [core.instructions(shape), core.most_instructions(shape)];
             for (found, expected) in found.into_iter().zip(count.instructions) {
                 let error = found / expected - 1.0;
-                assert!(error.abs() <= 0.02, "{} {shape:?}: {error}", core.name);
+                assert!(error.abs() <= 0.025, "{} {shape:?}: {error}", core.name);
                 assert!(error.abs() <= core.error(shape.format) + 1e-12);
             }
             // Only int4 skips anything.
