@@ -6,7 +6,7 @@ fn main() {
     let memory_x = match env::var("CARGO_CFG_TARGET_ARCH").as_deref() {
         Ok("arm") => "memory/arm.x",
         Ok("riscv32") => "memory/riscv.x",
-        // `cargo metadata` and the like; src/machine.rs refuses other targets.
+        // `cargo metadata` and the like; src/lib.rs refuses other targets.
         _ => return,
     };
     let out = env::var("OUT_DIR").expect("cargo sets OUT_DIR");

@@ -45,7 +45,7 @@ pub const BOARDS: &[Board] = &[
     board("bluepill", "Cortex-M3", 64.0, 24, 8),
     board("nucleo-f446re", "Cortex-M4F", 168.0, 384, 128),
     board("pico", "Cortex-M0", 125.0, 1536, 264),
-    board("pico2", "Cortex-M4F", 150.0, 3584, 520),
+    board("pico2", "Cortex-M4F", 150.0, 3584, 512),
     board("microbit-v2", "Cortex-M4F", 64.0, 384, 128),
     board("esp32c3", "RV32IMAC", 160.0, 2048, 400),
     board("lm3s6965evb", "Cortex-M3", 12.5, 192, 64),

@@ -70,26 +70,32 @@ pub struct Args {
 
 impl Args {
     /// A sampler as it was, but for what is asked for.
-    fn sampler(&self, mut sampler: Sampler) -> Result<Sampler, lstm_core::Error> {
+    fn sampler(&self, mut sampler: Sampler) -> Result<Sampler> {
+        // The engine tells what it expects; for what it found, a chip has no room.
+        let with = |flag: &'static str, found: f32| {
+            move |expected: lstm_core::Error| {
+                Error::bad_input(format!("{flag} {found}: {expected}"))
+            }
+        };
         if let Some(seed) = self.seed {
             sampler = sampler.seed(seed);
         }
         if let Some(temperature) = self.temperature {
-            sampler = sampler.temperature(temperature)?;
+            let sampled = sampler.temperature(temperature);
+            sampler = sampled.map_err(with("--temperature", temperature))?;
         }
         if let Some(k) = self.top_k {
             sampler = sampler.top_k(k)?;
         }
         if let Some(p) = self.top_p {
-            sampler = sampler.top_p(p)?;
+            sampler = sampler.top_p(p).map_err(with("--top-p", p))?;
         }
         Ok(sampler)
     }
 
     /// The sampler of a text that starts anew.
     fn first_sampler(&self) -> Result<Sampler> {
-        let sampler = Sampler::new(SEED).temperature(TEMPERATURE);
-        Ok(sampler.and_then(|s| self.sampler(s))?)
+        self.sampler(Sampler::new(SEED).temperature(TEMPERATURE)?)
     }
 
     /// Writes with `file`, and gives `put` each character at once, until it fails.

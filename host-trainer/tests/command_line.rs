@@ -495,11 +495,11 @@ fn bad_models_and_settings_are_one_line_and_exit_code_2() {
     for (line, expected) in [
         (
             "generate good.lstm --temperature=-1",
-            "temperature is neither 0 nor in 0.01 to 100",
+            "--temperature -1: temperature is neither 0 nor in 0.01 to 100",
         ),
         (
             "generate good.lstm --temperature NaN",
-            "temperature is neither",
+            "--temperature NaN: temperature is neither",
         ),
         (
             "generate good.lstm --top-k 0",
@@ -507,7 +507,7 @@ fn bad_models_and_settings_are_one_line_and_exit_code_2() {
         ),
         (
             "generate good.lstm --top-p 1.5",
-            "top-p is not above 0 and at most 1",
+            "--top-p 1.5: top-p is not above 0 and at most 1",
         ),
         ("generate good.lstm --length many", "invalid value 'many'"),
         (

@@ -1,6 +1,12 @@
 //! Sessions at the console of emulated boards.
 
-use std::{collections::BTreeSet, fs, path::PathBuf, process::Command, time::Duration};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::PathBuf,
+    process::Command,
+    time::{Duration, Instant},
+};
 
 use cross_tests::{
     Console, Flash, HostText, assert_same_text, board_firmware, host_text, host_trainer,
@@ -272,7 +278,13 @@ fn soak(board: &Board, bytes: usize) {
     }
     // The last bytes may still be on their way, and some of the first tries with them.
     let line = "# seed 424242\n";
+    let deadline = Instant::now() + Duration::from_secs(60);
     loop {
+        assert!(
+            Instant::now() < deadline,
+            "{}: no answer after {bytes} bytes",
+            board.name
+        );
         console.send(b"\x03\r:pause\r:seed 424242\r");
         match console.until_within(line, Duration::from_secs(2)) {
             Some(more) => break output += &more,

@@ -12,6 +12,8 @@
 #![no_std]
 
 pub mod counter;
+#[path = "../../board-support/src/region.rs"]
+mod region;
 pub mod stack;
 
 use core::panic::PanicInfo;
@@ -61,15 +63,6 @@ fn panic(_: &PanicInfo<'_>) -> ! {
 }
 
 /// The memory in which a model may lie.
-#[allow(unsafe_code, reason = "the region's bounds come from the linker")]
 pub fn model_region() -> &'static [u8] {
-    unsafe extern "C" {
-        static __model_start: u8;
-        static __model_end: u8;
-    }
-    let start = &raw const __model_start;
-    let len = (&raw const __model_end).addr() - start.addr();
-    // SAFETY: memory.x gives both symbols the bounds of one region of memory; no section lies in it
-    // and no code writes it.
-    unsafe { core::slice::from_raw_parts(start, len) }
+    region::model_region()
 }

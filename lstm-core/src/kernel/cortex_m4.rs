@@ -39,7 +39,8 @@ pub(crate) mod int8 {
                     word = inout(reg) word,
                     even = inout(reg) even,
                     ones = in(reg) 0x0001_0001,
-                    options(pure, nomem, nostack, preserves_flags),
+                    // SSUB16 writes flags (GE).
+                    options(pure, nomem, nostack),
                 );
             }
             [
