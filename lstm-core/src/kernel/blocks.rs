@@ -59,11 +59,10 @@ pub(super) fn for_each_int8_batch<X>(
     each: &mut Each<'_, i32>,
 ) {
     let columns = rows.matrix.columns;
-    // A kernel runs its first turn before it looks how many there are.
-    if columns > 0 && input.len() == columns && columns.is_multiple_of(COLUMN_ALIGN) {
+    if input.len() == columns && columns.is_multiple_of(COLUMN_ALIGN) {
         let range = input.as_ptr_range();
         let range = range.start.cast()..range.end.cast();
-        // SAFETY: the columns were checked.
+        // SAFETY: the columns were checked. There are some: the reader refuses a layer without units.
         unsafe { for_each_batch(kernel, WeightFormat::Int8, rows, range, start, each) }
     }
 }
