@@ -73,6 +73,7 @@ impl std::fmt::Display for BadInput {
 impl std::error::Error for BadInput {}
 
 fn main() -> ExitCode {
+    end_with_the_reader();
     match run(Args::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -85,6 +86,20 @@ fn main() -> ExitCode {
             }
         }
     }
+}
+
+/// As other programs do, ends without a word when what it writes to is closed (`| head`): `println`
+/// would panic.
+fn end_with_the_reader() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let message = panic.payload_as_str().unwrap_or_default();
+        if message.starts_with("failed printing to stdout: Broken pipe") {
+            // What the shell tells of a program that SIGPIPE ended.
+            std::process::exit(141);
+        }
+        report(panic);
+    }));
 }
 
 fn run(command: Command) -> Result<()> {
