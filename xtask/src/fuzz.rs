@@ -422,7 +422,9 @@ fn copy_repository(to: &Path) -> Result<()> {
     list.args(["--", ".", ":!models", ":!data"]);
     let list = output(list.current_dir(root()))?;
     let files: BTreeSet<_> = list.split('\0').filter(|file| !file.is_empty()).collect();
-    for file in files {
+    let wanted = |path: &Path| files.iter().any(|file| to.join(file) == path);
+    remove_sources(to, &wanted)?;
+    for file in &files {
         let Ok(bytes) = fs::read(root().join(file)) else {
             continue;
         };
@@ -436,9 +438,42 @@ fn copy_repository(to: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Removes the Rust files of an earlier copy that are not wanted any more.
+fn remove_sources(folder: &Path, is_wanted: &dyn Fn(&Path) -> bool) -> Result<()> {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return Ok(());
+    };
+    for entry in entries {
+        let path = entry?.path();
+        if path.is_dir() {
+            remove_sources(&path, is_wanted)?;
+        } else if path.extension().is_some_and(|e| e == "rs") && !is_wanted(&path) {
+            fs::remove_file(&path).with_context(|| path.display().to_string())?;
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sources_that_are_gone_leave_the_copy() {
+        let folder = target().join("fuzz-sources-test");
+        let source = folder.join("src");
+        fs::create_dir_all(&source).unwrap();
+        for file in ["old.rs", "new.rs", "old.txt"] {
+            fs::write(source.join(file), "").unwrap();
+        }
+        remove_sources(&folder, &|path| path.ends_with("new.rs")).unwrap();
+        let left = |file| source.join(file).exists();
+        assert_eq!(
+            ["old.rs", "new.rs", "old.txt"].map(left),
+            [false, true, true]
+        );
+        fs::remove_dir_all(&folder).unwrap();
+    }
 
     #[test]
     fn every_bug_has_its_place() {
