@@ -202,33 +202,41 @@ fn quantize_projection(
     let Some(rows) = projection_rows(network, index) else {
         return Ok(None);
     };
-    let mut meter = Meter::new(format!("{} projection", network.config.layer_name(index)));
+    let meter = Meter::new(format!("{} projection", network.config.layer_name(index)));
     let columns = observed.and_then(|columns| columns.projection.as_ref());
-    let rounding = Rounding::new(columns);
-    let steps = vec![HIDDEN_STEP; network.config.layers[index].hidden];
-    let mut matrix = QuantizedMatrix::new(steps.len());
-    for weights in &rows {
-        let (weights, mut row) = quantize_row(weights, &steps, rounding, &mut meter)?;
-        row.bias += PROJECTED_HALF;
-        matrix.push(&weights, row);
-    }
-    errors.push(meter.finish());
+    let bias = |_| Ok(PROJECTED_HALF);
+    let (matrix, error) = quantize_rows(&rows, HIDDEN_STEP, Rounding::new(columns), bias, meter)?;
+    errors.push(error);
     Ok(Some(matrix))
 }
 
 /// The dense layer, 8 bits in either format.
 fn quantize_dense(network: &Network, errors: &mut Vec<TensorError>) -> Result<QuantizedMatrix> {
-    let mut meter = Meter::new("dense weights".into());
+    let meter = Meter::new("dense weights".into());
     let top = *network.config.layers.last().expect("at least one layer");
-    let steps = vec![output_step(top); top.output()];
-    let mut dense = QuantizedMatrix::new(steps.len());
-    for (weights, &bias) in dense_rows(network).iter().zip(&network.dense_bias) {
-        let (weights, mut row) = quantize_row(weights, &steps, Rounding::Int8, &mut meter)?;
-        row.bias += bias_q18(bias)? + LOGIT_HALF;
-        dense.push(&weights, row);
-    }
-    errors.push(meter.finish());
+    let bias = |row: usize| Ok(bias_q18(network.dense_bias[row])? + LOGIT_HALF);
+    let rows = dense_rows(network);
+    let (dense, error) = quantize_rows(&rows, output_step(top), Rounding::Int8, bias, meter)?;
+    errors.push(error);
     Ok(dense)
+}
+
+/// A matrix whose columns all have the same step; to a row's bias comes its own, Q18.
+fn quantize_rows(
+    rows: &[Vec<f32>],
+    step: f64,
+    rounding: Rounding<'_>,
+    bias: impl Fn(usize) -> Result<i32>,
+    mut meter: Meter,
+) -> Result<(QuantizedMatrix, TensorError)> {
+    let steps = vec![step; rows.first().map_or(0, Vec::len)];
+    let mut matrix = QuantizedMatrix::new(steps.len());
+    for (index, weights) in rows.iter().enumerate() {
+        let (weights, mut row) = quantize_row(weights, &steps, rounding, &mut meter)?;
+        row.bias += bias(index)?;
+        matrix.push(&weights, row);
+    }
+    Ok((matrix, meter.finish()))
 }
 
 impl QuantizedNetwork {

@@ -62,7 +62,7 @@ pub(super) fn for_each_int8_batch<X>(
     if input.len() == columns && columns.is_multiple_of(COLUMN_ALIGN) {
         let range = input.as_ptr_range();
         let range = range.start.cast()..range.end.cast();
-        // SAFETY: the columns were checked. There are some: the reader refuses a layer without units.
+        // SAFETY: the columns were checked.
         unsafe { for_each_batch(kernel, WeightFormat::Int8, rows, range, start, each) }
     }
 }
