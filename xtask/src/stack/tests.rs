@@ -1,4 +1,3 @@
-
 use super::*;
 
 /// The bound below `start`, and the path.
