@@ -6,7 +6,7 @@ use crate::step::{Batch, LossOn};
 use serde::{Deserialize, Serialize};
 
 /// Where in a pass the training is.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cursor {
     /// Windows, or characters of each stream, that were read in this pass.
@@ -53,16 +53,22 @@ impl<'t> Feeder<'t> {
     /// Goes on from a saved cursor; `None` if it is no place in a pass over this text.
     pub fn resume(text: &'t [u8], feed: Feed, cursor: Cursor) -> Option<Self> {
         let mut feeder = Self::new(text, feed, &mut Random::new(0));
-        if cursor.position >= feeder.pass_length() || cursor.offset >= text.len() {
-            return None;
+        feeder.go_to(cursor).then_some(feeder)
+    }
+
+    /// Goes to a saved cursor, which may be at the end of a pass; tells whether it is in one over this
+    /// text.
+    pub fn go_to(&mut self, cursor: Cursor) -> bool {
+        if cursor.position > self.pass_length() || cursor.offset >= self.text.len() {
+            return false;
         }
-        feeder.order = match (feed, cursor.shuffle.clone()) {
-            (Feed::Windows { .. }, Some(mut random)) => feeder.shuffled(&mut random),
+        self.order = match (self.feed, cursor.shuffle.clone()) {
+            (Feed::Windows { .. }, Some(mut random)) => self.shuffled(&mut random),
             (Feed::Streams { .. }, None) => Vec::new(),
-            _ => return None,
+            _ => return false,
         };
-        feeder.cursor = cursor;
-        Some(feeder)
+        self.cursor = cursor;
+        true
     }
 
     /// Where the feeder is.

@@ -50,6 +50,12 @@ const FILES: [&str; 10] = [
     FINAL,
 ];
 
+/// FNV-1a of bytes, 64 bits in hexadecimal.
+pub fn fnv1a(bytes: impl Iterator<Item = u8>) -> String {
+    let step = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    format!("{:016x}", bytes.fold(0xcbf2_9ce4_8422_2325, step))
+}
+
 /// A text that a run reads; equal to one of the same tokens, wherever it lies.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -69,10 +75,7 @@ impl PartialEq for TextFile {
 impl TextFile {
     /// Describes a text that was read from `path`.
     pub fn new(path: &Path, tokens: &[u8]) -> Self {
-        let step =
-            |hash: u64, &token: &u8| (hash ^ u64::from(token)).wrapping_mul(0x0000_0100_0000_01b3);
-        let hash = tokens.iter().fold(0xcbf2_9ce4_8422_2325, step);
-        let (path, hash) = (path.to_owned(), format!("{hash:016x}"));
+        let (path, hash) = (path.to_owned(), fnv1a(tokens.iter().copied()));
         Self { path, hash }
     }
 

@@ -7,9 +7,10 @@ use std::io::Write;
 use std::path::Path;
 
 /// The metadata keys of this trainer's files, and what has them.
-const KINDS: [(&str, &str); 4] = [
+const KINDS: [(&str, &str); 5] = [
     ("network", "a network in f32"),
     ("checkpoint", "a checkpoint"),
+    ("tuning", "a checkpoint of fine-tuning"),
     ("quantized", "a network in int8"),
     ("quantized-int4", "a network in int4"),
 ];

@@ -7,7 +7,12 @@ use host_trainer::alphabet::Alphabet;
 use host_trainer::network::{LayerConfig, Network, NetworkConfig};
 use host_trainer::random::Random;
 use std::fmt::Write;
-use std::io::{BufRead, BufReader};
+#[cfg(unix)]
+use std::{
+    io::{BufRead, BufReader},
+    path::Path,
+    process::{Command, Output, Stdio},
+};
 
 /// A folder with a text, and a network that knows nothing of it.
 fn folder() -> tempfile::TempDir {
@@ -90,41 +95,46 @@ fn windows_are_tuned_as_they_are_run() {
     assert!(!scored("--window 0").contains(&format!("{best:.4}")));
 }
 
+/// Starts a command, and sends it a signal as soon as a line that it prints is `last`; gives the lines,
+/// and how it ended.
+#[cfg(unix)]
+fn stopped(
+    folder: &Path,
+    line: &str,
+    signal: &str,
+    mut last: impl FnMut(&str) -> bool,
+) -> (Vec<String>, Output) {
+    let mut command = trainer(folder, line);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = child.spawn().unwrap();
+    let stdout = BufReader::new(child.stdout.take().unwrap());
+    let id = child.id().to_string();
+    let mut is_sent = false;
+    let lines = stdout.lines().map(|line| {
+        let line = line.unwrap();
+        if !is_sent && last(&line) {
+            let mut kill = Command::new("kill");
+            assert!(kill.args([signal, &id]).status().unwrap().success());
+            is_sent = true;
+        }
+        line
+    });
+    let lines = lines.collect();
+    (lines, child.wait_with_output().unwrap())
+}
+
 #[cfg(unix)]
 #[test]
 fn ctrl_c_keeps_the_best_so_far() {
-    use std::process::{Command, Stdio};
     let folder = folder();
     let folder = folder.path();
     let line = "quantize n.safetensors --qat --corpus text.txt --epochs 1e6 --batch 8 --teacher 0 \
                 --learning-rate 1e-2 --out q.safetensors";
-    let mut command = trainer(folder, line);
-    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = child.spawn().unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let mut best = f64::INFINITY;
-    let first = lines.next().unwrap().unwrap();
-    assert_eq!(first, "fine-tuning on the training part of text.txt");
-    // Half a pass that is better than rounding alone.
-    loop {
-        let text = lines.next().unwrap().unwrap();
-        best = best.min(after(&text, "validation "));
-        if text.contains('*') {
-            break;
-        }
-    }
-    let id = child.id().to_string();
-    assert!(
-        Command::new("kill")
-            .args(["-INT", &id])
-            .status()
-            .unwrap()
-            .success()
-    );
-    for text in lines {
-        best = best.min(after(&text.unwrap(), "validation "));
-    }
-    let output = child.wait_with_output().unwrap();
+    // After half a pass that is better than rounding alone.
+    let (lines, output) = stopped(folder, line, "-INT", |line| line.contains('*'));
+    assert_eq!(lines[0], "fine-tuning on the training part of text.txt");
+    let scores = lines[1..].iter().map(|line| after(line, "validation "));
+    let best = scores.fold(f64::INFINITY, f64::min);
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(130), "{stderr}");
     assert_eq!(stderr.lines().count(), 1, "{stderr}");
@@ -139,6 +149,97 @@ fn ctrl_c_keeps_the_best_so_far() {
         "evaluate q.lstm --corpus text.txt --split validation",
     );
     assert!(scored.contains(&format!("{best:.4}")), "{scored} {stderr}");
+}
+
+/// Whatever stops it and whenever: what comes in the end is what would have come at once.
+#[cfg(unix)]
+#[test]
+fn tuning_goes_on_as_if_it_had_never_stopped() {
+    let folder = folder();
+    let folder = folder.path();
+    std::fs::write(folder.join("more.txt"), "and more than that\n".repeat(97)).unwrap();
+    let streams = Network::load(&folder.join("n.safetensors")).unwrap();
+    for (window, more) in [(None, "--pretrain more.txt"), (None, ""), (Some(12), "")] {
+        let mut network = streams.clone();
+        network.config.window = window;
+        network.save(&folder.join("n.safetensors")).unwrap();
+        let line = |out: &str| {
+            format!(
+                "quantize n.safetensors --format int4 --qat --corpus text.txt {more} --epochs 9.3 \
+                 --batch 8 --learning-rate 1e-2 --out {out}"
+            )
+        };
+        let whole = printed(folder, &line("whole"));
+        for (signal, code, reports) in [("-INT", Some(130), 3), ("-KILL", None, 6)] {
+            let mut seen = 0;
+            let mut is_last = |line: &str| {
+                seen += usize::from(line.starts_with("epoch"));
+                seen == reports
+            };
+            let (_, output) = stopped(folder, &line("q"), signal, &mut is_last);
+            assert_eq!(output.status.code(), code, "{output:?}");
+            // Twice, and the second time before a first report.
+            let resume = line("q") + " --resume";
+            let (_, output) = stopped(folder, &resume, "-INT", |line| line.starts_with("going on"));
+            assert_eq!(output.status.code(), Some(130), "{output:?}");
+            let rest = printed(folder, &(resume + " --threads 1"));
+            let end = |text: &str| {
+                let lines = text.lines().rev().take(3);
+                let without_time = |line: &str| line.split(" bits/char").next().unwrap().to_owned();
+                lines.map(without_time).collect::<Vec<_>>()
+            };
+            assert_eq!(end(&rest)[1..], end(&whole)[1..]);
+            let [whole, q] = ["whole", "q"].map(|name| std::fs::read(folder.join(name)).unwrap());
+            assert!(whole == q, "{signal} {window:?} {more}");
+            assert!(!folder.join("q.tuning").exists());
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_tuning_goes_on_with_what_it_began_with() {
+    let folder = folder();
+    let folder = folder.path();
+    let line = |flags: &str| {
+        format!("quantize n.safetensors --qat --corpus text.txt --batch 8 {flags} --out q")
+    };
+    let none = "found no q.tuning, expected one to --resume from";
+    refuses(folder, &line("--epochs 1e6 --resume"), none);
+    let is_report = |line: &str| line.starts_with("epoch");
+    stopped(folder, &line("--epochs 1e6"), "-INT", is_report);
+    let files = || ["q", "q.tuning"].map(|name| std::fs::read(folder.join(name)).unwrap());
+    let before = files();
+    for (flags, expected) in [
+        ("--epochs 1e6", "(--resume goes on with it)"),
+        (
+            "--epochs 1e5 --resume",
+            "with epochs 1000000.0, expected 100000.0 as now",
+        ),
+        (
+            "--epochs 1e6 --seed 2 --resume",
+            "with seed 1, expected 2 as now",
+        ),
+        (
+            "--epochs 1e6 --format int4 --resume",
+            "with format \"int8\", expected \"int4 with a dead zone of 8\" as now",
+        ),
+        ("--epochs 1e6 --pretrain text.txt --resume", "with texts ["),
+    ] {
+        refuses(folder, &line(flags), expected);
+        assert!(files() == before, "{flags}");
+    }
+    let text = std::fs::read_to_string(folder.join("text.txt")).unwrap();
+    std::fs::write(folder.join("text.txt"), text.replace("is not", "was not")).unwrap();
+    refuses(folder, &line("--epochs 1e6 --resume"), "with texts [");
+    std::fs::write(folder.join("text.txt"), text).unwrap();
+    // Another best than the checkpoint's.
+    printed(folder, "quantize n.safetensors --out q");
+    let worse = "expected the best so far of";
+    refuses(folder, &line("--epochs 1e6 --resume"), worse);
+    std::fs::write(folder.join("q.tuning"), "damage").unwrap();
+    let damage = "q.tuning: found 6 bytes that do not parse";
+    refuses(folder, &line("--epochs 1e6 --resume"), damage);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The flags of `quantize --qat`.
 
-use super::tune::{Settings, tune};
+use super::tune::{Call, Settings, tune};
 use crate::corpus::Corpus;
 use crate::error::{Error, Result};
 use crate::interrupt::on_ctrl_c;
@@ -16,6 +16,10 @@ pub struct TuningArgs {
     /// the best so far, from the start on
     #[arg(long)]
     qat: bool,
+    /// Go on with a fine-tuning that was stopped, from the checkpoint beside --out; the other flags as
+    /// they were
+    #[arg(long, requires = "qat")]
+    resume: bool,
     /// The text that the network was trained on; its validation part chooses the best
     #[arg(
         long,
@@ -75,18 +79,18 @@ impl TuningArgs {
         let extra = extra.as_ref();
         let extra = extra.map(|(name, corpus)| (&name[..], &corpus.tokens[..]));
         let stop = on_ctrl_c()?;
-        let tuned = tune(
-            network,
-            start,
-            (&name(&self.corpus), &corpus),
-            extra,
-            settings,
-            &stop,
-            &mut |best| best.save(out),
-        )?;
+        let call = Call {
+            threads: self.threads()?,
+            out,
+            resume: self.resume,
+            stop: &stop,
+        };
+        let corpus = (&name(&self.corpus)[..], &corpus);
+        let tuned = tune(network, start, corpus, extra, settings, call)?;
         if !tuned.is_done {
             return Err(Error::Interrupted(format!(
-                "stopped after {:.1} of {} epochs; {} has the best so far: validation {:.4} bits/char",
+                "stopped after {:.1} of {} epochs; {} has the best so far: validation {:.4} \
+                 bits/char; go on with --resume and the flags as they were",
                 tuned.passes,
                 self.epochs,
                 out.display(),
@@ -98,13 +102,6 @@ impl TuningArgs {
     }
 
     fn settings(&self) -> Result<Settings> {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let threads = self.threads.unwrap_or(cores);
-        let out_of = |flag: &str, found: String, expected: &str| {
-            Err(Error::bad_input(format!(
-                "found --{flag} {found}, expected {expected}"
-            )))
-        };
         for (flag, value) in [
             ("epochs", self.epochs),
             ("learning-rate", self.learning_rate),
@@ -119,16 +116,26 @@ impl TuningArgs {
         if !(1..=4096).contains(&self.batch) {
             return out_of("batch", self.batch.to_string(), "1 to 4096");
         }
-        if !(1..=256).contains(&threads) {
-            return out_of("threads", threads.to_string(), "1 to 256");
-        }
         Ok(Settings {
             epochs: self.epochs,
             learning_rate: self.learning_rate,
             teacher: self.teacher,
             batch: self.batch,
             seed: self.seed,
-            threads,
         })
     }
+
+    fn threads(&self) -> Result<usize> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        match self.threads.unwrap_or(cores) {
+            threads @ 1..=256 => Ok(threads),
+            threads => out_of("threads", threads.to_string(), "1 to 256"),
+        }
+    }
+}
+
+fn out_of<T>(flag: &str, found: String, expected: &str) -> Result<T> {
+    Err(Error::bad_input(format!(
+        "found --{flag} {found}, expected {expected}"
+    )))
 }

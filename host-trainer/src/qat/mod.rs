@@ -7,6 +7,7 @@
 //! anew for each step ([`masters`]). The trained f32 network reads along as the [`teacher`] (Hinton
 //! et al. 2015).
 
+pub mod checkpoint;
 pub mod cli;
 pub mod forward;
 pub mod masters;

@@ -7,6 +7,7 @@ use crate::lstm::{self, Record, Sizes, Tape, Weights};
 use crate::network::LayerConfig;
 use crate::quantize::fixed_point::{HIDDEN_UNIT, output_unit};
 use crate::step::{Batch, LossOn};
+use serde::{Deserialize, Serialize};
 
 /// What a step computes with, besides the weights and the batch.
 #[derive(Debug)]
@@ -18,7 +19,8 @@ pub struct Engine {
 }
 
 /// What a batch cost.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Loss {
     /// Cross-entropy with the text, nats a character.
     pub text: f64,

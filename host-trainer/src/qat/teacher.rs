@@ -11,7 +11,8 @@ use crate::step::{Batch, zero_states};
 pub struct Teacher<'n> {
     network: &'n Network,
     table: Vec<f32>,
-    states: Vec<State>,
+    /// A state for each layer; none where nothing was read.
+    pub(super) states: Vec<State>,
     tape: Tape,
 }
 

@@ -1,6 +1,7 @@
 //! The loop of quantization-aware fine-tuning.
 
-use super::forward::IntegerState;
+use super::checkpoint::{self, Checkpoint, Origin, Progress, Reading};
+use super::forward::{IntegerNetwork, IntegerState};
 use super::masters::Masters;
 use super::step::{Engine, Loss};
 use super::teacher::Teacher;
@@ -9,18 +10,20 @@ use crate::error::{Error, Result};
 use crate::export::{Labels, encode_quantized};
 use crate::feed::Feeder;
 use crate::model_file::ModelFile;
-use crate::network::Network;
+use crate::network::{LayerConfig, Network};
 use crate::optimizer::{Adam, AdamConfig, ParameterGroup, Schedule, clip_by_global_norm};
 use crate::output::say;
 use crate::quantize::QuantizedNetwork;
 use crate::random::Random;
 use crate::recipe::Feed;
 use crate::step::{Batch, LossOn};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 /// How to tune.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
     /// Passes over the training part.
     pub epochs: f64,
@@ -32,8 +35,19 @@ pub struct Settings {
     pub batch: usize,
     /// Seed of every random choice.
     pub seed: u64,
+}
+
+/// What belongs to one call of the program, and decides none of the result.
+#[derive(Clone, Copy, Debug)]
+pub struct Call<'c> {
     /// Threads.
     pub threads: usize,
+    /// Where the best is kept. Its checkpoint lies beside it until all is done.
+    pub out: &'c Path,
+    /// Whether to go on from that checkpoint.
+    pub resume: bool,
+    /// Set from outside to end the work.
+    pub stop: &'c AtomicBool,
 }
 
 /// Characters of each row of a batch.
@@ -64,6 +78,7 @@ struct Source<'t> {
 }
 
 impl<'t> Source<'t> {
+    /// From the start of the text.
     fn new(
         network: &'t Network,
         (name, text): (&str, &'t [u8]),
@@ -97,6 +112,29 @@ impl<'t> Source<'t> {
             states: Vec::new(),
             teacher: Teacher::new(network),
         })
+    }
+
+    /// What a checkpoint holds of it.
+    fn reading(&self) -> Reading {
+        let mut reading = Reading {
+            cursor: self.feeder.cursor().clone(),
+            ..Reading::default()
+        };
+        if self.feeder.is_stateful() {
+            reading.states.clone_from(&self.states);
+            reading.teacher.clone_from(&self.teacher.states);
+        }
+        reading
+    }
+
+    /// Goes to where a checkpoint was; tells whether that is a place in this text.
+    fn go_to(&mut self, reading: Reading, layers: &[LayerConfig]) -> bool {
+        let rows = self.feeder.rows();
+        let mut states = reading.states.iter().zip(layers);
+        let fits = states.all(|(state, layer)| state.h.len() == rows * layer.output());
+        let is_place = fits && self.feeder.go_to(reading.cursor);
+        (self.states, self.teacher.states) = (reading.states, reading.teacher);
+        is_place
     }
 
     /// Batches in a pass.
@@ -139,111 +177,297 @@ pub struct Tuned {
     pub is_done: bool,
 }
 
-/// Tunes from `start`, over the training part of `corpus` and in turn over `extra`, until `stop` is
-/// set; prints a line every half pass. `keep` gets what scores best on the validation part, whenever
-/// something does: the start first.
+/// Tunes from `start`, over the training part of `corpus` and in turn over `extra`, until all is done
+/// or the call's `stop` is set; prints a line every half pass. The call's `out` gets what scores best on
+/// the validation part, whenever something does: the start first. A checkpoint beside it follows each
+/// half pass, and an early end; it goes when all is done.
 ///
 /// # Errors
-/// A text is too short, tuning led out of the device's ranges or to what is not finite, or `keep`
-/// refuses.
+/// A text is too short, there is no checkpoint to go on from or one that nobody asked for, tuning led
+/// out of the device's ranges or to what is not finite, or the disk refuses.
 pub fn tune(
     network: &Network,
     start: &QuantizedNetwork,
     (name, corpus): (&str, &Corpus),
     extra: Option<(&str, &[u8])>,
     settings: Settings,
-    stop: &AtomicBool,
-    keep: &mut dyn FnMut(&QuantizedNetwork) -> Result<()>,
+    call: Call<'_>,
 ) -> Result<Tuned> {
-    let random = &mut Random::new(settings.seed);
-    let train = corpus.split(Split::Train);
     let part = format!("the training part of {name}");
-    let texts: Vec<_> = std::iter::once((&part[..], train)).chain(extra).collect();
-    let sources = texts
-        .iter()
-        .map(|&text| Source::new(network, text, settings.batch, random));
-    let mut sources = sources.collect::<Result<Vec<_>>>()?;
+    let train = (&part[..], corpus.split(Split::Train));
+    let texts: Vec<_> = std::iter::once(train).chain(extra).collect();
+    let mut tuning = Tuning::new(network, start, corpus, &texts, settings, call)?;
+    if call.resume {
+        tuning.resume()?;
+    }
     let names: Vec<&str> = texts.iter().map(|(name, _)| *name).collect();
     say!("fine-tuning on {}", names.join(" and "));
-    for (name, source) in names.iter().zip(&sources) {
+    for (name, source) in names.iter().zip(&tuning.sources) {
         let (asked, found) = (settings.batch, source.feeder.rows());
         if found < asked {
             say!("{name} is long enough for {found} rows a batch, not for {asked}");
         }
     }
-    let mut masters = Masters::new(network, start);
-    let mut integers = masters.round();
-    let lengths: Vec<usize> = masters.parameters_mut().iter().map(|p| p.len()).collect();
-    let groups = vec![ParameterGroup::PLAIN; lengths.len()];
-    let mut adam = Adam::new(ADAM, lengths.into_iter());
-    let mut engine = Engine::new(settings.threads);
-    let pass = sources[0].batches(train) * sources.len();
-    let total = (settings.epochs * pass as f64).ceil() as u64;
-    let report = (pass as u64).div_ceil(2);
-    let mut best = score(start, corpus, Split::Validation)?;
-    keep(start)?;
-    say!("rounded only: validation {best:.4} bits/char");
-    let mut sum = Loss::default();
+    if call.resume {
+        say!(
+            "going on after epoch {:.1}, best so far: validation {:.4} bits/char",
+            tuning.passes(),
+            tuning.progress.best
+        );
+    } else {
+        tuning.begin(start)?;
+    }
     let clock = Instant::now();
-    let turns = sources.len() as u64;
-    let mut done = 0;
-    while done < total && !stop.load(Ordering::SeqCst) {
-        let source = &mut sources[(done % turns) as usize];
-        let batch = source.next_batch(&masters, random);
-        let teacher = source.teacher.logits(&batch, settings.threads);
-        let (loss, mut gradients) = engine.loss_and_gradients(
-            &masters,
-            &integers,
+    let before = tuning.progress.done;
+    while tuning.progress.done < tuning.total && !call.stop.load(Ordering::SeqCst) {
+        tuning.step()?;
+        let done = tuning.progress.done;
+        if done.is_multiple_of(tuning.report_every) || done == tuning.total {
+            let pace = clock.elapsed().as_secs_f64() / (done - before) as f64;
+            tuning.report(pace * (tuning.total - done) as f64)?;
+        }
+    }
+    tuning.end()
+}
+
+/// A tuning under way.
+struct Tuning<'t> {
+    settings: Settings,
+    call: Call<'t>,
+    corpus: &'t Corpus,
+    layers: &'t [LayerConfig],
+    origin: Origin,
+    /// The checkpoint.
+    path: PathBuf,
+    engine: Engine,
+    sources: Vec<Source<'t>>,
+    masters: Masters,
+    integers: IntegerNetwork,
+    groups: Vec<ParameterGroup>,
+    adam: Adam,
+    progress: Progress,
+    /// Batches in a pass over all texts.
+    pass: usize,
+    /// Batches in all.
+    total: u64,
+    /// Batches from report to report.
+    report_every: u64,
+}
+
+impl<'t> Tuning<'t> {
+    fn new(
+        network: &'t Network,
+        start: &QuantizedNetwork,
+        corpus: &'t Corpus,
+        texts: &[(&str, &'t [u8])],
+        settings: Settings,
+        call: Call<'t>,
+    ) -> Result<Self> {
+        let path = checkpoint::path(call.out);
+        match (call.resume, path.exists()) {
+            (false, true) => {
+                return Err(Error::bad_input(format!(
+                    "found {} of a fine-tuning that was stopped, expected no such file (--resume \
+                     goes on with it)",
+                    path.display()
+                )));
+            }
+            (true, false) => {
+                return Err(Error::bad_input(format!(
+                    "found no {}, expected one to --resume from",
+                    path.display()
+                )));
+            }
+            _ => {}
+        }
+        let mut random = Random::new(settings.seed);
+        let sources = texts
+            .iter()
+            .map(|&text| Source::new(network, text, settings.batch, &mut random));
+        let sources = sources.collect::<Result<Vec<_>>>()?;
+        let mut masters = Masters::new(network, start);
+        let lengths: Vec<usize> = masters.parameters_mut().iter().map(|p| p.len()).collect();
+        let pass = sources[0].batches(texts[0].1) * sources.len();
+        Ok(Self {
+            settings,
+            call,
+            corpus,
+            layers: &network.config.layers,
+            origin: Origin::new(
+                settings,
+                network,
+                start,
+                texts.iter().map(|(_, text)| *text),
+            ),
+            path,
+            engine: Engine::new(call.threads),
+            sources,
+            integers: masters.round(),
+            masters,
+            groups: vec![ParameterGroup::PLAIN; lengths.len()],
+            adam: Adam::new(ADAM, lengths.into_iter()),
+            progress: Progress {
+                done: 0,
+                sum: Loss::default(),
+                best: f64::INFINITY,
+                random,
+            },
+            pass,
+            total: (settings.epochs * pass as f64).ceil() as u64,
+            report_every: (pass as u64).div_ceil(2),
+        })
+    }
+
+    /// Keeps the start: it is the best so far.
+    fn begin(&mut self, start: &QuantizedNetwork) -> Result<()> {
+        self.progress.best = score(start, self.corpus, Split::Validation)?;
+        start.save(self.call.out)?;
+        say!(
+            "rounded only: validation {:.4} bits/char",
+            self.progress.best
+        );
+        Ok(())
+    }
+
+    /// Goes to where the checkpoint was.
+    fn resume(&mut self) -> Result<()> {
+        let found = Checkpoint::load(&self.path, &self.origin, self.adam.clone(), self.layers)?;
+        let (adam, parameters) = (found.adam, found.parameters);
+        (self.adam, self.progress) = (adam, found.progress);
+        let masters = self.masters.parameters_mut().into_iter();
+        masters
+            .zip(&parameters)
+            .for_each(|(master, found)| master.copy_from_slice(found));
+        self.integers = self.masters.round();
+        let sources = self.sources.iter_mut();
+        let is_whole = sources.len() == found.readings.len()
+            && self.progress.done <= self.total
+            && sources
+                .zip(found.readings)
+                .all(|(source, reading)| source.go_to(reading, self.layers));
+        if !is_whole {
+            return Err(Error::bad_input(format!(
+                "{}: found a place that is not in the texts, expected a checkpoint of this \
+                 fine-tuning",
+                self.path.display()
+            )));
+        }
+        self.check_best()
+    }
+
+    /// Checks that `out` holds what was the best at the checkpoint, or one better still: a program that
+    /// was killed after that has written it.
+    fn check_best(&self) -> Result<()> {
+        let (out, best) = (self.call.out.display(), self.progress.best);
+        let Some(network) = QuantizedNetwork::load(self.call.out)? else {
+            return Err(Error::bad_input(format!(
+                "{out}: found no quantized network, expected the best so far"
+            )));
+        };
+        let found = score(&network, self.corpus, Split::Validation)?;
+        match found <= best {
+            true => Ok(()),
+            false => Err(Error::bad_input(format!(
+                "{out}: found validation {found:.4} bits/char, expected the best so far of {best:.4}"
+            ))),
+        }
+    }
+
+    /// Passes that were made.
+    fn passes(&self) -> f64 {
+        self.progress.done as f64 / self.pass as f64
+    }
+
+    /// One batch: forward, backward, update.
+    fn step(&mut self) -> Result<()> {
+        let (done, total) = (self.progress.done, self.total);
+        let turn = (done % self.sources.len() as u64) as usize;
+        let source = &mut self.sources[turn];
+        let batch = source.next_batch(&self.masters, &mut self.progress.random);
+        let teacher = source.teacher.logits(&batch, self.engine.threads);
+        let (loss, mut gradients) = self.engine.loss_and_gradients(
+            &self.masters,
+            &self.integers,
             (&batch, source.feeder.loss_on()),
             &mut source.states,
-            (&teacher, settings.teacher),
+            (&teacher, self.settings.teacher),
         );
         let norm = clip_by_global_norm(&mut gradients, 1.0);
         if !norm.is_finite() {
+            // Nothing could come of going on.
+            let _ = std::fs::remove_file(&self.path);
             return Err(Error::failed(format!(
                 "found a gradient norm of {norm} at step {} of {total}, expected a finite number; \
                  the best so far is kept; a lower --learning-rate may help",
                 done + 1
             )));
         }
-        let rate = settings.learning_rate * SCHEDULE.factor(done, done as f64 / total as f64);
-        adam.update(&mut masters.parameters_mut(), &gradients, &groups, rate);
-        integers = masters.round();
-        sum.text += loss.text;
-        sum.teacher += loss.teacher;
-        done += 1;
-        let since_report = done % report;
-        if since_report != 0 && done != total {
-            continue;
-        }
-        let quantized = masters.quantized(&integers);
-        let validation = score(&quantized, corpus, Split::Validation)?;
-        let steps = match since_report {
-            0 => report,
+        let factor = SCHEDULE.factor(done, done as f64 / total as f64);
+        let rate = self.settings.learning_rate * factor;
+        let parameters = &mut self.masters.parameters_mut();
+        self.adam.update(parameters, &gradients, &self.groups, rate);
+        self.integers = self.masters.round();
+        self.progress.sum.text += loss.text;
+        self.progress.sum.teacher += loss.teacher;
+        self.progress.done += 1;
+        Ok(())
+    }
+
+    /// Scores the integers, keeps them if they are the best, prints a line, and writes a checkpoint.
+    fn report(&mut self, seconds_left: f64) -> Result<()> {
+        let quantized = self.masters.quantized(&self.integers);
+        let validation = score(&quantized, self.corpus, Split::Validation)?;
+        let progress = &mut self.progress;
+        let steps = match progress.done % self.report_every {
+            0 => self.report_every,
             steps => steps,
         };
         let bits = |nats: f64| nats / steps as f64 / std::f64::consts::LN_2;
-        let left = clock.elapsed().as_secs_f64() * (total - done) as f64 / done as f64;
+        let is_best = validation < progress.best;
         say!(
             "epoch {:.1} of {}: train {:.4}, from the teacher {:.4}, validation {validation:.4} \
              bits/char{}, {}:{:02} left",
-            done as f64 / pass as f64,
-            settings.epochs,
-            bits(sum.text),
-            bits(sum.teacher),
-            if validation < best { " *" } else { "" },
-            left as u64 / 60,
-            left as u64 % 60,
+            progress.done as f64 / self.pass as f64,
+            self.settings.epochs,
+            bits(progress.sum.text),
+            bits(progress.sum.teacher),
+            if is_best { " *" } else { "" },
+            seconds_left as u64 / 60,
+            seconds_left as u64 % 60,
         );
-        sum = Loss::default();
-        if validation < best {
-            best = validation;
-            keep(&quantized)?;
+        progress.sum = Loss::default();
+        if is_best {
+            progress.best = validation;
+            quantized.save(self.call.out)?;
         }
+        self.save()
     }
-    Ok(Tuned {
-        validation: best,
-        passes: done as f64 / pass as f64,
-        is_done: done == total,
-    })
+
+    /// Writes the checkpoint.
+    fn save(&mut self) -> Result<()> {
+        let parameters = self.masters.parameters_mut().into_iter();
+        let checkpoint = Checkpoint {
+            origin: self.origin.clone(),
+            progress: self.progress.clone(),
+            parameters: parameters.map(|p| p.to_vec()).collect(),
+            adam: self.adam.clone(),
+            readings: self.sources.iter().map(Source::reading).collect(),
+        };
+        checkpoint.save(&self.path, self.layers)
+    }
+
+    /// Leaves a checkpoint where something is left to do, and none where nothing is.
+    fn end(mut self) -> Result<Tuned> {
+        let is_done = self.progress.done == self.total;
+        if !is_done {
+            self.save()?;
+        } else if self.path.exists() {
+            std::fs::remove_file(&self.path).map_err(|e| Error::writing(&self.path, &e))?;
+        }
+        Ok(Tuned {
+            validation: self.progress.best,
+            passes: self.passes(),
+            is_done,
+        })
+    }
 }

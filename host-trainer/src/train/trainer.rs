@@ -103,7 +103,8 @@ impl<'r> Trainer<'r> {
         let text = texts.source(phase.source);
         let states = || now.states.iter().zip(&config.network.layers);
         let fits = |feeder: &Feeder| {
-            states().all(|(state, layer)| state.h.len() == feeder.rows() * layer.output())
+            feeder.pass_progress() < 1.0
+                && states().all(|(state, layer)| state.h.len() == feeder.rows() * layer.output())
         };
         let feeder = Feeder::resume(text, phase.feed, progress.cursor.clone())
             .filter(fits)
