@@ -43,8 +43,8 @@ pub struct Args {
     /// Choose among the likeliest characters that together have this probability
     #[arg(long, value_name = "P")]
     top_p: Option<f32>,
-    /// Re-run the last N characters from a zero state for each new one, as the source notebook's
-    /// many-to-one network does with 40; 0 carries the state [default: as the file says]
+    /// For each new character, read the last N again from a zero state, as many-to-one networks do with
+    /// 40; 0 carries the state on instead [default: as the file says]
     #[arg(long, value_name = "N")]
     window: Option<usize>,
     /// The number format that a network is run in [default: int8, or its own]

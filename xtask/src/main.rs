@@ -23,7 +23,7 @@ struct Args {
 enum Command {
     /// Train on the sonnets, quantize, and show the firmware writing text under QEMU
     Demo(demo::Options),
-    /// Set everything up and run every check and test
+    /// Set up, and run rustfmt, clippy, builds and all tests but the long ones, which --full adds
     Test(test::Options),
     /// Run the firmware of a board under QEMU, until Ctrl-C
     Qemu {

@@ -1,4 +1,4 @@
-//! `cargo xtask test`: every check and every test.
+//! `cargo xtask test`: the checks and the tests; `--full` adds those that take long.
 
 use std::{collections::BTreeSet, path::Path, process::Command};
 
@@ -29,7 +29,7 @@ pub struct Options {
     offline: bool,
 }
 
-/// Runs everything, and stops at the first step that fails.
+/// Runs all that was asked for, and stops at the first step that fails.
 pub fn run(options: &Options) -> Result<()> {
     setup::all()?;
     if options.full {

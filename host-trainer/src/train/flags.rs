@@ -97,7 +97,7 @@ pub struct Args {
     /// Threads. Their number changes no bit of the result [default: one a core]
     #[arg(long, value_name = "N", help_heading = RUN)]
     pub(super) threads: Option<usize>,
-    /// What computes a batch; any can go on with a run, but only the same to the identical file
+    /// What computes a batch. A run may go on with another one, but then ends in other bits
     #[arg(long, value_enum, default_value_t, help_heading = RUN)]
     pub(super) device: DeviceKind,
     /// Folder of the run [default: runs/RECIPE-HIDDEN; with a lean cell or a projection, such as

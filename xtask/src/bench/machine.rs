@@ -38,8 +38,9 @@ pub struct Machine {
     /// Where the model lies, as in `firmware-demo/bench/memory`.
     model_address: u64,
     /// Instructions that CMSIS-NN's int8 LSTM and dense layer take for the networks A and B over an
-    /// embedding of 64, of commit 99f736a by GCC 12.2 with -O3, counted under the same QEMU; without
-    /// sampling. It has no lean layer.
+    /// embedding of 64, without sampling. Commit 99f736a by GCC 12.2 with -O3, counted once, under
+    /// QEMU 7.2 by a plugin that counts each executed instruction; nothing here counts it again. It
+    /// has no lean layer.
     pub(super) cmsis_nn: [u64; 2],
 }
 
