@@ -17,7 +17,8 @@ use host_trainer::alphabet::Alphabet;
 use host_trainer::network::{LayerConfig, Network, NetworkConfig};
 use host_trainer::optimizer::{Adam, AdamConfig, ParameterGroup};
 use host_trainer::random::Random;
-use host_trainer::step::{Batch, LossOn, zero_states};
+use host_trainer::state::zero_states;
+use host_trainer::step::{Batch, LossOn};
 use host_trainer::{fused, step};
 use pulp::{Arch, Simd, WithSimd};
 use std::collections::HashMap;
@@ -83,7 +84,7 @@ fn prepare(engine: &str, model: &str, threads: usize) -> Result<Train, Failure> 
         "fused" => {
             let mut engine = fused::Engine::new(threads);
             Box::new(move || {
-                let mut states = zero_states(&network, ROWS);
+                let mut states = zero_states(&network.config.layers, ROWS);
                 let (_, gradients) =
                     engine.loss_and_gradients(&network, &batch, loss_on, &mut states, &[])?;
                 adam.update(&mut network.parameters_mut(), gradients, &groups, 1e-3);
@@ -93,7 +94,7 @@ fn prepare(engine: &str, model: &str, threads: usize) -> Result<Train, Failure> 
         "graph" => {
             let engine = step::Engine::new(threads);
             Box::new(move || {
-                let mut states = zero_states(&network, ROWS);
+                let mut states = zero_states(&network.config.layers, ROWS);
                 let (_, gradients) =
                     engine.loss_and_gradients(&network, &batch, loss_on, &mut states, &[])?;
                 adam.update(&mut network.parameters_mut(), &gradients, &groups, 1e-3);

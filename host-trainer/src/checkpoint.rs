@@ -2,11 +2,11 @@
 
 use crate::error::{Error, Result};
 use crate::feed::Cursor;
-use crate::lstm_op::State;
 use crate::network::{Network, NetworkConfig};
 use crate::optimizer::{Adam, AdamConfig};
 use crate::random::Random;
 use crate::run_folder::{Lengths, RunConfig};
+use crate::state::{State, insert_states, state_rows, take_states};
 use crate::tensors::TensorFile;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -100,7 +100,6 @@ impl Checkpoint {
 
     /// The file.
     pub fn to_tensors(&self) -> TensorFile {
-        let rows = |s: &State, width: usize| s.h.len() / width;
         let layers = &self.network.config.layers;
         let header = CheckpointHeader {
             run: self.run.clone(),
@@ -109,10 +108,7 @@ impl Checkpoint {
             adam: self.adam.config,
             adam_step: self.adam.step,
             has_average: !self.average.is_empty(),
-            state_rows: self
-                .states
-                .first()
-                .map_or(0, |s| rows(s, layers[0].output())),
+            state_rows: state_rows(&self.states, layers),
         };
         let mut file = TensorFile {
             metadata: serde_json::to_string(&header).expect("plain data"),
@@ -130,11 +126,7 @@ impl Checkpoint {
         for ((name, shape), values) in shapes.iter().zip(&self.average) {
             file.insert(format!("average.{name}"), shape, values);
         }
-        for (i, (state, layer)) in self.states.iter().zip(layers).enumerate() {
-            let shape = |width| [header.state_rows, width];
-            file.insert(format!("state.{i}.h"), &shape(layer.output()), &state.h);
-            file.insert(format!("state.{i}.c"), &shape(layer.hidden), &state.c);
-        }
+        insert_states(&mut file, "state", layers, &self.states);
         file
     }
 
@@ -173,15 +165,8 @@ impl Checkpoint {
                 average.push(file.take(path, &format!("average.{name}"), &shape)?);
             }
         }
-        let mut states = Vec::new();
-        if header.state_rows > 0 {
-            for (i, layer) in config.layers.iter().enumerate() {
-                let shape = |width| [header.state_rows, width];
-                let h = file.take(path, &format!("state.{i}.h"), &shape(layer.output()))?;
-                let c = file.take(path, &format!("state.{i}.c"), &shape(layer.hidden))?;
-                states.push(State { h, c });
-            }
-        }
+        let rows = header.state_rows;
+        let states = take_states(&mut file, path, "state", &config.layers, rows)?;
         let progress = header.progress;
         Ok(Self {
             run: header.run,

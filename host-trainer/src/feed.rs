@@ -50,14 +50,14 @@ impl<'t> Feeder<'t> {
         feeder
     }
 
-    /// Goes on from a saved cursor; `None` if it is no place in a pass over this text.
+    /// Goes on from a saved cursor, which may be at the end of a pass; `None` if it is no place in one
+    /// over this text.
     pub fn resume(text: &'t [u8], feed: Feed, cursor: Cursor) -> Option<Self> {
         let mut feeder = Self::new(text, feed, &mut Random::new(0));
         feeder.go_to(cursor).then_some(feeder)
     }
 
-    /// Goes to a saved cursor, which may be at the end of a pass; tells whether it is in one over this
-    /// text.
+    /// As [`Feeder::resume`]; tells whether it is such a place.
     pub fn go_to(&mut self, cursor: Cursor) -> bool {
         if cursor.position > self.pass_length() || cursor.offset >= self.text.len() {
             return false;
@@ -92,6 +92,14 @@ impl<'t> Feeder<'t> {
     /// Whether the state is carried from batch to batch.
     pub fn is_stateful(&self) -> bool {
         matches!(self.feed, Feed::Streams { .. })
+    }
+
+    /// Whether a state of so many rows, 0 for none, is what goes with this place.
+    pub fn carries(&self, rows: usize) -> bool {
+        match self.is_stateful() && self.cursor.position > 0 {
+            true => rows == self.rows(),
+            false => rows == 0,
+        }
     }
 
     /// How much of this pass is done, 0 to 1.

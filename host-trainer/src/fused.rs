@@ -10,12 +10,12 @@ use crate::dense::{DenseGradient, DensePiece, PackedDense};
 use crate::error::{Error, Result};
 use crate::gemm::{Matrix, gemm};
 use crate::kernel::ROW_BLOCK;
-use crate::lstm_op::State;
 use crate::network::Network;
 use crate::panels::{Axis, Strip, unpack, write_rows};
 use crate::recurrent::{
     Above, Base, GROUP, Input, Kind, LayerGradient, LayerTape, PackedLayer, Piece, Ran,
 };
+use crate::state::State;
 use crate::step::{Batch, LossOn};
 use crate::threads::{on_threads, row_ranges, share_out};
 use pulp::Arch;

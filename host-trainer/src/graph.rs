@@ -3,9 +3,9 @@
 //! graphics processors (cargo features `cuda` and `metal`), and as the reference of those engines.
 
 use crate::error::{Error, Result};
-use crate::lstm_op::State;
 use crate::network::{Cell, LayerConfig, Network};
 use crate::predictor::Predictor;
+use crate::state::State;
 use crate::step::{Batch, LossOn};
 use candle_core::{Device, Result as CandleResult, Tensor, Var};
 use candle_nn::ops::sigmoid;

@@ -8,31 +8,13 @@ use crate::kernel::{Product, ROW_BLOCK, Start};
 use crate::lstm::{self, Input, Sizes, Tape};
 use crate::network::LayerConfig;
 use crate::panels::{Axis, Strip, read_rows, write_rows};
+use crate::state::State;
 use crate::threads::{on_threads, row_ranges, share_out};
 use candle_core::{
     CpuStorage, CustomOp2, CustomOp3, Device, Layout, Result, Shape, Storage, Tensor,
 };
 use pulp::Arch;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-/// The state of one layer for a batch.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct State {
-    /// Output of the last step `[B, R]`; R is H without a projection.
-    pub h: Vec<f32>,
-    /// Cell `[B, H]`.
-    pub c: Vec<f32>,
-}
-
-impl State {
-    /// The state at the start of a text.
-    pub fn zeros(batch: usize, layer: LayerConfig) -> Self {
-        Self {
-            h: vec![0.0; batch * layer.output()],
-            c: vec![0.0; batch * layer.hidden],
-        }
-    }
-}
 
 /// Memory that is used again from step to step, so that a training step does not allocate it.
 #[derive(Clone, Debug, Default)]

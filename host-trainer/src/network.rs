@@ -392,15 +392,7 @@ impl Network {
             .map_err(|e| Error::bad_input(format!("{}: {e}", path.display())))?;
         let mut tensors = Vec::new();
         for (name, shape) in config.shapes() {
-            let values = file.take(path, &name, &shape)?;
-            if let Some(at) = values.iter().position(|x| !x.is_finite()) {
-                return Err(Error::bad_input(format!(
-                    "{}: tensor {name} holds {} at {at}, expected finite numbers",
-                    path.display(),
-                    values[at]
-                )));
-            }
-            tensors.push(values);
+            tensors.push(file.take_finite(path, &name, &shape)?);
         }
         let mut tensors = tensors.into_iter();
         let mut next = || tensors.next().expect("one for each shape");

@@ -84,7 +84,8 @@ impl Adam {
         groups: &[ParameterGroup],
         learning_rate: f64,
     ) {
-        self.step += 1;
+        // A damaged checkpoint may say anything.
+        self.step = self.step.saturating_add(1);
         let AdamConfig {
             beta1,
             beta2,

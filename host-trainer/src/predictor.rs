@@ -290,7 +290,8 @@ mod tests {
     use crate::alphabet::Alphabet;
     use crate::network::{LayerConfig, NetworkConfig};
     use crate::random::Random;
-    use crate::step::{Batch, Engine, LossOn, zero_states};
+    use crate::state::zero_states;
+    use crate::step::{Batch, Engine, LossOn};
 
     #[test]
     fn single_steps_equal_the_training_pass() {
@@ -318,7 +319,7 @@ mod tests {
             let network = Network::new(config, random).unwrap();
             let text: Vec<u8> = (0..51).map(|_| random.below(27) as u8).collect();
             let batch = Batch::gather(1, 50, |_, t| text[t]);
-            let mut states = zero_states(&network, 1);
+            let mut states = zero_states(&network.config.layers, 1);
             let (loss, _) = Engine::new(1)
                 .loss_and_gradients(&network, &batch, LossOn::EveryStep, &mut states, &[])
                 .unwrap();

@@ -15,6 +15,7 @@ use crate::alphabet::{Alphabet, AlphabetKind};
 use crate::checkpoint::Checkpoint;
 use crate::corpus::Corpus;
 use crate::error::{Error, Result};
+use crate::hash::fnv1a;
 use crate::metrics::{self, CSV_HEADER, Row};
 use crate::network::{EMBEDDING, NetworkConfig};
 use crate::recipe::{Phase, RecipeName, Source, window};
@@ -49,12 +50,6 @@ const FILES: [&str; 10] = [
     BEST,
     FINAL,
 ];
-
-/// FNV-1a of bytes, 64 bits in hexadecimal.
-pub fn fnv1a(bytes: impl Iterator<Item = u8>) -> String {
-    let step = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-    format!("{:016x}", bytes.fold(0xcbf2_9ce4_8422_2325, step))
-}
 
 /// A text that a run reads; equal to one of the same tokens, wherever it lies.
 #[derive(Clone, Debug, Serialize, Deserialize)]

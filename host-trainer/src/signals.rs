@@ -4,9 +4,10 @@
 use crate::lstm::Sizes;
 use crate::network::{LayerConfig, Network};
 use crate::predictor::{NetworkPredictor, Predictor};
-use crate::qat::forward::{Below, IntegerNetwork, IntegerState, Trace};
+use crate::qat::forward::{Below, IntegerNetwork, Trace};
 use crate::quantize::QuantizedNetwork;
 use crate::quantize::fixed_point::output_unit;
+use crate::state::zero_states;
 use lstm_core::integer;
 
 /// Steps that are run in one go.
@@ -199,11 +200,8 @@ pub fn float_flow(network: &Network, tokens: &[u8]) -> Vec<Flow> {
 
 fn integer_flow(network: &QuantizedNetwork, tokens: &[u8]) -> Vec<Flow> {
     let window = network.config.window;
-    let network = IntegerNetwork::new(network);
-    let fresh = || -> Vec<IntegerState> {
-        let layers = network.layers.iter();
-        layers.map(|l| IntegerState::zeros(1, l.config)).collect()
-    };
+    let fresh = || zero_states(&network.config.layers, 1);
+    let network = &IntegerNetwork::new(network);
     let mut states = fresh();
     let mut flows = vec![Flow::default(); network.layers.len()];
     for tokens in tokens.chunks(window.unwrap_or(STEPS)) {

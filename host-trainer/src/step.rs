@@ -1,8 +1,9 @@
 //! One training step: the candle graph of a network over a batch, its loss and its gradients.
 
 use crate::error::Result;
-use crate::lstm_op::{State, Tapes, Weights, dense_cross_entropy, lstm, with_slice};
+use crate::lstm_op::{Tapes, Weights, dense_cross_entropy, lstm, with_slice};
 use crate::network::Network;
+use crate::state::State;
 use candle_core::{Device, Tensor, Var};
 use candle_nn::{Linear, Module};
 use std::sync::Arc;
@@ -137,12 +138,6 @@ impl Engine {
     }
 }
 
-/// The state of every layer at the start of a text.
-pub fn zero_states(network: &Network, batch: usize) -> Vec<State> {
-    let layers = network.config.layers.iter();
-    layers.map(|&layer| State::zeros(batch, layer)).collect()
-}
-
 /// The network's parameters as variables of a graph.
 fn variables(network: &Network) -> Result<Vec<Var>> {
     let shapes = network.config.shapes();
@@ -160,6 +155,7 @@ mod tests {
     use crate::graph;
     use crate::network::{Cell, LayerConfig, NetworkConfig};
     use crate::random::Random;
+    use crate::state::zero_states;
     use crate::vectorize::instruction_sets;
 
     fn example(layer: LayerConfig, layers: usize, steps: usize, rows: usize) -> (Network, Batch) {
@@ -323,7 +319,8 @@ mod tests {
                 .unwrap()
                 .0
         };
-        let (mut one, mut two) = (zero_states(&network, 3), zero_states(&network, 3));
+        let layers = &network.config.layers;
+        let (mut one, mut two) = (zero_states(layers, 3), zero_states(layers, 3));
         let loss = run(&mut one, 0, 10);
         let (first, second) = (run(&mut two, 0, 4), run(&mut two, 4, 6));
         assert_eq!(one, two);

@@ -65,6 +65,22 @@ impl TensorFile {
         Ok(tensor.values)
     }
 
+    /// As [`TensorFile::take`], of numbers that are all finite.
+    ///
+    /// # Errors
+    /// As there, or one is not finite.
+    pub fn take_finite(&mut self, path: &Path, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+        let values = self.take(path, name, shape)?;
+        match values.iter().position(|x| !x.is_finite()) {
+            None => Ok(values),
+            Some(at) => Err(Error::bad_input(format!(
+                "{}: tensor {name} holds {} at {at}, expected finite numbers",
+                path.display(),
+                values[at]
+            ))),
+        }
+    }
+
     /// Reads a file whose metadata has `key`.
     ///
     /// # Errors

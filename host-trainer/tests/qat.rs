@@ -6,6 +6,7 @@ use binary::{printed, refuses, run, trainer};
 use host_trainer::alphabet::Alphabet;
 use host_trainer::network::{LayerConfig, Network, NetworkConfig};
 use host_trainer::random::Random;
+use host_trainer::tensors::TensorFile;
 use std::fmt::Write;
 #[cfg(unix)]
 use std::{
@@ -25,7 +26,10 @@ fn folder() -> tempfile::TempDir {
     std::fs::write(folder.path().join("short.txt"), "short").unwrap();
     let mut config = NetworkConfig::lstm(&Alphabet::letters(), 8, 24, 1);
     config.layers = vec![LayerConfig::lean(20, 12)];
-    let network = Network::new(config, &mut Random::new(2)).unwrap();
+    let mut network = Network::new(config, &mut Random::new(2)).unwrap();
+    // Strong enough that its hidden state does not round to zero.
+    let parameters = network.parameters_mut().into_iter();
+    parameters.for_each(|p| p.iter_mut().for_each(|x| *x *= 3.0));
     network.save(&folder.path().join("n.safetensors")).unwrap();
     folder
 }
@@ -151,6 +155,15 @@ fn ctrl_c_keeps_the_best_so_far() {
     assert!(scored.contains(&format!("{best:.4}")), "{scored} {stderr}");
 }
 
+/// The epochs that were reported, without the time that is left.
+#[cfg(unix)]
+fn epochs(text: &str) -> Vec<&str> {
+    let lines = text.lines().filter(|line| line.starts_with("epoch"));
+    lines
+        .map(|line| line.rsplit_once(", ").unwrap().0)
+        .collect()
+}
+
 /// Whatever stops it and whenever: what comes in the end is what would have come at once.
 #[cfg(unix)]
 #[test]
@@ -159,40 +172,120 @@ fn tuning_goes_on_as_if_it_had_never_stopped() {
     let folder = folder.path();
     std::fs::write(folder.join("more.txt"), "and more than that\n".repeat(97)).unwrap();
     let streams = Network::load(&folder.join("n.safetensors")).unwrap();
-    for (window, more) in [(None, "--pretrain more.txt"), (None, ""), (Some(12), "")] {
+    for (window, flags) in [
+        (None, "--epochs 40.3 --pretrain more.txt"),
+        (None, "--epochs 40.3"),
+        (Some(12), "--epochs 9.3"),
+    ] {
         let mut network = streams.clone();
         network.config.window = window;
         network.save(&folder.join("n.safetensors")).unwrap();
         let line = |out: &str| {
             format!(
-                "quantize n.safetensors --format int4 --qat --corpus text.txt {more} --epochs 9.3 \
-                 --batch 8 --learning-rate 1e-2 --out {out}"
+                "quantize n.safetensors --format int4 --qat --corpus text.txt {flags} --batch 8 \
+                 --learning-rate 1e-2 --out {out}"
             )
         };
         let whole = printed(folder, &line("whole"));
-        for (signal, code, reports) in [("-INT", Some(130), 3), ("-KILL", None, 6)] {
-            let mut seen = 0;
-            let mut is_last = |line: &str| {
-                seen += usize::from(line.starts_with("epoch"));
-                seen == reports
-            };
-            let (_, output) = stopped(folder, &line("q"), signal, &mut is_last);
-            assert_eq!(output.status.code(), code, "{output:?}");
-            // Twice, and the second time before a first report.
-            let resume = line("q") + " --resume";
-            let (_, output) = stopped(folder, &resume, "-INT", |line| line.starts_with("going on"));
-            assert_eq!(output.status.code(), Some(130), "{output:?}");
-            let rest = printed(folder, &(resume + " --threads 1"));
-            let end = |text: &str| {
-                let lines = text.lines().rev().take(3);
-                let without_time = |line: &str| line.split(" bits/char").next().unwrap().to_owned();
-                lines.map(without_time).collect::<Vec<_>>()
-            };
-            assert_eq!(end(&rest)[1..], end(&whole)[1..]);
-            let [whole, q] = ["whole", "q"].map(|name| std::fs::read(folder.join(name)).unwrap());
-            assert!(whole == q, "{signal} {window:?} {more}");
-            assert!(!folder.join("q.tuning").exists());
-        }
+        let resume = line("q") + " --resume";
+        let is_begun = |line: &str| line.starts_with("rounded only");
+        let is_gone_on = |line: &str| line.starts_with("going on");
+        let mut reports = 0;
+        let is_third_report = |line: &str| {
+            reports += usize::from(line.starts_with("epoch"));
+            reports == 3
+        };
+        let (_, output) = stopped(folder, &line("q"), "-KILL", is_begun);
+        assert_eq!(output.status.code(), None, "{output:?}");
+        let (_, output) = stopped(folder, &resume, "-INT", is_third_report);
+        assert_eq!(output.status.code(), Some(130), "{output:?}");
+        // Before a first report.
+        let (_, output) = stopped(folder, &resume, "-INT", is_gone_on);
+        assert_eq!(output.status.code(), Some(130), "{output:?}");
+        let (_, output) = stopped(folder, &resume, "-KILL", |line| line.starts_with("epoch"));
+        assert_eq!(output.status.code(), None, "{output:?}");
+        // What lies there is not what counts.
+        std::fs::write(folder.join("q"), "something else").unwrap();
+        let rest = printed(folder, &(resume + " --threads 1"));
+        let (rest, whole) = (epochs(&rest), epochs(&whole));
+        assert!(
+            rest.len() > 3 && whole.ends_with(&rest),
+            "{rest:?} {whole:?}"
+        );
+        let [whole, q] = ["whole", "q"].map(|name| std::fs::read(folder.join(name)).unwrap());
+        assert!(whole == q, "{flags}");
+        assert!(!folder.join("q.checkpoint").exists());
+    }
+}
+
+/// That the comparison above can fail: a checkpoint that lost something ends otherwise.
+#[cfg(unix)]
+#[test]
+fn a_checkpoint_that_lost_something_ends_otherwise() {
+    let folder = folder();
+    let folder = folder.path();
+    let line = "quantize n.safetensors --qat --corpus text.txt --teacher 0.2 --epochs 40 --batch 8 \
+                --learning-rate 1e-2 --out q";
+    let (_, output) = stopped(folder, line, "-INT", |line| line.starts_with("epoch"));
+    assert_eq!(output.status.code(), Some(130), "{output:?}");
+    let path = folder.join("q.checkpoint");
+    let read = || TensorFile::read(&path, "tuning").unwrap();
+    let good = read();
+    let resume = format!("{line} --resume");
+    let end = |file: &TensorFile| {
+        file.write(&path, "tuning").unwrap();
+        let text = printed(folder, &resume);
+        (
+            epochs(&text).join("\n"),
+            std::fs::read(folder.join("q")).unwrap(),
+        )
+    };
+    let whole = end(&good);
+    assert!(whole == end(&good));
+    let tensors = [
+        "master.1",
+        "adam.first.1",
+        "text.0.state.0.c",
+        "text.0.teacher.0.c",
+    ];
+    for name in tensors {
+        let mut spoiled = good.clone();
+        let values = &mut spoiled.tensors.get_mut(name).unwrap().values;
+        values.iter_mut().for_each(|x| *x = 0.0);
+        assert!(whole != end(&spoiled), "{name}");
+    }
+    let mut spoiled = good.clone();
+    let mut metadata: serde_json::Value = serde_json::from_str(&good.metadata).unwrap();
+    metadata["progress"]["random"] = serde_json::to_value(Random::new(9)).unwrap();
+    spoiled.metadata = metadata.to_string();
+    assert!(whole != end(&spoiled));
+
+    // What cannot be is refused.
+    let refused = |spoil: &dyn Fn(&mut TensorFile), expected: &str| {
+        let mut file = good.clone();
+        spoil(&mut file);
+        file.write(&path, "tuning").unwrap();
+        refuses(folder, &resume, expected);
+        assert!(path.exists());
+    };
+    let not_finite = |file: &mut TensorFile| {
+        file.tensors.get_mut("master.1").unwrap().values[3] = f32::NAN;
+    };
+    let expected = "q.checkpoint: tensor master.1 holds NaN at 3, expected finite numbers";
+    refused(&not_finite, expected);
+    let place = "q.checkpoint: found a place that is not in the texts";
+    for (pointer, value) in [
+        ("/cursors/0/position", 9999),
+        ("/cursors/0/offset", 9999),
+        ("/rows/0", 0),
+        ("/progress/done", 9999),
+    ] {
+        let spoil = |file: &mut TensorFile| {
+            let mut metadata: serde_json::Value = serde_json::from_str(&file.metadata).unwrap();
+            *metadata.pointer_mut(pointer).unwrap() = value.into();
+            file.metadata = metadata.to_string();
+        };
+        refused(&spoil, place);
     }
 }
 
@@ -204,41 +297,59 @@ fn a_tuning_goes_on_with_what_it_began_with() {
     let line = |flags: &str| {
         format!("quantize n.safetensors --qat --corpus text.txt --batch 8 {flags} --out q")
     };
-    let none = "found no q.tuning, expected one to --resume from";
+    let none = "found no q.checkpoint, expected one to --resume from";
     refuses(folder, &line("--epochs 1e6 --resume"), none);
     let is_report = |line: &str| line.starts_with("epoch");
     stopped(folder, &line("--epochs 1e6"), "-INT", is_report);
-    let files = || ["q", "q.tuning"].map(|name| std::fs::read(folder.join(name)).unwrap());
+    let files = || ["q", "q.checkpoint"].map(|name| std::fs::read(folder.join(name)).unwrap());
     let before = files();
     for (flags, expected) in [
-        ("--epochs 1e6", "(--resume goes on with it)"),
+        (
+            "--epochs 1e6",
+            "found q.checkpoint of a fine-tuning that was stopped",
+        ),
         (
             "--epochs 1e5 --resume",
-            "with epochs 1000000.0, expected 100000.0 as now",
+            "found a fine-tuning with --epochs 1000000, expected 100000 as now",
         ),
         (
             "--epochs 1e6 --seed 2 --resume",
-            "with seed 1, expected 2 as now",
+            "with --seed 1, expected 2 as now",
+        ),
+        (
+            "--epochs 1e6 --teacher 0.7 --resume",
+            "with --teacher 0.8, expected 0.7 as now",
+        ),
+        (
+            "--epochs 1e6 --learning-rate 1e-3 --resume",
+            "with --learning-rate 0.002, expected 0.001 as now",
         ),
         (
             "--epochs 1e6 --format int4 --resume",
-            "with format \"int8\", expected \"int4 with a dead zone of 8\" as now",
+            "with --format int8, expected int4 as now",
         ),
-        ("--epochs 1e6 --pretrain text.txt --resume", "with texts ["),
+        (
+            "--epochs 1e6 --pretrain text.txt --resume",
+            "with a --pretrain of hash none, expected ",
+        ),
     ] {
         refuses(folder, &line(flags), expected);
         assert!(files() == before, "{flags}");
     }
+    // The end of the text, which is in no training part.
     let text = std::fs::read_to_string(folder.join("text.txt")).unwrap();
-    std::fs::write(folder.join("text.txt"), text.replace("is not", "was not")).unwrap();
-    refuses(folder, &line("--epochs 1e6 --resume"), "with texts [");
+    std::fs::write(folder.join("text.txt"), text.clone() + "x").unwrap();
+    let corpus = "with a --corpus of hash ";
+    refuses(folder, &line("--epochs 1e6 --resume"), corpus);
     std::fs::write(folder.join("text.txt"), text).unwrap();
-    // Another best than the checkpoint's.
-    printed(folder, "quantize n.safetensors --out q");
-    let worse = "expected the best so far of";
-    refuses(folder, &line("--epochs 1e6 --resume"), worse);
-    std::fs::write(folder.join("q.tuning"), "damage").unwrap();
-    let damage = "q.tuning: found 6 bytes that do not parse";
+    let mut network = Network::load(&folder.join("n.safetensors")).unwrap();
+    network.dense_bias[3] += 0.01;
+    network.save(&folder.join("other.safetensors")).unwrap();
+    let other = line("--epochs 1e6 --resume").replace("n.safetensors", "other.safetensors");
+    refuses(folder, &other, "with a network of hash ");
+    assert!(files() == before);
+    std::fs::write(folder.join("q.checkpoint"), "damage").unwrap();
+    let damage = "q.checkpoint: found 6 bytes that do not parse";
     refuses(folder, &line("--epochs 1e6 --resume"), damage);
 }
 

@@ -5,9 +5,9 @@ mod binary;
 
 use binary::{SMALL, folder, listing, printed, refuses, run, text, trainer};
 use host_trainer::checkpoint::Checkpoint;
-use host_trainer::lstm_op::State;
 use host_trainer::network::Network;
 use host_trainer::random::Random;
+use host_trainer::state::State;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};

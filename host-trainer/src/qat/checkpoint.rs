@@ -1,18 +1,18 @@
 //! A checkpoint of fine-tuning: all that it takes to go on as if it had never stopped.
 
-use super::forward::IntegerState;
 use super::step::Loss;
 use super::tune::Settings;
+use crate::corpus::Corpus;
 use crate::error::{Error, Result};
+use crate::export::{Labels, encode_quantized};
 use crate::feed::Cursor;
-use crate::lstm_op::State;
+use crate::hash::fnv1a;
 use crate::network::{LayerConfig, Network};
-use crate::optimizer::Adam;
+use crate::optimizer::{Adam, AdamConfig};
 use crate::quantize::QuantizedNetwork;
 use crate::random::Random;
-use crate::run_folder::fnv1a;
+use crate::state::{State, insert_states, state_rows, take_states};
 use crate::tensors::TensorFile;
-use lstm_core::Format;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -21,55 +21,60 @@ const KEY: &str = "tuning";
 
 /// The checkpoint of what is tuned into `out`.
 pub fn path(out: &Path) -> PathBuf {
-    out.with_added_extension("tuning")
+    out.with_added_extension("checkpoint")
 }
 
-/// What decides a tuning: it goes on with equal ones alone.
+/// What decides a tuning, by name: it goes on with equals alone.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Origin {
-    #[serde(flatten)]
-    settings: Settings,
-    format: String,
-    network: String,
-    texts: Vec<String>,
-}
+pub struct TuningConfig(Vec<(String, String)>);
 
-impl Origin {
-    /// Tuning of `network`, quantized to `start`, on these texts.
-    pub fn new<'t>(
+impl TuningConfig {
+    /// Of tuning `network`, quantized to `start`, on these texts.
+    ///
+    /// # Errors
+    /// `start` cannot be a model of the device.
+    pub fn new(
         settings: Settings,
         network: &Network,
         start: &QuantizedNetwork,
-        texts: impl Iterator<Item = &'t [u8]>,
-    ) -> Self {
-        let config = serde_json::to_string(&network.config).expect("plain data");
+        corpus: &Corpus,
+        extra: Option<&[u8]>,
+    ) -> Result<Self> {
+        let text = |tokens: &[u8]| fnv1a(tokens.iter().copied());
         let parameters = network.parameters().into_iter().flatten();
-        let bytes = parameters.flat_map(|x| x.to_le_bytes());
-        Self {
-            settings,
-            format: match start.format {
-                Format::Int4 => format!("int4 with a dead zone of {}", start.dead_zone),
-                format => format.to_string(),
-            },
-            network: fnv1a(config.bytes().chain(bytes)),
-            texts: texts.map(|text| fnv1a(text.iter().copied())).collect(),
-        }
+        let parameters = parameters.flat_map(|x| x.to_le_bytes());
+        let rows = [
+            ("--format", start.format.to_string()),
+            ("--dead-zone", start.dead_zone.to_string()),
+            ("--epochs", settings.epochs.to_string()),
+            ("--learning-rate", settings.learning_rate.to_string()),
+            ("--teacher", settings.teacher.to_string()),
+            ("--batch", settings.batch.to_string()),
+            ("--seed", settings.seed.to_string()),
+            ("a --corpus of hash", text(&corpus.tokens)),
+            ("a --pretrain of hash", extra.map_or("none".into(), text)),
+            ("a network of hash", fnv1a(parameters)),
+            (
+                "a rounded network of hash",
+                fnv1a(encode_quantized(start, &Labels::default())?),
+            ),
+        ];
+        Ok(Self(rows.map(|(name, value)| (name.into(), value)).into()))
     }
 
     /// Checks that `found`, of the checkpoint `path`, is the same.
     fn check(&self, path: &Path, found: &Self) -> Result<()> {
-        let [expected, found] = [self, found].map(|o| serde_json::to_value(o).expect("plain data"));
-        let [Some(expected), Some(found)] = [&expected, &found].map(|value| value.as_object())
-        else {
-            unreachable!("a struct is an object");
-        };
-        let mut pairs = found.iter().zip(expected.values());
-        match pairs.find(|((_, found), expected)| found != expected) {
-            None => Ok(()),
-            Some(((name, found), expected)) => Err(Error::bad_input(format!(
-                "{}: found a fine-tuning with {} {found}, expected {expected} as now",
-                path.display(),
-                name.replace('_', " ")
+        let path = path.display();
+        let mut pairs = found.0.iter().zip(&self.0);
+        match pairs.find(|(found, expected)| found != expected) {
+            Some(((name, found), (_, expected))) => Err(Error::bad_input(format!(
+                "{path}: found a fine-tuning with {name} {found}, expected {expected} as now"
+            ))),
+            None if found == self => Ok(()),
+            None => Err(Error::bad_input(format!(
+                "{path}: found a fine-tuning of {} settings, expected {}",
+                found.0.len(),
+                self.0.len()
             ))),
         }
     }
@@ -89,15 +94,14 @@ pub struct Progress {
     pub random: Random,
 }
 
-/// What is read in a text: where it stands, and the states of the network that is tuned and of its
-/// teacher, both empty at the start of a pass.
-#[derive(Clone, Debug, Default)]
-pub struct Reading {
+/// How far the reading of a text is.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TextProgress {
     /// Place in the text.
     pub cursor: Cursor,
-    /// Of the network that is tuned, a state for each layer.
-    pub states: Vec<IntegerState>,
-    /// Of the teacher.
+    /// State of each layer of the network that is tuned; empty before a first batch, and for windows.
+    pub states: Vec<State>,
+    /// State of each layer of its teacher, likewise.
     pub teacher: Vec<State>,
 }
 
@@ -105,131 +109,149 @@ pub struct Reading {
 #[derive(Clone, Debug)]
 pub struct Checkpoint {
     /// What decides it.
-    pub origin: Origin,
+    pub config: TuningConfig,
     /// How far it is.
     pub progress: Progress,
     /// What is tuned, a vector for each parameter.
     pub parameters: Vec<Vec<f32>>,
-    /// Moments and step count.
+    /// The same, where it scored best.
+    pub best: Vec<Vec<f32>>,
+    /// Moments, a step for each batch done.
     pub adam: Adam,
-    /// Each text.
-    pub readings: Vec<Reading>,
+    /// The reading of each text.
+    pub texts: Vec<TextProgress>,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Header {
-    origin: Origin,
+    config: TuningConfig,
     progress: Progress,
-    adam_step: u64,
+    adam: AdamConfig,
     cursors: Vec<Cursor>,
     /// Rows of the states of each text; 0 where it has none.
     rows: Vec<usize>,
 }
 
-/// The tensors of the states of a text: name, and numbers of a row.
-fn state_tensors(source: usize, layers: &[LayerConfig]) -> Vec<[(String, usize); 4]> {
-    let layers = layers.iter().enumerate();
-    let tensors = layers.map(|(index, layer)| {
-        [
-            ("h", layer.output()),
-            ("c", layer.hidden),
-            ("teacher.h", layer.output()),
-            ("teacher.c", layer.hidden),
-        ]
-        .map(|(what, width)| (format!("text.{source}.{index}.{what}"), width))
-    });
-    tensors.collect()
+/// The names of the states of a text: its own, and its teacher's.
+fn state_names(text: usize) -> [String; 2] {
+    ["state", "teacher"].map(|what| format!("text.{text}.{what}"))
 }
 
 impl Checkpoint {
-    /// Writes it, whole or not at all.
+    /// Writes everything to one file, whole or not at all.
     ///
     /// # Errors
     /// The disk refuses.
     pub fn save(&self, path: &Path, layers: &[LayerConfig]) -> Result<()> {
-        let rows = |reading: &Reading| {
-            let first = reading.states.iter().zip(layers).next();
-            first.map_or(0, |(state, layer)| state.h.len() / layer.output())
-        };
+        self.to_tensors(layers).write(path, KEY)
+    }
+
+    /// The file.
+    pub fn to_tensors(&self, layers: &[LayerConfig]) -> TensorFile {
+        let texts = self.texts.iter();
         let header = Header {
-            origin: self.origin.clone(),
+            config: self.config.clone(),
             progress: self.progress.clone(),
-            adam_step: self.adam.step,
-            cursors: self.readings.iter().map(|r| r.cursor.clone()).collect(),
-            rows: self.readings.iter().map(rows).collect(),
+            adam: self.adam.config,
+            cursors: texts.clone().map(|text| text.cursor.clone()).collect(),
+            rows: texts.map(|text| state_rows(&text.states, layers)).collect(),
         };
         let mut file = TensorFile {
             metadata: serde_json::to_string(&header).expect("plain data"),
             ..Default::default()
         };
-        let moments = self.adam.first.iter().zip(&self.adam.second);
-        for (i, (values, (first, second))) in self.parameters.iter().zip(moments).enumerate() {
-            for (what, values) in [("master", values), ("first", first), ("second", second)] {
+        for (what, vectors) in [
+            ("master", &self.parameters),
+            ("best", &self.best),
+            ("adam.first", &self.adam.first),
+            ("adam.second", &self.adam.second),
+        ] {
+            for (i, values) in vectors.iter().enumerate() {
                 file.insert(format!("{what}.{i}"), &[values.len()], values);
             }
         }
-        for (source, (reading, rows)) in self.readings.iter().zip(header.rows).enumerate() {
-            let states = reading.states.iter().zip(&reading.teacher);
-            let states = states.map(|(own, teacher)| [&own.h, &own.c, &teacher.h, &teacher.c]);
-            for (names, values) in state_tensors(source, layers).iter().zip(states) {
-                for ((name, width), values) in names.iter().zip(values) {
-                    file.insert(name, &[rows, *width], values);
-                }
-            }
+        for (i, text) in self.texts.iter().enumerate() {
+            let [own, teacher] = state_names(i);
+            insert_states(&mut file, &own, layers, &text.states);
+            insert_states(&mut file, &teacher, layers, &text.teacher);
         }
-        file.write(path, KEY)
+        file
     }
 
-    /// Reads what [`Checkpoint::save`] wrote; `adam` says how long the parameters are.
+    /// Reads what [`Checkpoint::save`] wrote of a tuning of `config`, whose parameters have these
+    /// lengths.
     ///
     /// # Errors
-    /// The file is missing or no such checkpoint, or of another tuning than `origin`.
+    /// The file is missing or no such checkpoint, is of another tuning, or holds numbers that are not
+    /// finite.
     pub fn load(
         path: &Path,
-        origin: &Origin,
-        mut adam: Adam,
+        config: &TuningConfig,
         layers: &[LayerConfig],
+        lengths: &[usize],
     ) -> Result<Self> {
-        let mut file = TensorFile::read(path, KEY)?;
+        Self::from_tensors(path, TensorFile::read(path, KEY)?, config, layers, lengths)
+    }
+
+    /// As [`Checkpoint::load`], from the bytes of a file; `path` only names it in errors.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn from_bytes(
+        path: &Path,
+        bytes: &[u8],
+        config: &TuningConfig,
+        layers: &[LayerConfig],
+        lengths: &[usize],
+    ) -> Result<Self> {
+        let file = TensorFile::from_bytes(path, bytes, KEY)?;
+        Self::from_tensors(path, file, config, layers, lengths)
+    }
+
+    fn from_tensors(
+        path: &Path,
+        mut file: TensorFile,
+        config: &TuningConfig,
+        layers: &[LayerConfig],
+        lengths: &[usize],
+    ) -> Result<Self> {
         let header: Header = serde_json::from_str(&file.metadata).map_err(|e| {
             Error::bad_input(format!(
                 "{}: {e}, expected a checkpoint of fine-tuning",
                 path.display()
             ))
         })?;
-        origin.check(path, &header.origin)?;
-        adam.step = header.adam_step;
-        let mut parameters = Vec::new();
-        let moments = adam.first.iter_mut().zip(&mut adam.second);
-        for (i, (first, second)) in moments.enumerate() {
-            let mut take = |what| file.take(path, &format!("{what}.{i}"), &[first.len()]);
-            parameters.push(take("master")?);
-            (*first, *second) = (take("first")?, take("second")?);
-        }
-        let mut readings = Vec::new();
-        for (source, (cursor, rows)) in header.cursors.into_iter().zip(header.rows).enumerate() {
-            let mut reading = Reading {
+        config.check(path, &header.config)?;
+        let mut vectors = |what: &str| -> Result<Vec<Vec<f32>>> {
+            let lengths = lengths.iter().enumerate();
+            let vectors =
+                lengths.map(|(i, &n)| file.take_finite(path, &format!("{what}.{i}"), &[n]));
+            vectors.collect()
+        };
+        let (parameters, best) = (vectors("master")?, vectors("best")?);
+        let adam = Adam {
+            config: header.adam,
+            step: header.progress.done,
+            first: vectors("adam.first")?,
+            second: vectors("adam.second")?,
+        };
+        let mut texts = Vec::new();
+        for (i, (cursor, rows)) in header.cursors.into_iter().zip(header.rows).enumerate() {
+            let [own, teacher] = state_names(i);
+            texts.push(TextProgress {
                 cursor,
-                ..Reading::default()
-            };
-            if rows > 0 {
-                for names in state_tensors(source, layers) {
-                    let [h, c, teacher_h, teacher_c] =
-                        names.map(|(name, width)| file.take(path, &name, &[rows, width]));
-                    reading.states.push(IntegerState { h: h?, c: c? });
-                    let (h, c) = (teacher_h?, teacher_c?);
-                    reading.teacher.push(State { h, c });
-                }
-            }
-            readings.push(reading);
+                states: take_states(&mut file, path, &own, layers, rows)?,
+                teacher: take_states(&mut file, path, &teacher, layers, rows)?,
+            });
         }
         Ok(Self {
-            origin: header.origin,
+            config: header.config,
             progress: header.progress,
             parameters,
+            best,
             adam,
-            readings,
+            texts,
         })
     }
 }

@@ -10,6 +10,7 @@ use crate::gemm::{Matrix, gemm};
 use crate::lstm::Sizes;
 use crate::network::{Cell, LayerConfig, NetworkConfig};
 use crate::quantize::fixed_point::{HIDDEN_UNIT, ONE_Q18};
+use crate::state::State;
 use crate::threads::{on_threads, row_ranges};
 use lstm_core::integer;
 
@@ -107,25 +108,6 @@ pub struct IntegerNetwork {
     pub dense: IntegerMatrix,
 }
 
-/// State of a layer for a batch, as whole numbers of the device's units.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct IntegerState {
-    /// `[B, R]`.
-    pub h: Vec<f32>,
-    /// `[B, H]`.
-    pub c: Vec<f32>,
-}
-
-impl IntegerState {
-    /// The start of a text.
-    pub fn zeros(batch: usize, layer: LayerConfig) -> Self {
-        Self {
-            h: vec![0.0; batch * layer.output()],
-            c: vec![0.0; batch * layer.hidden],
-        }
-    }
-}
-
 /// What a layer computed on the way, as the values that the integers stand for.
 #[derive(Clone, Debug, Default)]
 pub struct Trace {
@@ -153,7 +135,7 @@ impl IntegerLayer {
         &self,
         sizes: Sizes,
         below: Below<'_>,
-        state: &mut IntegerState,
+        state: &mut State,
         trace: &mut Trace,
         hs: &mut [f32],
     ) {

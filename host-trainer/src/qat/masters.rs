@@ -9,7 +9,7 @@
 //! d w'/d s   = round(v) - v there, else low or high
 //! ```
 
-use super::forward::{DeadZones, IntegerLayer, IntegerMatrix, IntegerNetwork, IntegerState};
+use super::forward::{DeadZones, IntegerLayer, IntegerMatrix, IntegerNetwork};
 use crate::network::{LayerConfig, Network, NetworkConfig};
 use crate::quantize::fixed_point::{
     self, HIDDEN_UNIT, INT4_RANGE, INT8_LARGEST, LOGIT_HALF, PROJECTED_HALF, gate_half,
@@ -316,6 +316,21 @@ impl Masters {
         all
     }
 
+    /// A copy of all that is tuned.
+    pub fn parameters(&mut self) -> Vec<Vec<f32>> {
+        let parameters = self.parameters_mut().into_iter();
+        parameters.map(|p| p.to_vec()).collect()
+    }
+
+    /// Takes such a copy back.
+    ///
+    /// # Panics
+    /// It is of another shape.
+    pub fn set_parameters(&mut self, values: &[Vec<f32>]) {
+        let parameters = self.parameters_mut().into_iter().zip(values);
+        parameters.for_each(|(parameter, values)| parameter.copy_from_slice(values));
+    }
+
     /// Gradients of layer `index`, in the order of [`Masters::parameters_mut`], from those of what
     /// its integers stand for: the table, the gates' weights and biases, the projection's.
     pub fn layer_gradients(
@@ -346,14 +361,6 @@ impl Masters {
         self.dense
             .gradients(&integers.dense, d_weights, d_bias)
             .into()
-    }
-
-    /// The state at the start of a text.
-    pub fn zero_states(&self, batch: usize) -> Vec<IntegerState> {
-        self.layers
-            .iter()
-            .map(|l| IntegerState::zeros(batch, l.config))
-            .collect()
     }
 
     /// The format and shape with these integers.

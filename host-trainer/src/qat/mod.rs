@@ -17,7 +17,7 @@ pub mod tune;
 
 #[cfg(test)]
 mod tests {
-    use super::forward::{Below, IntegerNetwork, IntegerState, Trace, logits};
+    use super::forward::{Below, IntegerNetwork, Trace, logits};
     use super::masters::Masters;
     use crate::export::{Labels, encode_quantized};
     use crate::lstm::Sizes;
@@ -26,12 +26,13 @@ mod tests {
     use crate::quantize::tests::{INTEGERS, networks};
     use crate::quantize::{DEAD_ZONE, quantize};
     use crate::random::Random;
+    use crate::state::State;
 
     /// The logits `[T, B, V]` of texts `[T, B]`, in two batches.
     fn run(network: &IntegerNetwork, tokens: &[u8], rows: usize) -> Vec<f32> {
         let mut all = Vec::new();
-        let zeros = |layer: &super::forward::IntegerLayer| IntegerState::zeros(rows, layer.config);
-        let mut states: Vec<IntegerState> = network.layers.iter().map(zeros).collect();
+        let layers = network.layers.iter();
+        let mut states: Vec<State> = layers.map(|l| State::zeros(rows, l.config)).collect();
         for tokens in tokens.chunks(tokens.len() / rows / 2 * rows) {
             let steps = tokens.len() / rows;
             let mut below: Option<Vec<f32>> = None;

@@ -1,11 +1,12 @@
 //! One step of tuning: loss and gradients of a batch.
 
-use super::forward::{Below, IntegerNetwork, IntegerState, Trace, counted, logits};
+use super::forward::{Below, IntegerNetwork, Trace, counted, logits};
 use super::masters::Masters;
 use crate::gemm::{Matrix, gemm};
 use crate::lstm::{self, Record, Sizes, Tape, Weights};
 use crate::network::LayerConfig;
 use crate::quantize::fixed_point::{HIDDEN_UNIT, output_unit};
+use crate::state::State;
 use crate::step::{Batch, LossOn};
 use serde::{Deserialize, Serialize};
 
@@ -46,7 +47,7 @@ impl Engine {
         masters: &Masters,
         integers: &IntegerNetwork,
         (batch, loss_on): (&Batch, LossOn),
-        states: &mut [IntegerState],
+        states: &mut [State],
         (teacher, share): (&[f32], f32),
     ) -> (Loss, Vec<Vec<f32>>) {
         let (mut outputs, mut starts) = self.forward(integers, batch, states);
@@ -96,7 +97,7 @@ impl Engine {
         &mut self,
         integers: &IntegerNetwork,
         batch: &Batch,
-        states: &mut [IntegerState],
+        states: &mut [State],
     ) -> (Vec<Vec<f32>>, Vec<Vec<f32>>) {
         self.traces.resize(integers.layers.len(), Trace::default());
         self.tapes.resize(integers.layers.len(), Tape::default());

@@ -2,9 +2,9 @@
 
 use crate::gemm::{Matrix, gemm};
 use crate::lstm::{self, Input, Sizes, Tape, Weights};
-use crate::lstm_op::State;
 use crate::network::Network;
-use crate::step::{Batch, zero_states};
+use crate::state::{State, zero_states};
+use crate::step::Batch;
 
 /// A network that reads along.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ impl<'n> Teacher<'n> {
     /// Reads on; gives the logits after each character, `[T, B, V]`.
     pub fn logits(&mut self, batch: &Batch, threads: usize) -> Vec<f32> {
         if self.states.is_empty() {
-            self.states = zero_states(self.network, batch.rows);
+            self.states = zero_states(&self.network.config.layers, batch.rows);
         }
         let (steps, rows) = (batch.steps, batch.rows);
         let config = &self.network.config;

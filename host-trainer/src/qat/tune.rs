@@ -1,7 +1,7 @@
 //! The loop of quantization-aware fine-tuning.
 
-use super::checkpoint::{self, Checkpoint, Origin, Progress, Reading};
-use super::forward::{IntegerNetwork, IntegerState};
+use super::checkpoint::{self, Checkpoint, Progress, TextProgress, TuningConfig};
+use super::forward::IntegerNetwork;
 use super::masters::Masters;
 use super::step::{Engine, Loss};
 use super::teacher::Teacher;
@@ -16,14 +16,15 @@ use crate::output::say;
 use crate::quantize::QuantizedNetwork;
 use crate::random::Random;
 use crate::recipe::Feed;
+use crate::state::{State, state_rows, zero_states};
 use crate::step::{Batch, LossOn};
-use serde::{Deserialize, Serialize};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// How to tune.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Settings {
     /// Passes over the training part.
     pub epochs: f64,
@@ -50,6 +51,8 @@ pub struct Call<'c> {
     pub stop: &'c AtomicBool,
 }
 
+/// The longest that work can be lost by a kill.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(30);
 /// Characters of each row of a batch.
 const STEPS: usize = 64;
 const ADAM: AdamConfig = AdamConfig {
@@ -73,7 +76,7 @@ fn score(network: &QuantizedNetwork, corpus: &Corpus, split: Split) -> Result<f6
 /// A text, where its reading stands, and the teacher that reads along.
 struct Source<'t> {
     feeder: Feeder<'t>,
-    states: Vec<IntegerState>,
+    states: Vec<State>,
     teacher: Teacher<'t>,
 }
 
@@ -115,26 +118,23 @@ impl<'t> Source<'t> {
     }
 
     /// What a checkpoint holds of it.
-    fn reading(&self) -> Reading {
-        let mut reading = Reading {
+    fn progress(&self) -> TextProgress {
+        let mut progress = TextProgress {
             cursor: self.feeder.cursor().clone(),
-            ..Reading::default()
+            ..TextProgress::default()
         };
         if self.feeder.is_stateful() {
-            reading.states.clone_from(&self.states);
-            reading.teacher.clone_from(&self.teacher.states);
+            progress.states.clone_from(&self.states);
+            progress.teacher.clone_from(&self.teacher.states);
         }
-        reading
+        progress
     }
 
     /// Goes to where a checkpoint was; tells whether that is a place in this text.
-    fn go_to(&mut self, reading: Reading, layers: &[LayerConfig]) -> bool {
-        let rows = self.feeder.rows();
-        let mut states = reading.states.iter().zip(layers);
-        let fits = states.all(|(state, layer)| state.h.len() == rows * layer.output());
-        let is_place = fits && self.feeder.go_to(reading.cursor);
-        (self.states, self.teacher.states) = (reading.states, reading.teacher);
-        is_place
+    fn go_to(&mut self, progress: TextProgress, layers: &[LayerConfig]) -> bool {
+        (self.states, self.teacher.states) = (progress.states, progress.teacher);
+        let rows = state_rows(&self.states, layers);
+        self.feeder.go_to(progress.cursor) && self.feeder.carries(rows)
     }
 
     /// Batches in a pass.
@@ -147,7 +147,7 @@ impl<'t> Source<'t> {
     }
 
     /// The next batch; at the end of a pass the text starts anew, and so do the states.
-    fn next_batch(&mut self, masters: &Masters, random: &mut Random) -> Batch {
+    fn next_batch(&mut self, layers: &[LayerConfig], random: &mut Random) -> Batch {
         if !self.feeder.is_stateful() {
             self.states.clear();
             self.teacher.reset();
@@ -155,7 +155,7 @@ impl<'t> Source<'t> {
         loop {
             if let Some(batch) = self.feeder.next_batch(random) {
                 if self.states.is_empty() {
-                    self.states = masters.zero_states(batch.rows);
+                    self.states = zero_states(layers, batch.rows);
                 }
                 return batch;
             }
@@ -179,12 +179,12 @@ pub struct Tuned {
 
 /// Tunes from `start`, over the training part of `corpus` and in turn over `extra`, until all is done
 /// or the call's `stop` is set; prints a line every half pass. The call's `out` gets what scores best on
-/// the validation part, whenever something does: the start first. A checkpoint beside it follows each
-/// half pass, and an early end; it goes when all is done.
+/// the validation part, whenever something does: the start first. A checkpoint beside it is written at
+/// the start, every 30 seconds, and at an early end; it goes when all is done.
 ///
 /// # Errors
-/// A text is too short, there is no checkpoint to go on from or one that nobody asked for, tuning led
-/// out of the device's ranges or to what is not finite, or the disk refuses.
+/// A text is too short, there is no checkpoint to go on from, one of another tuning, or one that nobody
+/// asked for, tuning led out of the device's ranges or to what is not finite, or the disk refuses.
 pub fn tune(
     network: &Network,
     start: &QuantizedNetwork,
@@ -226,6 +226,9 @@ pub fn tune(
             let pace = clock.elapsed().as_secs_f64() / (done - before) as f64;
             tuning.report(pace * (tuning.total - done) as f64)?;
         }
+        if tuning.saved.elapsed() >= CHECKPOINT_EVERY {
+            tuning.save()?;
+        }
     }
     tuning.end()
 }
@@ -236,13 +239,16 @@ struct Tuning<'t> {
     call: Call<'t>,
     corpus: &'t Corpus,
     layers: &'t [LayerConfig],
-    origin: Origin,
-    /// The checkpoint.
+    config: TuningConfig,
+    /// The checkpoint, and when it was written.
     path: PathBuf,
+    saved: Instant,
     engine: Engine,
     sources: Vec<Source<'t>>,
     masters: Masters,
     integers: IntegerNetwork,
+    /// The masters that scored best.
+    best: Masters,
     groups: Vec<ParameterGroup>,
     adam: Adam,
     progress: Progress,
@@ -264,18 +270,18 @@ impl<'t> Tuning<'t> {
         call: Call<'t>,
     ) -> Result<Self> {
         let path = checkpoint::path(call.out);
+        let shown = path.display();
         match (call.resume, path.exists()) {
             (false, true) => {
                 return Err(Error::bad_input(format!(
-                    "found {} of a fine-tuning that was stopped, expected no such file (--resume \
-                     goes on with it)",
-                    path.display()
+                    "found {shown} of a fine-tuning that was stopped, expected no such file: \
+                     --resume goes on with it; remove it to begin anew"
                 )));
             }
             (true, false) => {
                 return Err(Error::bad_input(format!(
-                    "found no {}, expected one to --resume from",
-                    path.display()
+                    "found no {shown}, expected one to --resume from: a fine-tuning that came to its \
+                     end leaves none"
                 )));
             }
             _ => {}
@@ -293,16 +299,19 @@ impl<'t> Tuning<'t> {
             call,
             corpus,
             layers: &network.config.layers,
-            origin: Origin::new(
+            config: TuningConfig::new(
                 settings,
                 network,
                 start,
-                texts.iter().map(|(_, text)| *text),
-            ),
+                corpus,
+                texts.get(1).map(|(_, text)| *text),
+            )?,
             path,
+            saved: Instant::now(),
             engine: Engine::new(call.threads),
             sources,
             integers: masters.round(),
+            best: masters.clone(),
             masters,
             groups: vec![ParameterGroup::PLAIN; lengths.len()],
             adam: Adam::new(ADAM, lengths.into_iter()),
@@ -318,10 +327,11 @@ impl<'t> Tuning<'t> {
         })
     }
 
-    /// Keeps the start: it is the best so far.
+    /// Keeps the start, which is the best so far.
     fn begin(&mut self, start: &QuantizedNetwork) -> Result<()> {
         self.progress.best = score(start, self.corpus, Split::Validation)?;
         start.save(self.call.out)?;
+        self.save()?;
         say!(
             "rounded only: validation {:.4} bits/char",
             self.progress.best
@@ -329,48 +339,26 @@ impl<'t> Tuning<'t> {
         Ok(())
     }
 
-    /// Goes to where the checkpoint was.
+    /// Goes to where the checkpoint was, and keeps what was the best then.
     fn resume(&mut self) -> Result<()> {
-        let found = Checkpoint::load(&self.path, &self.origin, self.adam.clone(), self.layers)?;
-        let (adam, parameters) = (found.adam, found.parameters);
-        (self.adam, self.progress) = (adam, found.progress);
-        let masters = self.masters.parameters_mut().into_iter();
-        masters
-            .zip(&parameters)
-            .for_each(|(master, found)| master.copy_from_slice(found));
-        self.integers = self.masters.round();
-        let sources = self.sources.iter_mut();
-        let is_whole = sources.len() == found.readings.len()
-            && self.progress.done <= self.total
-            && sources
-                .zip(found.readings)
-                .all(|(source, reading)| source.go_to(reading, self.layers));
-        if !is_whole {
+        let lengths: Vec<usize> = self.adam.first.iter().map(Vec::len).collect();
+        let found = Checkpoint::load(&self.path, &self.config, self.layers, &lengths)?;
+        let is_place = found.progress.done <= self.total
+            && found.adam.config == self.adam.config
+            && found.texts.len() == self.sources.len();
+        let mut texts = self.sources.iter_mut().zip(found.texts);
+        if !is_place || !texts.all(|(source, text)| source.go_to(text, self.layers)) {
             return Err(Error::bad_input(format!(
                 "{}: found a place that is not in the texts, expected a checkpoint of this \
                  fine-tuning",
                 self.path.display()
             )));
         }
-        self.check_best()
-    }
-
-    /// Checks that `out` holds what was the best at the checkpoint, or one better still: a program that
-    /// was killed after that has written it.
-    fn check_best(&self) -> Result<()> {
-        let (out, best) = (self.call.out.display(), self.progress.best);
-        let Some(network) = QuantizedNetwork::load(self.call.out)? else {
-            return Err(Error::bad_input(format!(
-                "{out}: found no quantized network, expected the best so far"
-            )));
-        };
-        let found = score(&network, self.corpus, Split::Validation)?;
-        match found <= best {
-            true => Ok(()),
-            false => Err(Error::bad_input(format!(
-                "{out}: found validation {found:.4} bits/char, expected the best so far of {best:.4}"
-            ))),
-        }
+        (self.adam, self.progress) = (found.adam, found.progress);
+        self.masters.set_parameters(&found.parameters);
+        self.best.set_parameters(&found.best);
+        self.integers = self.masters.round();
+        self.best.quantized(&self.best.round()).save(self.call.out)
     }
 
     /// Passes that were made.
@@ -383,7 +371,7 @@ impl<'t> Tuning<'t> {
         let (done, total) = (self.progress.done, self.total);
         let turn = (done % self.sources.len() as u64) as usize;
         let source = &mut self.sources[turn];
-        let batch = source.next_batch(&self.masters, &mut self.progress.random);
+        let batch = source.next_batch(self.layers, &mut self.progress.random);
         let teacher = source.teacher.logits(&batch, self.engine.threads);
         let (loss, mut gradients) = self.engine.loss_and_gradients(
             &self.masters,
@@ -394,12 +382,11 @@ impl<'t> Tuning<'t> {
         );
         let norm = clip_by_global_norm(&mut gradients, 1.0);
         if !norm.is_finite() {
-            // Nothing could come of going on.
-            let _ = std::fs::remove_file(&self.path);
             return Err(Error::failed(format!(
                 "found a gradient norm of {norm} at step {} of {total}, expected a finite number; \
-                 the best so far is kept; a lower --learning-rate may help",
-                done + 1
+                 the best so far is kept; remove {} and begin anew with a lower --learning-rate",
+                done + 1,
+                self.path.display()
             )));
         }
         let factor = SCHEDULE.factor(done, done as f64 / total as f64);
@@ -413,7 +400,7 @@ impl<'t> Tuning<'t> {
         Ok(())
     }
 
-    /// Scores the integers, keeps them if they are the best, prints a line, and writes a checkpoint.
+    /// Scores the integers, keeps them if they are the best, and prints a line.
     fn report(&mut self, seconds_left: f64) -> Result<()> {
         let quantized = self.masters.quantized(&self.integers);
         let validation = score(&quantized, self.corpus, Split::Validation)?;
@@ -438,22 +425,25 @@ impl<'t> Tuning<'t> {
         progress.sum = Loss::default();
         if is_best {
             progress.best = validation;
+            self.best.clone_from(&self.masters);
             quantized.save(self.call.out)?;
         }
-        self.save()
+        Ok(())
     }
 
     /// Writes the checkpoint.
     fn save(&mut self) -> Result<()> {
-        let parameters = self.masters.parameters_mut().into_iter();
         let checkpoint = Checkpoint {
-            origin: self.origin.clone(),
+            config: self.config.clone(),
             progress: self.progress.clone(),
-            parameters: parameters.map(|p| p.to_vec()).collect(),
+            parameters: self.masters.parameters(),
+            best: self.best.parameters(),
             adam: self.adam.clone(),
-            readings: self.sources.iter().map(Source::reading).collect(),
+            texts: self.sources.iter().map(Source::progress).collect(),
         };
-        checkpoint.save(&self.path, self.layers)
+        checkpoint.save(&self.path, self.layers)?;
+        self.saved = Instant::now();
+        Ok(())
     }
 
     /// Leaves a checkpoint where something is left to do, and none where nothing is.
@@ -461,8 +451,13 @@ impl<'t> Tuning<'t> {
         let is_done = self.progress.done == self.total;
         if !is_done {
             self.save()?;
-        } else if self.path.exists() {
-            std::fs::remove_file(&self.path).map_err(|e| Error::writing(&self.path, &e))?;
+        } else if let Err(error) = std::fs::remove_file(&self.path)
+            && error.kind() != ErrorKind::NotFound
+        {
+            return Err(Error::failed(format!(
+                "cannot remove {}: {error}",
+                self.path.display()
+            )));
         }
         Ok(Tuned {
             validation: self.progress.best,

@@ -16,7 +16,8 @@ use crate::output::say;
 use crate::random::Random;
 use crate::recipe::{Phase, RecipeName};
 use crate::run_folder::{Lengths, RunConfig, RunFolder};
-use crate::step::{LossOn, zero_states};
+use crate::state::{state_rows, zero_states};
+use crate::step::LossOn;
 use candle_core::Device;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -101,11 +102,8 @@ impl<'r> Trainer<'r> {
         let progress = &now.progress;
         let phase = &config.phases[progress.phase];
         let text = texts.source(phase.source);
-        let states = || now.states.iter().zip(&config.network.layers);
-        let fits = |feeder: &Feeder| {
-            feeder.pass_progress() < 1.0
-                && states().all(|(state, layer)| state.h.len() == feeder.rows() * layer.output())
-        };
+        let rows = state_rows(&now.states, &config.network.layers);
+        let fits = |feeder: &Feeder| feeder.pass_progress() < 1.0 && feeder.carries(rows);
         let feeder = Feeder::resume(text, phase.feed, progress.cursor.clone())
             .filter(fits)
             .ok_or_else(|| folder.has_another_checkpoint())?;
@@ -223,7 +221,7 @@ impl<'r> Trainer<'r> {
         };
         let loss_on = self.feeder.loss_on();
         if !self.feeder.is_stateful() || now.states.is_empty() {
-            now.states = zero_states(&now.network, batch.rows);
+            now.states = zero_states(&now.network.config.layers, batch.rows);
         }
         drop_tokens(
             &mut batch,

@@ -1,28 +1,32 @@
-//! The input is a file of the trainer: a checkpoint, a network, a quantized network, a run's
-//! config or metrics, a file of flags, or the line of a snapshot.
+//! The input is a file of the trainer: a checkpoint of training or of fine-tuning, a network, a
+//! quantized network, a run's config or metrics, a file of flags, or the line of a snapshot.
 
 use crate::payload::{self, Plan};
 use crate::{Flash, assert_one_line};
 use host_trainer::alphabet::{Alphabet, AlphabetKind};
 use host_trainer::checkpoint::{Checkpoint, Progress};
-use host_trainer::feed::Cursor;
-use host_trainer::lstm_op::State;
+use host_trainer::corpus::Corpus;
+use host_trainer::feed::{Cursor, Feeder};
 use host_trainer::metrics;
 use host_trainer::network::{LayerConfig, Network, NetworkConfig};
 use host_trainer::optimizer::{Adam, AdamConfig};
-use host_trainer::quantize::QuantizedNetwork;
+use host_trainer::qat::checkpoint::{self as qat, TextProgress, TuningConfig};
+use host_trainer::qat::{masters::Masters, step::Loss, tune::Settings};
+use host_trainer::quantize::{QuantizedNetwork, quantize};
 use host_trainer::random::Random;
-use host_trainer::recipe::RecipeName;
+use host_trainer::recipe::{Feed, RecipeName};
 use host_trainer::run_folder::{Lengths, RunConfig, TextFile};
 use host_trainer::snapshot;
+use host_trainer::state::State;
+use host_trainer::step::LossOn;
 use host_trainer::tensors::TensorFile;
 use host_trainer::train::config_file;
 use lstm_core::{Format, Generator, LayerShape, Model, Sampler, Session};
 use std::path::Path;
 use std::sync::OnceLock;
 
-/// The metadata keys of a checkpoint and of a network.
-const KEYS: [&str; 2] = ["checkpoint", "network"];
+/// The metadata keys of a checkpoint, of a network, and of a checkpoint of fine-tuning.
+const KEYS: [&str; 3] = ["checkpoint", "network", "tuning"];
 /// Larger networks only take longer.
 const MAX_PARAMETERS: usize = 2000;
 
@@ -30,7 +34,7 @@ pub(crate) fn run(data: &[u8]) {
     let Some((&kind, rest)) = data.split_first() else {
         return;
     };
-    match kind % 8 {
+    match kind % 9 {
         0 => file(rest),
         // The length of the header is right.
         1 => {
@@ -44,7 +48,8 @@ pub(crate) fn run(data: &[u8]) {
         4 => quantized(rest),
         5 => config(rest),
         6 => flags(rest),
-        _ => line(rest),
+        7 => line(rest),
+        _ => tuning(rest),
     }
 }
 
@@ -60,6 +65,10 @@ fn file(bytes: &[u8]) {
     }
     if let Err(error) = QuantizedNetwork::from_bytes(Path::new("run"), bytes) {
         assert_one_line(&error);
+    }
+    match Tuning::get().read(bytes) {
+        Ok(checkpoint) => Tuning::get().again(checkpoint),
+        Err(error) => assert_one_line(&error),
     }
 }
 
@@ -120,17 +129,7 @@ fn tensors(key: &str, input: &[u8]) {
 /// The tensors of a network, and of a checkpoint with so many rows of state.
 fn fill_tensors(file: &mut TensorFile, config: &NetworkConfig, rows: Option<u64>, fill: &[u8]) {
     let mut fill = fill.iter().cycle();
-    let mut insert = |name: String, shape: &[usize]| {
-        let number = |byte: Option<&u8>| match byte {
-            None => 0.0,
-            Some(0xfe) => f32::NAN,
-            Some(0xfd) => f32::INFINITY,
-            Some(&byte) => f32::from(byte as i8) / 64.0,
-        };
-        let count = shape.iter().product();
-        let values: Vec<_> = (0..count).map(|_| number(fill.next())).collect();
-        file.insert(name, shape, &values);
-    };
+    let mut insert = |name: String, shape: &[usize]| insert_numbers(file, name, shape, &mut fill);
     let is_checkpoint = rows.is_some();
     for (name, shape) in config.shapes() {
         if is_checkpoint {
@@ -144,6 +143,127 @@ fn fill_tensors(file: &mut TensorFile, config: &NetworkConfig, rows: Option<u64>
     for (index, layer) in config.layers.iter().enumerate().filter(|_| rows > 0) {
         insert(format!("state.{index}.h"), &[rows, layer.output()]);
         insert(format!("state.{index}.c"), &[rows, layer.hidden]);
+    }
+}
+
+/// A tensor of a number from each byte.
+fn insert_numbers<'b>(
+    file: &mut TensorFile,
+    name: String,
+    shape: &[usize],
+    bytes: &mut impl Iterator<Item = &'b u8>,
+) {
+    let number = |byte: Option<&u8>| match byte {
+        None => 0.0,
+        Some(0xfe) => f32::NAN,
+        Some(0xfd) => f32::INFINITY,
+        Some(&byte) => f32::from(byte as i8) / 64.0,
+    };
+    let count = shape.iter().product();
+    let values: Vec<_> = (0..count).map(|_| number(bytes.next())).collect();
+    file.insert(name, shape, &values);
+}
+
+/// As [`tensors`], of a checkpoint of fine-tuning.
+fn tuning(input: &[u8]) {
+    let (metadata, fill) = text_and_fill(input);
+    let Some(text) = metadata else { return };
+    let mut file = Tuning::get().checkpoint.to_tensors(&Tuning::get().layers);
+    let mut fill = fill.iter().cycle();
+    let shapes: Vec<_> = file
+        .tensors
+        .iter()
+        .map(|(name, t)| (name.clone(), t.shape.clone()))
+        .collect();
+    for (name, shape) in shapes {
+        insert_numbers(&mut file, name, &shape, &mut fill);
+    }
+    file.metadata = text.to_owned();
+    self::file(&file.to_bytes(KEYS[2]).unwrap());
+}
+
+/// A fine-tuning that a checkpoint is read for.
+struct Tuning {
+    layers: Vec<LayerConfig>,
+    checkpoint: qat::Checkpoint,
+}
+
+impl Tuning {
+    fn get() -> &'static Self {
+        static TUNING: OnceLock<Tuning> = OnceLock::new();
+        TUNING.get_or_init(Self::new)
+    }
+
+    fn new() -> Self {
+        let [_, checkpoint] = checkpoints();
+        let (network, layers) = (checkpoint.network, &checkpoint.states);
+        let (start, _) = quantize(&network, Format::Int8, 0).unwrap();
+        let settings = Settings {
+            epochs: 1.0,
+            learning_rate: 0.1,
+            teacher: 0.5,
+            batch: 1,
+            seed: 1,
+        };
+        let corpus = Corpus::of("a text of letters", AlphabetKind::Letters).unwrap();
+        let mut masters = Masters::new(&network, &start);
+        let parameters = masters.parameters();
+        let adam = Adam::new(AdamConfig::KERAS, parameters.iter().map(Vec::len));
+        let text = TextProgress {
+            cursor: checkpoint.progress.cursor,
+            states: layers.clone(),
+            teacher: layers.clone(),
+        };
+        Tuning {
+            checkpoint: qat::Checkpoint {
+                config: TuningConfig::new(settings, &network, &start, &corpus, None).unwrap(),
+                progress: qat::Progress {
+                    done: 0,
+                    sum: Loss::default(),
+                    best: 1.5,
+                    random: Random::new(1),
+                },
+                best: parameters.clone(),
+                parameters,
+                adam,
+                texts: vec![text.clone(), text],
+            },
+            layers: network.config.layers,
+        }
+    }
+
+    fn read(&self, bytes: &[u8]) -> host_trainer::error::Result<qat::Checkpoint> {
+        let lengths: Vec<_> = self.checkpoint.parameters.iter().map(Vec::len).collect();
+        let (config, path) = (&self.checkpoint.config, Path::new("run"));
+        qat::Checkpoint::from_bytes(path, bytes, config, &self.layers, &lengths)
+    }
+
+    /// What is read is written as it was, and goes on from its place in a text, if it is one.
+    fn again(&self, checkpoint: qat::Checkpoint) {
+        let to_bytes = |c: &qat::Checkpoint| c.to_tensors(&self.layers).to_bytes(KEYS[2]).unwrap();
+        let bytes = to_bytes(&checkpoint);
+        assert_eq!(to_bytes(&self.read(&bytes).unwrap()), bytes);
+        let (rows, steps) = (1, 2);
+        let streams = Feed::Streams {
+            rows,
+            steps,
+            jitter: true,
+        };
+        let windows = Feed::Windows {
+            rows,
+            steps,
+            loss_on: LossOn::LastStep,
+        };
+        for text in checkpoint.texts {
+            for feed in [streams, windows] {
+                let feeder = Feeder::resume(&[1; 9], feed, text.cursor.clone());
+                if let Some(mut feeder) = feeder {
+                    let is_over = feeder.pass_progress() >= 1.0;
+                    let batch = feeder.next_batch(&mut Random::new(1));
+                    assert_eq!(batch.is_none(), is_over);
+                }
+            }
+        }
     }
 }
 
@@ -255,6 +375,10 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
         let description = serde_json::to_string(&checkpoint.network.config).unwrap();
         seeds.push(with_fill(3, &description));
     }
+    let tuning = Tuning::get();
+    let file = tuning.checkpoint.to_tensors(&tuning.layers);
+    seeds.push(with_fill(8, &file.metadata));
+    seeds.push(with_kind(0, &file.to_bytes(KEYS[2]).unwrap()));
     let mut config = run_config();
     seeds.push(with_kind(
         5,
