@@ -1,11 +1,11 @@
 //! Inspect: tells people what is in a file.
 
-use crate::cost::layer_name;
+use crate::cost::{Core, Shape, layer_name};
 use crate::error::Result;
 use crate::evaluate::describe_context;
 use crate::model_file::ModelFile;
 use crate::output::say;
-use lstm_core::{Format, Golden, Model, Session};
+use lstm_core::{Format, Golden, Model};
 use std::path::PathBuf;
 
 /// Arguments of `inspect`.
@@ -33,6 +33,21 @@ pub fn is_description(text: &str) -> bool {
         .lines()
         .filter_map(|line| line.split_whitespace().next());
     labels.take(2).eq(["name", "checksum"])
+}
+
+/// State, scratch and logits on each core.
+fn ram(shape: &Shape) -> String {
+    let mut needs: Vec<(usize, Vec<&str>)> = Vec::new();
+    for core in Core::all() {
+        let bytes = core.ram(shape);
+        match needs.iter_mut().find(|(known, _)| *known == bytes) {
+            Some((_, cores)) => cores.push(core.name),
+            None => needs.push((bytes, vec![core.name])),
+        }
+    }
+    let needs = needs.iter();
+    let needs = needs.map(|(bytes, cores)| format!("{bytes} bytes on {}", cores.join(", ")));
+    needs.collect::<Vec<_>>().join("; ")
 }
 
 /// What is in a model, a line each.
@@ -79,13 +94,7 @@ pub fn describe(model: &Model<'_>) -> String {
         ),
         ("context", describe_context(model.window())),
         ("flash", format!("{} bytes", model.file_bytes())),
-        (
-            "RAM",
-            format!(
-                "{} bytes on this computer; docs/NUMBERS.md has the formula for a chip",
-                4 * (Session::words(model) + vocabulary)
-            ),
-        ),
+        ("RAM", ram(&Shape::of(model))),
         (
             "multiply-adds",
             format!("{} a character", model.multiply_adds()),
