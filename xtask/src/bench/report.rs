@@ -159,14 +159,16 @@ impl Report {
         let networks = NETWORKS.map(|n| format!("{}: {}.\n", n.name, n.description));
         format!(
             "Instructions of one character under QEMU: a step, the dense layer and a sample at\n\
-             temperature {TEMPERATURE}. `cargo xtask bench` compares this file, `--bless` renews it.\n\
+             temperature {TEMPERATURE}. `cargo xtask bench` compares this file, to {} %; `--bless` renews it.\n\
              {} symbols.\n{}\
-             int4 skips zeros: its mean, minimum and maximum are those of a shipped model over its\n\
-             own text; \"no zeros\" is the longest step of any model.\n\
-             CMSIS-NN: its int8 LSTM and dense layer, without a sample.\n\
+             int8 and f32 take as long whatever the weights are: these are random.\n\
+             int4 skips columns that are zero or in the dead zone: its mean, minimum and maximum are\n\
+             those of a shipped model over its own text; \"no zeros\" is the longest step of any model.\n\
+             CMSIS-NN: its int8 LSTM and dense layer, without a sample; counted once, not by this command.\n\
              RAM: state, scratch and logits. Stack: the deepest of reading the file and a character.\n\n{}\n\
              Bytes of the engine in flash, built for these formats: file reader, steps, sampler, tables.\n\
              runtime: of the code, the compiler's own (memcpy, divisions, floats without an FPU).\n\n{}",
+            100.0 * TOLERANCE,
             SYMBOLS.len(),
             networks.concat(),
             table(&self.counts),
@@ -208,18 +210,20 @@ impl Report {
         text += "\n";
         let networks = NETWORKS.map(|n| format!("{} is {}", n.name, n.description));
         text += &format!("{}; {} symbols.", networks.join(", "), SYMBOLS.len());
-        text += " int4 skips what is zero, or in the model's dead zone: the mean over a shipped\n\
-                 model's own text, and the longest step of any model.\n\n";
+        text += "\nint8 and f32 take as long whatever the weights are. int4 skips columns that are zero or in \
+                 the dead zone:\nits first row is the mean of a shipped model over its own text, *no zeros* \
+                 the longest step of any model.\n\n";
 
         let mut head = ["bytes", "engine in flash, integers", "with f32"]
             .map(str::to_owned)
             .to_vec();
         head.extend(names.map(|name| format!("RAM of {name}, int8")));
-        head.push("stack".to_owned());
+        head.push("stack, integers".to_owned());
         markdown_row(&mut text, &head);
         markdown_row(&mut text, &vec!["---"; head.len()]);
         for (machine, engines) in &self.engines {
             let counts = || self.counts_of(machine, Format::Int8);
+            let integers = counts().chain(self.counts_of(machine, Format::Int4));
             let mut row = vec![
                 machine.core.to_owned(),
                 grouped(engines[INTEGERS].sum()),
@@ -227,7 +231,7 @@ impl Report {
             ];
             row.extend(counts().map(|count| grouped(count.workspace)));
             row.push(grouped(
-                counts().map(|count| count.stack).max().unwrap_or(0),
+                integers.map(|count| count.stack).max().unwrap_or(0),
             ));
             markdown_row(&mut text, &row);
         }
