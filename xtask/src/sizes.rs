@@ -151,7 +151,7 @@ pub fn measure(
 const SNAPSHOT: &str = "docs/sizes.txt";
 const HEAD: &str = "\
 Bytes that the firmware of each board takes, without a model. `cargo xtask sizes` compares this
-file, `--bless` renews it.
+file: a figure may be up to 2 % larger; `--bless` renews it.
 variables: all of them. workspace: of the variables, the model's and the console's. stack-room: the
 RAM left for the stack. stack-bound: the most stack that can be in use, by the machine code; -: not
 bounded.
