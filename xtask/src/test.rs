@@ -16,11 +16,11 @@ use crate::{
 #[derive(clap::Args)]
 pub struct Options {
     /// Also run what takes minutes (the boards on a HAL of the chip's maker, the licences and
-    /// vulnerabilities of the dependencies, Miri, kills and full disks) or many hours (a million
-    /// tokens of each model on each core)
+    /// vulnerabilities of the dependencies, Miri, kills and full disks) or more than an hour (a
+    /// million tokens of each model on each core)
     #[arg(long)]
     full: bool,
-    /// Leave out the tests with this in their name: a_million_tokens is what takes hours. May be
+    /// Leave out the tests with this in their name: a_million_tokens is what takes longest. May be
     /// given again
     #[arg(long, requires = "full")]
     skip: Vec<String>,
