@@ -54,7 +54,7 @@ pub fn insert_states(
 /// Takes what [`insert_states`] added.
 ///
 /// # Errors
-/// It is not there, or of another shape; `path` only names the file then.
+/// It is not there, of another shape, or not finite; `path` only names the file then.
 pub fn take_states(
     file: &mut TensorFile,
     path: &Path,
@@ -64,8 +64,8 @@ pub fn take_states(
 ) -> Result<Vec<State>> {
     let mut states = Vec::new();
     for (i, layer) in layers.iter().enumerate().filter(|_| rows > 0) {
-        let h = file.take(path, &format!("{prefix}.{i}.h"), &[rows, layer.output()])?;
-        let c = file.take(path, &format!("{prefix}.{i}.c"), &[rows, layer.hidden])?;
+        let h = file.take_finite(path, &format!("{prefix}.{i}.h"), &[rows, layer.output()])?;
+        let c = file.take_finite(path, &format!("{prefix}.{i}.c"), &[rows, layer.hidden])?;
         states.push(State { h, c });
     }
     Ok(states)

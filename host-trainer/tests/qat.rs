@@ -173,9 +173,14 @@ fn tuning_goes_on_as_if_it_had_never_stopped() {
     std::fs::write(folder.join("more.txt"), "and more than that\n".repeat(97)).unwrap();
     let streams = Network::load(&folder.join("n.safetensors")).unwrap();
     for (window, flags) in [
-        (None, "--epochs 40.3 --pretrain more.txt"),
-        (None, "--epochs 40.3"),
-        (Some(12), "--epochs 9.3"),
+        (
+            None,
+            "--epochs 80.3 --learning-rate 1e-2 --pretrain more.txt",
+        ),
+        (None, "--epochs 80.3 --learning-rate 1e-2"),
+        // Nothing becomes better than rounding alone.
+        (None, "--epochs 80.3 --learning-rate 1e-9"),
+        (Some(12), "--epochs 9.3 --learning-rate 1e-2"),
     ] {
         let mut network = streams.clone();
         network.config.window = window;
@@ -183,7 +188,7 @@ fn tuning_goes_on_as_if_it_had_never_stopped() {
         let line = |out: &str| {
             format!(
                 "quantize n.safetensors --format int4 --qat --corpus text.txt {flags} --batch 8 \
-                 --learning-rate 1e-2 --out {out}"
+                 --out {out}"
             )
         };
         let whole = printed(folder, &line("whole"));
@@ -224,13 +229,23 @@ fn tuning_goes_on_as_if_it_had_never_stopped() {
 fn a_checkpoint_that_lost_something_ends_otherwise() {
     let folder = folder();
     let folder = folder.path();
-    let line = "quantize n.safetensors --qat --corpus text.txt --teacher 0.2 --epochs 40 --batch 8 \
+    let line = "quantize n.safetensors --qat --corpus text.txt --teacher 0.2 --epochs 80 --batch 8 \
                 --learning-rate 1e-2 --out q";
-    let (_, output) = stopped(folder, line, "-INT", |line| line.starts_with("epoch"));
+    let (_, output) = stopped(folder, line, "-INT", |line| line.contains('*'));
     assert_eq!(output.status.code(), Some(130), "{output:?}");
     let path = folder.join("q.checkpoint");
-    let read = || TensorFile::read(&path, "tuning").unwrap();
-    let good = read();
+    let best = std::fs::read(folder.join("q")).unwrap();
+    let mut good = TensorFile::read(&path, "tuning").unwrap();
+    let set = |file: &mut TensorFile, pointer: &str, value: serde_json::Value| {
+        let mut metadata: serde_json::Value = serde_json::from_str(&file.metadata).unwrap();
+        *metadata.pointer_mut(pointer).unwrap() = value;
+        file.metadata = metadata.to_string();
+    };
+    // At the end of a pass the states would count no more.
+    set(&mut good, "/cursors/0/position", 64.into());
+    let zero = |file: &mut TensorFile, name: &str| {
+        file.tensors.get_mut(name).unwrap().values.fill(0.0);
+    };
     let resume = format!("{line} --resume");
     let end = |file: &TensorFile| {
         file.write(&path, "tuning").unwrap();
@@ -250,15 +265,20 @@ fn a_checkpoint_that_lost_something_ends_otherwise() {
     ];
     for name in tensors {
         let mut spoiled = good.clone();
-        let values = &mut spoiled.tensors.get_mut(name).unwrap().values;
-        values.iter_mut().for_each(|x| *x = 0.0);
+        zero(&mut spoiled, name);
         assert!(whole != end(&spoiled), "{name}");
     }
     let mut spoiled = good.clone();
-    let mut metadata: serde_json::Value = serde_json::from_str(&good.metadata).unwrap();
-    metadata["progress"]["random"] = serde_json::to_value(Random::new(9)).unwrap();
-    spoiled.metadata = metadata.to_string();
+    let random = serde_json::to_value(Random::new(9)).unwrap();
+    set(&mut spoiled, "/progress/random", random);
     assert!(whole != end(&spoiled));
+
+    // Where nothing can become better, the best is what it was.
+    let mut unbeaten = good.clone();
+    set(&mut unbeaten, "/progress/best", 0.0.into());
+    assert!(end(&unbeaten).1 == best);
+    zero(&mut unbeaten, "best.1");
+    assert!(end(&unbeaten).1 != best);
 
     // What cannot be is refused.
     let refused = |spoil: &dyn Fn(&mut TensorFile), expected: &str| {
@@ -273,19 +293,18 @@ fn a_checkpoint_that_lost_something_ends_otherwise() {
     };
     let expected = "q.checkpoint: tensor master.1 holds NaN at 3, expected finite numbers";
     refused(&not_finite, expected);
-    let place = "q.checkpoint: found a place that is not in the texts";
-    for (pointer, value) in [
-        ("/cursors/0/position", 9999),
-        ("/cursors/0/offset", 9999),
-        ("/rows/0", 0),
-        ("/progress/done", 9999),
+    let place = "q.checkpoint: found a place that is not in the texts, expected one that is";
+    let steps = "q.checkpoint: found step 9999, expected ";
+    let adam = "q.checkpoint: found another version's settings of Adam, expected ";
+    for (pointer, value, expected) in [
+        ("/cursors/0/position", 9999.into(), place),
+        ("/cursors/0/offset", 9999.into(), place),
+        ("/rows/0", 0.into(), place),
+        ("/progress/done", 9999.into(), steps),
+        ("/adam/beta1", 0.5.into(), adam),
     ] {
-        let spoil = |file: &mut TensorFile| {
-            let mut metadata: serde_json::Value = serde_json::from_str(&file.metadata).unwrap();
-            *metadata.pointer_mut(pointer).unwrap() = value.into();
-            file.metadata = metadata.to_string();
-        };
-        refused(&spoil, place);
+        let value: serde_json::Value = value;
+        refused(&|file| set(file, pointer, value.clone()), expected);
     }
 }
 

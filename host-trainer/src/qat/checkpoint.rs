@@ -65,16 +65,19 @@ impl TuningConfig {
     /// Checks that `found`, of the checkpoint `path`, is the same.
     fn check(&self, path: &Path, found: &Self) -> Result<()> {
         let path = path.display();
+        let names = |config: &Self| config.0.iter().map(|(name, _)| name.clone()).collect();
+        let [names_found, names_expected]: [Vec<String>; 2] = [found, self].map(names);
+        if names_found != names_expected {
+            return Err(Error::bad_input(format!(
+                "{path}: found a fine-tuning described by {names_found:?}, expected \
+                 {names_expected:?}"
+            )));
+        }
         let mut pairs = found.0.iter().zip(&self.0);
         match pairs.find(|(found, expected)| found != expected) {
+            None => Ok(()),
             Some(((name, found), (_, expected))) => Err(Error::bad_input(format!(
                 "{path}: found a fine-tuning with {name} {found}, expected {expected} as now"
-            ))),
-            None if found == self => Ok(()),
-            None => Err(Error::bad_input(format!(
-                "{path}: found a fine-tuning of {} settings, expected {}",
-                found.0.len(),
-                self.0.len()
             ))),
         }
     }
@@ -218,7 +221,7 @@ impl Checkpoint {
     ) -> Result<Self> {
         let header: Header = serde_json::from_str(&file.metadata).map_err(|e| {
             Error::bad_input(format!(
-                "{}: {e}, expected a checkpoint of fine-tuning",
+                "{}: found {e}, expected a checkpoint of fine-tuning",
                 path.display()
             ))
         })?;

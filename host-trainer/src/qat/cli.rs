@@ -67,7 +67,8 @@ impl TuningArgs {
     /// Fine-tunes from `start` and keeps the best in `out`.
     ///
     /// # Errors
-    /// A flag is out of range, a text cannot be read or is too short, or the disk refuses;
+    /// A flag is out of range, a text cannot be read or is too short, the checkpoint is missing, of
+    /// another tuning or not asked for, a number is not finite, or the disk refuses;
     /// [`Error::Interrupted`] by Ctrl-C.
     pub fn tune(&self, network: &Network, start: &QuantizedNetwork, out: &Path) -> Result<()> {
         let settings = self.settings()?;

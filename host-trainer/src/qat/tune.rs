@@ -198,7 +198,7 @@ pub fn tune(
     let texts: Vec<_> = std::iter::once(train).chain(extra).collect();
     let mut tuning = Tuning::new(network, start, corpus, &texts, settings, call)?;
     if call.resume {
-        tuning.resume()?;
+        tuning.resume(start)?;
     }
     let names: Vec<&str> = texts.iter().map(|(name, _)| *name).collect();
     say!("fine-tuning on {}", names.join(" and "));
@@ -340,24 +340,37 @@ impl<'t> Tuning<'t> {
     }
 
     /// Goes to where the checkpoint was, and keeps what was the best then.
-    fn resume(&mut self) -> Result<()> {
+    fn resume(&mut self, start: &QuantizedNetwork) -> Result<()> {
         let lengths: Vec<usize> = self.adam.first.iter().map(Vec::len).collect();
         let found = Checkpoint::load(&self.path, &self.config, self.layers, &lengths)?;
-        let is_place = found.progress.done <= self.total
-            && found.adam.config == self.adam.config
-            && found.texts.len() == self.sources.len();
+        let refused = |found: &str, expected: &str| {
+            let path = self.path.display();
+            let line = format!("{path}: found {found}, expected {expected}");
+            Err(Error::bad_input(line))
+        };
+        let (done, total) = (found.progress.done, self.total);
+        if done > total {
+            return refused(&format!("step {done}"), &format!("{total} at most"));
+        }
+        if found.adam.config != self.adam.config {
+            return refused("another version's settings of Adam", &format!("{ADAM:?}"));
+        }
+        let (texts, sources) = (found.texts.len(), self.sources.len());
+        if texts != sources {
+            return refused(&format!("{texts} texts"), &sources.to_string());
+        }
         let mut texts = self.sources.iter_mut().zip(found.texts);
-        if !is_place || !texts.all(|(source, text)| source.go_to(text, self.layers)) {
-            return Err(Error::bad_input(format!(
-                "{}: found a place that is not in the texts, expected a checkpoint of this \
-                 fine-tuning",
-                self.path.display()
-            )));
+        if !texts.all(|(source, text)| source.go_to(text, self.layers)) {
+            return refused("a place that is not in the texts", "one that is");
         }
         (self.adam, self.progress) = (found.adam, found.progress);
         self.masters.set_parameters(&found.parameters);
-        self.best.set_parameters(&found.best);
         self.integers = self.masters.round();
+        // The first masters may round to a neighbour of an integer of the start.
+        if found.best == self.best.parameters() {
+            return start.save(self.call.out);
+        }
+        self.best.set_parameters(&found.best);
         self.best.quantized(&self.best.round()).save(self.call.out)
     }
 

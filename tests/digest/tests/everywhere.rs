@@ -3,8 +3,8 @@
 //! of the state, block by block.
 //!
 //! A million tokens of every model on every core take more than an hour. A pair of model and computer that came
-//! to its end is recorded under `target/equal`, and is not run again as long as neither the program
-//! nor the model changes. `DIGEST_MODEL=lean-96` takes the models alone whose file begins so.
+//! to its end is recorded under `target/equal`, and is not run again as long as neither the program,
+//! nor what runs it, nor the model changes. `DIGEST_MODEL=lean-96` takes the models alone whose file begins so.
 
 use std::{
     fs,
@@ -91,6 +91,20 @@ impl Computer {
         let program = program.unwrap_or_else(|error| panic!("{error:#}"));
         built.push((self.name(), program.clone()));
         program
+    }
+
+    /// That program, with what runs it: the version of QEMU, or this test, which has the WebAssembly
+    /// runtime in it.
+    fn programs(self) -> anyhow::Result<Vec<u8>> {
+        let mut programs = fs::read(self.program())?;
+        match self {
+            Computer::Portable => {}
+            Computer::Wasm => programs.extend(fs::read(std::env::current_exe()?)?),
+            Computer::Core(machine) => {
+                programs.extend(Command::new(machine.qemu).arg("--version").output()?.stdout);
+            }
+        }
+        Ok(programs)
     }
 
     /// Writes the text of a model there, and calls `each` with the line of each block until it
@@ -245,7 +259,7 @@ fn compare_pair(
     let name = model.path.file_stem().unwrap_or_default().display();
     let what = format!("{name} on {}", computer.name());
     let expected = host(&model.path, plan);
-    let record = Record::new(&what, &computer.program(), &model.path, &expected)?;
+    let record = Record::new(&what, &computer.programs()?, &model.path, &expected)?;
     if length == Length::Long && record.exists() {
         say(&format!("{what}: equal, says {}", record.path.display()));
         return Ok(());
@@ -287,21 +301,21 @@ enum Length {
     Long,
 }
 
-/// That a model on a computer was equal to the end.
+/// A note that a model was equal to the end on a computer.
 struct Record {
     path: PathBuf,
-    /// What was compared: checksums of the program and of the model, and the last digest.
+    /// What was compared: checksums of the programs and of the model, and the last digest.
     content: String,
 }
 
 impl Record {
-    fn new(what: &str, program: &Path, model: &Path, expected: &[String]) -> anyhow::Result<Self> {
+    fn new(what: &str, programs: &[u8], model: &Path, expected: &[String]) -> anyhow::Result<Self> {
         let crc = Crc::<u32>::new(&CRC_32_ISO_HDLC);
-        let [program, model] = [fs::read(program)?, fs::read(model)?].map(|b| crc.checksum(&b));
+        let [programs, model] = [programs, &fs::read(model)?].map(|bytes| crc.checksum(bytes));
         let last = expected.last().map_or("", String::as_str);
         Ok(Record {
             path: target().join("equal").join(what.replace(' ', "-")),
-            content: format!("{program:08x} {model:08x} {last}\n"),
+            content: format!("{programs:08x} {model:08x} {last}\n"),
         })
     }
 
@@ -365,24 +379,29 @@ fn a_million_tokens_on_rv32() {
     a_million(Computer::core("RV32IMAC"));
 }
 
+/// Two models, whatever `DIGEST_MODEL` says.
+fn two_models() -> [PathBuf; 2] {
+    ["lean-96", "sonnets-64"].map(|name| root().join(format!("models/{name}.lstm")))
+}
+
 /// A record of another program, another model or another text is none.
 #[test]
 fn a_record_is_of_what_was_compared() {
-    let [one, other] = [&models()[0].path, &models()[1].path];
+    let [one, other] = two_models();
     let folder = tempfile::tempdir().unwrap();
-    let record = |program, model, last: &str| {
+    let record = |program: &[u8], model: &Path, last: &str| {
         let mut record = Record::new("a test", program, model, &[last.to_owned()]).unwrap();
         record.path = folder.path().join("a-test");
         record
     };
-    let written = record(one, one, "1");
+    let written = record(b"a", &one, "1");
     assert!(!written.exists());
     written.write().unwrap();
-    assert!(written.exists() && record(one, one, "1").exists());
+    assert!(written.exists() && record(b"a", &one, "1").exists());
     for differs in [
-        record(other, one, "1"),
-        record(one, other, "1"),
-        record(one, one, "2"),
+        record(b"b", &one, "1"),
+        record(b"a", &other, "1"),
+        record(b"a", &one, "2"),
     ] {
         assert!(!differs.exists());
     }
@@ -391,11 +410,10 @@ fn a_record_is_of_what_was_compared() {
 /// A digest that differs is seen, and named.
 #[test]
 fn a_difference_is_noticed() {
-    let model = &models()[0];
-    let other = models().last().unwrap();
-    let expected = host(&other.path, [10, 2]);
+    let [model, other] = two_models();
+    let expected = host(&other, [10, 2]);
     let mut blocks = 0;
-    let result = Computer::Portable.write(&model.path, [10, 2], &mut |line| {
+    let result = Computer::Portable.write(&model, [10, 2], &mut |line| {
         anyhow::ensure!(line == expected[blocks], "found {line}");
         blocks += 1;
         Ok(())
