@@ -11,6 +11,7 @@ pub mod checkpoint;
 pub mod cli;
 pub mod forward;
 pub mod masters;
+mod source;
 pub mod step;
 pub mod teacher;
 pub mod tune;

@@ -1,23 +1,19 @@
 //! The loop of quantization-aware fine-tuning.
 
-use super::checkpoint::{self, Checkpoint, Progress, TextProgress, TuningConfig};
+use super::checkpoint::{self, Checkpoint, Progress, TuningConfig};
 use super::forward::IntegerNetwork;
 use super::masters::Masters;
+use super::source::Source;
 use super::step::{Engine, Loss};
-use super::teacher::Teacher;
 use crate::corpus::{Corpus, Split};
 use crate::error::{Error, Result};
 use crate::export::{Labels, encode_quantized};
-use crate::feed::Feeder;
 use crate::model_file::ModelFile;
 use crate::network::{LayerConfig, Network};
 use crate::optimizer::{Adam, AdamConfig, ParameterGroup, Schedule, clip_by_global_norm};
 use crate::output::say;
 use crate::quantize::QuantizedNetwork;
 use crate::random::Random;
-use crate::recipe::Feed;
-use crate::state::{State, state_rows, zero_states};
-use crate::step::{Batch, LossOn};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -53,8 +49,6 @@ pub struct Call<'c> {
 
 /// The longest that work can be lost by a kill.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(30);
-/// Characters of each row of a batch.
-const STEPS: usize = 64;
 const ADAM: AdamConfig = AdamConfig {
     beta1: 0.9,
     beta2: 0.99,
@@ -71,99 +65,6 @@ fn score(network: &QuantizedNetwork, corpus: &Corpus, split: Split) -> Result<f6
     let file = ModelFile::from_bytes(&encode_quantized(network, &Labels::default())?);
     let scores = file.score(network.config.window, corpus, &[split])?;
     Ok(scores[0].bits_per_char)
-}
-
-/// A text, where its reading stands, and the teacher that reads along.
-struct Source<'t> {
-    feeder: Feeder<'t>,
-    states: Vec<State>,
-    teacher: Teacher<'t>,
-}
-
-impl<'t> Source<'t> {
-    /// From the start of the text.
-    fn new(
-        network: &'t Network,
-        (name, text): (&str, &'t [u8]),
-        batch: usize,
-        random: &mut Random,
-    ) -> Result<Self> {
-        // In the context that it was trained on.
-        let feed = match network.config.window {
-            None => Feed::Streams {
-                rows: batch,
-                steps: STEPS,
-                jitter: true,
-            },
-            Some(steps) => Feed::Windows {
-                rows: batch,
-                steps,
-                loss_on: LossOn::LastStep,
-            },
-        };
-        let window = feed.steps();
-        if text.len() <= window {
-            return Err(Error::bad_input(format!(
-                "found {} characters in {name}, expected at least {} (a window of {window} and the \
-                 character after it)",
-                text.len(),
-                window + 1
-            )));
-        }
-        Ok(Self {
-            feeder: Feeder::new(text, feed, random),
-            states: Vec::new(),
-            teacher: Teacher::new(network),
-        })
-    }
-
-    /// What a checkpoint holds of it.
-    fn progress(&self) -> TextProgress {
-        let mut progress = TextProgress {
-            cursor: self.feeder.cursor().clone(),
-            ..TextProgress::default()
-        };
-        if self.feeder.is_stateful() {
-            progress.states.clone_from(&self.states);
-            progress.teacher.clone_from(&self.teacher.states);
-        }
-        progress
-    }
-
-    /// Goes to where a checkpoint was; tells whether that is a place in this text.
-    fn go_to(&mut self, progress: TextProgress, layers: &[LayerConfig]) -> bool {
-        (self.states, self.teacher.states) = (progress.states, progress.teacher);
-        let rows = state_rows(&self.states, layers);
-        self.feeder.go_to(progress.cursor) && self.feeder.carries(rows)
-    }
-
-    /// Batches in a pass.
-    fn batches(&self, text: &[u8]) -> usize {
-        let rows = self.feeder.rows();
-        match self.feeder.is_stateful() {
-            true => (text.len() / rows / STEPS).max(1),
-            false => self.feeder.pass_length().div_ceil(rows),
-        }
-    }
-
-    /// The next batch; at the end of a pass the text starts anew, and so do the states.
-    fn next_batch(&mut self, layers: &[LayerConfig], random: &mut Random) -> Batch {
-        if !self.feeder.is_stateful() {
-            self.states.clear();
-            self.teacher.reset();
-        }
-        loop {
-            if let Some(batch) = self.feeder.next_batch(random) {
-                if self.states.is_empty() {
-                    self.states = zero_states(layers, batch.rows);
-                }
-                return batch;
-            }
-            self.feeder.start_pass(random);
-            self.states.clear();
-            self.teacher.reset();
-        }
-    }
 }
 
 /// What came of tuning.

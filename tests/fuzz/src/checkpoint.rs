@@ -2,31 +2,28 @@
 //! quantized network, a run's config or metrics, a file of flags, or the line of a snapshot.
 
 use crate::payload::{self, Plan};
+use crate::tuning::{self, Tuning};
 use crate::{Flash, assert_one_line};
 use host_trainer::alphabet::{Alphabet, AlphabetKind};
 use host_trainer::checkpoint::{Checkpoint, Progress};
-use host_trainer::corpus::Corpus;
-use host_trainer::feed::{Cursor, Feeder};
+use host_trainer::feed::Cursor;
 use host_trainer::metrics;
 use host_trainer::network::{LayerConfig, Network, NetworkConfig};
 use host_trainer::optimizer::{Adam, AdamConfig};
-use host_trainer::qat::checkpoint::{self as qat, TextProgress, TuningConfig};
-use host_trainer::qat::{masters::Masters, step::Loss, tune::Settings};
-use host_trainer::quantize::{QuantizedNetwork, quantize};
+use host_trainer::quantize::QuantizedNetwork;
 use host_trainer::random::Random;
-use host_trainer::recipe::{Feed, RecipeName};
+use host_trainer::recipe::RecipeName;
 use host_trainer::run_folder::{Lengths, RunConfig, TextFile};
 use host_trainer::snapshot;
 use host_trainer::state::State;
-use host_trainer::step::LossOn;
 use host_trainer::tensors::TensorFile;
 use host_trainer::train::config_file;
 use lstm_core::{Format, Generator, LayerShape, Model, Sampler, Session};
 use std::path::Path;
 use std::sync::OnceLock;
 
-/// The metadata keys of a checkpoint, of a network, and of a checkpoint of fine-tuning.
-const KEYS: [&str; 3] = ["checkpoint", "network", "tuning"];
+/// The metadata keys of a checkpoint and of a network.
+const KEYS: [&str; 2] = ["checkpoint", "network"];
 /// Larger networks only take longer.
 const MAX_PARAMETERS: usize = 2000;
 
@@ -49,7 +46,7 @@ pub(crate) fn run(data: &[u8]) {
         5 => config(rest),
         6 => flags(rest),
         7 => line(rest),
-        _ => tuning(rest),
+        _ => tuning_tensors(rest),
     }
 }
 
@@ -165,10 +162,10 @@ fn insert_numbers<'b>(
 }
 
 /// As [`tensors`], of a checkpoint of fine-tuning.
-fn tuning(input: &[u8]) {
+fn tuning_tensors(input: &[u8]) {
     let (metadata, fill) = text_and_fill(input);
     let Some(text) = metadata else { return };
-    let mut file = Tuning::get().checkpoint.to_tensors(&Tuning::get().layers);
+    let mut file = Tuning::get().file();
     let mut fill = fill.iter().cycle();
     let shapes: Vec<_> = file
         .tensors
@@ -179,92 +176,7 @@ fn tuning(input: &[u8]) {
         insert_numbers(&mut file, name, &shape, &mut fill);
     }
     file.metadata = text.to_owned();
-    self::file(&file.to_bytes(KEYS[2]).unwrap());
-}
-
-/// A fine-tuning that a checkpoint is read for.
-struct Tuning {
-    layers: Vec<LayerConfig>,
-    checkpoint: qat::Checkpoint,
-}
-
-impl Tuning {
-    fn get() -> &'static Self {
-        static TUNING: OnceLock<Tuning> = OnceLock::new();
-        TUNING.get_or_init(Self::new)
-    }
-
-    fn new() -> Self {
-        let [_, checkpoint] = checkpoints();
-        let (network, layers) = (checkpoint.network, &checkpoint.states);
-        let (start, _) = quantize(&network, Format::Int8, 0).unwrap();
-        let settings = Settings {
-            epochs: 1.0,
-            learning_rate: 0.1,
-            teacher: 0.5,
-            batch: 1,
-            seed: 1,
-        };
-        let corpus = Corpus::of("a text of letters", AlphabetKind::Letters).unwrap();
-        let mut masters = Masters::new(&network, &start);
-        let parameters = masters.parameters();
-        let adam = Adam::new(AdamConfig::KERAS, parameters.iter().map(Vec::len));
-        let text = TextProgress {
-            cursor: checkpoint.progress.cursor,
-            states: layers.clone(),
-            teacher: layers.clone(),
-        };
-        Tuning {
-            checkpoint: qat::Checkpoint {
-                config: TuningConfig::new(settings, &network, &start, &corpus, None).unwrap(),
-                progress: qat::Progress {
-                    done: 0,
-                    sum: Loss::default(),
-                    best: 1.5,
-                    random: Random::new(1),
-                },
-                best: parameters.clone(),
-                parameters,
-                adam,
-                texts: vec![text.clone(), text],
-            },
-            layers: network.config.layers,
-        }
-    }
-
-    fn read(&self, bytes: &[u8]) -> host_trainer::error::Result<qat::Checkpoint> {
-        let lengths: Vec<_> = self.checkpoint.parameters.iter().map(Vec::len).collect();
-        let (config, path) = (&self.checkpoint.config, Path::new("run"));
-        qat::Checkpoint::from_bytes(path, bytes, config, &self.layers, &lengths)
-    }
-
-    /// What is read is written as it was, and goes on from its place in a text, if it is one.
-    fn again(&self, checkpoint: qat::Checkpoint) {
-        let to_bytes = |c: &qat::Checkpoint| c.to_tensors(&self.layers).to_bytes(KEYS[2]).unwrap();
-        let bytes = to_bytes(&checkpoint);
-        assert_eq!(to_bytes(&self.read(&bytes).unwrap()), bytes);
-        let (rows, steps) = (1, 2);
-        let streams = Feed::Streams {
-            rows,
-            steps,
-            jitter: true,
-        };
-        let windows = Feed::Windows {
-            rows,
-            steps,
-            loss_on: LossOn::LastStep,
-        };
-        for text in checkpoint.texts {
-            for feed in [streams, windows] {
-                let feeder = Feeder::resume(&[1; 9], feed, text.cursor.clone());
-                if let Some(mut feeder) = feeder {
-                    let is_over = feeder.pass_progress() >= 1.0;
-                    let batch = feeder.next_batch(&mut Random::new(1));
-                    assert_eq!(batch.is_none(), is_over);
-                }
-            }
-        }
-    }
+    self::file(&file.to_bytes(tuning::KEY).unwrap());
 }
 
 /// Text up to the first byte that UTF-8 never has, and what is behind it.
@@ -375,10 +287,9 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
         let description = serde_json::to_string(&checkpoint.network.config).unwrap();
         seeds.push(with_fill(3, &description));
     }
-    let tuning = Tuning::get();
-    let file = tuning.checkpoint.to_tensors(&tuning.layers);
+    let file = Tuning::get().file();
     seeds.push(with_fill(8, &file.metadata));
-    seeds.push(with_kind(0, &file.to_bytes(KEYS[2]).unwrap()));
+    seeds.push(with_kind(0, &file.to_bytes(tuning::KEY).unwrap()));
     let mut config = run_config();
     seeds.push(with_kind(
         5,
@@ -402,7 +313,7 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
 }
 
 /// Small ones of all kinds.
-fn checkpoints() -> [Checkpoint; 2] {
+pub(crate) fn checkpoints() -> [Checkpoint; 2] {
     let layers = [
         vec![LayerConfig::lstm(2)],
         vec![LayerConfig::lean(2, 1), LayerConfig::lstm(1)],

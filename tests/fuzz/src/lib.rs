@@ -13,6 +13,8 @@ mod flash;
 mod kernels;
 mod model_file;
 mod payload;
+#[cfg(feature = "trainer")]
+mod tuning;
 
 use flash::Flash;
 
