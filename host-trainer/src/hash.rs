@@ -1,10 +1,13 @@
 //! A hash to notice that something is another than before.
 
-/// FNV-1a of bytes, 64 bits in hexadecimal (Fowler, Noll, Vo).
+use fnv::FnvHasher;
+use std::hash::Hasher;
+
+/// FNV-1a of bytes, 64 bits in hexadecimal: the same in every version of this program.
 pub fn fnv1a(bytes: impl IntoIterator<Item = u8>) -> String {
-    let step = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-    let hash = bytes.into_iter().fold(0xcbf2_9ce4_8422_2325, step);
-    format!("{hash:016x}")
+    let mut hasher = FnvHasher::default();
+    bytes.into_iter().for_each(|byte| hasher.write(&[byte]));
+    format!("{:016x}", hasher.finish())
 }
 
 #[cfg(test)]
