@@ -2,7 +2,9 @@
 
 mod binary;
 
-use binary::{printed, refuses, run, trainer};
+use binary::{printed, refuses, run};
+#[cfg(unix)]
+use binary::{signal, trainer};
 use host_trainer::alphabet::Alphabet;
 use host_trainer::network::{LayerConfig, Network, NetworkConfig};
 use host_trainer::random::Random;
@@ -12,7 +14,7 @@ use std::fmt::Write;
 use std::{
     io::{BufRead, BufReader},
     path::Path,
-    process::{Command, Output, Stdio},
+    process::{Output, Stdio},
 };
 
 /// A folder with a text, and a network that knows nothing of it.
@@ -105,20 +107,18 @@ fn windows_are_tuned_as_they_are_run() {
 fn stopped(
     folder: &Path,
     line: &str,
-    signal: &str,
+    name: &str,
     mut last: impl FnMut(&str) -> bool,
 ) -> (Vec<String>, Output) {
     let mut command = trainer(folder, line);
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = child.spawn().unwrap();
     let stdout = BufReader::new(child.stdout.take().unwrap());
-    let id = child.id().to_string();
     let mut is_sent = false;
     let lines = stdout.lines().map(|line| {
         let line = line.unwrap();
         if !is_sent && last(&line) {
-            let mut kill = Command::new("kill");
-            assert!(kill.args([signal, &id]).status().unwrap().success());
+            signal(&child, name);
             is_sent = true;
         }
         line

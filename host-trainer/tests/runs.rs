@@ -3,25 +3,19 @@
 
 mod binary;
 
-use binary::{SMALL, folder, listing, printed, refuses, run, text, trainer};
+use binary::{SMALL, folder, listing, printed, refuses, run, signal, text, trainer};
 use host_trainer::checkpoint::Checkpoint;
 use host_trainer::network::Network;
 use host_trainer::random::Random;
 use host_trainer::state::State;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 fn spawn(folder: &Path, line: &str) -> Child {
     let mut command = trainer(folder, line);
     command.stdout(Stdio::null()).stderr(Stdio::piped());
     command.spawn().unwrap()
-}
-
-fn signal(child: &Child, name: &str) {
-    let id = child.id().to_string();
-    let sent = Command::new("kill").args([name, &id]).status().unwrap();
-    assert!(sent.success());
 }
 
 /// Waits until the run has reported so often.

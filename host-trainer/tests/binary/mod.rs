@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "not every test file needs all")]
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output};
 
 /// What makes a run small; `good.txt` is in [`folder`].
 pub(crate) const SMALL: &str = "--corpus good.txt --hidden 12 --embedding 6 --batch 4 --threads 1";
@@ -39,6 +39,13 @@ pub(crate) fn trainer(folder: &Path, line: &str) -> Command {
 /// Runs it to its end.
 pub(crate) fn run(folder: &Path, line: &str) -> Output {
     trainer(folder, line).output().unwrap()
+}
+
+/// Sends a running one `-INT` or `-KILL`.
+pub(crate) fn signal(child: &Child, name: &str) {
+    let id = child.id().to_string();
+    let sent = Command::new("kill").args([name, &id]).status().unwrap();
+    assert!(sent.success());
 }
 
 /// What it prints; it must succeed.
