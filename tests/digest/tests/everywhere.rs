@@ -344,37 +344,37 @@ fn a_million(computer: Computer) {
 }
 
 #[test]
-#[ignore = "takes minutes"]
+#[ignore = "5 minutes; cargo xtask test --full runs it"]
 fn a_million_tokens_with_the_portable_kernel() {
     a_million(Computer::Portable);
 }
 
 #[test]
-#[ignore = "takes minutes"]
+#[ignore = "5 minutes; cargo xtask test --full runs it"]
 fn a_million_tokens_on_wasm32() {
     a_million(Computer::Wasm);
 }
 
 #[test]
-#[ignore = "takes 20 minutes"]
+#[ignore = "20 minutes; cargo xtask test --full runs it"]
 fn a_million_tokens_on_cortex_m0() {
     a_million(Computer::core("Cortex-M0"));
 }
 
 #[test]
-#[ignore = "takes 20 minutes"]
+#[ignore = "20 minutes; cargo xtask test --full runs it"]
 fn a_million_tokens_on_cortex_m3() {
     a_million(Computer::core("Cortex-M3"));
 }
 
 #[test]
-#[ignore = "takes 20 minutes"]
+#[ignore = "20 minutes; cargo xtask test --full runs it"]
 fn a_million_tokens_on_cortex_m4() {
     a_million(Computer::core("Cortex-M4F"));
 }
 
 #[test]
-#[ignore = "takes 20 minutes"]
+#[ignore = "20 minutes; cargo xtask test --full runs it"]
 fn a_million_tokens_on_rv32() {
     a_million(Computer::core("RV32IMAC"));
 }
