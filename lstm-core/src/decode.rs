@@ -5,7 +5,7 @@
 //! mean the same.
 
 use crate::alphabet::Chars;
-use crate::file::{Cell, Format, LayerShape, Order, Payload};
+use crate::format::{Cell, Format, LayerShape, Order, Payload};
 use crate::{Error, MAX_LAYERS};
 
 impl<'a> Payload<'a> {

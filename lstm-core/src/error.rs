@@ -1,7 +1,7 @@
 //! The one error type. Each variant says what was found and what was expected.
 
 use crate::Format;
-use crate::file::Order;
+use crate::format::Order;
 use core::fmt;
 
 /// Why a model, a workspace, a snapshot or a sampler setting was refused.
@@ -204,7 +204,7 @@ impl fmt::Display for Error {
             Error::Hidden { found } => write!(
                 f,
                 "a layer has {found} hidden units, expected 1 to {}",
-                crate::file::MAX_HIDDEN
+                crate::format::MAX_HIDDEN
             ),
             Error::Projection { found, hidden } => write!(
                 f,
@@ -213,7 +213,7 @@ impl fmt::Display for Error {
             Error::Columns { found } => write!(
                 f,
                 "a matrix has {found} columns, expected at most {} in an integer format",
-                crate::file::MAX_INTEGER_COLUMNS
+                crate::format::MAX_INTEGER_COLUMNS
             ),
             Error::Order { found } => {
                 // `{:?}` would take 700 bytes of a chip.
@@ -229,7 +229,7 @@ impl fmt::Display for Error {
             Error::DeadZone { found } => write!(
                 f,
                 "the dead zone is {found}, expected at most {}",
-                crate::file::MAX_DEAD_ZONE
+                crate::format::MAX_DEAD_ZONE
             ),
             Error::Weights { found, expected } => write!(
                 f,

@@ -5,7 +5,7 @@
 //! the repository defines them.
 #![deny(clippy::float_arithmetic)]
 
-use crate::numbers::{Arithmetic, Integer};
+use crate::arith::{Arithmetic, Integer};
 
 /// The logistic function: Q18 to Q15.
 pub fn sigmoid(z: i32) -> i32 {

@@ -1,7 +1,7 @@
 //! The dot products of each weight format, this CPU's and the portable ones, for the test that
 //! compares them on the CPU itself. Not part of the interface.
 
-use crate::file::{BLOCK_ROWS, MAX_HIDDEN, WeightFormat};
+use crate::format::{BLOCK_ROWS, MAX_HIDDEN, WeightFormat};
 use crate::kernel::{self, DeadZones, Rows};
 use crate::model::Matrix;
 
@@ -116,6 +116,6 @@ pub const KERNELS: &[Kernel] = &[
 
 /// The sigmoid of this CPU and the portable one: Q12, Q15.
 pub const SIGMOIDS: [fn(i32) -> i32; 2] = [
-    crate::numbers::sigmoid_q12,
-    crate::numbers::portable_sigmoid_q12,
+    crate::arith::sigmoid_q12,
+    crate::arith::portable_sigmoid_q12,
 ];

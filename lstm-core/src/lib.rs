@@ -116,8 +116,10 @@ mod cell;
 mod crc;
 mod decode;
 mod error;
-pub mod file;
-mod generator;
+pub mod format;
+pub use format as file;
+mod arith;
+mod generate;
 mod golden;
 #[cfg(feature = "int8")]
 pub mod integer;
@@ -130,22 +132,26 @@ mod kernel;
 #[doc(hidden)]
 pub mod kernel_test;
 mod model;
-mod numbers;
-mod random;
-mod sampler;
+
+mod sample;
 mod session;
 pub mod snapshot;
 mod state;
+#[cfg_attr(
+    not(feature = "int8"),
+    allow(dead_code, reason = "the table of the sampler alone")
+)]
+mod tables;
 mod window;
 mod workspace;
 
 pub use alphabet::{Alphabet, Token};
 pub use error::Error;
-pub use file::{Cell, Format, LayerShape};
-pub use generator::{Generator, MAX_WINDOW};
+pub use format::{Cell, Format, LayerShape};
+pub use generate::{Generator, MAX_WINDOW};
 pub use golden::{Golden, TokenDigest};
 pub use model::{Aligned, Model};
-pub use sampler::{Sampler, Settings};
+pub use sample::{Sampler, Settings};
 pub use session::{Logits, Session};
 pub use window::Window;
 pub use workspace::{Workspace, workspace_words};

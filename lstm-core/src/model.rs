@@ -1,7 +1,7 @@
 //! A model, borrowed from the bytes of its file.
 
 use crate::decode::Fields;
-use crate::file::{
+use crate::format::{
     self, ARRAY_ALIGN, BLOCK_ROWS, COLUMN_ALIGN, Format, HEAD_BYTES, Head, LayerShape,
     MAX_DEAD_ZONE, MAX_HIDDEN, MAX_INTEGER_COLUMNS, MatrixBytes, Order, Row, WeightFormat,
     round_up,
@@ -106,7 +106,7 @@ impl<'m> Model<'m> {
     /// description, format, alphabet, order, shapes, length of the weights, alignment, range of the
     /// sums.
     pub fn from_bytes(bytes: &'m [u8]) -> Result<Self, Error> {
-        file::check_end(bytes)?;
+        format::check_end(bytes)?;
         Self::from_region(bytes)
     }
 
@@ -118,7 +118,7 @@ impl<'m> Model<'m> {
     /// As [`Model::from_bytes`], without [`Error::TooLong`].
     #[inline(never)]
     pub fn from_region(region: &'m [u8]) -> Result<Self, Error> {
-        let (_, bytes, payload) = file::verify_start(region)?;
+        let (_, bytes, payload) = format::verify_start(region)?;
         let fields = Fields::read(payload);
         if !matches!(fields.rest, Some([] | [_, _, _, _])) {
             return Err(Error::Payload);
@@ -254,8 +254,8 @@ impl<'m> Model<'m> {
         for shape in self.shapes() {
             let (hidden, output) = (usize::from(shape.hidden), shape.output());
             let gates = match shape.cell {
-                file::Cell::Lstm => 4,
-                file::Cell::Lean => 3,
+                format::Cell::Lstm => 4,
+                format::Cell::Lean => 3,
             };
             sum += gates * hidden * (below + output);
             sum += shape.projection.map_or(0, |_| hidden * output);
@@ -377,7 +377,7 @@ impl<'m> Arrays<'m> {
     pub(crate) fn dense(&mut self) -> Matrix<'m> {
         self.matrix(
             self.format.dense_weights(),
-            file::blocks(self.vocab),
+            format::blocks(self.vocab),
             self.input,
             DeadZones::NONE,
         )

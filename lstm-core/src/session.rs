@@ -1,11 +1,11 @@
 //! A model at work.
 
-use crate::file::Format;
-use crate::numbers::Arithmetic;
+use crate::arith::Arithmetic;
 #[cfg(feature = "f32")]
-use crate::numbers::F32;
+use crate::arith::F32;
 #[cfg(feature = "int8")]
-use crate::numbers::Integer;
+use crate::arith::Integer;
+use crate::format::Format;
 use crate::workspace::Room;
 use crate::{Error, Model, Token, Workspace, cell};
 

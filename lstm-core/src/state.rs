@@ -1,6 +1,6 @@
 //! The state of a session as bytes that mean the same on every chip.
 
-use crate::file::Format;
+use crate::format::Format;
 use crate::session::split;
 use crate::workspace::state_element_bytes;
 use crate::{Error, Model, Session};

@@ -1,6 +1,6 @@
 //! The RAM of a session.
 
-use crate::file::{COLUMN_ALIGN, Format, LayerShape, round_up};
+use crate::format::{COLUMN_ALIGN, Format, LayerShape, round_up};
 use crate::kernel;
 
 /// Everything that a session changes: the state of the layers, scratch for one step, the logits.

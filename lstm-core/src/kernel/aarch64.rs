@@ -29,7 +29,7 @@ fn dots<const BYTES: usize>(
 
 /// 8-bit weights.
 pub(crate) mod int8 {
-    use crate::numbers::Each;
+    use crate::arith::Each;
     use super::super::Rows;
     use super::*;
 
@@ -96,7 +96,7 @@ pub(crate) mod int8 {
 
 /// 4-bit weights, a column at a time: 16 rows in the halves of eight bytes.
 pub(crate) mod int4 {
-    use crate::numbers::Each;
+    use crate::arith::Each;
     use super::super::Rows;
     use super::super::nonzero::{self, Live, column};
     #[cfg_attr(not(feature = "int4"), allow(unused_imports))]

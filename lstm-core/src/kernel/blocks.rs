@@ -2,8 +2,8 @@
 #![allow(unsafe_code, reason = "the kernels are assembly")]
 
 use super::{BATCH, Rows};
-use crate::file::{BLOCK_ROWS, COLUMN_ALIGN, INT4_ROWS, WeightFormat};
-use crate::numbers::Each;
+use crate::arith::Each;
+use crate::format::{BLOCK_ROWS, COLUMN_ALIGN, INT4_ROWS, WeightFormat};
 use core::mem::MaybeUninit;
 use core::ops::Range;
 

@@ -13,9 +13,9 @@ use core::arch::naked_asm;
 /// product in bits 24 to 47, modulo `2^24`, which suffices ([`Row::in_range`]): the sum of the low
 /// parts stays below `2^23` for 512 columns.
 ///
-/// [`Row::in_range`]: crate::file::Row::in_range
+/// [`Row::in_range`]: crate::format::Row::in_range
 pub(crate) mod int8 {
-    use crate::numbers::Each;
+    use crate::arith::Each;
     use super::super::Rows;
     use super::super::blocks::{self, pack_groups};
 

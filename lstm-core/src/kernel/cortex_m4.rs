@@ -11,7 +11,7 @@ use core::arch::naked_asm;
 
 /// 8-bit weights.
 pub(crate) mod int8 {
-    use crate::numbers::Each;
+    use crate::arith::Each;
     use super::super::Rows;
     use super::super::blocks::{self, pack_groups};
 

@@ -9,8 +9,8 @@
 
 use super::blocks::{self, Kernel};
 use super::{DeadZones, Rows};
-use crate::file::{COLUMN_ALIGN, WeightFormat, round_up};
-use crate::numbers::Each;
+use crate::arith::Each;
+use crate::format::{COLUMN_ALIGN, WeightFormat, round_up};
 
 /// A word of the list. A group is a head of two words, then a multiple of [`QUAD`] columns, the last
 /// of the list filled up with zeros. A column is `x` in the lower half and 8 times its number in the

@@ -58,9 +58,9 @@ choose! {
 #[cfg(all(thumb = "v6m", feature = "int8"))]
 pub(crate) use cortex_m0::sigmoid_q12;
 
-use crate::file::{BLOCK_ROWS, INT4_ROWS, Row, WeightFormat};
+use crate::arith::Each;
+use crate::format::{BLOCK_ROWS, INT4_ROWS, Row, WeightFormat};
 use crate::model::Matrix;
-use crate::numbers::Each;
 use crate::session::prefix;
 
 /// Blocks whose dot products a kernel hands over at a time: a multiple of 3, for the cells whose

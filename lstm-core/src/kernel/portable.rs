@@ -4,7 +4,7 @@
 /// 8-bit weights.
 pub(crate) mod int8 {
     use super::super::Rows;
-    use crate::numbers::Each;
+    use crate::arith::Each;
 
     /// A column as the dot products read it.
     pub(crate) type Input = i8;
@@ -58,8 +58,8 @@ pub(crate) mod int8 {
 /// 4-bit weights.
 pub(crate) mod int4 {
     use super::super::{DeadZones, Rows, int4_column};
-    use crate::file::BLOCK_ROWS;
-    use crate::numbers::Each;
+    use crate::arith::Each;
+    use crate::format::BLOCK_ROWS;
 
     /// A column as the dot products read it.
     pub(crate) type Input = i8;

@@ -7,7 +7,7 @@ use core::arch::naked_asm;
 
 /// 8-bit weights, a byte at a time: even columns are loaded as they are, odd ones with their sign.
 pub(crate) mod int8 {
-    use crate::numbers::Each;
+    use crate::arith::Each;
     use super::super::Rows;
     use super::super::blocks::{self, pack_words};
 
@@ -33,7 +33,7 @@ pub(crate) mod int8 {
 
 /// 4-bit weights, a column at a time: two rows a multiply.
 pub(crate) mod int4 {
-    use crate::numbers::Each;
+    use crate::arith::Each;
     use super::super::Rows;
     use super::super::live;
     #[cfg_attr(not(feature = "int4"), allow(unused_imports))]

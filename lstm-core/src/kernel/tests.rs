@@ -1,7 +1,7 @@
 //! Compares kernels that this computer can run with the portable ones.
 
 use super::{DeadZones, Matrix, Rows, portable};
-use crate::file::{BLOCK_ROWS, COLUMN_ALIGN, MAX_HIDDEN, WeightFormat, int4_words, round_up};
+use crate::format::{BLOCK_ROWS, COLUMN_ALIGN, MAX_HIDDEN, WeightFormat, int4_words, round_up};
 use rand_xoshiro::Xoshiro128PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use std::vec::Vec;

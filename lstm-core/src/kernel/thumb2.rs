@@ -11,7 +11,7 @@ pub(crate) mod int4 {
     use super::super::live;
     #[cfg_attr(not(feature = "int4"), allow(unused_imports))]
     pub(crate) use super::super::live::{Input, input_len, pack};
-    use crate::numbers::Each;
+    use crate::arith::Each;
 
     /// As [`super::super::portable::int4::for_each_batch`].
     #[inline(always)]

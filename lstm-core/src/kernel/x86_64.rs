@@ -48,7 +48,7 @@ fn dots<const BYTES: usize>(
 
 /// 8-bit weights.
 pub(crate) mod int8 {
-    use crate::numbers::Each;
+    use crate::arith::Each;
     use super::super::Rows;
     use super::*;
 
@@ -198,7 +198,7 @@ pub(crate) mod int8 {
 /// weights of a row in both: eight rows in the lower halves of the bytes and eight in the upper. Up
 /// to 16 columns add up in 16 bits. AVX2 takes two blocks at once, in the two halves of a vector.
 pub(crate) mod int4 {
-    use crate::numbers::Each;
+    use crate::arith::Each;
     use super::super::Rows;
     use super::super::nonzero::{self, Live, column};
     #[cfg_attr(not(feature = "int4"), allow(unused_imports))]
@@ -378,7 +378,7 @@ mod tests {
     use super::super::tests::{compare, kernel, same};
     use super::super::{DeadZones, Rows};
     use super::*;
-    use crate::file::WeightFormat;
+    use crate::format::WeightFormat;
     use std::vec::Vec;
 
     /// Miri has no CPU to ask; there AVX2 is a flag of the build.

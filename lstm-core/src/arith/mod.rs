@@ -4,11 +4,6 @@
 mod float;
 #[cfg(feature = "int8")]
 mod integer;
-#[cfg_attr(
-    not(feature = "int8"),
-    allow(dead_code, reason = "the sampler's table alone")
-)]
-pub(crate) mod tables;
 
 #[cfg(feature = "f32")]
 pub(crate) use float::F32;

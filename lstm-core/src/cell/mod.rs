@@ -1,8 +1,8 @@
 //! The recurrent cells and the dense layer, written once over the [`Arithmetic`] of a format.
 
-use crate::file::{BLOCK_ROWS, Cell};
+use crate::arith::Arithmetic;
+use crate::format::{BLOCK_ROWS, Cell};
 use crate::model::{Layer, Matrix};
-use crate::numbers::Arithmetic;
 use crate::session::split;
 use core::mem;
 

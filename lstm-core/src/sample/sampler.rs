@@ -1,9 +1,9 @@
 //! Logits in, a token out. Integer arithmetic, so that a seed gives the same text on every chip.
 #![deny(clippy::float_arithmetic)]
 
-use crate::generator::join;
-use crate::numbers::tables::EXP2;
-use crate::random::Random;
+use super::random::Random;
+use crate::generate::join;
+use crate::tables::EXP2;
 use crate::{Error, Logits, MAX_SYMBOLS, Token};
 
 /// Draws tokens: greedy, or at a temperature, from the best few if wanted.

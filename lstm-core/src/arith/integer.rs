@@ -2,9 +2,10 @@
 //! they differ in their dot products alone. `docs/NUMBERS.md` is this file in words.
 #![deny(clippy::float_arithmetic)]
 
-use super::{Arithmetic, Each, tables};
+use super::{Arithmetic, Each};
 use crate::kernel::{self, Rows};
 use crate::model::Matrix;
+use crate::tables;
 
 /// The arithmetic of the integer formats.
 pub(crate) struct Integer;
