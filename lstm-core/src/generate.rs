@@ -1,42 +1,67 @@
 //! A model that writes.
 
+use crate::bytes::join;
 use crate::crc::crc32;
-use crate::session::split;
-use crate::{Error, MAX_SYMBOLS, Sampler, Session, Token, Window};
+use crate::format::MAX_SYMBOLS;
+use crate::workspace::Memory;
+use crate::{Sampler, Session, SnapshotError, Token, Window, WorkspaceError};
 
-/// The longest window of a model that a [`Generator`] runs.
-pub const MAX_WINDOW: usize = 128;
+/// The version of a snapshot.
+const VERSION: u8 = 2;
 
-/// A session and a sampler: each token that is drawn is the next that is fed.
+/// A session and a sampler: each token that is drawn is the next that is fed. It is an iterator over
+/// the tokens, without end.
 ///
 /// A model with a [window](crate::Model::window) runs its last tokens from the zero state for each
-/// new one; the others carry their state.
-#[derive(Debug)]
-pub struct Generator<'s, 'm> {
-    session: Session<'s, 'm>,
+/// new one; the others carry their state. `WINDOW` is the longest window that there is room for.
+///
+/// ```
+/// use lstm_core::{Aligned, Generator, Model, ModelShape, Sampler, Session, Workspace};
+///
+/// # const FILE: &Aligned<[u8]> =
+/// #     &Aligned(*include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/tiny.lstm")));
+/// # /*
+/// const FILE: &Aligned<[u8]> = &Aligned(*include_bytes!("model.lstm"));
+/// # */
+/// const SHAPE: ModelShape = ModelShape::of(&FILE.0).expect("a .lstm file");
+///
+/// let model = Model::from_bytes(&FILE.0)?;
+/// let mut workspace = Workspace::<{ SHAPE.words() }, { SHAPE.num_symbols() }>::new();
+/// let session = Session::new(model, &mut workspace)?;
+/// let mut generator = Generator::<_, { SHAPE.window() }>::new(session, Sampler::new(1))?;
+/// for character in "shall i ".chars() {
+///     generator.prime(model.alphabet().encode(character));
+/// }
+/// let text: String = generator.take(20).map(|token| model.alphabet().decode(token)).collect();
+/// assert_eq!(text.len(), 20);
+/// # Ok::<(), lstm_core::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Generator<'m, M, const WINDOW: usize = 0> {
+    session: Session<'m, M>,
     sampler: Sampler,
-    window: Option<Window<MAX_WINDOW>>,
+    window: Option<Window<WINDOW>>,
     /// What the network is to read next.
     last: Option<Token>,
     position: u64,
 }
 
-impl<'s, 'm> Generator<'s, 'm> {
+impl<'m, M: Memory, const WINDOW: usize> Generator<'m, M, WINDOW> {
     /// Goes on from the session's state, by windows if the model says so. Before it has read
     /// anything, it reads token 0.
     ///
     /// # Errors
     ///
-    /// [`Error::Window`] if the model's window is longer than [`MAX_WINDOW`].
-    pub fn new(session: Session<'s, 'm>, sampler: Sampler) -> Result<Self, Error> {
+    /// [`WorkspaceError::Window`] if the model's window is longer than `WINDOW`.
+    pub fn new(session: Session<'m, M>, sampler: Sampler) -> Result<Self, WorkspaceError> {
         match session.model().window() {
-            Some(length) => Self::windows(session, sampler, length),
-            None => Ok(Self::carrying(session, sampler)),
+            Some(length) => Self::windowed(session, sampler, length),
+            None => Ok(Self::stateful(session, sampler)),
         }
     }
 
     /// Carries the state, whatever the model says.
-    pub fn carrying(session: Session<'s, 'm>, sampler: Sampler) -> Self {
+    pub fn stateful(session: Session<'m, M>, sampler: Sampler) -> Self {
         Generator {
             session,
             sampler,
@@ -50,20 +75,20 @@ impl<'s, 'm> Generator<'s, 'm> {
     ///
     /// # Errors
     ///
-    /// [`Error::Window`] unless that is 1 to [`MAX_WINDOW`].
-    pub fn windows(
-        session: Session<'s, 'm>,
+    /// [`WorkspaceError::Window`] unless that is 1 to `WINDOW`.
+    pub fn windowed(
+        session: Session<'m, M>,
         sampler: Sampler,
         length: usize,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self, WorkspaceError> {
         Ok(Generator {
-            window: Some(Window::of(length)?),
-            ..Self::carrying(session, sampler)
+            window: Some(Window::of_length(length)?),
+            ..Self::stateful(session, sampler)
         })
     }
 
     /// The session.
-    pub fn session(&self) -> &Session<'s, 'm> {
+    pub fn session(&self) -> &Session<'m, M> {
         &self.session
     }
 
@@ -75,11 +100,6 @@ impl<'s, 'm> Generator<'s, 'm> {
     /// The sampler, for other settings from the next token on.
     pub fn sampler_mut(&mut self) -> &mut Sampler {
         &mut self.sampler
-    }
-
-    /// From the next token on, draws with this sampler.
-    pub fn set_sampler(&mut self, sampler: Sampler) {
-        self.sampler = sampler;
     }
 
     /// The last token, read or written.
@@ -104,7 +124,7 @@ impl<'s, 'm> Generator<'s, 'm> {
     }
 
     /// Reads a token.
-    pub fn read(&mut self, token: Token) {
+    pub fn prime(&mut self, token: Token) {
         if let Some(last) = self.last.replace(token) {
             match &mut self.window {
                 Some(window) => window.push(last),
@@ -114,7 +134,7 @@ impl<'s, 'm> Generator<'s, 'm> {
     }
 
     /// Writes a token.
-    pub fn write(&mut self) -> Token {
+    pub fn next_token(&mut self) -> Token {
         let last = self.last.unwrap_or_default();
         let logits = match &mut self.window {
             Some(window) => window.step(&mut self.session, last),
@@ -145,10 +165,10 @@ impl<'s, 'm> Generator<'s, 'm> {
     ///
     /// # Errors
     ///
-    /// [`Error::SnapshotLength`].
-    pub fn save(&self, snapshot: &mut [u8]) -> Result<(), Error> {
+    /// [`SnapshotError::Length`].
+    pub fn save(&self, snapshot: &mut [u8]) -> Result<(), SnapshotError> {
         let (found, expected) = (snapshot.len(), self.snapshot_bytes());
-        let wrong = Error::SnapshotLength { found, expected };
+        let wrong = SnapshotError::Length { found, expected };
         if found != expected {
             return Err(wrong);
         }
@@ -175,22 +195,27 @@ impl<'s, 'm> Generator<'s, 'm> {
     ///
     /// # Errors
     ///
-    /// [`Error::SnapshotLength`], [`Error::SnapshotDamaged`], [`Error::SnapshotModel`].
-    pub fn restore(&mut self, snapshot: &[u8]) -> Result<(), Error> {
+    /// [`SnapshotError::Length`], [`SnapshotError::Damaged`], [`SnapshotError::Model`].
+    pub fn restore(&mut self, snapshot: &[u8]) -> Result<(), SnapshotError> {
         let (found, expected) = (snapshot.len(), self.snapshot_bytes());
-        let length = Error::SnapshotLength { found, expected };
+        let length = SnapshotError::Length { found, expected };
         let (content, checksum) = snapshot.split_last_chunk().ok_or(length)?;
         let (head, context) = content.split_first_chunk().ok_or(length)?;
         if crc32(content) != u32::from_le_bytes(*checksum) {
             return Err(if found == expected {
-                Error::SnapshotDamaged
+                SnapshotError::Damaged
             } else {
                 length
             });
         }
+        let found = Head::version(head);
+        if found != VERSION {
+            let expected = VERSION;
+            return Err(SnapshotError::Version { found, expected });
+        }
         let (model, expected) = (Head::model(head), self.session.model().checksum());
         if model != expected {
-            return Err(Error::SnapshotModel {
+            return Err(SnapshotError::Model {
                 found: model,
                 expected,
             });
@@ -198,9 +223,9 @@ impl<'s, 'm> Generator<'s, 'm> {
         if context.len() != self.context_bytes() {
             return Err(length);
         }
-        let head = Head::from_bytes(head).ok_or(Error::SnapshotDamaged)?;
+        let head = Head::from_bytes(head).ok_or(SnapshotError::Damaged)?;
         if head.is_window != self.window.is_some() {
-            return Err(Error::SnapshotDamaged);
+            return Err(SnapshotError::Damaged);
         }
         match &mut self.window {
             None => self.session.restore(context)?,
@@ -208,9 +233,9 @@ impl<'s, 'm> Generator<'s, 'm> {
                 let (count, tokens) = context.split_first().ok_or(length)?;
                 let (tokens, filling) = tokens
                     .split_at_checked(usize::from(*count))
-                    .ok_or(Error::SnapshotDamaged)?;
+                    .ok_or(SnapshotError::Damaged)?;
                 if filling.iter().any(|&byte| byte != 0) {
-                    return Err(Error::SnapshotDamaged);
+                    return Err(SnapshotError::Damaged);
                 }
                 window.clear();
                 for &token in tokens {
@@ -235,6 +260,19 @@ impl<'s, 'm> Generator<'s, 'm> {
     }
 }
 
+impl<M: Memory, const WINDOW: usize> Iterator for Generator<'_, M, WINDOW> {
+    type Item = Token;
+
+    /// The next token; there is always one.
+    fn next(&mut self) -> Option<Token> {
+        Some(self.next_token())
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (usize::MAX, None)
+    }
+}
+
 /// The start of a snapshot.
 struct Head {
     model: u32,
@@ -245,7 +283,7 @@ struct Head {
 }
 
 impl Head {
-    const BYTES: usize = 4 + 1 + Sampler::BYTES + 2 + 8;
+    const BYTES: usize = 1 + 4 + 1 + Sampler::BYTES + 2 + 8;
 
     /// What stands for no token.
     const NONE: u16 = MAX_SYMBOLS as u16;
@@ -253,7 +291,8 @@ impl Head {
     fn to_bytes(&self) -> [u8; Self::BYTES] {
         let last = self.last.map_or(Self::NONE, |token| token.index() as u16);
         let mut bytes = [0; Self::BYTES];
-        let fields: [&[u8]; 5] = [
+        let fields: [&[u8]; 6] = [
+            &[VERSION],
             &self.model.to_le_bytes(),
             &[self.is_window.into()],
             &self.sampler.to_bytes(),
@@ -264,14 +303,19 @@ impl Head {
         bytes
     }
 
+    fn version(bytes: &[u8; Self::BYTES]) -> u8 {
+        let &[version, ..] = bytes;
+        version
+    }
+
     fn model(bytes: &[u8; Self::BYTES]) -> u32 {
-        let &[m0, m1, m2, m3, ..] = bytes;
+        let &[_, m0, m1, m2, m3, ..] = bytes;
         u32::from_le_bytes([m0, m1, m2, m3])
     }
 
     /// `None` for values that no snapshot has.
     fn from_bytes(bytes: &[u8; Self::BYTES]) -> Option<Self> {
-        let (_, rest) = bytes.split_first_chunk::<4>()?;
+        let (_, rest) = bytes.split_first_chunk::<5>()?;
         let (&[is_window], rest) = rest.split_first_chunk()?;
         let (sampler, rest) = rest.split_first_chunk()?;
         let (last, rest) = rest.split_first_chunk()?;
@@ -290,17 +334,5 @@ impl Head {
             last,
             position: u64::from_le_bytes(*position),
         })
-    }
-}
-
-/// Writes fields one after the other.
-#[inline(never)]
-pub(crate) fn join(mut bytes: &mut [u8], fields: &[&[u8]]) {
-    for field in fields {
-        let (to, rest) = split(bytes, field.len());
-        for (to, from) in to.iter_mut().zip(*field) {
-            *to = *from;
-        }
-        bytes = rest;
     }
 }

@@ -1,6 +1,7 @@
 //! The digest of a text that a model always writes: proof that a chip computes as it should.
 
 use crate::crc::Crc;
+use crate::workspace::Memory;
 use crate::{Generator, Sampler, Token};
 
 /// CRC-32 of token numbers, a byte each.
@@ -50,7 +51,7 @@ impl Golden {
     pub const TOKENS: u16 = 1000;
 
     /// Takes the generator back to the start.
-    pub fn start(generator: &mut Generator<'_, '_>) -> Self {
+    pub fn start<M: Memory, const WINDOW: usize>(generator: &mut Generator<'_, M, WINDOW>) -> Self {
         generator.restart(Sampler::new(1));
         Golden {
             digest: TokenDigest::new(),
@@ -59,16 +60,19 @@ impl Golden {
     }
 
     /// Writes a token; after the last one it gives the digest of them all.
-    pub fn step(&mut self, generator: &mut Generator<'_, '_>) -> Option<u32> {
+    pub fn step<M: Memory, const WINDOW: usize>(
+        &mut self,
+        generator: &mut Generator<'_, M, WINDOW>,
+    ) -> Option<u32> {
         if self.left > 0 {
-            self.digest.push(generator.write());
+            self.digest.push(generator.next_token());
             self.left -= 1;
         }
         (self.left == 0).then(|| self.digest.value())
     }
 
     /// The digest of the whole text.
-    pub fn digest(generator: &mut Generator<'_, '_>) -> u32 {
+    pub fn digest<M: Memory, const WINDOW: usize>(generator: &mut Generator<'_, M, WINDOW>) -> u32 {
         let mut golden = Self::start(generator);
         loop {
             if let Some(digest) = golden.step(generator) {

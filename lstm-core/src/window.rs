@@ -1,9 +1,20 @@
 //! Context as a window of the last characters.
 
-use crate::{Error, Logits, Session, Token};
+use crate::workspace::Memory;
+use crate::{Logits, Session, Token, WorkspaceError};
 
 /// The last `N` tokens. [`Window::step`] runs them all from the zero state, for networks that were
 /// trained on windows and never saw a carried state (`many-to-one` of the source notebook: 40).
+///
+/// ```
+/// use lstm_core::{Token, Window};
+///
+/// let mut window = Window::<3>::new();
+/// for index in 0..5 {
+///     window.push(Token::new(index));
+/// }
+/// assert!(window.tokens().eq([2, 3, 4].map(Token::new)));
+/// ```
 #[derive(Clone, Debug)]
 pub struct Window<const N: usize> {
     tokens: heapless::Deque<Token, N>,
@@ -24,10 +35,10 @@ impl<const N: usize> Window<N> {
     ///
     /// # Errors
     ///
-    /// [`Error::Window`] unless that is 1 to `N`.
-    pub const fn of(length: usize) -> Result<Self, Error> {
+    /// [`WorkspaceError::Window`] unless that is 1 to `N`.
+    pub const fn of_length(length: usize) -> Result<Self, WorkspaceError> {
         if length == 0 || length > N {
-            return Err(Error::Window {
+            return Err(WorkspaceError::Window {
                 found: length,
                 expected: N,
             });
@@ -64,7 +75,11 @@ impl<const N: usize> Window<N> {
 
     /// Appends `token` and gives the logits of the token after the window. It costs up to `N`
     /// steps; the session's own state is replaced.
-    pub fn step<'s>(&mut self, session: &'s mut Session<'_, '_>, token: Token) -> Logits<'s> {
+    pub fn step<'s, M: Memory>(
+        &mut self,
+        session: &'s mut Session<'_, M>,
+        token: Token,
+    ) -> Logits<'s> {
         self.push(token);
         session.reset();
         let mut tokens = self.tokens.iter().copied();

@@ -2,10 +2,11 @@
 //! are rounded before they are added (no fused multiply-add), and exp and tanh are libm's; so it
 //! too gives the same numbers on every chip.
 
-use super::{Arithmetic, Each};
-use crate::kernel::BATCH;
-use crate::model::Matrix;
-use crate::session::split;
+use super::Arithmetic;
+use crate::bytes::split;
+use crate::format::BLOCK_ROWS;
+use crate::kernel::Batch;
+use crate::layout::Matrix;
 
 /// The arithmetic of [`Format::F32`](crate::Format::F32).
 pub(crate) struct F32;
@@ -56,52 +57,43 @@ fn dot(block: &[[f32; 4]], columns: &[[f32; 4]]) -> [f32; 4] {
 
 impl Arithmetic for F32 {
     type Hidden = f32;
-    type Cell = f32;
-    type PreActivation = f32;
+    type CellState = f32;
+    type Sum = f32;
     type Gate = f32;
     type Logit = f32;
+    type Packed<'a> = &'a [u32];
 
-    #[inline(never)]
-    fn pack(matrix: &Matrix<'_>, columns: &[f32], input: &mut [u32]) -> i32 {
-        let (input, _) = split(input, matrix.columns);
-        let (values, zeros) = split(input, columns.len());
-        for (input, value) in values.iter_mut().zip(columns) {
-            *input = value.to_bits();
+    fn pack<'a>(matrix: &Matrix<'_>, columns: &[f32], scratch: &'a mut [u32]) -> &'a [u32] {
+        let (packed, _) = split(scratch, matrix.columns);
+        let (values, zeros) = split(packed, columns.len());
+        for (packed, value) in values.iter_mut().zip(columns) {
+            *packed = value.to_bits();
         }
-        for input in zeros {
-            *input = 0;
-        }
-        0
+        zeros.fill(0);
+        packed
     }
 
-    fn for_each_batch(
+    fn rows<'b>(
         matrix: &Matrix<'_>,
         line: &[u32],
-        input: &[u32],
-        _: i32,
-        each: &mut Each<'_, f32>,
-    ) {
-        let input = input.get(..matrix.columns).unwrap_or_default();
-        let columns = fours(input);
-        let weights = fours(matrix.weights);
-        let mut blocks = weights.chunks_exact(matrix.columns.max(1));
-        let mut rows = fours(matrix.rows).iter();
-        let mut entries = fours(line).iter();
-        let mut batch = [[0.0; 4]; BATCH];
-        loop {
-            let mut filled = 0;
-            for ((sums, rows), block) in batch.iter_mut().zip(rows.by_ref()).zip(blocks.by_ref()) {
-                *sums = add4(dot(block, columns), rows);
-                if let Some(entries) = entries.next() {
-                    *sums = add4(*sums, entries);
-                }
-                filled += 1;
+        packed: &[u32],
+        first: usize,
+        batch: &'b mut Batch<f32>,
+    ) -> &'b [[f32; BLOCK_ROWS]] {
+        let columns = fours(packed);
+        let blocks = fours(matrix.weights).chunks_exact(matrix.columns.max(1));
+        let biases = fours(matrix.rows).iter();
+        let mut entries = fours(line).iter().skip(first);
+        let rows = biases.zip(blocks).skip(first);
+        let mut filled = 0;
+        for (sums, (biases, block)) in batch.0.iter_mut().zip(rows) {
+            *sums = add4(dot(block, columns), biases);
+            if let Some(entries) = entries.next() {
+                *sums = add4(*sums, entries);
             }
-            match batch.get(..filled) {
-                Some(filled @ [_, ..]) => each(filled),
-                _ => break,
-            }
+            filled += 1;
         }
+        batch.0.get(..filled).unwrap_or_default()
     }
 
     fn sigmoid(z: f32) -> f32 {
@@ -116,7 +108,7 @@ impl Arithmetic for F32 {
         1.0 - i
     }
 
-    fn cell(f: f32, c: f32, i: f32, g: f32) -> f32 {
+    fn cell_state(f: f32, c: f32, i: f32, g: f32) -> f32 {
         f * c + i * g
     }
 

@@ -2,10 +2,13 @@
 //! they differ in their dot products alone. `docs/NUMBERS.md` is this file in words.
 #![deny(clippy::float_arithmetic)]
 
-use super::{Arithmetic, Each};
-use crate::kernel::{self, Rows};
-use crate::model::Matrix;
-use crate::tables;
+use super::Arithmetic;
+use crate::format::{BLOCK_ROWS, WeightFormat};
+#[cfg(feature = "int4")]
+use crate::kernel::Int4;
+use crate::kernel::{Batch, Int8, Kernel, Rows};
+use crate::layout::Matrix;
+use crate::tables::SIGMOID;
 
 /// The arithmetic of the integer formats.
 pub(crate) struct Integer;
@@ -15,18 +18,21 @@ pub(crate) struct Integer;
 /// A table of 256 intervals of 1/16, linear in between.
 #[inline(always)]
 pub(crate) fn sigmoid_q12(z: i32) -> i32 {
-    #[cfg(thumb = "v6m")]
-    return kernel::sigmoid_q12(z);
-    #[cfg(not(thumb = "v6m"))]
+    #[cfg(lstm_kernel = "cortex_m0")]
+    return crate::kernel::sigmoid_q12(z);
+    #[cfg(not(lstm_kernel = "cortex_m0"))]
     portable_sigmoid_q12(z)
 }
 
 /// The definition of [`sigmoid_q12`].
 #[inline(always)]
-#[cfg_attr(thumb = "v6m", allow(dead_code, reason = "the kernel has its own"))]
+#[cfg_attr(
+    lstm_kernel = "cortex_m0",
+    allow(dead_code, reason = "the kernel has its own")
+)]
 pub(crate) fn portable_sigmoid_q12(z: i32) -> i32 {
     let z = z.clamp(-0x8000, 0x7fff);
-    let word = tables::SIGMOID[usize::from((z >> 8) as u8)];
+    let word = SIGMOID[usize::from((z >> 8) as u8)];
     let value = (word >> 16) as i32;
     // A rise is at most 512. Each CPU takes the low half of a word in its own way.
     let rise = if cfg!(target_arch = "riscv32") {
@@ -37,26 +43,49 @@ pub(crate) fn portable_sigmoid_q12(z: i32) -> i32 {
     value + ((rise * (z & 0xff)) >> 8)
 }
 
+/// The packed columns of a matrix, by the format of its weights.
+#[derive(Clone, Copy)]
+pub(crate) enum Packed<'a> {
+    Int8(<Int8 as Kernel>::Packed<'a>),
+    #[cfg(feature = "int4")]
+    Int4(<Int4 as Kernel>::Packed<'a>),
+}
+
 impl Arithmetic for Integer {
     type Hidden = i8;
-    type Cell = i16;
-    type PreActivation = i32;
+    type CellState = i16;
+    type Sum = i32;
     type Gate = i32;
     type Logit = i32;
+    type Packed<'a> = Packed<'a>;
 
-    fn pack(matrix: &Matrix<'_>, columns: &[i8], input: &mut [u32]) -> i32 {
-        kernel::pack(matrix, columns, input)
+    fn pack<'a>(matrix: &Matrix<'_>, columns: &[i8], scratch: &'a mut [u32]) -> Packed<'a> {
+        match matrix.format {
+            #[cfg(feature = "int4")]
+            WeightFormat::Int4 => Packed::Int4(Int4::pack(matrix, columns, scratch)),
+            #[cfg(not(feature = "int4"))]
+            WeightFormat::Int4 => Packed::Int8(Int8::pack(matrix, columns, scratch)),
+            // A matrix of floats has the other arithmetic.
+            WeightFormat::Int8 | WeightFormat::F32 => {
+                Packed::Int8(Int8::pack(matrix, columns, scratch))
+            }
+        }
     }
 
-    fn for_each_batch(
+    fn rows<'b>(
         matrix: &Matrix<'_>,
         line: &[u32],
-        input: &[u32],
-        correction: i32,
-        each: &mut Each<'_, i32>,
-    ) {
+        packed: Packed<'_>,
+        first: usize,
+        batch: &'b mut Batch<i32>,
+    ) -> &'b [[i32; BLOCK_ROWS]] {
         let entries = bytemuck::cast_slice(line);
-        kernel::for_each_batch(&Rows { matrix, entries }, input, correction, each);
+        let rows = Rows { matrix, entries };
+        match packed {
+            Packed::Int8(packed) => Int8::rows(&rows, packed, first, batch),
+            #[cfg(feature = "int4")]
+            Packed::Int4(packed) => Int4::rows(&rows, packed, first, batch),
+        }
     }
 
     /// Q18 to Q15.
@@ -73,13 +102,15 @@ impl Arithmetic for Integer {
 
     #[inline(always)]
     fn one_minus(i: i32) -> i32 {
-        0x8000 - i
+        0x8000i32.wrapping_sub(i)
     }
 
     /// Q4.11, saturating.
     #[inline(always)]
-    fn cell(f: i32, c: i16, i: i32, g: i32) -> i16 {
-        let sum = (f * i32::from(c) + ((i * g) >> 3) + (1 << 14)) >> 15;
+    fn cell_state(f: i32, c: i16, i: i32, g: i32) -> i16 {
+        let forget = f.wrapping_mul(c.into());
+        let input = i.wrapping_mul(g) >> 3;
+        let sum = forget.wrapping_add(input).wrapping_add(1 << 14) >> 15;
         sum.clamp(-0x8000, 0x7fff) as i16
     }
 
@@ -87,8 +118,9 @@ impl Arithmetic for Integer {
     #[inline(always)]
     fn hidden(o: i32, c: i16) -> i8 {
         // o tanh(c) in Q29, then times 127/128, so that it needs no clamp.
-        let product = o * (sigmoid_q12(i32::from(c) << 2) - 0x4000);
-        ((product - (product >> 7) + (1 << 21)) >> 22) as i8
+        let product = o.wrapping_mul(sigmoid_q12(i32::from(c) << 2) - 0x4000);
+        let product = product.wrapping_sub(product >> 7);
+        (product.wrapping_add(1 << 21) >> 22) as i8
     }
 
     /// Q18 to Q4, saturating at 127.
@@ -149,14 +181,17 @@ mod tests {
     fn zero_weights_keep_half_of_the_cell() {
         let half = Integer::sigmoid(0);
         assert_eq!(half, 0x4000);
-        assert_eq!(Integer::cell(half, 2000, half, Integer::tanh(0)), 1000);
+        assert_eq!(
+            Integer::cell_state(half, 2000, half, Integer::tanh(0)),
+            1000
+        );
     }
 
     #[test]
     fn the_cell_saturates_and_the_hidden_state_is_symmetric() {
         let one = sigmoid_q12(0x7fff);
-        assert_eq!(Integer::cell(one, i16::MAX, one, one / 2), i16::MAX);
-        assert_eq!(Integer::cell(one, i16::MIN, one, -one / 2), i16::MIN);
+        assert_eq!(Integer::cell_state(one, i16::MAX, one, one / 2), i16::MAX);
+        assert_eq!(Integer::cell_state(one, i16::MIN, one, -one / 2), i16::MIN);
         assert_eq!(Integer::hidden(one, i16::MAX), 127);
         assert_eq!(Integer::hidden(one, i16::MIN), -127);
     }

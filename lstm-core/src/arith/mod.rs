@@ -4,58 +4,73 @@
 mod float;
 #[cfg(feature = "int8")]
 mod integer;
+#[cfg(all(feature = "int8", feature = "export"))]
+pub mod values;
 
 #[cfg(feature = "f32")]
 pub(crate) use float::F32;
 #[cfg(feature = "int8")]
 pub(crate) use integer::Integer;
-#[cfg(feature = "kernel-test")]
+#[cfg(all(feature = "int8", feature = "__kernel-test"))]
 pub(crate) use integer::{portable_sigmoid_q12, sigmoid_q12};
 
-use crate::model::Matrix;
 use bytemuck::Pod;
 
-/// Takes the rows' sums, some blocks of four rows at a time.
-pub(crate) type Each<'a, T> = dyn FnMut(&[[T; 4]]) + 'a;
+use crate::format::BLOCK_ROWS;
+use crate::kernel::Batch;
+use crate::layout::Matrix;
 
-/// An arithmetic. The equations of the layers are in `cell.rs`.
+/// An arithmetic. The equations of the cells are in `cell/`.
 pub(crate) trait Arithmetic {
-    /// A hidden state's element.
+    /// An element of a hidden state.
     type Hidden: Pod;
-    /// A cell state's element.
-    type Cell: Pod;
-    /// The argument of an activation.
-    type PreActivation: Copy;
+    /// An element of a cell state.
+    type CellState: Pod;
+    /// A row's sum: the argument of an activation.
+    type Sum: Pod;
     /// The value of an activation.
     type Gate: Copy;
     /// A logit.
     type Logit: Pod;
+    /// The columns of a matrix as its dot products read them.
+    type Packed<'a>: Copy;
 
-    /// Lays out the columns of a matrix, then zeros, as its dot products read them; returns what
-    /// these need to know besides.
-    fn pack(matrix: &Matrix<'_>, columns: &[Self::Hidden], input: &mut [u32]) -> i32;
-    /// Calls `each` with the rows' arguments of the activations, a block of four rows after the
-    /// other, [`BATCH`](crate::kernel::BATCH) blocks at a time: products with the packed columns,
-    /// parameters, and the entries of `line` (a symbol's in the table; empty where there is none).
-    fn for_each_batch(
+    /// Packs the columns of a matrix, then zeros up to its padded width, into the scratch.
+    fn pack<'a>(
+        matrix: &Matrix<'_>,
+        columns: &[Self::Hidden],
+        scratch: &'a mut [u32],
+    ) -> Self::Packed<'a>;
+
+    /// The sums of the rows over the packed columns, a block of four rows after the other, each with
+    /// the row's parameters and its entry of `line` (a token's in the table; empty where there is
+    /// none): from the block `first` on, a multiple of [`MAX_BATCH`](crate::kernel::MAX_BATCH), as
+    /// many as `batch` has room for; none behind the last block.
+    fn rows<'b>(
         matrix: &Matrix<'_>,
         line: &[u32],
-        input: &[u32],
-        correction: i32,
-        each: &mut Each<'_, Self::PreActivation>,
-    );
+        packed: Self::Packed<'_>,
+        first: usize,
+        batch: &'b mut Batch<Self::Sum>,
+    ) -> &'b [[Self::Sum; BLOCK_ROWS]];
+
     /// The logistic function.
-    fn sigmoid(z: Self::PreActivation) -> Self::Gate;
+    fn sigmoid(z: Self::Sum) -> Self::Gate;
     /// The hyperbolic tangent.
-    fn tanh(z: Self::PreActivation) -> Self::Gate;
+    fn tanh(z: Self::Sum) -> Self::Gate;
     /// `1 - i`.
     fn one_minus(i: Self::Gate) -> Self::Gate;
     /// `f * c + i * g`.
-    fn cell(f: Self::Gate, c: Self::Cell, i: Self::Gate, g: Self::Gate) -> Self::Cell;
+    fn cell_state(
+        f: Self::Gate,
+        c: Self::CellState,
+        i: Self::Gate,
+        g: Self::Gate,
+    ) -> Self::CellState;
     /// `o * tanh(c)`.
-    fn hidden(o: Self::Gate, c: Self::Cell) -> Self::Hidden;
-    /// A projection row's value as an element of the hidden state.
-    fn projected(z: Self::PreActivation) -> Self::Hidden;
-    /// A dense row's value as a logit.
-    fn logit(z: Self::PreActivation) -> Self::Logit;
+    fn hidden(o: Self::Gate, c: Self::CellState) -> Self::Hidden;
+    /// A projection row's sum as an element of the hidden state.
+    fn projected(z: Self::Sum) -> Self::Hidden;
+    /// A dense row's sum as a logit.
+    fn logit(z: Self::Sum) -> Self::Logit;
 }

@@ -1,112 +1,107 @@
-//! The recurrent cells and the dense layer, written once over the [`Arithmetic`] of a format.
+//! The recurrent cells, a file each, written once over the [`Arithmetic`] of a format; the
+//! projection and the dense layer.
+
+mod cifg;
+mod lstm;
 
 use crate::arith::Arithmetic;
-use crate::format::{BLOCK_ROWS, Cell};
-use crate::model::{Layer, Matrix};
-use crate::session::split;
-use core::mem;
+use crate::format::{BLOCK_ROWS, CellKind};
+use crate::kernel::Batch;
+use crate::layout::{Layer, Matrix};
+
+/// The equations of a recurrent cell.
+trait Cell {
+    /// So many blocks of four rows hold the gates of [`Cell::UNITS`] units.
+    const BLOCKS: usize;
+    const UNITS: usize;
+
+    /// Takes units one step on: `sums` are those of the rows of their gates, `hidden` becomes their
+    /// output, and `cell_state` goes forward by one step.
+    fn step<A: Arithmetic>(
+        sums: &[[A::Sum; BLOCK_ROWS]],
+        hidden: &mut [A::Hidden],
+        cell_state: &mut [A::CellState],
+    );
+}
 
 /// One step of a layer, up to its projection.
 ///
-/// `input` holds the columns of before the step (layer below, own `h`, padding), packed with
-/// `correction` by [`Arithmetic::pack`]. `output` becomes `o * tanh(c)`, and `cell` goes forward by
-/// one character; both are `[H]`.
+/// `packed` holds the columns of before the step: the hidden state of the layer below, then the
+/// layer's own. `hidden` becomes the cells' output, and `cell_state` goes forward by one step; both
+/// are `[H]`.
 pub(crate) fn step<A: Arithmetic>(
-    kind: Cell,
+    kind: CellKind,
     layer: &Layer<'_>,
-    input: &[u32],
-    correction: i32,
-    output: &mut [A::Hidden],
-    cell: &mut [A::Cell],
+    packed: A::Packed<'_>,
+    hidden: &mut [A::Hidden],
+    cell_state: &mut [A::CellState],
+    batch: &mut Batch<A::Sum>,
 ) {
-    let (mut output, mut cell) = (output, cell);
-    let mut next = |units: usize| {
-        let (now, rest) = split(mem::take(&mut output), units);
-        output = rest;
-        let (cell_now, rest) = split(mem::take(&mut cell), units);
-        cell = rest;
-        (now, cell_now)
-    };
-    A::for_each_batch(&layer.gates, layer.line, input, correction, &mut |mut z| {
-        if kind == Cell::Lstm {
-            let (output, cell) = next(z.len());
-            return lstm::<A>(z, output, cell);
-        }
-        while let Some((unit, rest)) = z.split_first_chunk() {
-            z = rest;
-            let (output, cell) = next(BLOCK_ROWS);
-            lean::<A>(unit, output, cell);
-        }
-    });
-}
-
-/// Units of an LSTM: a block of four rows each.
-#[inline(always)]
-fn lstm<A: Arithmetic>(
-    z: &[[A::PreActivation; 4]],
-    output: &mut [A::Hidden],
-    cell: &mut [A::Cell],
-) {
-    for (&[i, f, g, o], (m, c)) in z.iter().zip(output.iter_mut().zip(cell)) {
-        let (i, f, g, o) = (A::sigmoid(i), A::sigmoid(f), A::tanh(g), A::sigmoid(o));
-        *c = A::cell(f, *c, i, g);
-        *m = A::hidden(o, *c);
+    match kind {
+        CellKind::Lstm => run::<A, lstm::Lstm>(layer, packed, hidden, cell_state, batch),
+        CellKind::Cifg => run::<A, cifg::Cifg>(layer, packed, hidden, cell_state, batch),
     }
 }
 
-/// Units of an LSTM with a coupled input and forget gate: three blocks are four units.
-#[inline(always)]
-fn lean<A: Arithmetic>(
-    [i, g, o]: &[[A::PreActivation; 4]; 3],
-    output: &mut [A::Hidden],
-    cell: &mut [A::Cell],
+fn run<A: Arithmetic, C: Cell>(
+    layer: &Layer<'_>,
+    packed: A::Packed<'_>,
+    hidden: &mut [A::Hidden],
+    cell_state: &mut [A::CellState],
+    batch: &mut Batch<A::Sum>,
 ) {
-    let gates = i.iter().zip(g).zip(o);
-    for ((m, c), ((&i, &g), &o)) in output.iter_mut().zip(cell).zip(gates) {
-        let (i, g, o) = (A::sigmoid(i), A::tanh(g), A::sigmoid(o));
-        *c = A::cell(A::one_minus(i), *c, i, g);
-        *m = A::hidden(o, *c);
+    let mut first = 0;
+    loop {
+        let sums = A::rows(&layer.gates, layer.line, packed, first, batch);
+        if sums.is_empty() {
+            break;
+        }
+        let unit = first / C::BLOCKS * C::UNITS;
+        let hidden = hidden.get_mut(unit..).unwrap_or_default();
+        let cell_state = cell_state.get_mut(unit..).unwrap_or_default();
+        C::step::<A>(sums, hidden, cell_state);
+        first += sums.len();
     }
 }
 
 /// The recurrent projection: `h = P m`, `[output]`.
-#[inline(never)]
 pub(crate) fn project<A: Arithmetic>(
     matrix: &Matrix<'_>,
-    input: &[u32],
-    correction: i32,
+    packed: A::Packed<'_>,
     hidden: &mut [A::Hidden],
+    batch: &mut Batch<A::Sum>,
 ) {
-    rows::<A, _>(matrix, input, correction, hidden, A::projected);
+    rows::<A, _>(matrix, packed, hidden, A::projected, batch);
 }
 
 /// The dense layer: `logits = V h + d`, `[vocab]`.
-#[inline(never)]
 pub(crate) fn dense<A: Arithmetic>(
     matrix: &Matrix<'_>,
-    input: &[u32],
-    correction: i32,
+    packed: A::Packed<'_>,
     logits: &mut [A::Logit],
+    batch: &mut Batch<A::Sum>,
 ) {
-    rows::<A, _>(matrix, input, correction, logits, A::logit);
+    rows::<A, _>(matrix, packed, logits, A::logit, batch);
 }
 
-/// A matrix times the packed columns, plus the bias; each row's sum goes through `finish`.
-#[inline(always)]
+/// A matrix times the packed columns; each row's sum goes through `finish`.
 fn rows<A: Arithmetic, T>(
     matrix: &Matrix<'_>,
-    input: &[u32],
-    correction: i32,
+    packed: A::Packed<'_>,
     values: &mut [T],
-    finish: impl Fn(A::PreActivation) -> T,
+    finish: impl Fn(A::Sum) -> T,
+    batch: &mut Batch<A::Sum>,
 ) {
-    let mut values = values;
-    A::for_each_batch(matrix, &[], input, correction, &mut |z| {
-        let z = z.as_flattened();
-        let (now, rest) = split(mem::take(&mut values), z.len());
-        values = rest;
-        for (value, &z) in now.iter_mut().zip(z) {
-            *value = finish(z);
+    let mut first = 0;
+    loop {
+        let sums = A::rows(matrix, &[], packed, first, batch);
+        if sums.is_empty() {
+            break;
         }
-    });
+        let values = values.get_mut(BLOCK_ROWS * first..).unwrap_or_default();
+        for (value, &sum) in values.iter_mut().zip(sums.as_flattened()) {
+            *value = finish(sum);
+        }
+        first += sums.len();
+    }
 }

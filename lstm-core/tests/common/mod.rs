@@ -5,15 +5,13 @@
     reason = "each test file uses a part of this"
 )]
 
-use lstm_core::file::{
-    ARRAY_ALIGN, BLOCK_ROWS, COLUMN_ALIGN, Cell, HEAD_BYTES, Head, LayerShape, Order, Payload, Row,
-    encode_weight, int4_words, round_up,
+use lstm_core::export::{
+    ARRAY_ALIGN, BLOCK_ROWS, COLUMN_ALIGN, Description, Layers, Row, encode_file, encode_weight,
+    int4_words, round_up,
 };
-use lstm_core::{Format, Model};
+use lstm_core::{Format, LayerShape, Model, Order};
 use rand_xoshiro::Xoshiro128PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
-
-static ZEROS: [u8; ARRAY_ALIGN] = [0; ARRAY_ALIGN];
 
 /// How many times something is done: `n`, or `few` times under Miri, which takes a thousand times
 /// as long.
@@ -76,14 +74,6 @@ pub fn symbols(n: usize) -> String {
 pub fn lstms(hidden: &[usize]) -> Vec<LayerShape> {
     let shape = |&hidden: &usize| LayerShape::lstm(hidden as u16);
     hidden.iter().map(shape).collect()
-}
-
-/// The row of a gate (in the order of the cell's gates) of a unit, in the order of the file.
-pub fn gate_row(shape: LayerShape, unit: usize, gate: usize) -> usize {
-    match shape.cell {
-        Cell::Lstm => 4 * unit + gate,
-        _ => 12 * (unit / 4) + 4 * gate + unit % 4,
-    }
 }
 
 /// Rows and columns of the gates.
@@ -290,31 +280,18 @@ pub fn file_in(
     shapes: &[LayerShape],
     data: &[u8],
 ) -> Vec<u8> {
-    encode(Payload {
+    let description = Description {
         name: "test",
         symbols,
         fold_case: false,
         window: None,
         format,
         order,
-        layers: shapes.iter().copied().collect(),
+        layers: Layers::new(shapes).unwrap(),
         padding: &[],
         data,
-    })
-}
-
-/// The file of a payload whose padding is still to be chosen.
-pub fn encode(mut payload: Payload<'_>) -> Vec<u8> {
-    let bytes = postcard::to_stdvec(&payload).unwrap().len();
-    let misaligned = (HEAD_BYTES + bytes - payload.data.len()) % ARRAY_ALIGN;
-    payload.padding = &ZEROS[..(ARRAY_ALIGN - misaligned) % ARRAY_ALIGN];
-    with_head(&postcard::to_stdvec(&payload).unwrap())
-}
-
-pub fn with_head(payload: &[u8]) -> Vec<u8> {
-    let mut file = Head::new(payload).to_bytes().to_vec();
-    file.extend(payload);
-    file
+    };
+    encode_file(&description, None).unwrap()
 }
 
 /// Bytes at an address that is a multiple of 16, plus `offset`.

@@ -1,10 +1,15 @@
 //! Logits in, a token out. Integer arithmetic, so that a seed gives the same text on every chip.
 #![deny(clippy::float_arithmetic)]
 
-use super::random::Random;
-use crate::generate::join;
+use core::fmt;
+
+use rand_xoshiro::Xoshiro128PlusPlus;
+use rand_xoshiro::rand_core::{Rng, SeedableRng};
+
+use crate::bytes::join;
+use crate::format::MAX_SYMBOLS;
 use crate::tables::EXP2;
-use crate::{Error, Logits, MAX_SYMBOLS, Token};
+use crate::{Logits, Token};
 
 /// Draws tokens: greedy, or at a temperature, from the best few if wanted.
 ///
@@ -12,10 +17,18 @@ use crate::{Error, Logits, MAX_SYMBOLS, Token};
 /// `u = (max - logit) * log2(e) / temperature` in steps of 1/256 and below 16: 0.14 % off at most,
 /// and 0 below `2^-16` of the best symbol's. The random numbers are xoshiro128++'s (Blackman and
 /// Vigna 2019), seeded as its authors recommend.
+///
+/// ```
+/// use lstm_core::Sampler;
+///
+/// let sampler = Sampler::new(42).with_temperature(0.8)?.with_top_k(5)?;
+/// assert_eq!((sampler.seed(), sampler.settings().top_k), (42, 5));
+/// # Ok::<(), lstm_core::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sampler {
     seed: u64,
-    random: Random,
+    random: Xoshiro128PlusPlus,
     settings: Settings,
     /// `log2(e) / temperature` in Q12; 0 means greedy.
     scale: u32,
@@ -27,13 +40,22 @@ pub struct Sampler {
 }
 
 /// How a [`Sampler`] chooses.
+///
+/// ```
+/// use lstm_core::{Sampler, Settings};
+///
+/// let mut sampler = Sampler::new(1);
+/// sampler.set(Settings { temperature: 0.5, ..sampler.settings() })?;
+/// # Ok::<(), lstm_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Settings {
-    /// See [`Sampler::temperature`].
+    /// See [`Sampler::with_temperature`].
     pub temperature: f32,
-    /// See [`Sampler::top_k`].
+    /// See [`Sampler::with_top_k`].
     pub top_k: usize,
-    /// See [`Sampler::top_p`].
+    /// See [`Sampler::with_top_p`].
     pub top_p: f32,
 }
 
@@ -43,7 +65,7 @@ impl Sampler {
         let (scale, limit) = scale(1.0);
         Sampler {
             seed,
-            random: Random::new(seed),
+            random: Xoshiro128PlusPlus::seed_from_u64(seed),
             settings: Settings {
                 temperature: 1.0,
                 top_k: MAX_SYMBOLS,
@@ -56,14 +78,14 @@ impl Sampler {
     }
 
     /// The same settings, with the random numbers of a seed from their start.
-    pub fn seed(mut self, seed: u64) -> Self {
+    pub fn with_seed(mut self, seed: u64) -> Self {
         self.seed = seed;
-        self.random = Random::new(seed);
+        self.random = Xoshiro128PlusPlus::seed_from_u64(seed);
         self
     }
 
     /// The seed that the random numbers came from.
-    pub fn seed_used(&self) -> u64 {
+    pub fn seed(&self) -> u64 {
         self.seed
     }
 
@@ -77,10 +99,11 @@ impl Sampler {
     /// # Errors
     ///
     /// As for each of the settings.
-    #[inline(never)]
-    pub fn set(&mut self, settings: Settings) -> Result<(), Error> {
-        let sampler = self.clone().temperature(settings.temperature)?;
-        *self = sampler.top_k(settings.top_k)?.top_p(settings.top_p)?;
+    pub fn set(&mut self, settings: Settings) -> Result<(), SamplerError> {
+        let sampler = self.clone().with_temperature(settings.temperature)?;
+        *self = sampler
+            .with_top_k(settings.top_k)?
+            .with_top_p(settings.top_p)?;
         Ok(())
     }
 
@@ -89,14 +112,14 @@ impl Sampler {
     ///
     /// # Errors
     ///
-    /// [`Error::Temperature`] unless it is 0 or in 0.01..=100.
-    pub fn temperature(mut self, temperature: f32) -> Result<Self, Error> {
-        (self.scale, self.limit) = if temperature.to_bits() << 1 == 0 {
+    /// [`SamplerError::Temperature`] unless it is 0 or in 0.01..=100.
+    pub fn with_temperature(mut self, temperature: f32) -> Result<Self, SamplerError> {
+        (self.scale, self.limit) = if temperature == 0.0 {
             (0, 0)
-        } else if is_between(temperature, 0.01, 100.0) {
+        } else if (0.01..=100.0).contains(&temperature) {
             scale(temperature)
         } else {
-            return Err(Error::Temperature);
+            return Err(SamplerError::Temperature { found: temperature });
         };
         self.settings.temperature = temperature;
         Ok(self)
@@ -106,10 +129,10 @@ impl Sampler {
     ///
     /// # Errors
     ///
-    /// [`Error::TopK`] unless it is in 1..=256.
-    pub fn top_k(mut self, k: usize) -> Result<Self, Error> {
+    /// [`SamplerError::TopK`] unless it is in 1..=256.
+    pub fn with_top_k(mut self, k: usize) -> Result<Self, SamplerError> {
         if k == 0 || k > MAX_SYMBOLS {
-            return Err(Error::TopK { found: k });
+            return Err(SamplerError::TopK { found: k });
         }
         self.settings.top_k = k;
         Ok(self)
@@ -120,10 +143,10 @@ impl Sampler {
     ///
     /// # Errors
     ///
-    /// [`Error::TopP`] unless it is above 0 and at most 1.
-    pub fn top_p(mut self, p: f32) -> Result<Self, Error> {
-        if !is_between(p, f32::from_bits(1), 1.0) {
-            return Err(Error::TopP);
+    /// [`SamplerError::TopP`] unless it is above 0 and at most 1.
+    pub fn with_top_p(mut self, p: f32) -> Result<Self, SamplerError> {
+        if !(p > 0.0 && p <= 1.0) {
+            return Err(SamplerError::TopP { found: p });
         }
         self.settings.top_p = p;
         self.top_p = q16(p).max(1);
@@ -141,10 +164,10 @@ impl Sampler {
         let mut bytes = [0; Self::BYTES];
         let fields: [&[u8]; 5] = [
             &self.seed.to_le_bytes(),
-            &self.random.to_bytes(),
-            &temperature.to_bits().to_le_bytes(),
+            &self.random.state(),
+            &temperature.to_le_bytes(),
             &(top_k as u16).to_le_bytes(),
-            &top_p.to_bits().to_le_bytes(),
+            &top_p.to_le_bytes(),
         ];
         join(&mut bytes, &fields);
         bytes
@@ -153,18 +176,22 @@ impl Sampler {
     /// From [`Sampler::to_bytes`]; `None` for values that no sampler has.
     pub(crate) fn from_bytes(bytes: &[u8; Self::BYTES]) -> Option<Self> {
         let (seed, rest) = bytes.split_first_chunk()?;
-        let (random, rest) = rest.split_first_chunk()?;
+        let (&random, rest) = rest.split_first_chunk()?;
         let (temperature, rest) = rest.split_first_chunk()?;
         let (top_k, rest) = rest.split_first_chunk()?;
         let top_p = rest.first_chunk()?;
         let mut sampler = Sampler::new(u64::from_le_bytes(*seed));
         let settings = Settings {
-            temperature: f32::from_bits(u32::from_le_bytes(*temperature)),
+            temperature: f32::from_le_bytes(*temperature),
             top_k: u16::from_le_bytes(*top_k).into(),
-            top_p: f32::from_bits(u32::from_le_bytes(*top_p)),
+            top_p: f32::from_le_bytes(*top_p),
         };
         sampler.set(settings).ok()?;
-        sampler.random = Random::from_bytes(random)?;
+        // It would give zeros for ever, and no seed leads there.
+        if random == [0; 16] {
+            return None;
+        }
+        sampler.random = Xoshiro128PlusPlus::from_seed(random);
         Some(sampler)
     }
 
@@ -172,6 +199,15 @@ impl Sampler {
 
     /// Draws a token.
     pub fn sample(&mut self, logits: Logits<'_>) -> Token {
+        // Apart from `self`, which the draw borrows; it is put back below.
+        let mut random = self.random.clone();
+        let token = self.sample_with(logits, &mut random);
+        self.random = random;
+        token
+    }
+
+    /// Draws a token with the random numbers of another generator. Greedy draws take none.
+    pub fn sample_with<R: Rng + ?Sized>(&self, logits: Logits<'_>, random: &mut R) -> Token {
         let logits = logits.into_q12();
         if self.scale == 0 {
             return argmax(logits);
@@ -180,7 +216,7 @@ impl Sampler {
         if self.settings.top_k < logits.len() || self.top_p < 1 << 16 {
             sum = self.keep_likeliest(logits, sum);
         }
-        let mut draw = ((u64::from(self.random.next()) * u64::from(sum)) >> 32) as u32;
+        let mut draw = ((u64::from(random.next_u32()) * u64::from(sum)) >> 32) as u32;
         let mut index = 0;
         for &weight in logits.iter() {
             let weight = weight as u32;
@@ -210,7 +246,6 @@ impl Sampler {
     }
 
     /// Sets to 0 the weights that top-k and top-p leave out; returns the sum of the others.
-    #[inline(never)]
     fn keep_likeliest(&self, weights: &mut [i32], sum: u32) -> u32 {
         let top_k = self.settings.top_k;
         let mut kept = sum;
@@ -229,17 +264,16 @@ impl Sampler {
     }
 }
 
-/// A key sorts by weight (17 bits at most), the lower index first among equals.
+/// A key sorts by weight (16 bits at most), the lower index first among equals.
 fn key(index: usize, weight: i32) -> u32 {
     (weight as u32) << 8 | (255 - index as u32)
 }
 
 /// The largest key such that those from it on are `count` in number, or their weights are `enough`
 /// in sum; 0 if all together are not.
-#[inline(never)]
 fn threshold(weights: &[i32], count: usize, enough: u32) -> u32 {
     let mut least = 0;
-    for bit in (0..25).rev() {
+    for bit in (0..24).rev() {
         let higher = least | 1 << bit;
         let (found, sum) = from(weights, higher);
         if found >= count || sum >= enough {
@@ -250,7 +284,6 @@ fn threshold(weights: &[i32], count: usize, enough: u32) -> u32 {
 }
 
 /// How many keys there are from `least` on, and the sum of their weights.
-#[inline(never)]
 fn from(weights: &[i32], least: u32) -> (usize, u32) {
     let (mut count, mut sum) = (0, 0);
     for (index, &weight) in weights.iter().enumerate() {
@@ -276,93 +309,61 @@ fn argmax(logits: &[i32]) -> Token {
     Token::new(index.unwrap_or(0) as u8)
 }
 
-// Cortex-M0 has neither floats nor divisions, and would take 1.3 KB of code for them. So settings are
-// taken apart in integers.
-
-/// `log2(e) / temperature` in Q12, as f32 rounds the quotient, then cut off; and the largest
-/// distance whose product with it is at most `2^28`. `temperature` is in 0.01..=100.
-#[inline(never)]
+/// `log2(e) / temperature` in Q12, cut off; and the largest distance whose product with it is at
+/// most `2^28`. `temperature` is in 0.01..=100.
+#[allow(
+    clippy::float_arithmetic,
+    reason = "rounded alike on every chip, once, when the temperature is set"
+)]
 fn scale(temperature: f32) -> (u32, u32) {
-    let (dividend, dividend_exponent) = parts(core::f32::consts::LOG2_E);
-    let (divisor, divisor_exponent) = parts(temperature);
-    let is_less = dividend < divisor;
-    // From 2^24 to 2^25: a bit more than f32 has, to round by.
-    let quotient = quotient(dividend << u32::from(is_less), divisor, 24);
-    let exponent = dividend_exponent - divisor_exponent - i32::from(is_less);
-    let scale = quotient.div_ceil(2) >> (23 - 12 - exponent);
-    (scale, self::quotient(1, scale, 28))
+    let scale = (core::f32::consts::LOG2_E * 4096.0 / temperature) as u32;
+    (scale, (1 << 28) / scale.max(1))
 }
 
 /// A probability in Q16, cut off.
+#[allow(
+    clippy::float_arithmetic,
+    reason = "exact on every chip: a power of 2 changes no digit"
+)]
 fn q16(p: f32) -> u32 {
-    let (mantissa, exponent) = parts(p);
-    mantissa.checked_shr((7 - exponent) as u32).unwrap_or(0)
+    (p * 65536.0) as u32
 }
 
-/// A positive number as a mantissa of 24 bits times `2^(exponent - 23)`.
-fn parts(x: f32) -> (u32, i32) {
-    let bits = x.to_bits();
-    (bits & 0x7f_ffff | 0x80_0000, (bits >> 23) as i32 - 127)
+/// Why a setting of a [`Sampler`] was refused.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum SamplerError {
+    /// A temperature is neither 0 nor in 0.01..=100.
+    Temperature {
+        /// The value found.
+        found: f32,
+    },
+    /// A top-k lies outside 1..=256.
+    TopK {
+        /// The value found.
+        found: usize,
+    },
+    /// A top-p is not in 0 (exclusive) to 1.
+    TopP {
+        /// The value found.
+        found: f32,
+    },
 }
 
-/// Whether a number lies between two positive ones, themselves included. Positive numbers have the
-/// order of their bits.
-fn is_between(x: f32, least: f32, most: f32) -> bool {
-    (least.to_bits()..=most.to_bits()).contains(&x.to_bits())
-}
-
-/// `floor(2^shift * dividend / divisor)`, bit by bit; `dividend` is less than `2 * divisor`, which
-/// fits 31 bits.
-#[inline(never)]
-fn quotient(mut dividend: u32, divisor: u32, shift: u32) -> u32 {
-    let mut quotient = 0;
-    for _ in 0..=shift {
-        quotient <<= 1;
-        if dividend >= divisor {
-            dividend -= divisor;
-            quotient += 1;
-        }
-        dividend <<= 1;
-    }
-    quotient
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Every 61st of the 111 million temperatures, and both ends.
-    #[test]
-    #[cfg_attr(miri, ignore = "millions of numbers")]
-    #[allow(clippy::float_arithmetic, reason = "what the integers stand for")]
-    fn settings_are_those_of_float_arithmetic() {
-        let all = 0.01f32.to_bits()..=100f32.to_bits();
-        let some = all.clone().step_by(61).chain([*all.end(), 1f32.to_bits()]);
-        for temperature in some.map(f32::from_bits) {
-            let expected = (core::f32::consts::LOG2_E * 4096.0 / temperature) as u32;
-            assert_eq!(scale(temperature), (expected, (1 << 28) / expected));
-        }
-        for p in (1..=1f32.to_bits()).step_by(1009).map(f32::from_bits) {
-            assert_eq!(q16(p), (p * 65536.0) as u32);
-        }
-        assert_eq!(q16(1.0), 1 << 16);
-    }
-
-    #[test]
-    fn a_number_is_between_its_bounds() {
-        for x in [0.01, 0.5, 100.0] {
-            assert!(is_between(x, 0.01, 100.0));
-        }
-        for x in [
-            f32::NAN,
-            f32::INFINITY,
-            100.00001,
-            0.009999999,
-            0.0,
-            -0.0,
-            -0.5,
-        ] {
-            assert!(!is_between(x, 0.01, 100.0), "{x}");
+impl fmt::Display for SamplerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Formatting an f32 would take 15 kB of a chip's flash.
+        match *self {
+            SamplerError::Temperature { .. } => {
+                f.write_str("the temperature is out of range, expected 0, or 0.01 to 100")
+            }
+            SamplerError::TopK { found } => write!(f, "top-k is {found}, expected 1 to 256"),
+            SamplerError::TopP { .. } => {
+                f.write_str("top-p is out of range, expected above 0, to 1")
+            }
         }
     }
 }
+
+impl core::error::Error for SamplerError {}

@@ -1,12 +1,13 @@
 //! Holds docs/FORMAT.md to the code: the dump in it is made from a file that the code makes.
 
+#[path = "../../lstm-core/tests/common/mod.rs"]
 mod common;
 
 use common::{At, Int8Plain, Net, Plain};
 use lstm_core::Format;
-use lstm_core::file::Row;
+use lstm_core::export::Row;
 
-const START: &str = "<!-- dump: made by `BLESS=1 cargo test -p lstm-core --test format_doc` -->\n";
+const START: &str = "<!-- dump: made by `BLESS=1 cargo test -p cross-tests --test format_doc` -->\n";
 const END: &str = "<!-- end of dump -->\n";
 
 fn tiny() -> Net<i8, Int8Plain> {

@@ -1,0 +1,118 @@
+use serde::{Deserialize, Serialize};
+
+use super::blocks;
+
+/// The kind of a recurrent layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum CellKind {
+    /// The LSTM with a forget gate and no peepholes (Hochreiter and Schmidhuber 1997; Gers et al.
+    /// 2000). A block of four rows is a unit: i, f, g, o.
+    Lstm,
+    /// CIFG: the LSTM with a coupled input and forget gate, `f = 1 - i` (Greff et al. 2015). Three
+    /// blocks are four units: their rows i, then g, then o.
+    Cifg,
+}
+
+impl CellKind {
+    /// The name that users type and read.
+    pub const fn name(self) -> &'static str {
+        match self {
+            CellKind::Lstm => "lstm",
+            CellKind::Cifg => "cifg",
+        }
+    }
+
+    /// Gates of a unit, a row of weights each.
+    pub const fn gates(self) -> usize {
+        match self {
+            CellKind::Lstm => 4,
+            CellKind::Cifg => 3,
+        }
+    }
+
+    /// Blocks of four rows that hold the gates of so many units.
+    pub const fn gate_blocks(self, units: usize) -> usize {
+        match self {
+            CellKind::Lstm => units,
+            CellKind::Cifg => 3 * blocks(units),
+        }
+    }
+
+    /// The row that holds a gate of a unit, in the order of the file.
+    pub const fn gate_row(self, unit: usize, gate: usize) -> usize {
+        match self {
+            CellKind::Lstm => 4 * unit + gate,
+            CellKind::Cifg => 12 * (unit / 4) + 4 * gate + unit % 4,
+        }
+    }
+}
+
+impl core::fmt::Display for CellKind {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The shape of a layer. Its input is the table for the first layer, and the layer below for the
+/// others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct LayerShape {
+    /// The kind of cell.
+    pub cell: CellKind,
+    /// The number of hidden units, 1 to 1024.
+    pub hidden: u16,
+    /// The width of a recurrent projection (LSTMP, Sak et al. 2014), at most `hidden`.
+    pub projection: Option<u16>,
+}
+
+impl LayerShape {
+    /// A layer of so many units, without a projection.
+    pub const fn new(cell: CellKind, hidden: u16) -> Self {
+        LayerShape {
+            cell,
+            hidden,
+            projection: None,
+        }
+    }
+
+    /// An LSTM layer of so many units.
+    pub const fn lstm(hidden: u16) -> Self {
+        Self::new(CellKind::Lstm, hidden)
+    }
+
+    /// A CIFG layer of so many units.
+    pub const fn cifg(hidden: u16) -> Self {
+        Self::new(CellKind::Cifg, hidden)
+    }
+
+    /// The same with a recurrent projection to this width.
+    pub const fn project(self, width: u16) -> Self {
+        LayerShape {
+            projection: Some(width),
+            ..self
+        }
+    }
+
+    /// The width of the hidden state: what the recurrence and the layer above read.
+    pub const fn output(self) -> usize {
+        match self.projection {
+            Some(width) => width as usize,
+            None => self.hidden as usize,
+        }
+    }
+
+    /// Blocks of four rows that hold the gates of all units.
+    pub const fn gate_blocks(self) -> usize {
+        self.cell.gate_blocks(self.hidden as usize)
+    }
+
+    /// Blocks of four rows of the projection; 0 without one.
+    pub const fn projection_blocks(self) -> usize {
+        match self.projection {
+            Some(width) => blocks(width as usize),
+            None => 0,
+        }
+    }
+}
