@@ -1,6 +1,6 @@
 //! The alphabet: which characters a network knows, and their numbers.
 
-use crate::error::{Error, Result};
+use crate::files::error::{Error, Result};
 
 /// A token is one byte, so an alphabet holds at most this many symbols.
 pub const MAX_SYMBOLS: usize = 256;

@@ -1,13 +1,13 @@
 //! A checkpoint: all that a run needs to go on as if it had never stopped.
 
-use crate::error::{Error, Result};
 use crate::feed::Cursor;
+use crate::files::error::{Error, Result};
+use crate::files::tensors::TensorFile;
 use crate::network::{Network, NetworkConfig};
 use crate::optimizer::{Adam, AdamConfig};
 use crate::random::Random;
 use crate::run_folder::{Lengths, RunConfig};
 use crate::state::{State, insert_states, state_rows, take_states};
-use crate::tensors::TensorFile;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 

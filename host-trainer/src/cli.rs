@@ -1,7 +1,8 @@
 //! The command line: one module a command.
 
-use crate::error::{Error, Result};
-use crate::{budget, evaluate, export, generate, import, inspect, output, quantize, report, train};
+use crate::files::error::{Error, Result};
+use crate::files::stdout;
+use crate::{budget, evaluate, export, generate, import, inspect, quantize, report, train};
 use clap::{Parser, Subcommand};
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -39,7 +40,7 @@ enum Command {
 /// Parses the command line and runs it; an error is one line on stderr.
 pub fn main() -> ExitCode {
     let done = parse().and_then(|cli| cli.map_or(Ok(()), run));
-    match done.and_then(|()| output::check()) {
+    match done.and_then(|()| stdout::check()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");

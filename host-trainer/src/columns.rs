@@ -1,6 +1,6 @@
 //! Texts side by side, with a mark where each parts from the first.
 
-use crate::error::{Error, Result};
+use crate::files::error::{Error, Result};
 use std::iter::repeat_n;
 use textwrap::core::display_width;
 

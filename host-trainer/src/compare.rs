@@ -2,9 +2,9 @@
 
 use crate::budget::grouped;
 use crate::corpus::{Corpus, Split};
-use crate::error::Result;
 use crate::evaluate::score_split;
 use crate::export::{Labels, encode_f32, encode_quantized, encode_zeros};
+use crate::files::error::Result;
 use crate::model_file::ModelFile;
 use crate::network::Network;
 use crate::predictor::{InContext, NetworkPredictor, Score};

@@ -3,12 +3,12 @@
 
 use crate::alphabet::Alphabet;
 use crate::corpus::{Corpus, Split};
-use crate::error::{Error, Result};
 use crate::export::{Labels, encode_quantized};
+use crate::files::error::{Error, Result};
+use crate::files::stdout::say;
 use crate::graph::{DeviceKind, GraphPredictor};
 use crate::model_file::ModelFile;
 use crate::network::Network;
-use crate::output::say;
 use crate::predictor::{InContext, NetworkPredictor, Predictor, Score, bits_per_char};
 use crate::quantize::QuantizedNetwork;
 use std::path::{Path, PathBuf};

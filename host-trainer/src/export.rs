@@ -1,14 +1,14 @@
 //! Export: decides the bytes. The only writer of `.lstm` files.
 
-use crate::error::{Error, Result};
 use crate::evaluate;
+use crate::files::error::{Error, Result};
+use crate::files::stdout::say;
+use crate::files::tensors::{is_one_of, refuse_input_as_output, write_atomically};
 use crate::inspect;
 use crate::interchange::{self, write::FileKind};
 use crate::model_file::{HeapWorkspace, ModelFile};
 use crate::network::{Cell, LayerConfig, Network, NetworkConfig};
-use crate::output::say;
 use crate::quantize::{self, QuantizedMatrix, QuantizedNetwork, TensorError};
-use crate::tensors::{is_one_of, refuse_input_as_output, write_atomically};
 use lstm_core::file::{
     ARRAY_ALIGN, BLOCK_ROWS, COLUMN_ALIGN, HEAD_BYTES, Head, LayerShape, Order, Payload,
     WeightFormat, encode_weight, int4_words, round_up,

@@ -7,7 +7,7 @@
 //! bit of the result.
 
 use crate::dense::{DenseGradient, DensePiece, PackedDense};
-use crate::error::{Error, Result};
+use crate::files::error::{Error, Result};
 use crate::gemm::{Matrix, gemm};
 use crate::kernel::ROW_BLOCK;
 use crate::network::Network;

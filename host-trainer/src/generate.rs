@@ -1,13 +1,13 @@
 //! Generate: writes text with a model, through the device's own engine.
 
 use crate::columns;
-use crate::error::{Error, Result};
 use crate::evaluate::context;
 use crate::export::{ExportFormat, Labels, encode_file, encode_in};
+use crate::files::error::{Error, Result};
+use crate::files::tensors::{refuse_input_as_output, write_atomically};
 use crate::model_file::{HeapWorkspace, ModelFile, encode};
 use crate::network::Network;
 use crate::snapshot;
-use crate::tensors::{refuse_input_as_output, write_atomically};
 use lstm_core::{Format, Generator, MAX_WINDOW, Sampler};
 use std::io::Write;
 use std::path::PathBuf;

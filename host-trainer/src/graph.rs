@@ -2,7 +2,7 @@
 //! each time step, where the engines of the processor have one for a whole layer. It is here for
 //! graphics processors (cargo features `cuda` and `metal`), and as the reference of those engines.
 
-use crate::error::{Error, Result};
+use crate::files::error::{Error, Result};
 use crate::network::{Cell, LayerConfig, Network};
 use crate::predictor::Predictor;
 use crate::state::State;

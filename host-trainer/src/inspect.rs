@@ -1,10 +1,10 @@
 //! Inspect: tells people what is in a file.
 
 use crate::cost::{Core, Shape, layer_name};
-use crate::error::Result;
 use crate::evaluate::describe_context;
+use crate::files::error::Result;
+use crate::files::stdout::say;
 use crate::model_file::ModelFile;
-use crate::output::say;
 use lstm_core::{Format, Golden, Model};
 use std::path::PathBuf;
 

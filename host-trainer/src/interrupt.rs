@@ -1,6 +1,6 @@
 //! Ctrl-C.
 
-use crate::error::{Error, Result};
+use crate::files::error::{Error, Result};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 

@@ -1,6 +1,6 @@
 //! The course of a run: a row a report, as CSV for people and as JSON lines for programs.
 
-use crate::error::{Error, Result};
+use crate::files::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 

@@ -16,10 +16,10 @@
 //! columns.
 
 use crate::alphabet::{Alphabet, MAX_SYMBOLS};
-use crate::error::{Error, Result};
+use crate::files::error::{Error, Result};
+use crate::files::tensors::TensorFile;
 use crate::gemm::{Matrix, gemm};
 use crate::random::Random;
-use crate::tensors::TensorFile;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 

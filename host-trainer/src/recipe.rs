@@ -3,7 +3,7 @@
 //! A recipe is a network and one or more phases; a phase is a text, a way to cut it into batches,
 //! an optimizer and some regularization. To add a recipe, add a variant and its phases here.
 
-use crate::error::{Error, Result};
+use crate::files::error::{Error, Result};
 use crate::network::LayerConfig;
 use crate::optimizer::{AdamConfig, Schedule};
 use crate::step::LossOn;

@@ -5,15 +5,15 @@ mod page;
 use crate::budget::grouped;
 use crate::compare::{Variant, variants};
 use crate::corpus::{Corpus, Split};
-use crate::error::{Error, Result};
+use crate::files::error::{Error, Result};
+use crate::files::stdout::say;
+use crate::files::tensors::{refuse_input_as_output, write_atomically};
 use crate::generate::sample_text;
 use crate::metrics::Row;
 use crate::network::Network;
-use crate::output::say;
 use crate::quantize::QuantizedNetwork;
 use crate::run_folder::{self, RunConfig, read_config, read_metrics};
 use crate::signals::{Histogram, Observed, float_cells, float_flow, observe};
-use crate::tensors::{refuse_input_as_output, write_atomically};
 use lstm_core::Format;
 use std::path::PathBuf;
 

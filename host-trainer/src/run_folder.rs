@@ -14,12 +14,12 @@
 use crate::alphabet::{Alphabet, AlphabetKind};
 use crate::checkpoint::Checkpoint;
 use crate::corpus::Corpus;
-use crate::error::{Error, Result};
-use crate::hash::fnv1a;
+use crate::files::error::{Error, Result};
+use crate::files::hash::fnv1a;
+use crate::files::tensors::write_atomically;
 use crate::metrics::{self, CSV_HEADER, Row};
 use crate::network::{EMBEDDING, NetworkConfig};
 use crate::recipe::{Phase, RecipeName, Source, window};
-use crate::tensors::write_atomically;
 use serde::{Deserialize, Serialize};
 use std::fmt::Display;
 use std::fs::{File, OpenOptions, TryLockError};

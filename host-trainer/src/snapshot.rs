@@ -1,6 +1,6 @@
 //! Snapshots of a generator as lines of text, the ones that `:save` of the firmware prints.
 
-use crate::error::{Error, Result};
+use crate::files::error::{Error, Result};
 use lstm_core::Generator;
 use lstm_core::snapshot::{CHUNK_BYTES, Decoder, encode};
 use std::path::Path;

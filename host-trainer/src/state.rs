@@ -1,9 +1,9 @@
 //! The state of the layers for a batch: what is carried from one batch to the next, and kept in a
 //! checkpoint.
 
-use crate::error::Result;
+use crate::files::error::Result;
+use crate::files::tensors::TensorFile;
 use crate::network::LayerConfig;
-use crate::tensors::TensorFile;
 use std::path::Path;
 
 /// The state of one layer for a batch; of a network of integers, as whole numbers of the device's units.

@@ -1,6 +1,6 @@
 //! One training step: the candle graph of a network over a batch, its loss and its gradients.
 
-use crate::error::Result;
+use crate::files::error::Result;
 use crate::lstm_op::{Tapes, Weights, dense_cross_entropy, lstm, with_slice};
 use crate::network::Network;
 use crate::state::State;

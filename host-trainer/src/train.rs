@@ -12,7 +12,7 @@ mod settings;
 mod texts;
 mod trainer;
 
-use crate::error::{Error, Result};
+use crate::files::error::{Error, Result};
 use crate::interrupt::on_ctrl_c;
 use crate::recipe::RecipeName;
 use crate::run_folder::{RunConfig, RunFolder};

@@ -6,9 +6,9 @@ use binary::{printed, refuses, run};
 #[cfg(unix)]
 use binary::{signal, trainer};
 use host_trainer::alphabet::Alphabet;
+use host_trainer::files::tensors::TensorFile;
 use host_trainer::network::{LayerConfig, Network, NetworkConfig};
 use host_trainer::random::Random;
-use host_trainer::tensors::TensorFile;
 use std::fmt::Write;
 #[cfg(unix)]
 use std::{

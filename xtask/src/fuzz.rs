@@ -104,7 +104,7 @@ const TARGETS: &[Target] = &[
         features: "trainer",
         // Infinite weights are read.
         bug: Bug {
-            file: "host-trainer/src/tensors.rs",
+            file: "host-trainer/src/files/tensors.rs",
             from: "position(|x| !x.is_finite())",
             to: "position(|x| x.is_nan())",
         },

@@ -11,9 +11,9 @@
 //! kind follow each other as their names do, `lstm_10` behind `lstm_9`.
 
 use crate::alphabet::Alphabet;
-use crate::error::{Error, Result};
+use crate::files::error::{Error, Result};
+use crate::files::tensors::{NamedTensor, TensorFile, transpose};
 use crate::network::{LayerConfig, Network, NetworkConfig};
-use crate::tensors::{NamedTensor, TensorFile, transpose};
 use std::collections::BTreeMap;
 use std::path::Path;
 

@@ -6,9 +6,9 @@
 //! | npz | Keras | `embedding/embeddings`, `lstm/lstm_cell/kernel`, `lstm/lstm_cell/recurrent_kernel`, `lstm/lstm_cell/bias`, `lstm_1/...`, `dense/kernel`, `dense/bias`, in the order of `get_weights()` |
 
 use super::npy;
-use crate::error::{Error, Result};
+use crate::files::error::{Error, Result};
+use crate::files::tensors::{NamedTensor, TensorFile, transpose, write_atomically};
 use crate::network::{Cell, Network};
-use crate::tensors::{NamedTensor, TensorFile, transpose, write_atomically};
 use std::io::{Cursor, Write};
 use std::path::Path;
 use zip::write::SimpleFileOptions;

@@ -3,16 +3,16 @@
 use super::step::Loss;
 use super::tune::Settings;
 use crate::corpus::Corpus;
-use crate::error::{Error, Result};
 use crate::export::{Labels, encode_quantized};
 use crate::feed::Cursor;
-use crate::hash::fnv1a;
+use crate::files::error::{Error, Result};
+use crate::files::hash::fnv1a;
+use crate::files::tensors::TensorFile;
 use crate::network::{LayerConfig, Network};
 use crate::optimizer::{Adam, AdamConfig};
 use crate::quantize::QuantizedNetwork;
 use crate::random::Random;
 use crate::state::{State, insert_states, state_rows, take_states};
-use crate::tensors::TensorFile;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 

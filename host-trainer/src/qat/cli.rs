@@ -2,10 +2,10 @@
 
 use super::tune::{Call, Settings, tune};
 use crate::corpus::Corpus;
-use crate::error::{Error, Result};
+use crate::files::error::{Error, Result};
+use crate::files::stdout::say;
 use crate::interrupt::on_ctrl_c;
 use crate::network::Network;
-use crate::output::say;
 use crate::quantize::QuantizedNetwork;
 use std::path::{Path, PathBuf};
 

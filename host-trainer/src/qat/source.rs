@@ -2,8 +2,8 @@
 
 use super::checkpoint::TextProgress;
 use super::teacher::Teacher;
-use crate::error::{Error, Result};
 use crate::feed::Feeder;
+use crate::files::error::{Error, Result};
 use crate::network::{LayerConfig, Network};
 use crate::random::Random;
 use crate::recipe::Feed;

@@ -1,11 +1,11 @@
 //! The subcommand `quantize`.
 
 use super::{DEAD_ZONE, error_table, quantize};
-use crate::error::{Error, Result};
+use crate::files::error::{Error, Result};
+use crate::files::stdout::say;
+use crate::files::tensors::refuse_input_as_output;
 use crate::network::Network;
-use crate::output::say;
 use crate::qat;
-use crate::tensors::refuse_input_as_output;
 use lstm_core::Format;
 use std::path::PathBuf;
 

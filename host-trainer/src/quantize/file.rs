@@ -2,9 +2,9 @@
 
 use super::layout::{folded_input_width, row_order};
 use super::{QuantizedLayer, QuantizedMatrix, QuantizedNetwork};
-use crate::error::{Error, Result};
+use crate::files::error::{Error, Result};
+use crate::files::tensors::write_atomically;
 use crate::network::NetworkConfig;
-use crate::tensors::write_atomically;
 use lstm_core::Format;
 use lstm_core::file::Row;
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};

@@ -1,6 +1,6 @@
 //! The fixed point of the device, see docs/NUMBERS.md.
 
-use crate::error::{Error, Result};
+use crate::files::error::{Error, Result};
 use crate::network::{LayerConfig, NetworkConfig};
 use std::ops::RangeInclusive;
 

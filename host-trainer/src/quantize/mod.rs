@@ -25,7 +25,7 @@ pub use error_table::{TensorError, error_table};
 pub(crate) use layout::{GateRow, dense_rows, layer_rows, projection_rows, row_order};
 
 use crate::calibrate::{LayerColumns, observe};
-use crate::error::{Error, Result};
+use crate::files::error::{Error, Result};
 use crate::network::{Network, NetworkConfig};
 use error_table::Meter;
 use fixed_point::{

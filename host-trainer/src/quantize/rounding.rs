@@ -3,7 +3,7 @@
 use super::error_table::Meter;
 use super::fixed_point::{INT4_RANGE, INT8_LARGEST, ONE_Q18, bias_q18, scale, table_grid};
 use crate::calibrate::Columns;
-use crate::error::Result;
+use crate::files::error::Result;
 use crate::random::dot;
 use lstm_core::file::Row;
 

@@ -2,7 +2,7 @@
 
 use super::flags::{Args, ScheduleKind};
 use crate::cli::one_line;
-use crate::error::{Error, Result};
+use crate::files::error::{Error, Result};
 use crate::recipe::RecipeName;
 use clap::{CommandFactory, Parser};
 use std::ffi::OsString;

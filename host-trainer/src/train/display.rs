@@ -1,7 +1,7 @@
 //! The progress of a run: a bar at a terminal, plain lines elsewhere.
 
 use crate::checkpoint::Progress;
-use crate::output::say;
+use crate::files::stdout::say;
 use crate::recipe::Phase;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;

@@ -3,7 +3,7 @@
 use super::flags::{Args, ScheduleKind};
 use super::texts::Texts;
 use crate::corpus::Corpus;
-use crate::error::{Error, Result};
+use crate::files::error::{Error, Result};
 use crate::network::{Cell, LayerConfig, NetworkConfig};
 use crate::optimizer::Schedule;
 use crate::recipe::{Phase, RecipeName, Source, window};

@@ -1,7 +1,7 @@
 //! The texts that a run reads.
 
 use crate::corpus::{Corpus, Split};
-use crate::error::{Error, Result};
+use crate::files::error::{Error, Result};
 use crate::recipe::Source;
 use crate::run_folder::{RunConfig, TextFile};
 

@@ -3,8 +3,9 @@
 use crate::checkpoint::checkpoints;
 use host_trainer::alphabet::AlphabetKind;
 use host_trainer::corpus::Corpus;
-use host_trainer::error::Result;
 use host_trainer::feed::Feeder;
+use host_trainer::files::error::Result;
+use host_trainer::files::tensors::TensorFile;
 use host_trainer::network::LayerConfig;
 use host_trainer::optimizer::{Adam, AdamConfig};
 use host_trainer::qat::checkpoint::{self as qat, TextProgress, TuningConfig};
@@ -13,7 +14,6 @@ use host_trainer::quantize::quantize;
 use host_trainer::random::Random;
 use host_trainer::recipe::Feed;
 use host_trainer::step::LossOn;
-use host_trainer::tensors::TensorFile;
 use lstm_core::Format;
 use std::path::Path;
 use std::sync::OnceLock;

@@ -1,7 +1,7 @@
 //! Standard output. It may be a pipe whose reader has seen enough, or a file on a full disk: neither
 //! may end a training; the program's end tells.
 
-use crate::error::{Error, Result};
+use crate::files::error::{Error, Result};
 use std::fmt::Arguments;
 use std::io::{self, ErrorKind, Write};
 use std::sync::Mutex;
@@ -11,7 +11,7 @@ static FAILURE: Mutex<Option<io::Error>> = Mutex::new(None);
 
 /// Prints a line.
 macro_rules! say {
-    ($($text:tt)*) => { $crate::output::line(format_args!($($text)*)) };
+    ($($text:tt)*) => { $crate::files::stdout::line(format_args!($($text)*)) };
 }
 pub(crate) use say;
 

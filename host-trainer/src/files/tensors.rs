@@ -1,6 +1,6 @@
 //! Named f32 tensors in a safetensors file, written so that a reader never sees half of one.
 
-use crate::error::{Error, Result};
+use crate::files::error::{Error, Result};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use std::collections::BTreeMap;
 use std::io::Write;
