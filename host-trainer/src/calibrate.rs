@@ -1,11 +1,11 @@
 //! What flows through a network while it writes its own text: the statistics by which 4-bit weights
 //! are rounded, without any text at hand.
 
-use crate::gemm::{Matrix, gemm};
+use crate::kernels::gemm::{Matrix, gemm};
+use crate::kernels::random::Random;
 use crate::network::{LayerConfig, Network};
 use crate::predictor::{NetworkPredictor, Predictor};
 use crate::quantize::fixed_point::HIDDEN_UNIT;
-use crate::random::Random;
 
 /// Characters that the network writes.
 const CHARACTERS: usize = 8192;

@@ -16,9 +16,9 @@
 //! The lean cell has the gates i, g, o; there `f` is `1 - i` and
 //! `da_i = dc * (g - c_before) * i (1 - i)`.
 
+use crate::kernels::panels::LANES;
+use crate::kernels::vectorize::{sigmoid, tanh};
 use crate::network::{Cell, LayerConfig};
-use crate::panels::LANES;
-use crate::vectorize::{sigmoid, tanh};
 use pulp::{Simd, WithSimd};
 
 /// The equations of a cell with `G` gates.

@@ -3,9 +3,9 @@
 use crate::feed::Cursor;
 use crate::files::error::{Error, Result};
 use crate::files::tensors::TensorFile;
+use crate::kernels::random::Random;
 use crate::network::{Network, NetworkConfig};
 use crate::optimizer::{Adam, AdamConfig};
-use crate::random::Random;
 use crate::run_folder::{Lengths, RunConfig};
 use crate::state::{State, insert_states, state_rows, take_states};
 use serde::{Deserialize, Serialize};

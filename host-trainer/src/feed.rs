@@ -1,6 +1,6 @@
 //! Cutting a text into batches, from a cursor that a checkpoint can hold.
 
-use crate::random::Random;
+use crate::kernels::random::Random;
 use crate::recipe::Feed;
 use crate::step::{Batch, LossOn};
 use serde::{Deserialize, Serialize};

@@ -6,18 +6,18 @@
 //! weight's gradient over all steps and rows in their order. So the number of threads changes no
 //! bit of the result.
 
-use crate::dense::{DenseGradient, DensePiece, PackedDense};
 use crate::files::error::{Error, Result};
-use crate::gemm::{Matrix, gemm};
-use crate::kernel::ROW_BLOCK;
-use crate::network::Network;
-use crate::panels::{Axis, Strip, unpack, write_rows};
-use crate::recurrent::{
+use crate::kernels::dense::{DenseGradient, DensePiece, PackedDense};
+use crate::kernels::gemm::{Matrix, gemm};
+use crate::kernels::kernel::ROW_BLOCK;
+use crate::kernels::panels::{Axis, Strip, unpack, write_rows};
+use crate::kernels::recurrent::{
     Above, Base, GROUP, Input, Kind, LayerGradient, LayerTape, PackedLayer, Piece, Ran,
 };
+use crate::kernels::threads::{on_threads, row_ranges, share_out};
+use crate::network::Network;
 use crate::state::State;
 use crate::step::{Batch, LossOn};
-use crate::threads::{on_threads, row_ranges, share_out};
 use pulp::Arch;
 use std::ops::Range;
 

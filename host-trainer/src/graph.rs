@@ -259,9 +259,9 @@ impl Predictor for GraphPredictor {
 mod tests {
     use super::*;
     use crate::alphabet::Alphabet;
+    use crate::kernels::random::Random;
     use crate::network::NetworkConfig;
     use crate::predictor::NetworkPredictor;
-    use crate::random::Random;
 
     #[test]
     fn single_steps_equal_the_processors() {

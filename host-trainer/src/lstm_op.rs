@@ -3,13 +3,13 @@
 //! candle keeps the graph; [`lstm()`] and [`dense_cross_entropy`] are two nodes of it. Candle's own
 //! LSTM builds some thirty nodes a time step instead, which takes several times as long.
 
-use crate::dense::{DenseGradient, PackedDense};
-use crate::kernel::{Product, ROW_BLOCK, Start};
-use crate::lstm::{self, Input, Sizes, Tape};
+use crate::kernels::dense::{DenseGradient, PackedDense};
+use crate::kernels::kernel::{Product, ROW_BLOCK, Start};
+use crate::kernels::lstm::{self, Input, Sizes, Tape};
+use crate::kernels::panels::{Axis, Strip, read_rows, write_rows};
+use crate::kernels::threads::{on_threads, row_ranges, share_out};
 use crate::network::LayerConfig;
-use crate::panels::{Axis, Strip, read_rows, write_rows};
 use crate::state::State;
-use crate::threads::{on_threads, row_ranges, share_out};
 use candle_core::{
     CpuStorage, CustomOp2, CustomOp3, Device, Layout, Result, Shape, Storage, Tensor,
 };

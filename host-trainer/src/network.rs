@@ -18,8 +18,8 @@
 use crate::alphabet::{Alphabet, MAX_SYMBOLS};
 use crate::files::error::{Error, Result};
 use crate::files::tensors::TensorFile;
-use crate::gemm::{Matrix, gemm};
-use crate::random::Random;
+use crate::kernels::gemm::{Matrix, gemm};
+use crate::kernels::random::Random;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 

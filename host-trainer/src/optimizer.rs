@@ -1,6 +1,6 @@
 //! Adam with its moments in plain sight, gradient clipping, and learning-rate schedules.
 
-use crate::vectorize::vectorized;
+use crate::kernels::vectorize::vectorized;
 use serde::{Deserialize, Serialize};
 
 /// Settings of [`Adam`]. With `weight_decay` it is AdamW: matrices shrink by

@@ -1,7 +1,7 @@
 //! What flows through a network while it reads a text: how far the device's integers are from f32,
 //! how often they are at the end of their range, and how the cells are spread.
 
-use crate::lstm::Sizes;
+use crate::kernels::lstm::Sizes;
 use crate::network::{LayerConfig, Network};
 use crate::predictor::{NetworkPredictor, Predictor};
 use crate::qat::forward::{Below, IntegerNetwork, Trace};
@@ -240,9 +240,9 @@ fn integer_flow(network: &QuantizedNetwork, tokens: &[u8]) -> Vec<Flow> {
 mod tests {
     use super::*;
     use crate::alphabet::Alphabet;
+    use crate::kernels::random::Random;
     use crate::network::NetworkConfig;
     use crate::quantize::quantize;
-    use crate::random::Random;
     use lstm_core::Format;
 
     fn observed(scale: f32, layers: Vec<LayerConfig>, window: Option<usize>) -> Observed {

@@ -153,10 +153,10 @@ mod tests {
     use crate::alphabet::Alphabet;
     use crate::fused;
     use crate::graph;
+    use crate::kernels::random::Random;
+    use crate::kernels::vectorize::instruction_sets;
     use crate::network::{Cell, LayerConfig, NetworkConfig};
-    use crate::random::Random;
     use crate::state::zero_states;
-    use crate::vectorize::instruction_sets;
 
     fn example(layer: LayerConfig, layers: usize, steps: usize, rows: usize) -> (Network, Batch) {
         let random = &mut Random::new(layer.hidden as u64);

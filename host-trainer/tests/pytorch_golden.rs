@@ -3,9 +3,9 @@
 
 use host_trainer::alphabet::Alphabet;
 use host_trainer::fused;
+use host_trainer::kernels::random::Random;
 use host_trainer::network::{Network, NetworkConfig};
 use host_trainer::predictor::{NetworkPredictor, Predictor};
-use host_trainer::random::Random;
 use host_trainer::state::State;
 use host_trainer::step::{self, Batch, LossOn};
 use std::collections::BTreeMap;

@@ -7,8 +7,8 @@ use binary::{printed, refuses, run};
 use binary::{signal, trainer};
 use host_trainer::alphabet::Alphabet;
 use host_trainer::files::tensors::TensorFile;
+use host_trainer::kernels::random::Random;
 use host_trainer::network::{LayerConfig, Network, NetworkConfig};
-use host_trainer::random::Random;
 use std::fmt::Write;
 #[cfg(unix)]
 use std::{

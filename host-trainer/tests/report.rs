@@ -4,9 +4,9 @@ mod binary;
 
 use binary::{SMALL, folder, printed, refuses, text};
 use host_trainer::alphabet::Alphabet;
+use host_trainer::kernels::random::Random;
 use host_trainer::network::{LayerConfig, Network, NetworkConfig};
 use host_trainer::quantize::quantize;
-use host_trainer::random::Random;
 use lstm_core::Format;
 use std::path::Path;
 

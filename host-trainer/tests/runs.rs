@@ -5,8 +5,8 @@ mod binary;
 
 use binary::{SMALL, folder, listing, printed, refuses, run, signal, text, trainer};
 use host_trainer::checkpoint::Checkpoint;
+use host_trainer::kernels::random::Random;
 use host_trainer::network::Network;
-use host_trainer::random::Random;
 use host_trainer::state::State;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};

@@ -7,9 +7,9 @@
 //! dweight = sum of hᵀ · error;  dbias = sum of error
 //! ```
 
-use crate::kernel::{AddRows, Product, SoftmaxErrors, Start};
-use crate::panels::{Axis, LANES, Packed, Strip, read_rows, unpack, write_rows};
-use crate::recurrent::{GROUP, Outer};
+use crate::kernels::kernel::{AddRows, Product, SoftmaxErrors, Start};
+use crate::kernels::panels::{Axis, LANES, Packed, Strip, read_rows, unpack, write_rows};
+use crate::kernels::recurrent::{GROUP, Outer};
 use pulp::Arch;
 
 /// The layer's weights, packed for a batch.

@@ -96,7 +96,7 @@ pub fn gemm(a: Matrix<'_>, b: Matrix<'_>, out: &mut [f32], accumulate: bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::random::Random;
+    use crate::kernels::random::Random;
 
     #[test]
     fn equals_the_three_loops() {

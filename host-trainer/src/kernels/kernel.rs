@@ -1,4 +1,4 @@
-//! The inner loops of training, on slabs of panels (see [`crate::panels`]).
+//! The inner loops of training, on slabs of panels (see [`crate::kernels::panels`]).
 //!
 //! A slab is `[panel][row]` of strips; its rows are a multiple of [`ROW_BLOCK`]. Each number of a
 //! product is one chain of fused multiply-adds, in the order of k. So results do not depend on how
@@ -6,8 +6,8 @@
 //! multiply-adds.
 
 use crate::cell::Equations;
-use crate::panels::{LANES, Packed, Strip};
-use crate::vectorize::exp;
+use crate::kernels::panels::{LANES, Packed, Strip};
+use crate::kernels::vectorize::exp;
 use pulp::{Simd, WithSimd};
 use std::marker::PhantomData;
 

@@ -5,11 +5,13 @@
 //! `[T, B, 4H]` holds for each step and row the four gates i, f, g, o. In a lean layer read 3H for
 //! 4H, and i, g, o.
 
-use crate::kernel::ROW_BLOCK;
+use crate::kernels::kernel::ROW_BLOCK;
+use crate::kernels::panels::{Axis, read_rows, unpack, write_rows};
+use crate::kernels::recurrent::{
+    Above, Base, GROUP, Kind, LayerGradient, LayerTape, PackedLayer, Ran,
+};
+use crate::kernels::threads::{on_threads, row_ranges, share_out};
 use crate::network::LayerConfig;
-use crate::panels::{Axis, read_rows, unpack, write_rows};
-use crate::recurrent::{Above, Base, GROUP, Kind, LayerGradient, LayerTape, PackedLayer, Ran};
-use crate::threads::{on_threads, row_ranges, share_out};
 use pulp::Arch;
 use std::ops::Range;
 
@@ -153,12 +155,12 @@ pub fn forward(
                     part.tokens
                         .extend_from_slice(&tokens[t * batch..][rows.clone()]);
                     part.tokens.resize((t + 1) * padded, 0);
-                    crate::recurrent::Input::Tokens(&part.tokens[t * padded..])
+                    crate::kernels::recurrent::Input::Tokens(&part.tokens[t * padded..])
                 }
                 Input::Dense(pre) => {
                     let pre = &pre[(t * batch + rows.start) * columns..][..rows.len() * columns];
                     read_rows(pre, layer.gate_axis(), part.tape.gates_mut(t), padded);
-                    crate::recurrent::Input::Tape
+                    crate::kernels::recurrent::Input::Tape
                 }
             };
             part.tape.forward(Arch::new(), packed, input, t);
@@ -330,7 +332,7 @@ pub fn backward(sizes: Sizes, tape: &mut Tape, d_hs: &[f32]) -> Gradients {
 
 impl Part {
     /// Writes a slab to its rows of a `[B, columns]` matrix.
-    fn write(&self, slab: &[crate::panels::Strip], axis: Axis, to: &mut [f32]) {
+    fn write(&self, slab: &[crate::kernels::panels::Strip], axis: Axis, to: &mut [f32]) {
         let to = &mut to[self.rows.start * axis.len()..self.rows.end * axis.len()];
         write_rows(slab, self.tape.rows(), axis, to);
     }
@@ -348,8 +350,8 @@ impl Part {
 mod tests {
     use super::*;
     use crate::cell::step_forward;
-    use crate::gemm::{Matrix, gemm};
-    use crate::random::Random;
+    use crate::kernels::gemm::{Matrix, gemm};
+    use crate::kernels::random::Random;
 
     #[test]
     fn a_recorded_run_has_the_gradients_of_a_run() {

@@ -18,11 +18,11 @@
 //! layer's input costs a look-up instead of a product.
 
 use crate::cell::{Lean, Lstm};
-use crate::kernel::{
+use crate::kernels::kernel::{
     AddRows, CellBackward, CellForward, OuterProduct, Product, Start, Term, WithGates,
 };
+use crate::kernels::panels::{Axis, LANES, Packed, Strip, read_rows};
 use crate::network::{Cell, LayerConfig};
-use crate::panels::{Axis, LANES, Packed, Strip, read_rows};
 use pulp::Arch;
 use std::marker::PhantomData;
 

@@ -21,12 +21,12 @@ mod tests {
     use super::forward::{Below, IntegerNetwork, Trace, logits};
     use super::masters::Masters;
     use crate::export::{Labels, encode_quantized};
-    use crate::lstm::Sizes;
+    use crate::kernels::lstm::Sizes;
+    use crate::kernels::random::Random;
     use crate::model_file::{HeapWorkspace, ModelFile};
     use crate::predictor::{ModelPredictor, Predictor};
     use crate::quantize::tests::{INTEGERS, networks};
     use crate::quantize::{DEAD_ZONE, quantize};
-    use crate::random::Random;
     use crate::state::State;
 
     /// The logits `[T, B, V]` of texts `[T, B]`, in two batches.

@@ -2,8 +2,8 @@
 
 use super::forward::{Below, IntegerNetwork, Trace, counted, logits};
 use super::masters::Masters;
-use crate::gemm::{Matrix, gemm};
-use crate::lstm::{self, Record, Sizes, Tape, Weights};
+use crate::kernels::gemm::{Matrix, gemm};
+use crate::kernels::lstm::{self, Record, Sizes, Tape, Weights};
 use crate::network::LayerConfig;
 use crate::quantize::fixed_point::{HIDDEN_UNIT, output_unit};
 use crate::state::State;

@@ -1,7 +1,7 @@
 //! The f32 network as a teacher: its logits over the same text.
 
-use crate::gemm::{Matrix, gemm};
-use crate::lstm::{self, Input, Sizes, Tape, Weights};
+use crate::kernels::gemm::{Matrix, gemm};
+use crate::kernels::lstm::{self, Input, Sizes, Tape, Weights};
 use crate::network::Network;
 use crate::state::{State, zero_states};
 use crate::step::Batch;

@@ -4,7 +4,7 @@ use super::error_table::Meter;
 use super::fixed_point::{INT4_RANGE, INT8_LARGEST, ONE_Q18, bias_q18, scale, table_grid};
 use crate::calibrate::Columns;
 use crate::files::error::Result;
-use crate::random::dot;
+use crate::kernels::random::dot;
 use lstm_core::file::Row;
 
 /// How the weights of a matrix become whole numbers.

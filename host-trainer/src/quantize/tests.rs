@@ -7,10 +7,10 @@ use super::*;
 use crate::alphabet::Alphabet;
 use crate::calibrate::Columns;
 use crate::export::{Labels, encode_f32, encode_quantized};
+use crate::kernels::random::{Random, dot};
 use crate::model_file::{HeapWorkspace, ModelFile};
 use crate::network::LayerConfig;
 use crate::predictor::{ModelPredictor, NetworkPredictor, Predictor};
-use crate::random::{Random, dot};
 
 pub(crate) const INTEGERS: [Format; 2] = [Format::Int8, Format::Int4];
 

@@ -45,8 +45,8 @@ pub(super) fn network(now: &Checkpoint) -> Option<Network> {
 mod tests {
     use super::*;
     use crate::alphabet::Alphabet;
+    use crate::kernels::random::Random;
     use crate::network::NetworkConfig;
-    use crate::random::Random;
 
     #[test]
     fn it_moves_by_the_share_that_is_left() {
