@@ -1,8 +1,6 @@
 //! `budget`: what a model will cost on a chip, before it is trained.
 
-use crate::alphabet::{Alphabet, AlphabetKind};
 use crate::boards::BOARDS;
-use crate::corpus::Corpus;
 use crate::cost::{Core, Shape, layer_name};
 use crate::export::{ExportFormat, encode_zeros};
 use crate::files::error::{Error, Result};
@@ -10,6 +8,8 @@ use crate::files::stdout::say;
 use crate::model_file::ModelFile;
 use crate::network::{Cell, LayerConfig, Network, NetworkConfig};
 use crate::quantize::QuantizedNetwork;
+use crate::text::alphabet::{Alphabet, AlphabetKind};
+use crate::text::corpus::Corpus;
 use lstm_core::Format;
 use std::path::{Path, PathBuf};
 

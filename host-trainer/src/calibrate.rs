@@ -153,8 +153,8 @@ fn cholesky(mut matrix: Vec<f64>, n: usize) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::alphabet::Alphabet;
     use crate::network::NetworkConfig;
+    use crate::text::alphabet::Alphabet;
 
     #[test]
     fn the_factor_times_itself_is_the_covariance() {

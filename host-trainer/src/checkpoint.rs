@@ -1,6 +1,5 @@
 //! A checkpoint: all that a run needs to go on as if it had never stopped.
 
-use crate::feed::Cursor;
 use crate::files::error::{Error, Result};
 use crate::files::tensors::TensorFile;
 use crate::kernels::random::Random;
@@ -8,6 +7,7 @@ use crate::network::{Network, NetworkConfig};
 use crate::optimizer::{Adam, AdamConfig};
 use crate::run_folder::{Lengths, RunConfig};
 use crate::state::{State, insert_states, state_rows, take_states};
+use crate::text::batches::Cursor;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 

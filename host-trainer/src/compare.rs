@@ -1,7 +1,6 @@
 //! A network in each number format: what it takes, and what it loses.
 
 use crate::budget::grouped;
-use crate::corpus::{Corpus, Split};
 use crate::evaluate::score_split;
 use crate::export::{Labels, encode_f32, encode_quantized, encode_zeros};
 use crate::files::error::Result;
@@ -9,6 +8,7 @@ use crate::model_file::ModelFile;
 use crate::network::Network;
 use crate::predictor::{InContext, NetworkPredictor, Score};
 use crate::quantize::{DEAD_ZONE, QuantizedNetwork, TensorError, quantize};
+use crate::text::corpus::{Corpus, Split};
 use lstm_core::Format;
 
 /// The formats, the reference first.

@@ -1,8 +1,6 @@
 //! `evaluate`: bits per character of a trained network or of a `.lstm` model on each part of a
 //! corpus. A `.lstm` is run by the device's own engine, so its figure is the device's.
 
-use crate::alphabet::Alphabet;
-use crate::corpus::{Corpus, Split};
 use crate::export::{Labels, encode_quantized};
 use crate::files::error::{Error, Result};
 use crate::files::stdout::say;
@@ -11,6 +9,8 @@ use crate::model_file::ModelFile;
 use crate::network::Network;
 use crate::predictor::{InContext, NetworkPredictor, Predictor, Score, bits_per_char};
 use crate::quantize::QuantizedNetwork;
+use crate::text::alphabet::Alphabet;
+use crate::text::corpus::{Corpus, Split};
 use std::path::{Path, PathBuf};
 
 /// Characters before a part that are read first, so that the state is carried into it.

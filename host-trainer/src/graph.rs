@@ -258,10 +258,10 @@ impl Predictor for GraphPredictor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::alphabet::Alphabet;
     use crate::kernels::random::Random;
     use crate::network::NetworkConfig;
     use crate::predictor::NetworkPredictor;
+    use crate::text::alphabet::Alphabet;
 
     #[test]
     fn single_steps_equal_the_processors() {

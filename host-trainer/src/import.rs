@@ -1,11 +1,11 @@
 //! `import`: weights of Keras or PyTorch become a network as `train` writes it.
 
-use crate::alphabet::Alphabet;
 use crate::evaluate::{context, describe_context};
 use crate::files::error::{Error, Result};
 use crate::files::stdout::say;
 use crate::files::tensors::refuse_input_as_output;
 use crate::interchange::{self, names};
+use crate::text::alphabet::Alphabet;
 use std::path::{Path, PathBuf};
 
 /// Arguments of `import`.

@@ -28,7 +28,6 @@
 //! All chance comes from one seeded generator ([`random`]), whose state is part of a checkpoint, so
 //! a run that was stopped goes on to the identical files.
 
-pub mod alphabet;
 pub mod boards;
 pub mod budget;
 pub mod calibrate;
@@ -38,11 +37,9 @@ pub mod checkpoint;
 pub mod cli;
 pub mod columns;
 pub mod compare;
-pub mod corpus;
 pub mod cost;
 pub mod evaluate;
 pub mod export;
-pub mod feed;
 pub mod files;
 pub mod fused;
 pub mod generate;
@@ -68,4 +65,5 @@ pub mod signals;
 pub mod snapshot;
 pub mod state;
 pub mod step;
+pub mod text;
 pub mod train;

@@ -1,9 +1,9 @@
 //! A `.lstm` file in memory, read by the device's own engine.
 
-use crate::corpus::{Corpus, Split};
 use crate::evaluate;
 use crate::files::error::{Error, Result};
 use crate::predictor::{InContext, ModelPredictor, Score};
+use crate::text::corpus::{Corpus, Split};
 use lstm_core::{Model, Session, Token};
 use std::path::Path;
 

@@ -15,11 +15,11 @@
 //! `sigmoid(f) = 1 - sigmoid(i)` (Greff et al. 2015): it has three, i, g, o, side by side in `3H`
 //! columns.
 
-use crate::alphabet::{Alphabet, MAX_SYMBOLS};
 use crate::files::error::{Error, Result};
 use crate::files::tensors::TensorFile;
 use crate::kernels::gemm::{Matrix, gemm};
 use crate::kernels::random::Random;
+use crate::text::alphabet::{Alphabet, MAX_SYMBOLS};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 

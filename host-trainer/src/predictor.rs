@@ -287,11 +287,11 @@ fn surprise(logits: &[f32], token: u8) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::alphabet::Alphabet;
     use crate::kernels::random::Random;
     use crate::network::{LayerConfig, NetworkConfig};
     use crate::state::zero_states;
     use crate::step::{Batch, Engine, LossOn};
+    use crate::text::alphabet::Alphabet;
 
     #[test]
     fn single_steps_equal_the_training_pass() {

@@ -4,7 +4,6 @@ mod page;
 
 use crate::budget::grouped;
 use crate::compare::{Variant, variants};
-use crate::corpus::{Corpus, Split};
 use crate::files::error::{Error, Result};
 use crate::files::stdout::say;
 use crate::files::tensors::{refuse_input_as_output, write_atomically};
@@ -14,6 +13,7 @@ use crate::network::Network;
 use crate::quantize::QuantizedNetwork;
 use crate::run_folder::{self, RunConfig, read_config, read_metrics};
 use crate::signals::{Histogram, Observed, float_cells, float_flow, observe};
+use crate::text::corpus::{Corpus, Split};
 use lstm_core::Format;
 use std::path::PathBuf;
 

@@ -11,15 +11,15 @@
 //! | `checkpoint.safetensors` | all that it takes to go on |
 //! | `best.safetensors`, `final.safetensors` | networks |
 
-use crate::alphabet::{Alphabet, AlphabetKind};
 use crate::checkpoint::Checkpoint;
-use crate::corpus::Corpus;
 use crate::files::error::{Error, Result};
 use crate::files::hash::fnv1a;
 use crate::files::tensors::write_atomically;
 use crate::metrics::{self, CSV_HEADER, Row};
 use crate::network::{EMBEDDING, NetworkConfig};
 use crate::recipe::{Phase, RecipeName, Source, window};
+use crate::text::alphabet::{Alphabet, AlphabetKind};
+use crate::text::corpus::Corpus;
 use serde::{Deserialize, Serialize};
 use std::fmt::Display;
 use std::fs::{File, OpenOptions, TryLockError};

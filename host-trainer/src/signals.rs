@@ -239,10 +239,10 @@ fn integer_flow(network: &QuantizedNetwork, tokens: &[u8]) -> Vec<Flow> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::alphabet::Alphabet;
     use crate::kernels::random::Random;
     use crate::network::NetworkConfig;
     use crate::quantize::quantize;
+    use crate::text::alphabet::Alphabet;
     use lstm_core::Format;
 
     fn observed(scale: f32, layers: Vec<LayerConfig>, window: Option<usize>) -> Observed {

@@ -150,13 +150,13 @@ fn variables(network: &Network) -> Result<Vec<Var>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::alphabet::Alphabet;
     use crate::fused;
     use crate::graph;
     use crate::kernels::random::Random;
     use crate::kernels::vectorize::instruction_sets;
     use crate::network::{Cell, LayerConfig, NetworkConfig};
     use crate::state::zero_states;
+    use crate::text::alphabet::Alphabet;
 
     fn example(layer: LayerConfig, layers: usize, steps: usize, rows: usize) -> (Network, Batch) {
         let random = &mut Random::new(layer.hidden as u64);

@@ -3,11 +3,11 @@
 mod binary;
 
 use binary::{SMALL, listing, printed, refuses, text};
-use host_trainer::alphabet::Alphabet;
 use host_trainer::export::{Labels, encode_f32};
 use host_trainer::kernels::random::Random;
 use host_trainer::network::{LayerConfig, Network, NetworkConfig};
 use host_trainer::quantize::QuantizedNetwork;
+use host_trainer::text::alphabet::Alphabet;
 
 /// A folder with the files that the bad commands name.
 fn folder() -> tempfile::TempDir {

@@ -1,13 +1,13 @@
 //! One training step against PyTorch's nn.LSTM: loss, logits, final state and every gradient.
 //! The command that made the reference is on the first line of its file.
 
-use host_trainer::alphabet::Alphabet;
 use host_trainer::fused;
 use host_trainer::kernels::random::Random;
 use host_trainer::network::{Network, NetworkConfig};
 use host_trainer::predictor::{NetworkPredictor, Predictor};
 use host_trainer::state::State;
 use host_trainer::step::{self, Batch, LossOn};
+use host_trainer::text::alphabet::Alphabet;
 use std::collections::BTreeMap;
 
 const GOLDEN: &str = include_str!("../../tests/golden/lstm_golden.json");

@@ -115,7 +115,7 @@ const TARGETS: &[Target] = &[
         features: "trainer",
         // A text of one symbol makes an alphabet.
         bug: Bug {
-            file: "host-trainer/src/alphabet.rs",
+            file: "host-trainer/src/text/alphabet.rs",
             from: "if !(2..=MAX_SYMBOLS)",
             to: "if !(1..=MAX_SYMBOLS)",
         },

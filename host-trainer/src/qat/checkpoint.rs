@@ -2,9 +2,7 @@
 
 use super::step::Loss;
 use super::tune::Settings;
-use crate::corpus::Corpus;
 use crate::export::{Labels, encode_quantized};
-use crate::feed::Cursor;
 use crate::files::error::{Error, Result};
 use crate::files::hash::fnv1a;
 use crate::files::tensors::TensorFile;
@@ -13,6 +11,8 @@ use crate::network::{LayerConfig, Network};
 use crate::optimizer::{Adam, AdamConfig};
 use crate::quantize::QuantizedNetwork;
 use crate::state::{State, insert_states, state_rows, take_states};
+use crate::text::batches::Cursor;
+use crate::text::corpus::Corpus;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 

@@ -1,12 +1,12 @@
 //! The flags of `quantize --qat`.
 
 use super::tune::{Call, Settings, tune};
-use crate::corpus::Corpus;
 use crate::files::error::{Error, Result};
 use crate::files::stdout::say;
 use crate::interrupt::on_ctrl_c;
 use crate::network::Network;
 use crate::quantize::QuantizedNetwork;
+use crate::text::corpus::Corpus;
 use std::path::{Path, PathBuf};
 
 /// What belongs to `--qat`.

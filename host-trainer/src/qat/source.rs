@@ -2,13 +2,13 @@
 
 use super::checkpoint::TextProgress;
 use super::teacher::Teacher;
-use crate::feed::Feeder;
 use crate::files::error::{Error, Result};
 use crate::kernels::random::Random;
 use crate::network::{LayerConfig, Network};
 use crate::recipe::Feed;
 use crate::state::{State, state_rows, zero_states};
 use crate::step::{Batch, LossOn};
+use crate::text::batches::Feeder;
 
 /// Characters of each row of a batch.
 const STEPS: usize = 64;

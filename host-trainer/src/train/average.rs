@@ -44,9 +44,9 @@ pub(super) fn network(now: &Checkpoint) -> Option<Network> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::alphabet::Alphabet;
     use crate::kernels::random::Random;
     use crate::network::NetworkConfig;
+    use crate::text::alphabet::Alphabet;
 
     #[test]
     fn it_moves_by_the_share_that_is_left() {

@@ -1,8 +1,8 @@
 //! The flags of `train`.
 
-use crate::alphabet::AlphabetKind;
 use crate::graph::DeviceKind;
 use crate::network::{Cell, EMBEDDING};
+use crate::text::alphabet::AlphabetKind;
 use std::path::{Path, PathBuf};
 
 /// Arguments of `train`.

@@ -2,8 +2,8 @@
 
 use super::average;
 use super::trainer::{Trainer, fresh_adam};
-use crate::feed::Feeder;
 use crate::recipe::{Feed, Phase};
+use crate::text::batches::Feeder;
 
 impl<'r> Trainer<'r> {
     pub(super) fn phase(&self) -> &'r Phase {

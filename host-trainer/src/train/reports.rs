@@ -5,7 +5,6 @@ use super::curve::loss_curve;
 use super::trainer::Trainer;
 use crate::chart;
 use crate::compare;
-use crate::corpus::Split;
 use crate::evaluate::{score_split, score_table, scores};
 use crate::files::error::Result;
 use crate::files::stdout::say;
@@ -15,6 +14,7 @@ use crate::network::Network;
 use crate::predictor::{InContext, NetworkPredictor};
 use crate::recipe::RecipeName;
 use crate::sample;
+use crate::text::corpus::Split;
 use std::fmt::Write;
 
 /// Characters in a sample.

@@ -2,12 +2,12 @@
 
 use super::flags::{Args, ScheduleKind};
 use super::texts::Texts;
-use crate::corpus::Corpus;
 use crate::files::error::{Error, Result};
 use crate::network::{Cell, LayerConfig, NetworkConfig};
 use crate::optimizer::Schedule;
 use crate::recipe::{Phase, RecipeName, Source, window};
 use crate::run_folder::{RunConfig, TextFile};
+use crate::text::corpus::Corpus;
 use clap::ValueEnum;
 use std::path::PathBuf;
 

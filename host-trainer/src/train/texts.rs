@@ -1,9 +1,9 @@
 //! The texts that a run reads.
 
-use crate::corpus::{Corpus, Split};
 use crate::files::error::{Error, Result};
 use crate::recipe::Source;
 use crate::run_folder::{RunConfig, TextFile};
+use crate::text::corpus::{Corpus, Split};
 
 /// The texts of a run as tokens.
 pub(super) struct Texts {

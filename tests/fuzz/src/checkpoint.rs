@@ -4,9 +4,7 @@
 use crate::payload::{self, Plan};
 use crate::tuning::{self, Tuning};
 use crate::{Flash, assert_one_line};
-use host_trainer::alphabet::{Alphabet, AlphabetKind};
 use host_trainer::checkpoint::{Checkpoint, Progress};
-use host_trainer::feed::Cursor;
 use host_trainer::files::tensors::TensorFile;
 use host_trainer::kernels::random::Random;
 use host_trainer::metrics;
@@ -17,6 +15,8 @@ use host_trainer::recipe::RecipeName;
 use host_trainer::run_folder::{Lengths, RunConfig, TextFile};
 use host_trainer::snapshot;
 use host_trainer::state::State;
+use host_trainer::text::alphabet::{Alphabet, AlphabetKind};
+use host_trainer::text::batches::Cursor;
 use host_trainer::train::config_file;
 use lstm_core::{Format, Generator, LayerShape, Model, Sampler, Session};
 use std::path::Path;

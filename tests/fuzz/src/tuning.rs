@@ -1,9 +1,6 @@
 //! A checkpoint of fine-tuning, for the target `checkpoint`.
 
 use crate::checkpoint::checkpoints;
-use host_trainer::alphabet::AlphabetKind;
-use host_trainer::corpus::Corpus;
-use host_trainer::feed::Feeder;
 use host_trainer::files::error::Result;
 use host_trainer::files::tensors::TensorFile;
 use host_trainer::kernels::random::Random;
@@ -14,6 +11,9 @@ use host_trainer::qat::{masters::Masters, step::Loss, tune::Settings};
 use host_trainer::quantize::quantize;
 use host_trainer::recipe::Feed;
 use host_trainer::step::LossOn;
+use host_trainer::text::alphabet::AlphabetKind;
+use host_trainer::text::batches::Feeder;
+use host_trainer::text::corpus::Corpus;
 use lstm_core::Format;
 use std::path::Path;
 use std::sync::OnceLock;

@@ -20,7 +20,7 @@ pub enum AlphabetKind {
 /// An ordered set of up to 256 characters; a token is an index into it.
 ///
 /// ```
-/// use host_trainer::alphabet::Alphabet;
+/// use host_trainer::text::alphabet::Alphabet;
 /// let letters = Alphabet::letters();
 /// assert_eq!(letters.encode("Be!"), [2, 5, 0]);
 /// assert_eq!(letters.decode(&[2, 5, 0]), "be ");

@@ -1,8 +1,8 @@
 //! The corpus: a text file as tokens, split in three.
 
-use crate::alphabet::{Alphabet, AlphabetKind};
 use crate::files::error::{Error, Result};
 use crate::files::stdout::say;
+use crate::text::alphabet::{Alphabet, AlphabetKind};
 use std::ops::Range;
 use std::path::Path;
 
