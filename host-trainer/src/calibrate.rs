@@ -3,8 +3,8 @@
 
 use crate::kernels::gemm::{Matrix, gemm};
 use crate::kernels::random::Random;
+use crate::network::predictor::{NetworkPredictor, Predictor};
 use crate::network::{LayerConfig, Network};
-use crate::predictor::{NetworkPredictor, Predictor};
 use crate::quantize::fixed_point::HIDDEN_UNIT;
 
 /// Characters that the network writes.

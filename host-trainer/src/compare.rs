@@ -6,7 +6,7 @@ use crate::export::{Labels, encode_f32, encode_quantized, encode_zeros};
 use crate::files::error::Result;
 use crate::model_file::ModelFile;
 use crate::network::Network;
-use crate::predictor::{InContext, NetworkPredictor, Score};
+use crate::network::predictor::{InContext, NetworkPredictor, Score};
 use crate::quantize::{DEAD_ZONE, QuantizedNetwork, TensorError, quantize};
 use crate::text::corpus::{Corpus, Split};
 use lstm_core::Format;

@@ -16,7 +16,7 @@ use crate::kernels::recurrent::{
 };
 use crate::kernels::threads::{on_threads, row_ranges, share_out};
 use crate::network::Network;
-use crate::state::State;
+use crate::network::state::State;
 use crate::step::{Batch, LossOn};
 use pulp::Arch;
 use std::ops::Range;

@@ -3,9 +3,9 @@
 //! graphics processors (cargo features `cuda` and `metal`), and as the reference of those engines.
 
 use crate::files::error::{Error, Result};
+use crate::network::predictor::Predictor;
+use crate::network::state::State;
 use crate::network::{Cell, LayerConfig, Network};
-use crate::predictor::Predictor;
-use crate::state::State;
 use crate::step::{Batch, LossOn};
 use candle_core::{Device, Result as CandleResult, Tensor, Var};
 use candle_nn::ops::sigmoid;
@@ -260,7 +260,7 @@ mod tests {
     use super::*;
     use crate::kernels::random::Random;
     use crate::network::NetworkConfig;
-    use crate::predictor::NetworkPredictor;
+    use crate::network::predictor::NetworkPredictor;
     use crate::text::alphabet::Alphabet;
 
     #[test]

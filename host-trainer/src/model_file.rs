@@ -2,7 +2,7 @@
 
 use crate::evaluate;
 use crate::files::error::{Error, Result};
-use crate::predictor::{InContext, ModelPredictor, Score};
+use crate::network::predictor::{InContext, ModelPredictor, Score};
 use crate::text::corpus::{Corpus, Split};
 use lstm_core::{Model, Session, Token};
 use std::path::Path;

@@ -2,12 +2,12 @@
 //! how often they are at the end of their range, and how the cells are spread.
 
 use crate::kernels::lstm::Sizes;
+use crate::network::predictor::{NetworkPredictor, Predictor};
+use crate::network::state::zero_states;
 use crate::network::{LayerConfig, Network};
-use crate::predictor::{NetworkPredictor, Predictor};
 use crate::qat::forward::{Below, IntegerNetwork, Trace};
 use crate::quantize::QuantizedNetwork;
 use crate::quantize::fixed_point::output_unit;
-use crate::state::zero_states;
 use lstm_core::integer;
 
 /// Steps that are run in one go.

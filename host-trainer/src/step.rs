@@ -3,7 +3,7 @@
 use crate::files::error::Result;
 use crate::lstm_op::{Tapes, Weights, dense_cross_entropy, lstm, with_slice};
 use crate::network::Network;
-use crate::state::State;
+use crate::network::state::State;
 use candle_core::{Device, Tensor, Var};
 use candle_nn::{Linear, Module};
 use std::sync::Arc;
@@ -154,8 +154,8 @@ mod tests {
     use crate::graph;
     use crate::kernels::random::Random;
     use crate::kernels::vectorize::instruction_sets;
+    use crate::network::state::zero_states;
     use crate::network::{Cell, LayerConfig, NetworkConfig};
-    use crate::state::zero_states;
     use crate::text::alphabet::Alphabet;
 
     fn example(layer: LayerConfig, layers: usize, steps: usize, rows: usize) -> (Network, Batch) {

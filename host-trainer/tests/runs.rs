@@ -7,7 +7,7 @@ use binary::{SMALL, folder, listing, printed, refuses, run, signal, text, traine
 use host_trainer::checkpoint::Checkpoint;
 use host_trainer::kernels::random::Random;
 use host_trainer::network::Network;
-use host_trainer::state::State;
+use host_trainer::network::state::State;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};

@@ -5,9 +5,9 @@
 //! rows and columns are split over threads, and are the same on every instruction set that has such
 //! multiply-adds.
 
-use crate::cell::Equations;
 use crate::kernels::panels::{LANES, Packed, Strip};
 use crate::kernels::vectorize::exp;
+use crate::network::cell::Equations;
 use pulp::{Simd, WithSimd};
 use std::marker::PhantomData;
 

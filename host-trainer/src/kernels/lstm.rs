@@ -349,9 +349,9 @@ impl Part {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cell::step_forward;
     use crate::kernels::gemm::{Matrix, gemm};
     use crate::kernels::random::Random;
+    use crate::network::cell::step_forward;
 
     #[test]
     fn a_recorded_run_has_the_gradients_of_a_run() {

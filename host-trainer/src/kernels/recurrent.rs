@@ -1,7 +1,7 @@
 //! A recurrent layer over a sequence, forward and backward, on panels.
 //!
 //! T steps, B rows (texts side by side), H units, R outputs (H without a projection). With `a` the
-//! pre-activations `[B, 4H]` (3H in a lean layer) and the equations of [`crate::cell`] between them:
+//! pre-activations `[B, 4H]` (3H in a lean layer) and the equations of [`crate::network::cell`] between them:
 //!
 //! ```text
 //! a  = table[token], or bias + x · w_ih; + h · w_hh      forward, for t = 0..T
@@ -17,11 +17,11 @@
 //! The embedding is folded: `table = embedding · w_ih + bias`, one row a symbol, so the first
 //! layer's input costs a look-up instead of a product.
 
-use crate::cell::{Lean, Lstm};
 use crate::kernels::kernel::{
     AddRows, CellBackward, CellForward, OuterProduct, Product, Start, Term, WithGates,
 };
 use crate::kernels::panels::{Axis, LANES, Packed, Strip, read_rows};
+use crate::network::cell::{Lean, Lstm};
 use crate::network::{Cell, LayerConfig};
 use pulp::Arch;
 use std::marker::PhantomData;

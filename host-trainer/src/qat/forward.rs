@@ -9,9 +9,9 @@
 use crate::kernels::gemm::{Matrix, gemm};
 use crate::kernels::lstm::Sizes;
 use crate::kernels::threads::{on_threads, row_ranges};
+use crate::network::state::State;
 use crate::network::{Cell, LayerConfig, NetworkConfig};
 use crate::quantize::fixed_point::{HIDDEN_UNIT, ONE_Q18};
-use crate::state::State;
 use lstm_core::integer;
 
 /// One in Q11, Q12, Q14 and Q15.

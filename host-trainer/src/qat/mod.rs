@@ -24,10 +24,10 @@ mod tests {
     use crate::kernels::lstm::Sizes;
     use crate::kernels::random::Random;
     use crate::model_file::{HeapWorkspace, ModelFile};
-    use crate::predictor::{ModelPredictor, Predictor};
+    use crate::network::predictor::{ModelPredictor, Predictor};
+    use crate::network::state::State;
     use crate::quantize::tests::{INTEGERS, networks};
     use crate::quantize::{DEAD_ZONE, quantize};
-    use crate::state::State;
 
     /// The logits `[T, B, V]` of texts `[T, B]`, in two batches.
     fn run(network: &IntegerNetwork, tokens: &[u8], rows: usize) -> Vec<f32> {

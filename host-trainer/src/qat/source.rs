@@ -4,9 +4,9 @@ use super::checkpoint::TextProgress;
 use super::teacher::Teacher;
 use crate::files::error::{Error, Result};
 use crate::kernels::random::Random;
+use crate::network::state::{State, state_rows, zero_states};
 use crate::network::{LayerConfig, Network};
 use crate::recipe::Feed;
-use crate::state::{State, state_rows, zero_states};
 use crate::step::{Batch, LossOn};
 use crate::text::batches::Feeder;
 

@@ -5,8 +5,8 @@ use super::masters::Masters;
 use crate::kernels::gemm::{Matrix, gemm};
 use crate::kernels::lstm::{self, Record, Sizes, Tape, Weights};
 use crate::network::LayerConfig;
+use crate::network::state::State;
 use crate::quantize::fixed_point::{HIDDEN_UNIT, output_unit};
-use crate::state::State;
 use crate::step::{Batch, LossOn};
 use serde::{Deserialize, Serialize};
 

@@ -3,7 +3,7 @@
 use crate::kernels::gemm::{Matrix, gemm};
 use crate::kernels::lstm::{self, Input, Sizes, Tape, Weights};
 use crate::network::Network;
-use crate::state::{State, zero_states};
+use crate::network::state::{State, zero_states};
 use crate::step::Batch;
 
 /// A network that reads along.

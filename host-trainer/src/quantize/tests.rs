@@ -9,7 +9,7 @@ use crate::export::{Labels, encode_f32, encode_quantized};
 use crate::kernels::random::{Random, dot};
 use crate::model_file::{HeapWorkspace, ModelFile};
 use crate::network::LayerConfig;
-use crate::predictor::{ModelPredictor, NetworkPredictor, Predictor};
+use crate::network::predictor::{ModelPredictor, NetworkPredictor, Predictor};
 use crate::text::alphabet::Alphabet;
 
 pub(crate) const INTEGERS: [Format; 2] = [Format::Int8, Format::Int4];

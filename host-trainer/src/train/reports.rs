@@ -11,9 +11,9 @@ use crate::files::stdout::say;
 use crate::kernels::random::Random;
 use crate::metrics::{Row, notebook_table};
 use crate::network::Network;
-use crate::predictor::{InContext, NetworkPredictor};
+use crate::network::predictor::{InContext, NetworkPredictor};
+use crate::network::sample;
 use crate::recipe::RecipeName;
-use crate::sample;
 use crate::text::corpus::Split;
 use std::fmt::Write;
 

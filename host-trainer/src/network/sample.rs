@@ -2,7 +2,7 @@
 
 use crate::kernels::random::Random;
 use crate::network::Network;
-use crate::predictor::{NetworkPredictor, Predictor};
+use crate::network::predictor::{NetworkPredictor, Predictor};
 
 /// As the notebook's many-to-one network writes: for each letter the last `window.len()` letters
 /// are read again from a zero state, then the window slides by one. Returns `count` letters.
