@@ -14,8 +14,9 @@
 use candle_core::{D, DType, Device, IndexOp, Tensor};
 use candle_nn::{AdamW, LSTMConfig, Module, Optimizer, ParamsAdamW, RNN, VarBuilder, VarMap};
 use host_trainer::kernels::random::Random;
+use host_trainer::network::config::{LayerConfig, NetworkConfig};
+use host_trainer::network::parameters::Network;
 use host_trainer::network::state::zero_states;
-use host_trainer::network::{LayerConfig, Network, NetworkConfig};
 use host_trainer::optimizer::{Adam, AdamConfig, ParameterGroup};
 use host_trainer::step::{Batch, LossOn};
 use host_trainer::text::alphabet::Alphabet;

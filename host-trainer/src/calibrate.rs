@@ -3,8 +3,9 @@
 
 use crate::kernels::gemm::{Matrix, gemm};
 use crate::kernels::random::Random;
+use crate::network::config::LayerConfig;
+use crate::network::parameters::Network;
 use crate::network::predictor::{NetworkPredictor, Predictor};
-use crate::network::{LayerConfig, Network};
 use crate::quantize::fixed_point::HIDDEN_UNIT;
 
 /// Characters that the network writes.
@@ -153,7 +154,7 @@ fn cholesky(mut matrix: Vec<f64>, n: usize) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::network::NetworkConfig;
+    use crate::network::config::NetworkConfig;
     use crate::text::alphabet::Alphabet;
 
     #[test]

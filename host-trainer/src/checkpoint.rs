@@ -3,8 +3,9 @@
 use crate::files::error::{Error, Result};
 use crate::files::tensors::TensorFile;
 use crate::kernels::random::Random;
+use crate::network::config::NetworkConfig;
+use crate::network::parameters::Network;
 use crate::network::state::{State, insert_states, state_rows, take_states};
-use crate::network::{Network, NetworkConfig};
 use crate::optimizer::{Adam, AdamConfig};
 use crate::run_folder::{Lengths, RunConfig};
 use crate::text::batches::Cursor;

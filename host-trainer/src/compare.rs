@@ -5,7 +5,7 @@ use crate::evaluate::score_split;
 use crate::export::{Labels, encode_f32, encode_quantized, encode_zeros};
 use crate::files::error::Result;
 use crate::model_file::ModelFile;
-use crate::network::Network;
+use crate::network::parameters::Network;
 use crate::network::predictor::{InContext, NetworkPredictor, Score};
 use crate::quantize::{DEAD_ZONE, QuantizedNetwork, TensorError, quantize};
 use crate::text::corpus::{Corpus, Split};

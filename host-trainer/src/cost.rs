@@ -14,7 +14,7 @@
 //! int4 skips columns. What it takes at most counts all weights; what it takes on average counts those
 //! of columns with a dead zone as `LIVE`.
 
-use crate::network;
+use crate::network::config;
 use lstm_core::file::{BLOCK_ROWS, COLUMN_ALIGN, round_up};
 use lstm_core::{Format, LayerShape, Model};
 use std::sync::LazyLock;
@@ -356,10 +356,10 @@ fn solve(mut equations: [[f64; 4]; 3]) -> [f64; 3] {
     equations.map(|row| row[3])
 }
 
-/// As [`network::layer_name`].
+/// As [`config::layer_name`].
 pub fn layer_name(shape: LayerShape) -> String {
     let projection = shape.projection.map(usize::from);
-    network::layer_name(shape.cell, shape.hidden.into(), projection)
+    config::layer_name(shape.cell, shape.hidden.into(), projection)
 }
 
 #[cfg(test)]

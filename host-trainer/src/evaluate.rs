@@ -6,7 +6,7 @@ use crate::files::error::{Error, Result};
 use crate::files::stdout::say;
 use crate::graph::{DeviceKind, GraphPredictor};
 use crate::model_file::ModelFile;
-use crate::network::Network;
+use crate::network::parameters::Network;
 use crate::network::predictor::{InContext, NetworkPredictor, Predictor, Score, bits_per_char};
 use crate::quantize::QuantizedNetwork;
 use crate::text::alphabet::Alphabet;

@@ -7,7 +7,8 @@ use crate::files::tensors::{is_one_of, refuse_input_as_output, write_atomically}
 use crate::inspect;
 use crate::interchange::{self, write::FileKind};
 use crate::model_file::{HeapWorkspace, ModelFile};
-use crate::network::{Cell, LayerConfig, Network, NetworkConfig};
+use crate::network::config::{Cell, LayerConfig, NetworkConfig};
+use crate::network::parameters::Network;
 use crate::quantize::{self, QuantizedMatrix, QuantizedNetwork, TensorError};
 use lstm_core::file::{
     ARRAY_ALIGN, BLOCK_ROWS, COLUMN_ALIGN, HEAD_BYTES, Head, LayerShape, Order, Payload,

@@ -15,7 +15,7 @@ use crate::kernels::recurrent::{
     Above, Base, GROUP, Input, Kind, LayerGradient, LayerTape, PackedLayer, Piece, Ran,
 };
 use crate::kernels::threads::{on_threads, row_ranges, share_out};
-use crate::network::Network;
+use crate::network::parameters::Network;
 use crate::network::state::State;
 use crate::step::{Batch, LossOn};
 use pulp::Arch;
@@ -385,10 +385,12 @@ fn check(
     let vocabulary = network.config.vocabulary();
     let cells = batch.steps * batch.rows;
     let mut tokens = batch.inputs.iter().chain(batch.targets.iter());
-    let state = |(state, layer): (&State, &crate::network::LayerConfig)| {
+    let state = |(state, layer): (&State, &crate::network::config::LayerConfig)| {
         (state.h.len(), state.c.len()) == (batch.rows * layer.output(), batch.rows * layer.hidden)
     };
-    let mask = |(mask, layer): (&Vec<f32>, &crate::network::Layer)| mask.len() == layer.w_hh.len();
+    let mask = |(mask, layer): (&Vec<f32>, &crate::network::parameters::Layer)| {
+        mask.len() == layer.w_hh.len()
+    };
     let fits = cells > 0
         && (batch.inputs.len(), batch.targets.len()) == (cells, cells)
         && tokens.all(|&t| usize::from(t) < vocabulary)

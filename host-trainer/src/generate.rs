@@ -6,7 +6,7 @@ use crate::export::{ExportFormat, Labels, encode_file, encode_in};
 use crate::files::error::{Error, Result};
 use crate::files::tensors::{refuse_input_as_output, write_atomically};
 use crate::model_file::{HeapWorkspace, ModelFile, encode};
-use crate::network::Network;
+use crate::network::parameters::Network;
 use crate::snapshot;
 use lstm_core::{Format, Generator, MAX_WINDOW, Sampler};
 use std::io::Write;

@@ -3,9 +3,10 @@
 //! graphics processors (cargo features `cuda` and `metal`), and as the reference of those engines.
 
 use crate::files::error::{Error, Result};
+use crate::network::config::{Cell, LayerConfig};
+use crate::network::parameters::Network;
 use crate::network::predictor::Predictor;
 use crate::network::state::State;
-use crate::network::{Cell, LayerConfig, Network};
 use crate::step::{Batch, LossOn};
 use candle_core::{Device, Result as CandleResult, Tensor, Var};
 use candle_nn::ops::sigmoid;
@@ -259,7 +260,7 @@ impl Predictor for GraphPredictor {
 mod tests {
     use super::*;
     use crate::kernels::random::Random;
-    use crate::network::NetworkConfig;
+    use crate::network::config::NetworkConfig;
     use crate::network::predictor::NetworkPredictor;
     use crate::text::alphabet::Alphabet;
 

@@ -8,7 +8,7 @@ use crate::kernels::kernel::{Product, ROW_BLOCK, Start};
 use crate::kernels::lstm::{self, Input, Sizes, Tape};
 use crate::kernels::panels::{Axis, Strip, read_rows, write_rows};
 use crate::kernels::threads::{on_threads, row_ranges, share_out};
-use crate::network::LayerConfig;
+use crate::network::config::LayerConfig;
 use crate::network::state::State;
 use candle_core::{
     CpuStorage, CustomOp2, CustomOp3, Device, Layout, Result, Shape, Storage, Tensor,

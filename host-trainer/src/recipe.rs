@@ -4,7 +4,7 @@
 //! an optimizer and some regularization. To add a recipe, add a variant and its phases here.
 
 use crate::files::error::{Error, Result};
-use crate::network::LayerConfig;
+use crate::network::config::LayerConfig;
 use crate::optimizer::{AdamConfig, Schedule};
 use crate::step::LossOn;
 use serde::{Deserialize, Serialize};

@@ -9,7 +9,7 @@ use crate::files::stdout::say;
 use crate::files::tensors::{refuse_input_as_output, write_atomically};
 use crate::generate::sample_text;
 use crate::metrics::Row;
-use crate::network::Network;
+use crate::network::parameters::Network;
 use crate::quantize::QuantizedNetwork;
 use crate::run_folder::{self, RunConfig, read_config, read_metrics};
 use crate::signals::{Histogram, Observed, float_cells, float_flow, observe};

@@ -16,7 +16,7 @@ use crate::files::error::{Error, Result};
 use crate::files::hash::fnv1a;
 use crate::files::tensors::write_atomically;
 use crate::metrics::{self, CSV_HEADER, Row};
-use crate::network::{EMBEDDING, NetworkConfig};
+use crate::network::config::{EMBEDDING, NetworkConfig};
 use crate::recipe::{Phase, RecipeName, Source, window};
 use crate::text::alphabet::{Alphabet, AlphabetKind};
 use crate::text::corpus::Corpus;

@@ -2,9 +2,10 @@
 //! how often they are at the end of their range, and how the cells are spread.
 
 use crate::kernels::lstm::Sizes;
+use crate::network::config::LayerConfig;
+use crate::network::parameters::Network;
 use crate::network::predictor::{NetworkPredictor, Predictor};
 use crate::network::state::zero_states;
-use crate::network::{LayerConfig, Network};
 use crate::qat::forward::{Below, IntegerNetwork, Trace};
 use crate::quantize::QuantizedNetwork;
 use crate::quantize::fixed_point::output_unit;
@@ -240,7 +241,7 @@ fn integer_flow(network: &QuantizedNetwork, tokens: &[u8]) -> Vec<Flow> {
 mod tests {
     use super::*;
     use crate::kernels::random::Random;
-    use crate::network::NetworkConfig;
+    use crate::network::config::NetworkConfig;
     use crate::quantize::quantize;
     use crate::text::alphabet::Alphabet;
     use lstm_core::Format;

@@ -2,7 +2,7 @@
 
 use crate::files::error::Result;
 use crate::lstm_op::{Tapes, Weights, dense_cross_entropy, lstm, with_slice};
-use crate::network::Network;
+use crate::network::parameters::Network;
 use crate::network::state::State;
 use candle_core::{Device, Tensor, Var};
 use candle_nn::{Linear, Module};
@@ -154,8 +154,8 @@ mod tests {
     use crate::graph;
     use crate::kernels::random::Random;
     use crate::kernels::vectorize::instruction_sets;
+    use crate::network::config::{Cell, LayerConfig, NetworkConfig};
     use crate::network::state::zero_states;
-    use crate::network::{Cell, LayerConfig, NetworkConfig};
     use crate::text::alphabet::Alphabet;
 
     fn example(layer: LayerConfig, layers: usize, steps: usize, rows: usize) -> (Network, Batch) {

@@ -5,7 +5,8 @@ mod binary;
 use binary::{SMALL, listing, printed, refuses, text};
 use host_trainer::export::{Labels, encode_f32};
 use host_trainer::kernels::random::Random;
-use host_trainer::network::{LayerConfig, Network, NetworkConfig};
+use host_trainer::network::config::{LayerConfig, NetworkConfig};
+use host_trainer::network::parameters::Network;
 use host_trainer::quantize::QuantizedNetwork;
 use host_trainer::text::alphabet::Alphabet;
 

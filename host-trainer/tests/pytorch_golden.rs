@@ -3,9 +3,10 @@
 
 use host_trainer::fused;
 use host_trainer::kernels::random::Random;
+use host_trainer::network::config::NetworkConfig;
+use host_trainer::network::parameters::Network;
 use host_trainer::network::predictor::{NetworkPredictor, Predictor};
 use host_trainer::network::state::State;
-use host_trainer::network::{Network, NetworkConfig};
 use host_trainer::step::{self, Batch, LossOn};
 use host_trainer::text::alphabet::Alphabet;
 use std::collections::BTreeMap;

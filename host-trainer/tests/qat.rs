@@ -7,7 +7,8 @@ use binary::{printed, refuses, run};
 use binary::{signal, trainer};
 use host_trainer::files::tensors::TensorFile;
 use host_trainer::kernels::random::Random;
-use host_trainer::network::{LayerConfig, Network, NetworkConfig};
+use host_trainer::network::config::{LayerConfig, NetworkConfig};
+use host_trainer::network::parameters::Network;
 use host_trainer::text::alphabet::Alphabet;
 use std::fmt::Write;
 #[cfg(unix)]

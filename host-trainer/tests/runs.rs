@@ -6,7 +6,7 @@ mod binary;
 use binary::{SMALL, folder, listing, printed, refuses, run, signal, text, trainer};
 use host_trainer::checkpoint::Checkpoint;
 use host_trainer::kernels::random::Random;
-use host_trainer::network::Network;
+use host_trainer::network::parameters::Network;
 use host_trainer::network::state::State;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};

@@ -12,7 +12,8 @@
 
 use crate::files::error::{Error, Result};
 use crate::files::tensors::{NamedTensor, TensorFile, transpose};
-use crate::network::{LayerConfig, Network, NetworkConfig};
+use crate::network::config::{LayerConfig, NetworkConfig};
+use crate::network::parameters::Network;
 use crate::text::alphabet::Alphabet;
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -8,7 +8,8 @@
 use super::npy;
 use crate::files::error::{Error, Result};
 use crate::files::tensors::{NamedTensor, TensorFile, transpose, write_atomically};
-use crate::network::{Cell, Network};
+use crate::network::config::Cell;
+use crate::network::parameters::Network;
 use std::io::{Cursor, Write};
 use std::path::Path;
 use zip::write::SimpleFileOptions;

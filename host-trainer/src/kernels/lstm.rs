@@ -11,7 +11,7 @@ use crate::kernels::recurrent::{
     Above, Base, GROUP, Kind, LayerGradient, LayerTape, PackedLayer, Ran,
 };
 use crate::kernels::threads::{on_threads, row_ranges, share_out};
-use crate::network::LayerConfig;
+use crate::network::config::LayerConfig;
 use pulp::Arch;
 use std::ops::Range;
 

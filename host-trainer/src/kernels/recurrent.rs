@@ -22,7 +22,7 @@ use crate::kernels::kernel::{
 };
 use crate::kernels::panels::{Axis, LANES, Packed, Strip, read_rows};
 use crate::network::cell::{Lean, Lstm};
-use crate::network::{Cell, LayerConfig};
+use crate::network::config::{Cell, LayerConfig};
 use pulp::Arch;
 use std::marker::PhantomData;
 

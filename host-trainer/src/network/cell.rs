@@ -18,7 +18,7 @@
 
 use crate::kernels::panels::LANES;
 use crate::kernels::vectorize::{sigmoid, tanh};
-use crate::network::{Cell, LayerConfig};
+use crate::network::config::{Cell, LayerConfig};
 use pulp::{Simd, WithSimd};
 
 /// The equations of a cell with `G` gates.

@@ -4,9 +4,8 @@
 //! May import [`text`](crate::text), [`kernels`](crate::kernels) and [`files`](crate::files).
 
 pub(crate) mod cell;
-mod parameters;
+pub mod config;
+pub mod parameters;
 pub mod predictor;
 pub mod sample;
 pub mod state;
-
-pub use parameters::*;

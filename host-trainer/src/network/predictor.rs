@@ -2,8 +2,8 @@
 
 use crate::kernels::gemm::{Matrix, gemm};
 use crate::kernels::vectorize::vectorized;
-use crate::network::Network;
 use crate::network::cell::step_forward;
+use crate::network::parameters::Network;
 use lstm_core::{Session, Token};
 use std::collections::VecDeque;
 
@@ -288,8 +288,8 @@ fn surprise(logits: &[f32], token: u8) -> f64 {
 mod tests {
     use super::*;
     use crate::kernels::random::Random;
+    use crate::network::config::{LayerConfig, NetworkConfig};
     use crate::network::state::zero_states;
-    use crate::network::{LayerConfig, NetworkConfig};
     use crate::step::{Batch, Engine, LossOn};
     use crate::text::alphabet::Alphabet;
 

@@ -1,7 +1,7 @@
 //! Text written by a network while it trains.
 
 use crate::kernels::random::Random;
-use crate::network::Network;
+use crate::network::parameters::Network;
 use crate::network::predictor::{NetworkPredictor, Predictor};
 
 /// As the notebook's many-to-one network writes: for each letter the last `window.len()` letters

@@ -3,7 +3,7 @@
 
 use crate::files::error::Result;
 use crate::files::tensors::TensorFile;
-use crate::network::LayerConfig;
+use crate::network::config::LayerConfig;
 use std::path::Path;
 
 /// The state of one layer for a batch; of a network of integers, as whole numbers of the device's units.

@@ -4,7 +4,7 @@ use super::tune::{Call, Settings, tune};
 use crate::files::error::{Error, Result};
 use crate::files::stdout::say;
 use crate::interrupt::on_ctrl_c;
-use crate::network::Network;
+use crate::network::parameters::Network;
 use crate::quantize::QuantizedNetwork;
 use crate::text::corpus::Corpus;
 use std::path::{Path, PathBuf};

@@ -4,13 +4,13 @@
 //! every partial sum is a whole number below 2^23, which f32 holds. So `gemm` gives the exact dot
 //! products, in whatever order it adds. All that follows them are `lstm_core`'s own functions.
 //!
-//! Rows and columns are in the order of a [`Network`](crate::network::Network)'s matrices.
+//! Rows and columns are in the order of a [`Network`](crate::network::parameters::Network)'s matrices.
 
 use crate::kernels::gemm::{Matrix, gemm};
 use crate::kernels::lstm::Sizes;
 use crate::kernels::threads::{on_threads, row_ranges};
+use crate::network::config::{Cell, LayerConfig, NetworkConfig};
 use crate::network::state::State;
-use crate::network::{Cell, LayerConfig, NetworkConfig};
 use crate::quantize::fixed_point::{HIDDEN_UNIT, ONE_Q18};
 use lstm_core::integer;
 

@@ -10,7 +10,8 @@
 //! ```
 
 use super::forward::{DeadZones, IntegerLayer, IntegerMatrix, IntegerNetwork};
-use crate::network::{LayerConfig, Network, NetworkConfig};
+use crate::network::config::{LayerConfig, NetworkConfig};
+use crate::network::parameters::Network;
 use crate::quantize::fixed_point::{
     self, HIDDEN_UNIT, INT4_RANGE, INT8_LARGEST, LOGIT_HALF, PROJECTED_HALF, gate_half,
     output_unit, q18,

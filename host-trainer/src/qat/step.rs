@@ -4,7 +4,7 @@ use super::forward::{Below, IntegerNetwork, Trace, counted, logits};
 use super::masters::Masters;
 use crate::kernels::gemm::{Matrix, gemm};
 use crate::kernels::lstm::{self, Record, Sizes, Tape, Weights};
-use crate::network::LayerConfig;
+use crate::network::config::LayerConfig;
 use crate::network::state::State;
 use crate::quantize::fixed_point::{HIDDEN_UNIT, output_unit};
 use crate::step::{Batch, LossOn};

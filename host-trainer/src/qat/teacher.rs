@@ -2,7 +2,7 @@
 
 use crate::kernels::gemm::{Matrix, gemm};
 use crate::kernels::lstm::{self, Input, Sizes, Tape, Weights};
-use crate::network::Network;
+use crate::network::parameters::Network;
 use crate::network::state::{State, zero_states};
 use crate::step::Batch;
 

@@ -4,7 +4,7 @@ use super::{DEAD_ZONE, error_table, quantize};
 use crate::files::error::{Error, Result};
 use crate::files::stdout::say;
 use crate::files::tensors::refuse_input_as_output;
-use crate::network::Network;
+use crate::network::parameters::Network;
 use crate::qat;
 use lstm_core::Format;
 use std::path::PathBuf;

@@ -26,7 +26,8 @@ pub(crate) use layout::{GateRow, dense_rows, layer_rows, projection_rows, row_or
 
 use crate::calibrate::{LayerColumns, observe};
 use crate::files::error::{Error, Result};
-use crate::network::{Network, NetworkConfig};
+use crate::network::config::NetworkConfig;
+use crate::network::parameters::Network;
 use error_table::Meter;
 use fixed_point::{
     HIDDEN_STEP, INT4_RANGE, LOGIT_HALF, PROJECTED_HALF, bias_q18, column_steps, gate_half,

@@ -8,7 +8,7 @@ use crate::calibrate::Columns;
 use crate::export::{Labels, encode_f32, encode_quantized};
 use crate::kernels::random::{Random, dot};
 use crate::model_file::{HeapWorkspace, ModelFile};
-use crate::network::LayerConfig;
+use crate::network::config::LayerConfig;
 use crate::network::predictor::{ModelPredictor, NetworkPredictor, Predictor};
 use crate::text::alphabet::Alphabet;
 

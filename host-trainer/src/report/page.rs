@@ -7,7 +7,7 @@ use crate::chart;
 use crate::columns::parting;
 use crate::cost::Shape;
 use crate::metrics::Row;
-use crate::network::LayerConfig;
+use crate::network::config::LayerConfig;
 use crate::signals::{CELL_LIMIT, Histogram};
 use crate::train::loss_curve;
 use maud::{DOCTYPE, Markup, PreEscaped, html};

@@ -2,7 +2,7 @@
 //! them.
 
 use crate::checkpoint::Checkpoint;
-use crate::network::Network;
+use crate::network::parameters::Network;
 use crate::recipe::Phase;
 
 /// The average at the start of a phase: the weights; nothing where none is kept.
@@ -45,7 +45,7 @@ pub(super) fn network(now: &Checkpoint) -> Option<Network> {
 mod tests {
     use super::*;
     use crate::kernels::random::Random;
-    use crate::network::NetworkConfig;
+    use crate::network::config::NetworkConfig;
     use crate::text::alphabet::Alphabet;
 
     #[test]

@@ -1,7 +1,7 @@
 //! What keeps a network from learning a small text by heart.
 
 use crate::kernels::random::Random;
-use crate::network::{Layer, Network};
+use crate::network::parameters::{Layer, Network};
 use crate::step::Batch;
 
 /// Replaces each input with probability `share` by a random token.

@@ -1,7 +1,7 @@
 //! The flags of `train`.
 
 use crate::graph::DeviceKind;
-use crate::network::{Cell, EMBEDDING};
+use crate::network::config::{Cell, EMBEDDING};
 use crate::text::alphabet::AlphabetKind;
 use std::path::{Path, PathBuf};
 

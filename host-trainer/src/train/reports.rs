@@ -10,7 +10,7 @@ use crate::files::error::Result;
 use crate::files::stdout::say;
 use crate::kernels::random::Random;
 use crate::metrics::{Row, notebook_table};
-use crate::network::Network;
+use crate::network::parameters::Network;
 use crate::network::predictor::{InContext, NetworkPredictor};
 use crate::network::sample;
 use crate::recipe::RecipeName;

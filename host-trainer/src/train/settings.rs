@@ -3,7 +3,7 @@
 use super::flags::{Args, ScheduleKind};
 use super::texts::Texts;
 use crate::files::error::{Error, Result};
-use crate::network::{Cell, LayerConfig, NetworkConfig};
+use crate::network::config::{Cell, LayerConfig, NetworkConfig};
 use crate::optimizer::Schedule;
 use crate::recipe::{Phase, RecipeName, Source, window};
 use crate::run_folder::{RunConfig, TextFile};

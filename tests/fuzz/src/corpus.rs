@@ -1,7 +1,7 @@
 //! The input is a text to train on, and how its alphabet is chosen.
 
 use crate::assert_one_line;
-use host_trainer::network::{LayerConfig, NetworkConfig};
+use host_trainer::network::config::{LayerConfig, NetworkConfig};
 use host_trainer::run_folder::TextFile;
 use host_trainer::text::alphabet::AlphabetKind;
 use host_trainer::text::corpus::{Corpus, Split, text_of};

@@ -4,7 +4,7 @@ use crate::checkpoint::checkpoints;
 use host_trainer::files::error::Result;
 use host_trainer::files::tensors::TensorFile;
 use host_trainer::kernels::random::Random;
-use host_trainer::network::LayerConfig;
+use host_trainer::network::config::LayerConfig;
 use host_trainer::optimizer::{Adam, AdamConfig};
 use host_trainer::qat::checkpoint::{self as qat, TextProgress, TuningConfig};
 use host_trainer::qat::{masters::Masters, step::Loss, tune::Settings};
