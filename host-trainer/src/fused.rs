@@ -17,7 +17,7 @@ use crate::kernels::recurrent::{
 use crate::kernels::threads::{on_threads, row_ranges, share_out};
 use crate::network::parameters::Network;
 use crate::network::state::State;
-use crate::step::{Batch, LossOn};
+use crate::text::batches::{Batch, LossOn};
 use pulp::Arch;
 use std::ops::Range;
 

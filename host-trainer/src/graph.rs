@@ -7,7 +7,7 @@ use crate::network::config::{Cell, LayerConfig};
 use crate::network::parameters::Network;
 use crate::network::predictor::Predictor;
 use crate::network::state::State;
-use crate::step::{Batch, LossOn};
+use crate::text::batches::{Batch, LossOn};
 use candle_core::{Device, Result as CandleResult, Tensor, Var};
 use candle_nn::ops::sigmoid;
 use std::panic;

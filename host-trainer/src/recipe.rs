@@ -6,7 +6,7 @@
 use crate::files::error::{Error, Result};
 use crate::network::config::LayerConfig;
 use crate::optimizer::{AdamConfig, Schedule};
-use crate::step::LossOn;
+use crate::text::batches::{Feed, LossOn};
 use serde::{Deserialize, Serialize};
 
 /// A recipe's name.
@@ -115,69 +115,6 @@ pub enum Source {
     Train,
     /// The file of `--pretrain`.
     Pretrain,
-}
-
-/// How a text becomes batches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Feed {
-    /// Every window of `steps` characters (stride 1) once a pass, shuffled, from a zero state; the
-    /// last batch of a pass is as small as what is left.
-    Windows {
-        /// Windows a batch.
-        rows: usize,
-        /// Characters a window.
-        steps: usize,
-        /// What counts in the loss.
-        loss_on: LossOn,
-    },
-    /// The text as `rows` streams side by side, `steps` characters at a time, with the state
-    /// carried from batch to batch (truncated backpropagation through time). Each pass starts at
-    /// another place of the text.
-    Streams {
-        /// Streams a batch.
-        rows: usize,
-        /// Characters a batch and stream.
-        steps: usize,
-        /// Whether one batch in ten is half as long, so that the cuts move.
-        jitter: bool,
-    },
-}
-
-impl Feed {
-    /// Rows of a batch.
-    pub fn rows(self) -> usize {
-        match self {
-            Self::Windows { rows, .. } | Self::Streams { rows, .. } => rows,
-        }
-    }
-
-    /// Rows of a batch, to be changed.
-    pub fn rows_mut(&mut self) -> &mut usize {
-        match self {
-            Self::Windows { rows, .. } | Self::Streams { rows, .. } => rows,
-        }
-    }
-
-    /// The characters that a network trained so is to be given each time, from a zero state, if it
-    /// never saw a carried one.
-    pub fn window(self) -> Option<usize> {
-        match self {
-            Self::Windows {
-                steps,
-                loss_on: LossOn::LastStep,
-                ..
-            } => Some(steps),
-            _ => None,
-        }
-    }
-
-    /// Characters that a window or batch reads in each row.
-    pub fn steps(self) -> usize {
-        match self {
-            Self::Windows { steps, .. } | Self::Streams { steps, .. } => steps,
-        }
-    }
 }
 
 /// One stretch of training with its own text and optimizer.

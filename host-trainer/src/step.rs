@@ -4,49 +4,9 @@ use crate::files::error::Result;
 use crate::lstm_op::{Tapes, Weights, dense_cross_entropy, lstm, with_slice};
 use crate::network::parameters::Network;
 use crate::network::state::State;
+use crate::text::batches::{Batch, LossOn};
 use candle_core::{Device, Tensor, Var};
 use candle_nn::{Linear, Module};
-use std::sync::Arc;
-
-/// Some texts side by side, with the character that follows each position.
-#[derive(Clone, Debug)]
-pub struct Batch {
-    /// Steps, T.
-    pub steps: usize,
-    /// Rows, B.
-    pub rows: usize,
-    /// `[T, B]`.
-    pub inputs: Arc<[u8]>,
-    /// `[T, B]`, the inputs one step later.
-    pub targets: Arc<[u8]>,
-}
-
-impl Batch {
-    /// Reads `rows` texts of `steps + 1` characters: `at(row, step)`.
-    pub fn gather(rows: usize, steps: usize, at: impl Fn(usize, usize) -> u8) -> Self {
-        let shifted = |by: usize| {
-            let cell = |i: usize| at(i % rows, i / rows + by);
-            (0..rows * steps).map(cell).collect()
-        };
-        let (inputs, targets) = (shifted(0), shifted(1));
-        Self {
-            steps,
-            rows,
-            inputs,
-            targets,
-        }
-    }
-}
-
-/// Which steps of a window count in the loss.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum LossOn {
-    /// Only the last: the many-to-one network.
-    LastStep,
-    /// All of them: the many-to-many network.
-    EveryStep,
-}
 
 /// What a step is computed with, besides the network and the batch.
 #[derive(Clone, Debug)]

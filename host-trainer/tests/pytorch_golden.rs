@@ -7,8 +7,9 @@ use host_trainer::network::config::NetworkConfig;
 use host_trainer::network::parameters::Network;
 use host_trainer::network::predictor::{NetworkPredictor, Predictor};
 use host_trainer::network::state::State;
-use host_trainer::step::{self, Batch, LossOn};
+use host_trainer::step;
 use host_trainer::text::alphabet::Alphabet;
+use host_trainer::text::batches::{Batch, LossOn};
 use std::collections::BTreeMap;
 
 const GOLDEN: &str = include_str!("../../tests/golden/lstm_golden.json");

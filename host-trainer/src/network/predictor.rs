@@ -290,8 +290,9 @@ mod tests {
     use crate::kernels::random::Random;
     use crate::network::config::{LayerConfig, NetworkConfig};
     use crate::network::state::zero_states;
-    use crate::step::{Batch, Engine, LossOn};
+    use crate::step::Engine;
     use crate::text::alphabet::Alphabet;
+    use crate::text::batches::{Batch, LossOn};
 
     #[test]
     fn single_steps_equal_the_training_pass() {

@@ -7,7 +7,7 @@ use crate::kernels::lstm::{self, Record, Sizes, Tape, Weights};
 use crate::network::config::LayerConfig;
 use crate::network::state::State;
 use crate::quantize::fixed_point::{HIDDEN_UNIT, output_unit};
-use crate::step::{Batch, LossOn};
+use crate::text::batches::{Batch, LossOn};
 use serde::{Deserialize, Serialize};
 
 /// What a step computes with, besides the weights and the batch.

@@ -4,7 +4,7 @@ use crate::kernels::gemm::{Matrix, gemm};
 use crate::kernels::lstm::{self, Input, Sizes, Tape, Weights};
 use crate::network::parameters::Network;
 use crate::network::state::{State, zero_states};
-use crate::step::Batch;
+use crate::text::batches::Batch;
 
 /// A network that reads along.
 #[derive(Debug)]

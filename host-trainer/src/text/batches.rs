@@ -1,9 +1,111 @@
 //! Cutting a text into batches, from a cursor that a checkpoint can hold.
 
 use crate::kernels::random::Random;
-use crate::recipe::Feed;
-use crate::step::{Batch, LossOn};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// Some texts side by side, with the character that follows each position.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// Steps, T.
+    pub steps: usize,
+    /// Rows, B.
+    pub rows: usize,
+    /// `[T, B]`.
+    pub inputs: Arc<[u8]>,
+    /// `[T, B]`, the inputs one step later.
+    pub targets: Arc<[u8]>,
+}
+
+impl Batch {
+    /// Reads `rows` texts of `steps + 1` characters: `at(row, step)`.
+    pub fn gather(rows: usize, steps: usize, at: impl Fn(usize, usize) -> u8) -> Self {
+        let shifted = |by: usize| {
+            let cell = |i: usize| at(i % rows, i / rows + by);
+            (0..rows * steps).map(cell).collect()
+        };
+        let (inputs, targets) = (shifted(0), shifted(1));
+        Self {
+            steps,
+            rows,
+            inputs,
+            targets,
+        }
+    }
+}
+
+/// Which steps of a window count in the loss.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LossOn {
+    /// Only the last: the many-to-one network.
+    LastStep,
+    /// All of them: the many-to-many network.
+    EveryStep,
+}
+
+/// How a text becomes batches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Feed {
+    /// Every window of `steps` characters (stride 1) once a pass, shuffled, from a zero state; the
+    /// last batch of a pass is as small as what is left.
+    Windows {
+        /// Windows a batch.
+        rows: usize,
+        /// Characters a window.
+        steps: usize,
+        /// What counts in the loss.
+        loss_on: LossOn,
+    },
+    /// The text as `rows` streams side by side, `steps` characters at a time, with the state
+    /// carried from batch to batch (truncated backpropagation through time). Each pass starts at
+    /// another place of the text.
+    Streams {
+        /// Streams a batch.
+        rows: usize,
+        /// Characters a batch and stream.
+        steps: usize,
+        /// Whether one batch in ten is half as long, so that the cuts move.
+        jitter: bool,
+    },
+}
+
+impl Feed {
+    /// Rows of a batch.
+    pub fn rows(self) -> usize {
+        match self {
+            Self::Windows { rows, .. } | Self::Streams { rows, .. } => rows,
+        }
+    }
+
+    /// Rows of a batch, to be changed.
+    pub fn rows_mut(&mut self) -> &mut usize {
+        match self {
+            Self::Windows { rows, .. } | Self::Streams { rows, .. } => rows,
+        }
+    }
+
+    /// The characters that a network trained so is to be given each time, from a zero state, if it
+    /// never saw a carried one.
+    pub fn window(self) -> Option<usize> {
+        match self {
+            Self::Windows {
+                steps,
+                loss_on: LossOn::LastStep,
+                ..
+            } => Some(steps),
+            _ => None,
+        }
+    }
+
+    /// Characters that a window or batch reads in each row.
+    pub fn steps(self) -> usize {
+        match self {
+            Self::Windows { steps, .. } | Self::Streams { steps, .. } => steps,
+        }
+    }
+}
 
 /// Where in a pass the training is.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

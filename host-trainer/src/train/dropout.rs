@@ -2,7 +2,7 @@
 
 use crate::kernels::random::Random;
 use crate::network::parameters::{Layer, Network};
-use crate::step::Batch;
+use crate::text::batches::Batch;
 
 /// Replaces each input with probability `share` by a random token.
 pub(super) fn drop_tokens(batch: &mut Batch, share: f32, vocabulary: usize, random: &mut Random) {

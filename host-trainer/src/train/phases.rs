@@ -2,7 +2,8 @@
 
 use super::average;
 use super::trainer::{Trainer, fresh_adam};
-use crate::recipe::{Feed, Phase};
+use crate::recipe::Phase;
+use crate::text::batches::Feed;
 use crate::text::batches::Feeder;
 
 impl<'r> Trainer<'r> {
