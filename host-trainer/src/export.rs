@@ -2,8 +2,8 @@
 
 use crate::evaluate;
 use crate::files::error::{Error, Result};
+use crate::files::output::{is_one_of, refuse_input_as_output, write_atomically};
 use crate::files::stdout::say;
-use crate::files::tensors::{is_one_of, refuse_input_as_output, write_atomically};
 use crate::inspect;
 use crate::interchange::{self, write::FileKind};
 use crate::model_file::{HeapWorkspace, ModelFile};

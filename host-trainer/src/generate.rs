@@ -4,7 +4,7 @@ use crate::columns;
 use crate::evaluate::context;
 use crate::export::{ExportFormat, Labels, encode_file, encode_in};
 use crate::files::error::{Error, Result};
-use crate::files::tensors::{refuse_input_as_output, write_atomically};
+use crate::files::output::{refuse_input_as_output, write_atomically};
 use crate::model_file::{HeapWorkspace, ModelFile, encode};
 use crate::network::parameters::Network;
 use crate::snapshot;

@@ -2,8 +2,8 @@
 
 use crate::evaluate::{context, describe_context};
 use crate::files::error::{Error, Result};
+use crate::files::output::refuse_input_as_output;
 use crate::files::stdout::say;
-use crate::files::tensors::refuse_input_as_output;
 use crate::interchange::{self, names};
 use crate::text::alphabet::Alphabet;
 use std::path::{Path, PathBuf};

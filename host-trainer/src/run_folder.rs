@@ -14,7 +14,7 @@
 use crate::checkpoint::Checkpoint;
 use crate::files::error::{Error, Result};
 use crate::files::hash::fnv1a;
-use crate::files::tensors::write_atomically;
+use crate::files::output::write_atomically;
 use crate::metrics::{self, CSV_HEADER, Row};
 use crate::network::config::{EMBEDDING, NetworkConfig};
 use crate::recipe::{Phase, RecipeName, Source, window};

@@ -5,5 +5,6 @@
 
 pub mod error;
 pub mod hash;
+pub mod output;
 pub(crate) mod stdout;
 pub mod tensors;

@@ -7,7 +7,8 @@
 
 use super::npy;
 use crate::files::error::{Error, Result};
-use crate::files::tensors::{NamedTensor, TensorFile, transpose, write_atomically};
+use crate::files::output::write_atomically;
+use crate::files::tensors::{NamedTensor, TensorFile, transpose};
 use crate::network::config::Cell;
 use crate::network::parameters::Network;
 use std::io::{Cursor, Write};

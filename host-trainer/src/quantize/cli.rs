@@ -2,8 +2,8 @@
 
 use super::{DEAD_ZONE, error_table, quantize};
 use crate::files::error::{Error, Result};
+use crate::files::output::refuse_input_as_output;
 use crate::files::stdout::say;
-use crate::files::tensors::refuse_input_as_output;
 use crate::network::parameters::Network;
 use crate::qat;
 use lstm_core::Format;

@@ -3,7 +3,7 @@
 use super::layout::{folded_input_width, row_order};
 use super::{QuantizedLayer, QuantizedMatrix, QuantizedNetwork};
 use crate::files::error::{Error, Result};
-use crate::files::tensors::write_atomically;
+use crate::files::output::write_atomically;
 use crate::network::config::NetworkConfig;
 use lstm_core::Format;
 use lstm_core::file::Row;
