@@ -1,10 +1,10 @@
 //! `budget`: what a model will cost on a chip, before it is trained.
 
-use crate::boards::BOARDS;
-use crate::cost::{Core, Shape, layer_name};
 use crate::export::{ExportFormat, encode_zeros};
 use crate::files::error::{Error, Result};
 use crate::files::stdout::say;
+use crate::hardware::boards::BOARDS;
+use crate::hardware::cost::{Core, Shape, layer_name};
 use crate::model_file::ModelFile;
 use crate::network::config::{Cell, LayerConfig, NetworkConfig};
 use crate::network::parameters::Network;

@@ -1,9 +1,9 @@
 //! Inspect: tells people what is in a file.
 
-use crate::cost::{Core, Shape, layer_name};
 use crate::evaluate::describe_context;
 use crate::files::error::Result;
 use crate::files::stdout::say;
+use crate::hardware::cost::{Core, Shape, layer_name};
 use crate::model_file::ModelFile;
 use lstm_core::{Format, Golden, Model};
 use std::path::PathBuf;

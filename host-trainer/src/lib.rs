@@ -28,7 +28,6 @@
 //! All chance comes from one seeded generator ([`random`]), whose state is part of a checkpoint, so
 //! a run that was stopped goes on to the identical files.
 
-pub mod boards;
 pub mod budget;
 pub mod calibrate;
 pub mod chart;
@@ -36,13 +35,13 @@ pub mod checkpoint;
 pub mod cli;
 pub mod columns;
 pub mod compare;
-pub mod cost;
 pub mod evaluate;
 pub mod export;
 pub mod files;
 pub mod fused;
 pub mod generate;
 pub mod graph;
+pub mod hardware;
 pub mod import;
 pub mod inspect;
 pub mod interchange;

@@ -1,11 +1,11 @@
 //! The page of a report.
 
 use super::Report;
-use crate::boards::BOARDS;
 use crate::budget::grouped;
 use crate::chart;
 use crate::columns::parting;
-use crate::cost::Shape;
+use crate::hardware::boards::BOARDS;
+use crate::hardware::cost::Shape;
 use crate::metrics::Row;
 use crate::network::config::LayerConfig;
 use crate::signals::{CELL_LIMIT, Histogram};

@@ -20,7 +20,7 @@ use lstm_core::{Format, LayerShape, Model};
 use std::sync::LazyLock;
 
 /// The counts of `cargo xtask bench`.
-const BENCH: &str = include_str!("../../docs/bench.txt");
+const BENCH: &str = include_str!("../../../docs/bench.txt");
 const FORMATS: [Format; 3] = [Format::F32, Format::Int8, Format::Int4];
 
 /// The share of the columns with a dead zone of 8 that is not skipped, in the networks of the table

@@ -1,6 +1,6 @@
 //! Boards that a model may fit.
 
-use crate::cost::{Core, Shape};
+use crate::hardware::cost::{Core, Shape};
 
 /// Bytes of RAM that the firmware keeps for its stack, as every `memory.x` asserts.
 const STACK: usize = 4 << 10;
