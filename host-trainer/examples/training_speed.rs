@@ -13,14 +13,15 @@
 
 use candle_core::{D, DType, Device, IndexOp, Tensor};
 use candle_nn::{AdamW, LSTMConfig, Module, Optimizer, ParamsAdamW, RNN, VarBuilder, VarMap};
+use host_trainer::engine::fused;
+use host_trainer::engine::optimizer::{Adam, AdamConfig, ParameterGroup};
+use host_trainer::engine::step;
 use host_trainer::kernels::random::Random;
 use host_trainer::network::config::{LayerConfig, NetworkConfig};
 use host_trainer::network::parameters::Network;
 use host_trainer::network::state::zero_states;
-use host_trainer::optimizer::{Adam, AdamConfig, ParameterGroup};
 use host_trainer::text::alphabet::Alphabet;
 use host_trainer::text::batches::{Batch, LossOn};
-use host_trainer::{fused, step};
 use pulp::{Arch, Simd, WithSimd};
 use std::collections::HashMap;
 use std::io::{BufRead, Write};

@@ -1,12 +1,12 @@
 //! A checkpoint: all that a run needs to go on as if it had never stopped.
 
+use crate::engine::optimizer::{Adam, AdamConfig};
 use crate::files::error::{Error, Result};
 use crate::files::tensors::TensorFile;
 use crate::kernels::random::Random;
 use crate::network::config::NetworkConfig;
 use crate::network::parameters::Network;
 use crate::network::state::{State, insert_states, state_rows, take_states};
-use crate::optimizer::{Adam, AdamConfig};
 use crate::run_folder::{Lengths, RunConfig};
 use crate::text::batches::Cursor;
 use serde::{Deserialize, Serialize};

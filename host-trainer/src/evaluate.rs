@@ -1,10 +1,10 @@
 //! `evaluate`: bits per character of a trained network or of a `.lstm` model on each part of a
 //! corpus. A `.lstm` is run by the device's own engine, so its figure is the device's.
 
+use crate::engine::graph::{DeviceKind, GraphPredictor};
 use crate::export::{Labels, encode_quantized};
 use crate::files::error::{Error, Result};
 use crate::files::stdout::say;
-use crate::graph::{DeviceKind, GraphPredictor};
 use crate::model_file::ModelFile;
 use crate::network::parameters::Network;
 use crate::network::predictor::{InContext, NetworkPredictor, Predictor, Score, bits_per_char};

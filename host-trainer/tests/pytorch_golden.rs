@@ -1,13 +1,13 @@
 //! One training step against PyTorch's nn.LSTM: loss, logits, final state and every gradient.
 //! The command that made the reference is on the first line of its file.
 
-use host_trainer::fused;
+use host_trainer::engine::fused;
+use host_trainer::engine::step;
 use host_trainer::kernels::random::Random;
 use host_trainer::network::config::NetworkConfig;
 use host_trainer::network::parameters::Network;
 use host_trainer::network::predictor::{NetworkPredictor, Predictor};
 use host_trainer::network::state::State;
-use host_trainer::step;
 use host_trainer::text::alphabet::Alphabet;
 use host_trainer::text::batches::{Batch, LossOn};
 use std::collections::BTreeMap;

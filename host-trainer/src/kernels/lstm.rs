@@ -1,5 +1,5 @@
 //! A recurrent layer over a sequence, forward and backward, on row-major slices: the layer of
-//! [`crate::fused`], for callers who keep their numbers in plain matrices.
+//! [`crate::engine::fused`], for callers who keep their numbers in plain matrices.
 //!
 //! Shapes: T steps, B rows (texts side by side), H units, R outputs (H without a projection);
 //! `[T, B, 4H]` holds for each step and row the four gates i, f, g, o. In a lean layer read 3H for

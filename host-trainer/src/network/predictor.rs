@@ -287,10 +287,10 @@ fn surprise(logits: &[f32], token: u8) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::step::Engine;
     use crate::kernels::random::Random;
     use crate::network::config::{LayerConfig, NetworkConfig};
     use crate::network::state::zero_states;
-    use crate::step::Engine;
     use crate::text::alphabet::Alphabet;
     use crate::text::batches::{Batch, LossOn};
 

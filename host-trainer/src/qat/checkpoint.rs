@@ -2,6 +2,7 @@
 
 use super::step::Loss;
 use super::tune::Settings;
+use crate::engine::optimizer::{Adam, AdamConfig};
 use crate::export::{Labels, encode_quantized};
 use crate::files::error::{Error, Result};
 use crate::files::hash::fnv1a;
@@ -10,7 +11,6 @@ use crate::kernels::random::Random;
 use crate::network::config::LayerConfig;
 use crate::network::parameters::Network;
 use crate::network::state::{State, insert_states, state_rows, take_states};
-use crate::optimizer::{Adam, AdamConfig};
 use crate::quantize::QuantizedNetwork;
 use crate::text::batches::Cursor;
 use crate::text::corpus::Corpus;

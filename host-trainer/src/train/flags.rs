@@ -1,6 +1,6 @@
 //! The flags of `train`.
 
-use crate::graph::DeviceKind;
+use crate::engine::graph::DeviceKind;
 use crate::network::config::{Cell, EMBEDDING};
 use crate::text::alphabet::AlphabetKind;
 use std::path::{Path, PathBuf};

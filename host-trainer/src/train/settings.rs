@@ -2,9 +2,9 @@
 
 use super::flags::{Args, ScheduleKind};
 use super::texts::Texts;
+use crate::engine::optimizer::Schedule;
 use crate::files::error::{Error, Result};
 use crate::network::config::{Cell, LayerConfig, NetworkConfig};
-use crate::optimizer::Schedule;
 use crate::recipe::{Phase, RecipeName, Source, window};
 use crate::run_folder::{RunConfig, TextFile};
 use crate::text::corpus::Corpus;

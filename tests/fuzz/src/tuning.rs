@@ -1,11 +1,11 @@
 //! A checkpoint of fine-tuning, for the target `checkpoint`.
 
 use crate::checkpoint::checkpoints;
+use host_trainer::engine::optimizer::{Adam, AdamConfig};
 use host_trainer::files::error::Result;
 use host_trainer::files::tensors::TensorFile;
 use host_trainer::kernels::random::Random;
 use host_trainer::network::config::LayerConfig;
-use host_trainer::optimizer::{Adam, AdamConfig};
 use host_trainer::qat::checkpoint::{self as qat, TextProgress, TuningConfig};
 use host_trainer::qat::{masters::Masters, step::Loss, tune::Settings};
 use host_trainer::quantize::quantize;

@@ -152,7 +152,7 @@ fn numbers(tensor: &Tensor) -> CandleResult<Vec<f32>> {
     tensor.flatten_all()?.to_vec1()
 }
 
-/// As [`Engine::loss_and_gradients`](crate::step::Engine::loss_and_gradients).
+/// As [`Engine::loss_and_gradients`](crate::engine::step::Engine::loss_and_gradients).
 ///
 /// # Errors
 /// Shapes that do not fit each other, or the device fails.

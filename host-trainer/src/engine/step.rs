@@ -1,7 +1,7 @@
 //! One training step: the candle graph of a network over a batch, its loss and its gradients.
 
+use crate::engine::lstm_op::{Tapes, Weights, dense_cross_entropy, lstm, with_slice};
 use crate::files::error::Result;
-use crate::lstm_op::{Tapes, Weights, dense_cross_entropy, lstm, with_slice};
 use crate::network::parameters::Network;
 use crate::network::state::State;
 use crate::text::batches::{Batch, LossOn};
@@ -110,8 +110,8 @@ fn variables(network: &Network) -> Result<Vec<Var>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fused;
-    use crate::graph;
+    use crate::engine::fused;
+    use crate::engine::graph;
     use crate::kernels::random::Random;
     use crate::kernels::vectorize::instruction_sets;
     use crate::network::config::{Cell, LayerConfig, NetworkConfig};

@@ -1,6 +1,6 @@
 //! A whole training step outside candle's graph: forward, loss, and backward in one go.
 //!
-//! It computes what [`crate::step::Engine`] computes, and is the normal way of `train`; the graph
+//! It computes what [`crate::engine::step::Engine`] computes, and is the normal way of `train`; the graph
 //! is the reference that it is tested against. The rows of a batch are split over threads, which
 //! run forward and backward each on their own; then the threads share out the weights, and sum each
 //! weight's gradient over all steps and rows in their order. So the number of threads changes no
@@ -75,7 +75,7 @@ impl Engine {
         }
     }
 
-    /// As [`crate::step::Engine::loss_and_gradients`].
+    /// As [`crate::engine::step::Engine::loss_and_gradients`].
     ///
     /// # Errors
     /// Shapes that do not fit each other.
