@@ -29,7 +29,6 @@
 //! a run that was stopped goes on to the identical files.
 
 pub mod budget;
-pub mod calibrate;
 pub mod chart;
 pub mod checkpoint;
 pub mod cli;
@@ -49,7 +48,6 @@ pub mod kernels;
 pub mod metrics;
 pub mod model_file;
 pub mod network;
-pub mod qat;
 pub mod quantize;
 pub mod recipe;
 pub mod report;

@@ -6,9 +6,9 @@ use crate::network::config::LayerConfig;
 use crate::network::parameters::Network;
 use crate::network::predictor::{NetworkPredictor, Predictor};
 use crate::network::state::zero_states;
-use crate::qat::forward::{Below, IntegerNetwork, Trace};
 use crate::quantize::QuantizedNetwork;
 use crate::quantize::fixed_point::output_unit;
+use crate::quantize::qat::forward::{Below, IntegerNetwork, Trace};
 use lstm_core::integer;
 
 /// Steps that are run in one go.

@@ -5,7 +5,7 @@ use crate::files::error::{Error, Result};
 use crate::files::output::refuse_input_as_output;
 use crate::files::stdout::say;
 use crate::network::parameters::Network;
-use crate::qat;
+use crate::quantize::qat;
 use lstm_core::Format;
 use std::path::PathBuf;
 

@@ -11,11 +11,13 @@
 //! (as in OBQ and GPTQ, Frantar et al. 2022). Of some scales that clip the largest weights, a row
 //! gets the one whose sums err least.
 
+pub mod calibrate;
 mod cli;
 mod error_table;
 mod file;
 pub(crate) mod fixed_point;
 mod layout;
+pub mod qat;
 mod rounding;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -24,10 +26,10 @@ pub use cli::{Args, run};
 pub use error_table::{TensorError, error_table};
 pub(crate) use layout::{GateRow, dense_rows, layer_rows, projection_rows, row_order};
 
-use crate::calibrate::{LayerColumns, observe};
 use crate::files::error::{Error, Result};
 use crate::network::config::NetworkConfig;
 use crate::network::parameters::Network;
+use crate::quantize::calibrate::{LayerColumns, observe};
 use error_table::Meter;
 use fixed_point::{
     HIDDEN_STEP, INT4_RANGE, LOGIT_HALF, PROJECTED_HALF, bias_q18, column_steps, gate_half,
