@@ -3,8 +3,8 @@
 mod binary;
 
 use binary::{printed, refuses};
-use host_trainer::export::{Labels, encode_f32, encode_quantized, encode_zeros};
 use host_trainer::kernels::random::Random;
+use host_trainer::model::encode::{Labels, encode_f32, encode_quantized, encode_zeros};
 use host_trainer::network::config::{LayerConfig, NetworkConfig};
 use host_trainer::network::parameters::Network;
 use host_trainer::quantize::quantize;

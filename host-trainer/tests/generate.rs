@@ -3,8 +3,8 @@
 mod binary;
 
 use binary::{printed, refuses, trainer};
-use host_trainer::export::{Labels, encode_f32, encode_zeros};
 use host_trainer::kernels::random::Random;
+use host_trainer::model::encode::{Labels, encode_f32, encode_zeros};
 use host_trainer::network::config::NetworkConfig;
 use host_trainer::network::parameters::Network;
 use host_trainer::text::alphabet::Alphabet;

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use candle_core::{DType, Device, Tensor};
 use candle_nn::{LSTMConfig, Linear, Module, RNN, VarBuilder};
-use host_trainer::export::{Labels, encode_f32};
 use host_trainer::kernels::random::Random;
-use host_trainer::model_file::{HeapWorkspace, ModelFile};
+use host_trainer::model::encode::{Labels, encode_f32};
+use host_trainer::model::file::{HeapWorkspace, ModelFile};
 use host_trainer::network::config::{LayerConfig, NetworkConfig};
 use host_trainer::network::parameters::Network;
 use host_trainer::text::alphabet::Alphabet;

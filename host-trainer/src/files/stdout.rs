@@ -36,3 +36,23 @@ pub(crate) fn check() -> Result<()> {
         _ => Ok(()),
     }
 }
+
+/// A number with commas.
+pub(crate) fn grouped(n: usize) -> String {
+    let digits = n.to_string();
+    let (head, rest) = digits.split_at((digits.len() - 1) % 3 + 1);
+    let groups = rest.as_bytes().chunks(3);
+    let groups = groups.map(|group| format!(",{}", String::from_utf8_lossy(group)));
+    head.to_owned() + &groups.collect::<String>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_commas() {
+        let numbers = [0, 999, 1000, 12345, 1234567].map(grouped);
+        assert_eq!(numbers, ["0", "999", "1,000", "12,345", "1,234,567"]);
+    }
+}

@@ -8,4 +8,5 @@ pub mod config;
 pub mod parameters;
 pub mod predictor;
 pub mod sample;
+pub mod score;
 pub mod state;

@@ -1,10 +1,9 @@
-//! Running a network a character at a time, and scoring it.
+//! Running a network a character at a time.
 
 use crate::kernels::gemm::{Matrix, gemm};
 use crate::kernels::vectorize::vectorized;
 use crate::network::cell::step_forward;
 use crate::network::parameters::Network;
-use lstm_core::{Session, Token};
 use std::collections::VecDeque;
 
 /// Anything that predicts the next character from the ones before.
@@ -85,34 +84,6 @@ impl NetworkPredictor<'_> {
     /// What went into its projection; empty without one.
     pub(crate) fn units(&self, index: usize) -> &[f32] {
         &self.layers[index].units
-    }
-}
-
-/// A `.lstm` model run by the device's engine.
-#[derive(Debug)]
-pub struct ModelPredictor<'s, 'm> {
-    session: Session<'s, 'm>,
-    logits: Vec<f32>,
-}
-
-impl<'s, 'm> ModelPredictor<'s, 'm> {
-    /// A predictor that goes on from the session's state.
-    pub fn new(session: Session<'s, 'm>) -> Self {
-        let logits = Vec::new();
-        Self { session, logits }
-    }
-}
-
-impl Predictor for ModelPredictor<'_, '_> {
-    fn reset(&mut self) {
-        self.session.reset();
-    }
-
-    fn step(&mut self, token: u8) -> &[f32] {
-        self.logits.clear();
-        let logits = self.session.step(Token::new(token));
-        self.logits.extend(logits.iter());
-        &self.logits
     }
 }
 
@@ -236,52 +207,17 @@ impl<P: Predictor> Predictor for InContext<P> {
     }
 }
 
-/// How well a text was predicted.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Score {
-    /// Characters that were scored.
-    pub characters: usize,
-    /// Mean of -log2 of the probability given to each.
-    pub bits_per_char: f64,
+/// The window to use: as asked for, where 0 carries the state, or the network's own.
+pub fn context(asked: Option<usize>, own: Option<usize>) -> Option<usize> {
+    asked.or(own).filter(|&length| length > 0)
 }
 
-impl Score {
-    /// 2 to the bits: the number of equally likely characters it is like choosing among.
-    pub fn perplexity(&self) -> f64 {
-        self.bits_per_char.exp2()
+/// For people.
+pub fn describe_context(window: Option<usize>) -> String {
+    match window {
+        None => "state carried".to_owned(),
+        Some(n) => format!("windows of {n} characters from a zero state"),
     }
-}
-
-/// Reads `warm_up` and then scores every character of `tokens`, the state carried throughout.
-/// Without a warm-up the first character is only read: nothing stands before it.
-pub fn bits_per_char(predictor: &mut dyn Predictor, warm_up: &[u8], tokens: &[u8]) -> Score {
-    predictor.reset();
-    for &token in warm_up.split_last().map_or(&[][..], |(_, before)| before) {
-        predictor.step(token);
-    }
-    let (mut last, scored) = match (warm_up.last(), tokens.split_first()) {
-        (Some(&last), _) => (last, tokens),
-        (None, Some((&first, rest))) => (first, rest),
-        (None, None) => (0, tokens),
-    };
-    let mut nats = 0.0;
-    for &token in scored {
-        nats += surprise(predictor.step(last), token);
-        last = token;
-    }
-    let characters = scored.len();
-    let bits_per_char = nats / std::f64::consts::LN_2 / characters.max(1) as f64;
-    Score {
-        characters,
-        bits_per_char,
-    }
-}
-
-/// -ln of the probability of `token` under softmax of `logits`.
-fn surprise(logits: &[f32], token: u8) -> f64 {
-    let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let total: f64 = logits.iter().map(|&z| f64::from(z - max).exp()).sum();
-    total.ln() - f64::from(logits[usize::from(token)] - max)
 }
 
 #[cfg(test)]
@@ -290,6 +226,7 @@ mod tests {
     use crate::engine::step::Engine;
     use crate::kernels::random::Random;
     use crate::network::config::{LayerConfig, NetworkConfig};
+    use crate::network::score::bits_per_char;
     use crate::network::state::zero_states;
     use crate::text::alphabet::Alphabet;
     use crate::text::batches::{Batch, LossOn};
@@ -354,28 +291,5 @@ mod tests {
         plain.step(1);
         plain.step(7);
         assert_eq!(windowed.step(2), plain.step(2));
-    }
-
-    /// Predicts every symbol of four with the same probability.
-    struct Uniform([f32; 4], usize);
-
-    impl Predictor for Uniform {
-        fn reset(&mut self) {
-            self.1 = 0;
-        }
-        fn step(&mut self, _: u8) -> &[f32] {
-            self.1 += 1;
-            &self.0
-        }
-    }
-
-    #[test]
-    fn four_equal_choices_are_two_bits() {
-        let mut uniform = Uniform([0.5; 4], 9);
-        let score = bits_per_char(&mut uniform, &[1, 2], &[3, 0, 1]);
-        assert_eq!((score.characters, uniform.1), (3, 4));
-        assert!((score.bits_per_char - 2.0).abs() < 1e-9);
-        assert!((score.perplexity() - 4.0).abs() < 1e-6);
-        assert_eq!(bits_per_char(&mut uniform, &[], &[3, 0, 1]).characters, 2);
     }
 }

@@ -1,4 +1,4 @@
-//! Quantization: decides the numbers of a model. [`export`](crate::export) decides the bytes.
+//! Quantization: decides the numbers of a model. [`export`](crate::model::encode) decides the bytes.
 //!
 //! Every row of a weight matrix (one gate of one unit, one output of a projection, or one symbol of
 //! the dense layer) gets its own scale, a whole number of the device's fixed point. The scale is
@@ -12,7 +12,6 @@
 //! gets the one whose sums err least.
 
 pub mod calibrate;
-mod cli;
 mod error_table;
 mod file;
 pub(crate) mod fixed_point;
@@ -22,7 +21,6 @@ mod rounding;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use cli::{Args, run};
 pub use error_table::{TensorError, error_table};
 pub(crate) use layout::{GateRow, dense_rows, layer_rows, projection_rows, row_order};
 

@@ -1,6 +1,6 @@
 //! A checkpoint of fine-tuning, for the target `checkpoint`.
 
-use crate::checkpoint::checkpoints;
+use crate::training::checkpoint::checkpoints;
 use host_trainer::engine::optimizer::{Adam, AdamConfig};
 use host_trainer::files::error::Result;
 use host_trainer::files::tensors::TensorFile;

@@ -3,11 +3,11 @@
 use super::step::Loss;
 use super::tune::Settings;
 use crate::engine::optimizer::{Adam, AdamConfig};
-use crate::export::{Labels, encode_quantized};
 use crate::files::error::{Error, Result};
 use crate::files::hash::fnv1a;
 use crate::files::tensors::TensorFile;
 use crate::kernels::random::Random;
+use crate::model::encode::{Labels, encode_quantized};
 use crate::network::config::LayerConfig;
 use crate::network::parameters::Network;
 use crate::network::state::{State, insert_states, state_rows, take_states};

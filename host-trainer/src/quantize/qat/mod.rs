@@ -8,7 +8,6 @@
 //! et al. 2015).
 
 pub mod checkpoint;
-pub mod cli;
 pub mod forward;
 pub mod masters;
 mod source;
@@ -20,11 +19,12 @@ pub mod tune;
 mod tests {
     use super::forward::{Below, IntegerNetwork, Trace, logits};
     use super::masters::Masters;
-    use crate::export::{Labels, encode_quantized};
     use crate::kernels::lstm::Sizes;
     use crate::kernels::random::Random;
-    use crate::model_file::{HeapWorkspace, ModelFile};
-    use crate::network::predictor::{ModelPredictor, Predictor};
+    use crate::model::encode::{Labels, encode_quantized};
+    use crate::model::file::{HeapWorkspace, ModelFile};
+    use crate::model::predictor::ModelPredictor;
+    use crate::network::predictor::Predictor;
     use crate::network::state::State;
     use crate::quantize::tests::{INTEGERS, networks};
     use crate::quantize::{DEAD_ZONE, quantize};
