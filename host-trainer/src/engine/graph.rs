@@ -13,7 +13,7 @@ use candle_nn::ops::sigmoid;
 use std::panic;
 
 /// What computes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DeviceKind {
     /// The processor, by the engines of this crate.
     #[default]

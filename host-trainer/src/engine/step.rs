@@ -110,8 +110,7 @@ fn variables(network: &Network) -> Result<Vec<Var>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::fused;
-    use crate::engine::graph;
+    use crate::engine::{fused, graph};
     use crate::kernels::random::Random;
     use crate::kernels::vectorize::instruction_sets;
     use crate::network::config::{Cell, LayerConfig, NetworkConfig};

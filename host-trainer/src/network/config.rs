@@ -10,7 +10,7 @@ pub const MAX_LAYERS: usize = 4;
 pub const EMBEDDING: usize = 64;
 
 /// The kind of recurrent cell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Cell {
