@@ -13,13 +13,14 @@
 
 use candle_core::{D, DType, Device, IndexOp, Tensor};
 use candle_nn::{AdamW, LSTMConfig, Module, Optimizer, ParamsAdamW, RNN, VarBuilder, VarMap};
-use host_trainer::alphabet::Alphabet;
-use host_trainer::network::{LayerConfig, Network, NetworkConfig};
-use host_trainer::optimizer::{Adam, AdamConfig, ParameterGroup};
-use host_trainer::random::Random;
-use host_trainer::state::zero_states;
-use host_trainer::step::{Batch, LossOn};
-use host_trainer::{fused, step};
+use host_trainer::engine::optimizer::{Adam, AdamConfig, ParameterGroup};
+use host_trainer::engine::{fused, step};
+use host_trainer::kernels::random::Random;
+use host_trainer::network::config::{LayerConfig, NetworkConfig};
+use host_trainer::network::parameters::Network;
+use host_trainer::network::state::zero_states;
+use host_trainer::text::alphabet::Alphabet;
+use host_trainer::text::batches::{Batch, LossOn};
 use pulp::{Arch, Simd, WithSimd};
 use std::collections::HashMap;
 use std::io::{BufRead, Write};

@@ -1,82 +1,33 @@
 //! Trains character-level LSTMs on the desk.
 //!
-//! Data takes one path, and each module is one step of it:
+//! Each folder imports only those below it:
 //!
-//! 1. [`corpus`]: a text file becomes tokens by an [`alphabet`], in three parts (train, validation,
-//!    test).
-//! 2. [`feed`]: the training part becomes batches: shuffled windows, or streams side by side.
-//! 3. [`fused`]: a batch becomes a loss and gradients in one go; its loops, vectorized for the CPU
-//!    at hand ([`vectorize`]), are also nodes for any candle graph ([`lstm_op`]). [`step`] computes
-//!    the same as a graph, for reference.
-//! 4. [`optimizer`]: gradients move the weights of a [`network`].
-//! 5. [`train`]: the loop over all that, told what to do by a [`recipe`]; what it leaves lies in a
-//!    [`run_folder`].
-//! 6. [`evaluate`]: a [`predictor`] reads a text and is scored in bits per character; [`sample`]
-//!    lets it write.
-//! 7. [`mod@quantize`] decides the device's numbers ([`calibrate`] helps it where they have 4 bits),
-//!    [`export`] the bytes of the `.lstm` file; from there on [`model_file`] runs the device's own
-//!    engine: [`evaluate`], [`generate`] (which keeps its state in a [`snapshot`]), [`inspect`].
+//! 1. [`commands`]: the command line, one file a command.
+//! 2. [`report`]: the page of a run: its course, its network in each format, what flows through the
+//!    gates.
+//! 3. [`training`]: recipes, the loop over the batches, and what a run leaves in its folder.
+//! 4. [`model`]: the `.lstm` file, run by the device's own engine.
+//! 5. [`mod@quantize`]: the device's integers, chosen, and tuned in its own arithmetic.
+//! 6. [`engine`]: a batch becomes a loss and gradients, and gradients move the weights.
+//! 7. [`interchange`]: weights in the files of Keras and PyTorch. [`hardware`]: what a model costs on
+//!    a chip.
+//! 8. [`network`]: the network in plain memory, and what it predicts.
+//! 9. [`text`]: a text file becomes tokens by an alphabet, in three parts, and these become batches.
+//! 10. [`kernels`]: vector code, and the random numbers.
+//! 11. [`files`]: errors, outputs, tensors.
 //!
-//! [`report`] makes a page of a run: its course ([`metrics`], drawn by [`chart`]), its network in
-//! each format ([`compare`]), and what flows through the gates ([`signals`]).
-//!
-//! [`budget`] tells what a model will cost on a chip, from [`cost`] and [`boards`].
-//!
-//! Weights from Keras or PyTorch come in by [`import`], and go out by [`export`], through
-//! [`interchange`].
-//!
-//! All chance comes from one seeded generator ([`random`]), whose state is part of a checkpoint, so
-//! a run that was stopped goes on to the identical files.
+//! All chance comes from one seeded generator ([`kernels::random`]), whose state is part of a
+//! checkpoint, so a run that was stopped goes on to the identical files.
 
-pub mod alphabet;
-pub mod boards;
-pub mod budget;
-pub mod calibrate;
-mod cell;
-pub mod chart;
-pub mod checkpoint;
-pub mod cli;
-pub mod columns;
-pub mod compare;
-pub mod corpus;
-pub mod cost;
-mod dense;
-pub mod error;
-pub mod evaluate;
-pub mod export;
-pub mod feed;
-pub mod fused;
-pub mod gemm;
-pub mod generate;
-pub mod graph;
-pub mod hash;
-pub mod import;
-pub mod inspect;
+pub mod commands;
+pub mod engine;
+pub mod files;
+pub mod hardware;
 pub mod interchange;
-mod interrupt;
-mod kernel;
-pub mod lstm;
-pub mod lstm_op;
-pub mod metrics;
-pub mod model_file;
+pub mod kernels;
+pub mod model;
 pub mod network;
-pub mod optimizer;
-mod output;
-mod panels;
-pub mod predictor;
-pub mod qat;
 pub mod quantize;
-pub mod random;
-pub mod recipe;
-mod recurrent;
 pub mod report;
-pub mod run_folder;
-pub mod sample;
-pub mod signals;
-pub mod snapshot;
-pub mod state;
-pub mod step;
-pub mod tensors;
-mod threads;
-pub mod train;
-pub mod vectorize;
+pub mod text;
+pub mod training;

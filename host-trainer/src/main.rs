@@ -10,5 +10,5 @@ fn main() -> ExitCode {
     // This crate splits the work over threads itself; candle's own pool would spin beside them.
     // SAFETY: this is the only thread so far.
     unsafe { std::env::set_var("RAYON_NUM_THREADS", "1") };
-    host_trainer::cli::main()
+    host_trainer::commands::cli::main()
 }

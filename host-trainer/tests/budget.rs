@@ -3,11 +3,12 @@
 mod binary;
 
 use binary::{printed, refuses};
-use host_trainer::alphabet::Alphabet;
-use host_trainer::export::{Labels, encode_f32, encode_quantized, encode_zeros};
-use host_trainer::network::{LayerConfig, Network, NetworkConfig};
+use host_trainer::kernels::random::Random;
+use host_trainer::model::encode::{Labels, encode_f32, encode_quantized, encode_zeros};
+use host_trainer::network::config::{LayerConfig, NetworkConfig};
+use host_trainer::network::parameters::Network;
 use host_trainer::quantize::quantize;
-use host_trainer::random::Random;
+use host_trainer::text::alphabet::Alphabet;
 use lstm_core::Format;
 
 #[test]

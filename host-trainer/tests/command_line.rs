@@ -3,11 +3,12 @@
 mod binary;
 
 use binary::{SMALL, listing, printed, refuses, text};
-use host_trainer::alphabet::Alphabet;
-use host_trainer::export::{Labels, encode_f32};
-use host_trainer::network::{LayerConfig, Network, NetworkConfig};
+use host_trainer::kernels::random::Random;
+use host_trainer::model::encode::{Labels, encode_f32};
+use host_trainer::network::config::{LayerConfig, NetworkConfig};
+use host_trainer::network::parameters::Network;
 use host_trainer::quantize::QuantizedNetwork;
-use host_trainer::random::Random;
+use host_trainer::text::alphabet::Alphabet;
 
 /// A folder with the files that the bad commands name.
 fn folder() -> tempfile::TempDir {
@@ -541,7 +542,8 @@ fn a_time_limit_ends_the_run() {
     let line = format!("train {SMALL} --epochs 1000000 --minutes 0.02 --out r");
     printed(folder.path(), &line);
     // It did train, and for as long as it was told to.
-    let rows = host_trainer::metrics::read(&folder.path().join("r/metrics.jsonl")).unwrap();
+    let rows =
+        host_trainer::training::metrics::read(&folder.path().join("r/metrics.jsonl")).unwrap();
     let last = rows.last().unwrap();
     assert!(last.step > 84 && last.seconds > 1.0, "{last:?}");
     assert!(last.train_nats < 0.9 * rows[0].train_nats);

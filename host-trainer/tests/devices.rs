@@ -3,9 +3,9 @@
 mod binary;
 
 use binary::{printed, refuses};
-use host_trainer::alphabet::Alphabet;
-use host_trainer::export::encode_zeros;
-use host_trainer::network::NetworkConfig;
+use host_trainer::model::encode::encode_zeros;
+use host_trainer::network::config::NetworkConfig;
+use host_trainer::text::alphabet::Alphabet;
 use lstm_core::Format;
 
 #[test]

@@ -3,10 +3,11 @@
 mod binary;
 
 use binary::{printed, refuses, trainer};
-use host_trainer::alphabet::Alphabet;
-use host_trainer::export::{Labels, encode_f32, encode_zeros};
-use host_trainer::network::{Network, NetworkConfig};
-use host_trainer::random::Random;
+use host_trainer::kernels::random::Random;
+use host_trainer::model::encode::{Labels, encode_f32, encode_zeros};
+use host_trainer::network::config::NetworkConfig;
+use host_trainer::network::parameters::Network;
+use host_trainer::text::alphabet::Alphabet;
 use lstm_core::Format;
 use std::io::Read;
 use std::process::Stdio;

@@ -4,11 +4,12 @@
 mod binary;
 
 use binary::{printed, refuses};
-use host_trainer::alphabet::Alphabet;
 use host_trainer::interchange::{self, names, write};
-use host_trainer::network::{LayerConfig, Network, NetworkConfig};
-use host_trainer::predictor::{NetworkPredictor, Predictor};
-use host_trainer::random::Random;
+use host_trainer::kernels::random::Random;
+use host_trainer::network::config::{LayerConfig, NetworkConfig};
+use host_trainer::network::parameters::Network;
+use host_trainer::network::predictor::{NetworkPredictor, Predictor};
+use host_trainer::text::alphabet::Alphabet;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,13 +1,14 @@
 //! One training step against PyTorch's nn.LSTM: loss, logits, final state and every gradient.
 //! The command that made the reference is on the first line of its file.
 
-use host_trainer::alphabet::Alphabet;
-use host_trainer::fused;
-use host_trainer::network::{Network, NetworkConfig};
-use host_trainer::predictor::{NetworkPredictor, Predictor};
-use host_trainer::random::Random;
-use host_trainer::state::State;
-use host_trainer::step::{self, Batch, LossOn};
+use host_trainer::engine::{fused, step};
+use host_trainer::kernels::random::Random;
+use host_trainer::network::config::NetworkConfig;
+use host_trainer::network::parameters::Network;
+use host_trainer::network::predictor::{NetworkPredictor, Predictor};
+use host_trainer::network::state::State;
+use host_trainer::text::alphabet::Alphabet;
+use host_trainer::text::batches::{Batch, LossOn};
 use std::collections::BTreeMap;
 
 const GOLDEN: &str = include_str!("../../tests/golden/lstm_golden.json");

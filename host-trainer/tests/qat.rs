@@ -5,10 +5,11 @@ mod binary;
 use binary::{printed, refuses, run};
 #[cfg(unix)]
 use binary::{signal, trainer};
-use host_trainer::alphabet::Alphabet;
-use host_trainer::network::{LayerConfig, Network, NetworkConfig};
-use host_trainer::random::Random;
-use host_trainer::tensors::TensorFile;
+use host_trainer::files::tensors::TensorFile;
+use host_trainer::kernels::random::Random;
+use host_trainer::network::config::{LayerConfig, NetworkConfig};
+use host_trainer::network::parameters::Network;
+use host_trainer::text::alphabet::Alphabet;
 use std::fmt::Write;
 #[cfg(unix)]
 use std::{

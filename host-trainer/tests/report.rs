@@ -3,10 +3,11 @@
 mod binary;
 
 use binary::{SMALL, folder, printed, refuses, text};
-use host_trainer::alphabet::Alphabet;
-use host_trainer::network::{LayerConfig, Network, NetworkConfig};
+use host_trainer::kernels::random::Random;
+use host_trainer::network::config::{LayerConfig, NetworkConfig};
+use host_trainer::network::parameters::Network;
 use host_trainer::quantize::quantize;
-use host_trainer::random::Random;
+use host_trainer::text::alphabet::Alphabet;
 use lstm_core::Format;
 use std::path::Path;
 

@@ -4,10 +4,10 @@
 mod binary;
 
 use binary::{SMALL, folder, listing, printed, refuses, run, signal, text, trainer};
-use host_trainer::checkpoint::Checkpoint;
-use host_trainer::network::Network;
-use host_trainer::random::Random;
-use host_trainer::state::State;
+use host_trainer::kernels::random::Random;
+use host_trainer::network::parameters::Network;
+use host_trainer::network::state::State;
+use host_trainer::training::checkpoint::Checkpoint;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
@@ -32,7 +32,7 @@ fn wait_for_reports(folder: &Path, reports: usize) {
 fn differing(a: &Path, b: &Path) -> Vec<&'static str> {
     let read = |run: &Path, file: &str| std::fs::read(run.join(file)).unwrap();
     let rows = |run: &Path| {
-        let rows = host_trainer::metrics::read(&run.join("metrics.jsonl")).unwrap();
+        let rows = host_trainer::training::metrics::read(&run.join("metrics.jsonl")).unwrap();
         let mut rows = rows;
         rows.iter_mut().for_each(|row| row.seconds = 0.0);
         rows
@@ -350,7 +350,8 @@ fn patience_ends_a_run_and_stays_ended() {
         told.contains("stopped early: no better validation in 3 reports"),
         "{told}"
     );
-    let rows = || host_trainer::metrics::read(&folder.path().join("r/metrics.jsonl")).unwrap();
+    let rows =
+        || host_trainer::training::metrics::read(&folder.path().join("r/metrics.jsonl")).unwrap();
     let bits: Vec<f64> = rows().iter().map(|r| r.validation_bits_per_char).collect();
     let best = bits.iter().copied().fold(f64::INFINITY, f64::min);
     assert_eq!(bits[bits.len() - 4], best);
@@ -363,8 +364,9 @@ fn averaged_weights_may_become_the_best() {
     let folder = folder();
     let flags = "--epochs 30 --ema 0.8 --schedule constant --learning-rate 0.2 --report-every 10";
     let told = printed(folder.path(), &format!("train {SMALL} {flags} --out r"));
-    let rows = host_trainer::metrics::read(&folder.path().join("r/metrics.jsonl")).unwrap();
-    let least = |bits: &dyn Fn(&host_trainer::metrics::Row) -> f64| {
+    let rows =
+        host_trainer::training::metrics::read(&folder.path().join("r/metrics.jsonl")).unwrap();
+    let least = |bits: &dyn Fn(&host_trainer::training::metrics::Row) -> f64| {
         rows.iter().map(bits).fold(f64::INFINITY, f64::min)
     };
     let average = least(&|row| row.average_bits_per_char.unwrap());
@@ -387,10 +389,11 @@ fn a_run_tells_its_course() {
     let line = format!("train {SMALL} --recipe many-to-many --epochs 2 --out r");
     let told = printed(folder.path(), &line);
     let read = |name: &str| std::fs::read_to_string(folder.path().join("r").join(name)).unwrap();
-    let rows = host_trainer::metrics::read(&folder.path().join("r/metrics.jsonl")).unwrap();
+    let rows =
+        host_trainer::training::metrics::read(&folder.path().join("r/metrics.jsonl")).unwrap();
     let csv: String = rows
         .iter()
-        .map(host_trainer::metrics::Row::to_csv)
+        .map(host_trainer::training::metrics::Row::to_csv)
         .collect();
     assert_eq!(read("metrics.csv").split_once('\n').unwrap().1, csv);
     assert_eq!(rows.len(), 2);

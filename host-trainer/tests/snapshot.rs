@@ -1,6 +1,6 @@
 //! `generate --state` and `--save-state`, through the real binary.
 
-use host_trainer::model_file::{HeapWorkspace, ModelFile};
+use host_trainer::model::file::{HeapWorkspace, ModelFile};
 use lstm_core::{Generator, Golden, Sampler};
 use std::path::Path;
 use std::process::{Command, Output};

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use host_trainer::boards::{self, Board};
+use host_trainer::hardware::boards::{self, Board};
 use xtask::{firmware, shell::root, table::grouped};
 
 /// One in the second digit of a number.

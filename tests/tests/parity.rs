@@ -4,13 +4,12 @@ use std::collections::HashMap;
 
 use candle_core::{DType, Device, Tensor};
 use candle_nn::{LSTMConfig, Linear, Module, RNN, VarBuilder};
-use host_trainer::{
-    alphabet::Alphabet,
-    export::{Labels, encode_f32},
-    model_file::{HeapWorkspace, ModelFile},
-    network::{LayerConfig, Network, NetworkConfig},
-    random::Random,
-};
+use host_trainer::kernels::random::Random;
+use host_trainer::model::encode::{Labels, encode_f32};
+use host_trainer::model::file::{HeapWorkspace, ModelFile};
+use host_trainer::network::config::{LayerConfig, NetworkConfig};
+use host_trainer::network::parameters::Network;
+use host_trainer::text::alphabet::Alphabet;
 use lstm_core::Token;
 
 /// The largest difference of a logit that is accepted.

@@ -104,7 +104,7 @@ const TARGETS: &[Target] = &[
         features: "trainer",
         // Infinite weights are read.
         bug: Bug {
-            file: "host-trainer/src/tensors.rs",
+            file: "host-trainer/src/files/tensors.rs",
             from: "position(|x| !x.is_finite())",
             to: "position(|x| x.is_nan())",
         },
@@ -115,7 +115,7 @@ const TARGETS: &[Target] = &[
         features: "trainer",
         // A text of one symbol makes an alphabet.
         bug: Bug {
-            file: "host-trainer/src/alphabet.rs",
+            file: "host-trainer/src/text/alphabet.rs",
             from: "if !(2..=MAX_SYMBOLS)",
             to: "if !(1..=MAX_SYMBOLS)",
         },

@@ -1,7 +1,7 @@
 //! HDF5: every data set by its path.
 
 use super::{insert, not_floating, one_line};
-use crate::tensors::NamedTensor;
+use crate::files::tensors::NamedTensor;
 use hdf5_reader::group::Group;
 use hdf5_reader::{Dataset, Datatype, Hdf5File, OpenOptions};
 use std::collections::BTreeMap;

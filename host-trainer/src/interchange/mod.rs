@@ -24,8 +24,8 @@ mod npy;
 mod pytorch;
 pub mod write;
 
-use crate::error::{Error, Result};
-use crate::tensors::NamedTensor;
+use crate::files::error::{Error, Result};
+use crate::files::tensors::NamedTensor;
 use archive::Archive;
 use safetensors::{Dtype, SafeTensors};
 use std::collections::BTreeMap;

@@ -10,10 +10,11 @@
 //! Arrays that are named `arr_0`, `arr_1`, ... are Keras's `get_weights()`, in order. Layers of one
 //! kind follow each other as their names do, `lstm_10` behind `lstm_9`.
 
-use crate::alphabet::Alphabet;
-use crate::error::{Error, Result};
-use crate::network::{LayerConfig, Network, NetworkConfig};
-use crate::tensors::{NamedTensor, TensorFile, transpose};
+use crate::files::error::{Error, Result};
+use crate::files::tensors::{NamedTensor, TensorFile, transpose};
+use crate::network::config::{LayerConfig, NetworkConfig};
+use crate::network::parameters::Network;
+use crate::text::alphabet::Alphabet;
 use std::collections::BTreeMap;
 use std::path::Path;
 

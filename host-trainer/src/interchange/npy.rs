@@ -60,7 +60,7 @@ fn array(bytes: &[u8], name: &str) -> Result<(Vec<usize>, Vec<f32>), String> {
     let values = number.decode(data);
     match (order, &shape[..]) {
         ("True", &[rows, columns]) => {
-            let transposed = crate::tensors::transpose(&values, columns, rows);
+            let transposed = crate::files::tensors::transpose(&values, columns, rows);
             Ok((shape, transposed))
         }
         ("True", &[_]) | ("False", _) => Ok((shape, values)),

@@ -6,15 +6,17 @@
 //! | npz | Keras | `embedding/embeddings`, `lstm/lstm_cell/kernel`, `lstm/lstm_cell/recurrent_kernel`, `lstm/lstm_cell/bias`, `lstm_1/...`, `dense/kernel`, `dense/bias`, in the order of `get_weights()` |
 
 use super::npy;
-use crate::error::{Error, Result};
-use crate::network::{Cell, Network};
-use crate::tensors::{NamedTensor, TensorFile, transpose, write_atomically};
+use crate::files::error::{Error, Result};
+use crate::files::output::write_atomically;
+use crate::files::tensors::{NamedTensor, TensorFile, transpose};
+use crate::network::config::Cell;
+use crate::network::parameters::Network;
 use std::io::{Cursor, Write};
 use std::path::Path;
 use zip::write::SimpleFileOptions;
 
 /// Another framework's file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileKind {
     /// PyTorch's state_dict, in safetensors.
     Safetensors,

@@ -2,12 +2,13 @@
 
 use super::layout::{folded_input_width, row_order};
 use super::{QuantizedLayer, QuantizedMatrix, QuantizedNetwork};
-use crate::error::{Error, Result};
-use crate::network::NetworkConfig;
-use crate::tensors::write_atomically;
+use crate::files::error::{Error, Result};
+use crate::files::output::write_atomically;
+use crate::network::config::NetworkConfig;
 use lstm_core::Format;
 use lstm_core::file::Row;
-use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
 use std::path::Path;
 
 /// The tensor of int4 that is the dead zone.

@@ -1,7 +1,7 @@
 //! The fixed point of the device, see docs/NUMBERS.md.
 
-use crate::error::{Error, Result};
-use crate::network::{LayerConfig, NetworkConfig};
+use crate::files::error::{Error, Result};
+use crate::network::config::{LayerConfig, NetworkConfig};
 use std::ops::RangeInclusive;
 
 /// One in Q18, the fixed point of the sums.

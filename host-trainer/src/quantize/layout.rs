@@ -1,6 +1,7 @@
 //! The rows of the matrices in the order of the file.
 
-use crate::network::{Cell, LayerConfig, Network, NetworkConfig};
+use crate::network::config::{Cell, LayerConfig, NetworkConfig};
+use crate::network::parameters::Network;
 use lstm_core::file::BLOCK_ROWS;
 
 /// The place of a row of gates in the file: which gate of which unit.

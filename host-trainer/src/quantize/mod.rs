@@ -1,4 +1,4 @@
-//! Quantization: decides the numbers of a model. [`export`](crate::export) decides the bytes.
+//! Quantization: decides the numbers of a model. [`export`](crate::model::encode) decides the bytes.
 //!
 //! Every row of a weight matrix (one gate of one unit, one output of a projection, or one symbol of
 //! the dense layer) gets its own scale, a whole number of the device's fixed point. The scale is
@@ -11,22 +11,23 @@
 //! (as in OBQ and GPTQ, Frantar et al. 2022). Of some scales that clip the largest weights, a row
 //! gets the one whose sums err least.
 
-mod cli;
+pub mod calibrate;
 mod error_table;
 mod file;
 pub(crate) mod fixed_point;
 mod layout;
+pub mod qat;
 mod rounding;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use cli::{Args, run};
 pub use error_table::{TensorError, error_table};
 pub(crate) use layout::{GateRow, dense_rows, layer_rows, projection_rows, row_order};
 
-use crate::calibrate::{LayerColumns, observe};
-use crate::error::{Error, Result};
-use crate::network::{Network, NetworkConfig};
+use crate::files::error::{Error, Result};
+use crate::network::config::NetworkConfig;
+use crate::network::parameters::Network;
+use crate::quantize::calibrate::{LayerColumns, observe};
 use error_table::Meter;
 use fixed_point::{
     HIDDEN_STEP, INT4_RANGE, LOGIT_HALF, PROJECTED_HALF, bias_q18, column_steps, gate_half,

@@ -2,9 +2,9 @@
 
 use super::error_table::Meter;
 use super::fixed_point::{INT4_RANGE, INT8_LARGEST, ONE_Q18, bias_q18, scale, table_grid};
-use crate::calibrate::Columns;
-use crate::error::Result;
-use crate::random::dot;
+use crate::files::error::Result;
+use crate::kernels::random::dot;
+use crate::quantize::calibrate::Columns;
 use lstm_core::file::Row;
 
 /// How the weights of a matrix become whole numbers.

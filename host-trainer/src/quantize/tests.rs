@@ -4,13 +4,14 @@ use super::fixed_point::{ONE_Q18, PROJECTED_UNIT};
 use super::layout::folded_input_width;
 use super::rounding::round_together;
 use super::*;
-use crate::alphabet::Alphabet;
-use crate::calibrate::Columns;
-use crate::export::{Labels, encode_f32, encode_quantized};
-use crate::model_file::{HeapWorkspace, ModelFile};
-use crate::network::LayerConfig;
-use crate::predictor::{ModelPredictor, NetworkPredictor, Predictor};
-use crate::random::{Random, dot};
+use crate::kernels::random::{Random, dot};
+use crate::model::encode::{Labels, encode_f32, encode_quantized};
+use crate::model::file::{HeapWorkspace, ModelFile};
+use crate::model::predictor::ModelPredictor;
+use crate::network::config::LayerConfig;
+use crate::network::predictor::{NetworkPredictor, Predictor};
+use crate::quantize::calibrate::Columns;
+use crate::text::alphabet::Alphabet;
 
 pub(crate) const INTEGERS: [Format; 2] = [Format::Int8, Format::Int4];
 

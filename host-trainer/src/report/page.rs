@@ -1,18 +1,18 @@
 //! The page of a report.
 
-use super::Report;
-use crate::boards::BOARDS;
-use crate::budget::grouped;
-use crate::chart;
-use crate::columns::parting;
-use crate::cost::Shape;
-use crate::metrics::Row;
-use crate::network::LayerConfig;
-use crate::signals::{CELL_LIMIT, Histogram};
-use crate::train::loss_curve;
+use crate::files::stdout::grouped;
+use crate::hardware::boards::BOARDS;
+use crate::hardware::cost::Shape;
+use crate::network::config::LayerConfig;
+use crate::report::columns::parting;
+use crate::report::content::Report;
+use crate::report::signals::{CELL_LIMIT, Histogram};
+use crate::training::chart;
+use crate::training::curve::loss_curve;
+use crate::training::metrics::Row;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-const COLORS: &str = include_str!("../colors.css");
+const COLORS: &str = include_str!("../training/colors.css");
 const STYLE: &str = include_str!("style.css");
 /// Pictures come in two sizes, of which the style sheet shows one.
 const WIDE: (u32, u32) = (960, 400);
@@ -20,7 +20,7 @@ const NARROW: (u32, u32) = (350, 330);
 const SMALL: (u32, u32) = (350, 210);
 
 /// The whole page.
-pub(super) fn page(report: &Report) -> Markup {
+pub fn page(report: &Report) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {

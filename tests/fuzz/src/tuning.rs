@@ -1,19 +1,19 @@
 //! A checkpoint of fine-tuning, for the target `checkpoint`.
 
-use crate::checkpoint::checkpoints;
-use host_trainer::alphabet::AlphabetKind;
-use host_trainer::corpus::Corpus;
-use host_trainer::error::Result;
-use host_trainer::feed::Feeder;
-use host_trainer::network::LayerConfig;
-use host_trainer::optimizer::{Adam, AdamConfig};
-use host_trainer::qat::checkpoint::{self as qat, TextProgress, TuningConfig};
-use host_trainer::qat::{masters::Masters, step::Loss, tune::Settings};
+use crate::training::checkpoint::checkpoints;
+use host_trainer::engine::optimizer::{Adam, AdamConfig};
+use host_trainer::files::error::Result;
+use host_trainer::files::tensors::TensorFile;
+use host_trainer::kernels::random::Random;
+use host_trainer::network::config::LayerConfig;
+use host_trainer::quantize::qat::checkpoint::{self as qat, TextProgress, TuningConfig};
+use host_trainer::quantize::qat::{masters::Masters, step::Loss, tune::Settings};
 use host_trainer::quantize::quantize;
-use host_trainer::random::Random;
-use host_trainer::recipe::Feed;
-use host_trainer::step::LossOn;
-use host_trainer::tensors::TensorFile;
+use host_trainer::text::alphabet::AlphabetKind;
+use host_trainer::text::batches::Feed;
+use host_trainer::text::batches::Feeder;
+use host_trainer::text::batches::LossOn;
+use host_trainer::text::corpus::Corpus;
 use lstm_core::Format;
 use std::path::Path;
 use std::sync::OnceLock;

@@ -1,0 +1,198 @@
+//! `budget`: what a model will cost on a chip, before it is trained.
+
+use crate::commands::export::ExportFormat;
+use crate::files::error::{Error, Result};
+use crate::files::stdout::{grouped, say};
+use crate::hardware::boards::BOARDS;
+use crate::hardware::cost::{Core, Shape, layer_name};
+use crate::model::encode::encode_zeros;
+use crate::model::file::ModelFile;
+use crate::network::config::{Cell, LayerConfig, NetworkConfig};
+use crate::network::parameters::Network;
+use crate::quantize::QuantizedNetwork;
+use crate::text::alphabet::{Alphabet, AlphabetKind};
+use crate::text::corpus::Corpus;
+use lstm_core::Format;
+use std::path::{Path, PathBuf};
+
+/// Arguments of `budget`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A model (.lstm) or a network (.safetensors) to take the shape from, instead of the flags
+    #[arg(conflicts_with_all = ["cell", "hidden", "projection", "layers", "embedding", "alphabet"])]
+    file: Option<PathBuf>,
+    /// Kind of each layer: the LSTM of Keras and PyTorch, or one whose input and forget gate are coupled
+    /// (CIFG), which is smaller
+    #[arg(long, value_enum, default_value_t = Cell::Lstm)]
+    cell: Cell,
+    /// Units of each layer
+    #[arg(long, value_name = "N", default_value_t = 256)]
+    hidden: usize,
+    /// Width that each layer's output is projected to; 0 for no projection
+    #[arg(long, value_name = "R", default_value_t = 0)]
+    projection: usize,
+    /// Layers, 1 to 4
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    layers: usize,
+    /// Width of the embedding, which costs nothing on the chip
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    embedding: usize,
+    /// The symbols: 27 letters, or every character of the text of --corpus
+    #[arg(long, value_enum, default_value_t = AlphabetKind::Letters)]
+    alphabet: AlphabetKind,
+    /// The text of --alphabet text
+    #[arg(long, default_value = "data/sonnets.txt", value_name = "FILE")]
+    corpus: PathBuf,
+    /// The number format [default: int8, or the file's own]
+    #[arg(long, value_enum)]
+    format: Option<ExportFormat>,
+    /// Megahertz of every board [default: what its firmware sets]
+    #[arg(long, value_name = "MHZ")]
+    clock: Option<f64>,
+}
+
+/// For `--clock`.
+const MOST_MEGAHERTZ: f64 = 100_000.0;
+
+/// Prints the costs and the boards.
+///
+/// # Errors
+/// A file that cannot be used, or a shape that the device does not run.
+pub fn run(args: &Args) -> Result<()> {
+    if let Some(clock) = args.clock
+        && !(clock > 0.0 && clock <= MOST_MEGAHERTZ)
+    {
+        return Err(Error::bad_input(format!(
+            "found --clock {clock}, expected megahertz above 0 and up to {MOST_MEGAHERTZ}"
+        )));
+    }
+    let (parameters, file) = model(args)?;
+    let model = file.model()?;
+    let clock = args.clock.map(|megahertz| megahertz * 1e6);
+    let table = table(&Shape::of(&model), &model, clock);
+    say!("{}{}", parameters.unwrap_or_default(), table.trim_end());
+    Ok(())
+}
+
+/// The model to be, filled with zeros unless there is one already; and a line about the network.
+fn model(args: &Args) -> Result<(Option<String>, ModelFile)> {
+    let config = match &args.file {
+        Some(path) if ModelFile::is_one(path)? => {
+            let file = ModelFile::load(path)?;
+            check_format(args, path, file.model()?.format())?;
+            return Ok((None, file));
+        }
+        Some(path) => match QuantizedNetwork::load(path)? {
+            Some(network) => {
+                check_format(args, path, network.format)?;
+                let zeros = encode_zeros(&network.config, network.format)?;
+                return Ok((None, ModelFile::from_bytes(&zeros)));
+            }
+            None => Network::load(path)?.config,
+        },
+        None => config(args)?,
+    };
+    let format = args.format.map_or(Format::Int8, Format::from);
+    let zeros = encode_zeros(&config, format)?;
+    let parameters = format!(
+        "{:<14} {}\n",
+        "parameters",
+        grouped(config.parameter_count())
+    );
+    Ok((Some(parameters), ModelFile::from_bytes(&zeros)))
+}
+
+/// Refuses another --format than that of a file whose numbers are decided.
+fn check_format(args: &Args, path: &Path, found: Format) -> Result<()> {
+    match args.format.map(Format::from) {
+        Some(asked) if asked != found => Err(Error::bad_input(format!(
+            "{} is in {found}, expected --format {found}, or none",
+            path.display()
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn config(args: &Args) -> Result<NetworkConfig> {
+    let alphabet = match args.alphabet {
+        AlphabetKind::Letters => Alphabet::letters(),
+        kind => Corpus::read(&args.corpus, kind)?.alphabet,
+    };
+    let layer = LayerConfig {
+        cell: args.cell,
+        hidden: args.hidden,
+        projection: (args.projection > 0).then_some(args.projection),
+    };
+    let config = NetworkConfig::stack(&alphabet, args.embedding, layer, args.layers);
+    config.check()?;
+    Ok(config)
+}
+
+/// The whole report.
+fn table(shape: &Shape, model: &lstm_core::Model<'_>, clock: Option<f64>) -> String {
+    let layers: Vec<String> = shape.layers.iter().copied().map(layer_name).collect();
+    let flash = model.file_bytes();
+    let mut text = String::new();
+    for (what, value) in [
+        (
+            "network",
+            format!("{}, {} symbols", layers.join(", "), shape.symbols),
+        ),
+        ("format", shape.format.to_string()),
+        (
+            "model",
+            format!(
+                "{} bytes of flash, of which the name takes {}",
+                grouped(flash),
+                model.name().len()
+            ),
+        ),
+        (
+            "multiply-adds",
+            format!("{} a character", grouped(model.multiply_adds())),
+        ),
+    ] {
+        text += &format!("{what:<14} {value}\n");
+    }
+    text += &format!(
+        "\n{:<14} {:>8} {:>8} {:>8} {:>14} {:>12} {:>7}\n",
+        "core", "engine", "RAM", "stack", "instructions", "at most", "error"
+    );
+    for core in Core::all() {
+        text += &format!(
+            "{:<14} {:>8} {:>8} {:>8} {:>14} {:>12} {:>5.1} %\n",
+            core.name,
+            grouped(core.engine(shape.format)),
+            grouped(core.ram(shape)),
+            grouped(core.stack),
+            grouped(core.instructions(shape).round() as usize),
+            grouped(core.most_instructions(shape).round() as usize),
+            100.0 * core.error(shape.format)
+        );
+    }
+    text += "bytes; instructions of a character, estimated from docs/bench.txt, with the largest\n\
+             error on what was counted there; int4 skips zeros, at most it skips none\n\n";
+    text += &format!(
+        "{:<14} {:<11} {:>6} {:>11} {:>11} {:>13}  {}\n",
+        "board", "core", "MHz", "model room", "RAM", "characters/s", "fits"
+    );
+    for board in BOARDS {
+        let clock = clock.unwrap_or(board.clock);
+        let outcome = board.try_model(shape, flash, clock);
+        let line = format!(
+            "{:<14} {:<11} {:>6} {:>11} {:>11} {:>13.1}  {}",
+            board.name,
+            board.core,
+            clock / 1e6,
+            grouped(board.model_room),
+            grouped(board.ram),
+            outcome.characters_per_second,
+            match outcome.misfit {
+                None => "yes".to_owned(),
+                Some(misfit) => format!("no: {misfit}"),
+            }
+        );
+        text += &format!("{line}\n");
+    }
+    text + "characters/s: at one instruction a cycle; loads, branches and flash take more\n"
+}

@@ -1,0 +1,134 @@
+//! The command line: one module a command.
+
+use crate::commands::refusal::one_line;
+use crate::commands::{
+    budget, evaluate, export, generate, import, inspect, quantize, report, train,
+};
+use crate::files::error::{Error, Result};
+use crate::files::stdout;
+use clap::{Parser, Subcommand};
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// Trains character-level LSTMs and prepares them for a microcontroller
+#[derive(Debug, Parser)]
+#[command(name = "host-trainer", version, arg_required_else_help = false)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Train a network on a text
+    Train(Box<train::Args>),
+    /// Make a page of a run: its course, its formats, its text, the boards that it fits
+    Report(report::Args),
+    /// Score a network on the parts of a text
+    Evaluate(evaluate::Args),
+    /// Choose the integers that the device computes with
+    Quantize(quantize::Args),
+    /// Write a .lstm file from a network, and a readable .txt beside it
+    Export(export::Args),
+    /// Write text with a .lstm model, as the device would
+    Generate(generate::Args),
+    /// Tell what a model will cost on a chip, before it is trained
+    Budget(budget::Args),
+    /// Take weights from Keras or PyTorch
+    Import(import::Args),
+    /// Tell what is in a .lstm file
+    Inspect(inspect::Args),
+}
+
+/// Parses the command line and runs it; an error is one line on stderr.
+pub fn main() -> ExitCode {
+    let done = parse().and_then(|cli| cli.map_or(Ok(()), run));
+    match done.and_then(|()| stdout::check()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            error.exit_code()
+        }
+    }
+}
+
+/// What was typed, with what a config file adds to it; nothing if help was asked for, and given.
+fn parse() -> Result<Option<Cli>> {
+    let mut words: Vec<OsString> = std::env::args_os().collect();
+    let cli = match Cli::try_parse_from(&words) {
+        Ok(cli) => cli,
+        Err(error) if !error.use_stderr() => {
+            let _ = error.print();
+            return Ok(None);
+        }
+        Err(error) => return Err(refused(&error)),
+    };
+    let Command::Train(args) = &cli.command else {
+        return Ok(Some(cli));
+    };
+    let Some(path) = args.config() else {
+        return Ok(Some(cli));
+    };
+    // After the command's name and before all that was typed, which overrides it.
+    words.splice(2..2, train::config_file::flags_under(args, path)?);
+    Cli::try_parse_from(words)
+        .map(Some)
+        .map_err(|e| refused(&e))
+}
+
+fn run(cli: Cli) -> Result<()> {
+    match cli.command {
+        Command::Train(args) => train::run(&args),
+        Command::Report(args) => report::run(&args),
+        Command::Evaluate(args) => evaluate::run(&args),
+        Command::Quantize(args) => quantize::run(&args),
+        Command::Export(args) => export::run(&args),
+        Command::Generate(args) => generate::run(&args),
+        Command::Budget(args) => budget::run(&args),
+        Command::Import(args) => import::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
+    }
+}
+
+fn refused(error: &clap::Error) -> Error {
+    Error::bad_input(format!("{} (see --help)", one_line(error)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn all_help_is_in_one_style() {
+        let program = Cli::command();
+        let mut options = 0;
+        for command in program.get_subcommands() {
+            let arguments = command.get_arguments().filter(|arg| !arg.is_hide_set());
+            for argument in arguments.filter(|arg| arg.get_id() != "help") {
+                let name = format!("{} {}", command.get_name(), argument.get_id());
+                let help = argument.get_help().expect(&name).to_string();
+                assert!(
+                    !help.ends_with('.') && !help.contains("(default"),
+                    "{name}: {help}"
+                );
+                let default = help.find("[default: ");
+                let is_last =
+                    default.is_none_or(|at| help[at..].find(']') == Some(help.len() - at - 1));
+                assert!(is_last, "{name}: {help}");
+                // A choice shows itself, and what has its place has its name.
+                let is_free = argument.get_possible_values().is_empty();
+                if argument.get_action().takes_values() && is_free && !argument.is_positional() {
+                    let own = argument.get_id().as_str().to_uppercase();
+                    let shown = argument.get_value_names().expect(&name);
+                    assert!(
+                        shown.iter().all(|shown| **shown != own),
+                        "{name}: {shown:?}"
+                    );
+                    options += 1;
+                }
+            }
+        }
+        assert!(options > 50, "{options}");
+    }
+}

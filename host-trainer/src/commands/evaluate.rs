@@ -1,0 +1,122 @@
+//! `evaluate`: bits per character of a trained network or of a `.lstm` model on each part of a
+//! corpus. A `.lstm` is run by the device's own engine, so its figure is the device's.
+
+use crate::engine::graph::{DeviceKind, GraphPredictor};
+use crate::files::error::{Error, Result};
+use crate::files::stdout::say;
+use crate::model::encode::{Labels, encode_quantized};
+use crate::model::file::ModelFile;
+use crate::network::parameters::Network;
+use crate::network::predictor::{InContext, NetworkPredictor, context, describe_context};
+use crate::network::score::{self, score_table};
+use crate::quantize::QuantizedNetwork;
+use crate::text::alphabet::Alphabet;
+use crate::text::corpus::{Corpus, Split};
+use std::path::{Path, PathBuf};
+
+/// Arguments of `evaluate`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A network, in f32 or in integers (.safetensors), or a model (.lstm)
+    pub file: PathBuf,
+    /// The text to predict
+    #[arg(long, default_value = "data/sonnets.txt", value_name = "FILE")]
+    pub corpus: PathBuf,
+    /// Only this part of the text
+    #[arg(long)]
+    pub split: Option<Split>,
+    /// Read only the last N characters for each prediction, from a zero state; 0 carries the state
+    /// [default: as the network was trained]
+    #[arg(long, value_name = "N")]
+    pub window: Option<usize>,
+    /// What computes; integers and a .lstm are always run by the engine of the chip
+    #[arg(long, value_enum, default_value_t)]
+    pub device: DeviceKind,
+}
+
+/// Prints a line for each part.
+///
+/// # Errors
+/// A file cannot be used.
+pub fn run(args: &Args) -> Result<()> {
+    let device = args.device.open()?;
+    let splits = args.split.map_or(Split::ALL.to_vec(), |split| vec![split]);
+    let (corpus, window, scores);
+    if let Some(file) = model_of(&args.file)? {
+        if device.is_some() {
+            return Err(Error::bad_input(format!(
+                "{} is run by the engine of the chip, expected a network in f32 with --device",
+                args.file.display()
+            )));
+        }
+        let model = file.model()?;
+        window = context(args.window, model.window());
+        corpus = read(&args.corpus, alphabet_of(&model))?;
+        scores = file.score(window, &corpus, &splits)?;
+    } else {
+        let network = Network::load(&args.file)?;
+        window = context(args.window, network.config.window);
+        corpus = read(&args.corpus, network.config.alphabet())?;
+        scores = match device {
+            Some(device) => {
+                let predictor = GraphPredictor::new(&network, &device)?;
+                score::scores(InContext::new(predictor, window), &corpus, &splits)
+            }
+            None => {
+                let predictor = NetworkPredictor::new(&network);
+                score::scores(InContext::new(predictor, window), &corpus, &splits)
+            }
+        };
+    }
+    say!("{}, {}", args.corpus.display(), describe_context(window));
+    say!("{}", score_table(&splits, &scores).trim_end());
+    Ok(())
+}
+
+/// A `.lstm`, or what it would be of a network in integers.
+fn model_of(path: &Path) -> Result<Option<ModelFile>> {
+    if ModelFile::is_one(path)? {
+        return ModelFile::load(path).map(Some);
+    }
+    let file = QuantizedNetwork::load(path)?.map(|network| {
+        let bytes = encode_quantized(&network, &Labels::default())?;
+        Ok(ModelFile::from_bytes(&bytes))
+    });
+    file.transpose()
+}
+
+/// How a `.lstm` model scores on every part of a text, by the device's own engine and with the
+/// model's own window.
+///
+/// # Errors
+/// The text cannot be used.
+pub fn score_model(file: &ModelFile, path: &Path) -> Result<String> {
+    let model = file.model()?;
+    let corpus = read(path, alphabet_of(&model))?;
+    let scores = file.score(model.window(), &corpus, &Split::ALL)?;
+    Ok(format!(
+        "bits per character on {}, {}\n{}",
+        path.display(),
+        describe_context(model.window()),
+        score_table(&Split::ALL, &scores).trim_end()
+    ))
+}
+
+/// Reads a text whose parts are not empty.
+fn read(path: &Path, alphabet: Alphabet) -> Result<Corpus> {
+    let corpus = Corpus::read_with(path, alphabet)?;
+    match corpus.tokens.len() {
+        20.. => Ok(corpus),
+        n => Err(Error::bad_input(format!(
+            "{} has {n} characters, expected at least 20 to split it in three",
+            path.display()
+        ))),
+    }
+}
+
+fn alphabet_of(model: &lstm_core::Model<'_>) -> Alphabet {
+    Alphabet {
+        symbols: model.alphabet().symbols().chars().collect(),
+        fold_case: model.alphabet().fold_case(),
+    }
+}

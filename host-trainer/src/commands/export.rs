@@ -1,0 +1,129 @@
+//! `export`: a network becomes a `.lstm` file, or another framework's.
+
+use crate::commands::evaluate::score_model;
+use crate::files::error::{Error, Result};
+use crate::files::output::{is_one_of, refuse_input_as_output};
+use crate::files::stdout::say;
+use crate::interchange::write::FileKind;
+use crate::interchange::{self};
+use crate::model::describe::is_description;
+use crate::model::encode::{Labels, encode_file, write_model};
+use crate::model::file::ModelFile;
+use crate::network::parameters::Network;
+use lstm_core::Format;
+use std::path::{Path, PathBuf};
+
+/// Arguments of `export`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A trained network, or one that `quantize` wrote (.safetensors)
+    network: PathBuf,
+    /// Where to write the model (.lstm), or the other framework's file
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// The number format; a quantized network has its own
+    #[arg(long, value_enum)]
+    format: Option<ExportFormat>,
+    /// Write the weights for PyTorch (safetensors) or Keras (npz) instead
+    #[arg(long, value_enum, conflicts_with_all = ["format", "name", "window", "note", "corpus"])]
+    to: Option<FileKind>,
+    /// A name for people, at most 64 bytes [default: the file's]
+    #[arg(long, value_name = "TEXT")]
+    name: Option<String>,
+    /// The characters that the network was given each time in training, from a zero state; 0 if it
+    /// learned to carry its state [default: as its file says]
+    #[arg(long, value_name = "N")]
+    window: Option<usize>,
+    /// A line for the .txt, such as the command that trained the network; may be repeated
+    #[arg(long, value_name = "TEXT")]
+    note: Vec<String>,
+    /// Score the model on the parts of this text, for the .txt
+    #[arg(long, value_name = "FILE")]
+    corpus: Option<PathBuf>,
+}
+
+/// The formats of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum ExportFormat {
+    /// Single precision, the reference.
+    F32,
+    /// Quantized to 8 bits.
+    Int8,
+    /// As int8, with 4-bit weights in the recurrent layers.
+    Int4,
+}
+
+impl From<ExportFormat> for Format {
+    fn from(format: ExportFormat) -> Self {
+        match format {
+            ExportFormat::F32 => Format::F32,
+            ExportFormat::Int8 => Format::Int8,
+            ExportFormat::Int4 => Format::Int4,
+        }
+    }
+}
+
+/// Runs the subcommand.
+///
+/// # Errors
+///
+/// The network cannot be read or does not fit the file, or the disk refuses.
+pub fn run(args: &Args) -> Result<()> {
+    let inputs = || [Some(&args.network), args.corpus.as_ref()];
+    let inputs = || inputs().into_iter().flatten().map(PathBuf::as_path);
+    refuse_input_as_output("out", &args.out, inputs())?;
+    if let Some(kind) = args.to {
+        interchange::write::write(&Network::load(&args.network)?, kind, &args.out)?;
+        say!("wrote {}", args.out.display());
+        return Ok(());
+    }
+    check_description(&args.out, inputs())?;
+    let stem = args
+        .out
+        .file_stem()
+        .map(|s| s.to_string_lossy().into_owned());
+    let labels = Labels {
+        name: args.name.clone().or(stem).unwrap_or_default(),
+        window: args.window,
+    };
+    let (file, errors) = encode_file(&args.network, args.format.map(Format::from), &labels)?;
+    let mut notes = Vec::new();
+    if let Some(corpus) = &args.corpus {
+        notes.push(score_model(&ModelFile::from_bytes(&file), corpus)?);
+    }
+    notes.extend_from_slice(&args.note);
+    write_model(&args.out, &file, &errors, &notes)?;
+    let text = args.out.with_extension("txt");
+    say!(
+        "wrote {} ({} bytes) and {}",
+        args.out.display(),
+        file.len(),
+        text.display()
+    );
+    Ok(())
+}
+
+/// Refuses the name of a model whose description would take the place of the model, of an input, or
+/// of a text that describes none.
+fn check_description<'p>(out: &Path, inputs: impl Iterator<Item = &'p Path>) -> Result<()> {
+    let text = out.with_extension("txt");
+    if text == out || is_one_of(&text, inputs) {
+        return Err(Error::bad_input(format!(
+            "found --out {}, whose description belongs into {}, expected another name",
+            out.display(),
+            text.display()
+        )));
+    }
+    match std::fs::read(&text) {
+        Ok(bytes) if !is_description(&String::from_utf8_lossy(&bytes)) => {
+            Err(Error::bad_input(format!(
+                "{} exists and describes no model, expected another --out: the description of {} \
+                 belongs there",
+                text.display(),
+                out.display()
+            )))
+        }
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::reading(&text, &e)),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,73 @@
+//! `quantize`: a network in the integers of the device.
+
+use crate::commands::tuning::TuningArgs;
+use crate::files::error::{Error, Result};
+use crate::files::output::refuse_input_as_output;
+use crate::files::stdout::say;
+use crate::network::parameters::Network;
+use crate::quantize::{DEAD_ZONE, error_table, quantize};
+use lstm_core::Format;
+use std::path::PathBuf;
+
+/// Arguments of `quantize`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The trained network (.safetensors)
+    network: PathBuf,
+    /// The number format
+    #[arg(long, value_enum, default_value_t = QuantizedFormat::Int8)]
+    format: QuantizedFormat,
+    /// In int4, count a hidden value whose absolute value is below N/127 as 0 in the layers' sums:
+    /// a step skips its column. 0 and 1 skip exact zeros alone
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(..=127))]
+    dead_zone: Option<u8>,
+    #[command(flatten)]
+    tuning: TuningArgs,
+    /// Where to write the quantized network (.safetensors)
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
+
+/// The formats that need quantization.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum QuantizedFormat {
+    /// 8-bit weights, table and hidden state, 16-bit cell.
+    Int8,
+    /// As int8, with 4-bit weights in the recurrent layers.
+    Int4,
+}
+
+impl From<QuantizedFormat> for Format {
+    fn from(format: QuantizedFormat) -> Self {
+        match format {
+            QuantizedFormat::Int8 => Format::Int8,
+            QuantizedFormat::Int4 => Format::Int4,
+        }
+    }
+}
+
+/// Runs the subcommand.
+///
+/// # Errors
+///
+/// The network cannot be read or quantized, or the disk refuses.
+pub fn run(args: &Args) -> Result<()> {
+    let inputs = std::iter::once(args.network.as_path()).chain(args.tuning.texts());
+    refuse_input_as_output("out", &args.out, inputs)?;
+    let network = Network::load(&args.network)?;
+    if let (QuantizedFormat::Int8, Some(zone)) = (args.format, args.dead_zone) {
+        return Err(Error::bad_input(format!(
+            "found --dead-zone {zone} with int8, expected it with --format int4 alone"
+        )));
+    }
+    let dead_zone = args.dead_zone.unwrap_or(DEAD_ZONE);
+    let (quantized, errors) = quantize(&network, args.format.into(), dead_zone)?;
+    if args.tuning.is_wanted() {
+        args.tuning.tune(&network, &quantized, &args.out)?;
+    } else {
+        quantized.save(&args.out)?;
+        say!("{}", error_table(&errors).trim_end());
+    }
+    say!("wrote {}", args.out.display());
+    Ok(())
+}

@@ -1,0 +1,48 @@
+//! `report`: a run as one HTML page, with all that it needs inside.
+
+use crate::files::error::Result;
+use crate::files::output::{refuse_input_as_output, write_atomically};
+use crate::files::stdout::say;
+use crate::report::content::gather;
+use crate::report::page;
+use crate::training::run_folder::{self, read_config};
+use std::path::PathBuf;
+
+/// Of the page, in the run's folder.
+const FILE: &str = "report.html";
+
+/// Arguments of `report`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The folder of a run, finished or under way
+    run: PathBuf,
+    /// A network in integers that came of the run, such as `quantize --qat` writes; may be repeated
+    #[arg(long, value_name = "FILE")]
+    quantized: Vec<PathBuf>,
+    /// Where to write the page [default: report.html in the folder of the run]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// The seed of the texts side by side
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+}
+
+/// Writes the page.
+///
+/// # Errors
+/// The folder holds no run, or none that has reported yet; a file does not belong to it; or the
+/// disk refuses.
+pub fn run(args: &Args) -> Result<()> {
+    let config = read_config(&args.run)?;
+    let out = args.out.clone().unwrap_or_else(|| args.run.join(FILE));
+    let inputs = run_folder::files(&args.run)
+        .chain([config.corpus.path.clone()])
+        .chain(args.quantized.iter().cloned());
+    let inputs: Vec<PathBuf> = inputs.collect();
+    refuse_input_as_output("out", &out, inputs.iter().map(PathBuf::as_path))?;
+    let report = gather(&args.run, config, &args.quantized, args.seed)?;
+    let html = page::page(&report).into_string();
+    write_atomically(&out, html.as_bytes())?;
+    say!("wrote {}", out.display());
+    Ok(())
+}

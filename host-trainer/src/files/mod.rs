@@ -1,0 +1,10 @@
+//! What is read and written: errors, standard output, files that are never seen half-written, tensors in
+//! safetensors, hashes.
+//!
+//! Imports no other folder.
+
+pub mod error;
+pub mod hash;
+pub mod output;
+pub(crate) mod stdout;
+pub mod tensors;

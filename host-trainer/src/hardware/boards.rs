@@ -1,0 +1,119 @@
+//! Boards that a model may fit.
+
+use crate::hardware::cost::{Core, Shape};
+
+/// Bytes of RAM that the firmware keeps for its stack, as every `memory.x` asserts.
+const STACK: usize = 4 << 10;
+/// Bytes of RAM of the firmware's own variables: what was received and not yet read, and the line that
+/// is being typed.
+const VARIABLES: usize = 3 << 9;
+
+/// A board, or a machine of QEMU.
+#[derive(Clone, Copy, Debug)]
+pub struct Board {
+    /// Its name, in `firmware-demo` too where it has a folder there.
+    pub name: &'static str,
+    /// The core of `docs/bench.txt` whose kernels run on it.
+    pub core: &'static str,
+    /// Hertz, as the firmware sets it.
+    pub clock: f64,
+    /// Bytes of flash for the model, beside the firmware.
+    pub model_room: usize,
+    /// Bytes of RAM.
+    pub ram: usize,
+}
+
+const fn board(
+    name: &'static str,
+    core: &'static str,
+    megahertz: f64,
+    model_room: usize,
+    ram: usize,
+) -> Board {
+    Board {
+        name,
+        core,
+        clock: megahertz * 1e6,
+        model_room: model_room << 10,
+        ram: ram << 10,
+    }
+}
+
+/// Every board: room for the model and RAM in KiB. A Cortex-M0+ counts as M0, an M7 and an M33 as M4.
+pub const BOARDS: &[Board] = &[
+    board("microbit", "Cortex-M0", 16.0, 192, 16),
+    board("bluepill", "Cortex-M3", 64.0, 24, 8),
+    board("nucleo-f446re", "Cortex-M4F", 168.0, 384, 128),
+    board("pico", "Cortex-M0", 125.0, 1536, 264),
+    board("pico2", "Cortex-M4F", 150.0, 3584, 512),
+    board("microbit-v2", "Cortex-M4F", 64.0, 384, 128),
+    board("esp32c3", "RV32IMAC", 160.0, 2048, 400),
+    board("lm3s6965evb", "Cortex-M3", 12.5, 192, 64),
+    board("mps2-an385", "Cortex-M3", 25.0, 3072, 4096),
+    board("mps2-an386", "Cortex-M4F", 25.0, 3072, 4096),
+    board("mps2-an500", "Cortex-M4F", 25.0, 3072, 4096),
+    board("riscv-virt", "RV32IMAC", 10.0, 3072, 4096),
+];
+
+/// How a model does on a board.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// Characters a second at one instruction a cycle, which no chip quite reaches.
+    pub characters_per_second: f64,
+    /// What does not fit; `None` where all does.
+    pub misfit: Option<String>,
+}
+
+impl Board {
+    /// The costs of its core.
+    pub fn costs(&self) -> &'static Core {
+        Core::named(self.core)
+    }
+
+    /// A model of this shape in so many bytes of flash, at `clock` hertz.
+    pub fn try_model(&self, shape: &Shape, flash: usize, clock: f64) -> Outcome {
+        let core = self.costs();
+        let ram = core.ram(shape) + STACK + VARIABLES;
+        let over = |what: &str, needed: usize, room: usize| {
+            needed
+                .checked_sub(room + 1)
+                .map(|n| format!("{what} lacks {} bytes", n + 1))
+        };
+        Outcome {
+            characters_per_second: clock / core.instructions(shape),
+            misfit: over("flash", flash, self.model_room).or_else(|| over("RAM", ram, self.ram)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lstm_core::{Format, LayerShape};
+
+    #[test]
+    fn each_board_has_a_counted_core() {
+        for board in BOARDS {
+            assert_eq!(board.costs().name, board.core);
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_told_to_the_byte() {
+        let shape = Shape {
+            format: Format::Int8,
+            layers: vec![LayerShape::lstm(256)],
+            symbols: 27,
+        };
+        let micro = &BOARDS[0];
+        let misfit = |flash| micro.try_model(&shape, flash, 16e6).misfit;
+        assert_eq!(misfit(192 << 10), None);
+        assert_eq!(misfit((192 << 10) + 7), Some("flash lacks 7 bytes".into()));
+        let tight = Board {
+            ram: micro.costs().ram(&shape) + STACK + VARIABLES - 1,
+            ..*micro
+        };
+        let found = tight.try_model(&shape, 1, 16e6).misfit;
+        assert_eq!(found, Some("RAM lacks 1 bytes".into()));
+    }
+}

@@ -1,0 +1,6 @@
+//! Chips: the boards of the firmware, and what a model costs on their cores.
+//!
+//! May import [`network`](crate::network) and what is below it.
+
+pub mod boards;
+pub mod cost;

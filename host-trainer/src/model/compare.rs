@@ -1,0 +1,113 @@
+//! A network in each number format: what it takes, and what it loses.
+
+use crate::files::error::Result;
+use crate::files::stdout::grouped;
+use crate::model::encode::{Labels, encode_f32, encode_quantized, encode_zeros};
+use crate::model::file::ModelFile;
+use crate::network::parameters::Network;
+use crate::network::predictor::{InContext, NetworkPredictor};
+use crate::network::score::{Score, score_split};
+use crate::quantize::{DEAD_ZONE, QuantizedNetwork, TensorError, quantize};
+use crate::text::corpus::{Corpus, Split};
+use lstm_core::Format;
+
+/// The formats, the reference first.
+const FORMATS: [Format; 3] = [Format::F32, Format::Int8, Format::Int4];
+/// The parts that they are scored on.
+const PARTS: [Split; 2] = [Split::Validation, Split::Test];
+
+/// A network in one format.
+#[derive(Clone, Debug)]
+pub struct Variant {
+    /// The format, and where its numbers come from if not from rounding.
+    pub name: String,
+    /// The model, as the device would have it.
+    pub file: ModelFile,
+    /// The integers; `None` of f32.
+    pub quantized: Option<QuantizedNetwork>,
+    /// How far rounding moved each tensor; empty of f32, and of what was fine-tuned.
+    pub errors: Vec<TensorError>,
+    /// On the validation part.
+    pub validation: Score,
+    /// On the test part.
+    pub test: Score,
+}
+
+impl Variant {
+    /// The f32 network itself.
+    fn float(network: &Network, corpus: &Corpus) -> Result<Self> {
+        let bytes = encode_f32(network, &Labels::default())?;
+        let predictor = NetworkPredictor::new(network);
+        let mut predictor = InContext::new(predictor, network.config.window);
+        let [validation, test] = PARTS.map(|part| score_split(&mut predictor, corpus, part));
+        Ok(Self {
+            name: Format::F32.to_string(),
+            file: ModelFile::from_bytes(&bytes),
+            quantized: None,
+            errors: Vec::new(),
+            validation,
+            test,
+        })
+    }
+
+    /// The network rounded to a format of integers.
+    fn rounded(network: &Network, format: Format, corpus: &Corpus) -> Result<Self> {
+        // Rounding takes long, and a shape that the device does not run is known before.
+        encode_zeros(&network.config, format)?;
+        let (quantized, errors) = quantize(network, format, DEAD_ZONE)?;
+        Self::integers(format.to_string(), quantized, errors, corpus)
+    }
+
+    /// A network that is in integers already.
+    ///
+    /// # Errors
+    /// The device does not run its shape.
+    pub fn integers(
+        name: String,
+        quantized: QuantizedNetwork,
+        errors: Vec<TensorError>,
+        corpus: &Corpus,
+    ) -> Result<Self> {
+        let bytes = encode_quantized(&quantized, &Labels::default())?;
+        let file = ModelFile::from_bytes(&bytes);
+        let scores = file.score(quantized.config.window, corpus, &PARTS)?;
+        Ok(Self {
+            name,
+            file,
+            quantized: Some(quantized),
+            errors,
+            validation: scores[0],
+            test: scores[1],
+        })
+    }
+}
+
+/// The network in each format, or why the device does not run it there.
+pub fn variants(network: &Network, corpus: &Corpus) -> Vec<(Format, Result<Variant>)> {
+    let variant = |format| match format {
+        Format::F32 => Variant::float(network, corpus),
+        format => Variant::rounded(network, format, corpus),
+    };
+    FORMATS.map(|format| (format, variant(format))).into()
+}
+
+/// The variants as a table for a terminal.
+pub fn table(variants: &[(Format, Result<Variant>)]) -> String {
+    let mut table = format!(
+        "{:<8} {:>10} {:>22} {:>10}\n",
+        "format", "bytes", "bits/char: validation", "test"
+    );
+    for (format, variant) in variants {
+        table += &match variant {
+            Ok(variant) => format!(
+                "{:<8} {:>10} {:>22.4} {:>10.4}\n",
+                variant.name,
+                grouped(variant.file.bytes().len()),
+                variant.validation.bits_per_char,
+                variant.test.bits_per_char
+            ),
+            Err(error) => format!("{:<8} {error}\n", format.to_string()),
+        };
+    }
+    table
+}

@@ -1,0 +1,286 @@
+//! Export: decides the bytes. The only writer of `.lstm` files.
+
+use crate::files::error::{Error, Result};
+use crate::files::output::write_atomically;
+use crate::model::describe::description;
+use crate::model::file::{HeapWorkspace, ModelFile};
+use crate::network::config::{Cell, LayerConfig, NetworkConfig};
+use crate::network::parameters::Network;
+use crate::network::predictor::context;
+use crate::quantize::{self, QuantizedMatrix, QuantizedNetwork, TensorError};
+use lstm_core::file::{
+    ARRAY_ALIGN, BLOCK_ROWS, COLUMN_ALIGN, HEAD_BYTES, Head, LayerShape, Order, Payload,
+    WeightFormat, encode_weight, int4_words, round_up,
+};
+use lstm_core::{Format, Generator, Golden, Sampler};
+use std::path::Path;
+
+static ZEROS: [u8; ARRAY_ALIGN] = [0; ARRAY_ALIGN];
+
+/// What to write besides the numbers.
+#[derive(Clone, Debug, Default)]
+pub struct Labels {
+    /// A name for people, at most 64 bytes.
+    pub name: String,
+    /// The window that the network was trained on, where 0 is a carried state; as the network says if
+    /// `None`.
+    pub window: Option<usize>,
+}
+
+/// A float network as the bytes of a `.lstm` file in [`Format::F32`].
+///
+/// # Errors
+///
+/// A shape that the file does not hold.
+pub fn encode_f32(network: &Network, labels: &Labels) -> Result<Vec<u8>> {
+    let config = &network.config;
+    let vocabulary = config.vocabulary();
+    let mut data = Data::default();
+    let floats = |data: &mut Data, values: &mut dyn Iterator<Item = f32>| {
+        data.array(values.flat_map(f32::to_le_bytes));
+    };
+    for (index, &layer) in config.layers.iter().enumerate() {
+        let places = quantize::row_order(layer);
+        let in_order = |values: &[f32]| -> Vec<f32> {
+            let place = |p: &Option<quantize::GateRow>| p.map_or(0.0, |p| values[p.column(layer)]);
+            places.iter().map(place).collect()
+        };
+        if index == 0 {
+            let table = network.folded_table();
+            let lines = table.chunks_exact(layer.columns());
+            floats(&mut data, &mut lines.flat_map(in_order));
+            floats(&mut data, &mut std::iter::repeat_n(0.0, places.len()));
+        } else {
+            let biases = in_order(&network.layers[index].bias);
+            floats(&mut data, &mut biases.into_iter());
+        }
+        floats(
+            &mut data,
+            &mut f32_blocks(quantize::layer_rows(network, index)),
+        );
+        if let Some(rows) = quantize::projection_rows(network, index) {
+            let padded = round_up(rows.len(), BLOCK_ROWS);
+            floats(&mut data, &mut std::iter::repeat_n(0.0, padded));
+            floats(&mut data, &mut f32_blocks(rows));
+        }
+    }
+    let padded = round_up(vocabulary, BLOCK_ROWS);
+    let bias = |v: usize| network.dense_bias.get(v).copied().unwrap_or(0.0);
+    floats(&mut data, &mut (0..padded).map(bias));
+    floats(&mut data, &mut f32_blocks(quantize::dense_rows(network)));
+    encode(config, Format::F32, Order::Rows4, labels, &data.bytes)
+}
+
+/// `[blocks][columns][4]`, zeros where rows or columns are padded.
+fn f32_blocks(rows: Vec<Vec<f32>>) -> impl Iterator<Item = f32> {
+    let columns = round_up(rows[0].len(), COLUMN_ALIGN);
+    let blocks = rows.len().div_ceil(BLOCK_ROWS);
+    let positions = (0..blocks).flat_map(move |block| {
+        (0..columns).flat_map(move |k| (0..BLOCK_ROWS).map(move |r| (block * BLOCK_ROWS + r, k)))
+    });
+    positions.map(move |(row, k)| {
+        rows.get(row)
+            .and_then(|row| row.get(k))
+            .copied()
+            .unwrap_or(0.0)
+    })
+}
+
+/// A quantized network as the bytes of a `.lstm` file in its format.
+///
+/// # Errors
+///
+/// A shape that the file does not hold.
+pub fn encode_quantized(network: &QuantizedNetwork, labels: &Labels) -> Result<Vec<u8>> {
+    let mut data = Data::default();
+    data.array(network.table.iter().map(|&entry| entry as u8));
+    for (_, format, matrix) in network.matrices() {
+        let rows = (0..round_up(matrix.rows.len(), BLOCK_ROWS))
+            .map(|row| matrix.rows.get(row).copied().unwrap_or_default());
+        data.array(rows.flat_map(|row| row.to_bytes()));
+        data.array(weight_blocks(matrix, format).into_iter());
+    }
+    let order = Order::of(network.format, network.dead_zone);
+    encode(&network.config, network.format, order, labels, &data.bytes)
+}
+
+/// Int8: `[blocks][columns / 4][4 rows][4 columns]`; int4: `[blocks of 16 rows][columns]` of two words
+/// each; zeros where rows or columns are padded.
+fn weight_blocks(matrix: &QuantizedMatrix, format: WeightFormat) -> Vec<u8> {
+    let at = |row: usize, k: usize| {
+        if row < matrix.rows.len() && k < matrix.columns {
+            matrix.weights[row * matrix.columns + k]
+        } else {
+            0
+        }
+    };
+    if format == WeightFormat::Int4 {
+        let words = int4_words(matrix.rows.len(), matrix.columns, at);
+        return words.flat_map(u32::to_le_bytes).collect();
+    }
+    let mut bytes = Vec::new();
+    for block in (0..matrix.rows.len()).step_by(BLOCK_ROWS) {
+        for k in (0..round_up(matrix.columns, COLUMN_ALIGN)).step_by(4) {
+            for row in block..block + BLOCK_ROWS {
+                bytes.extend((k..k + 4).map(|k| encode_weight(at(row, k), k)));
+            }
+        }
+    }
+    bytes
+}
+
+/// The data section under construction.
+#[derive(Default)]
+struct Data {
+    bytes: Vec<u8>,
+}
+
+impl Data {
+    fn array(&mut self, bytes: impl Iterator<Item = u8>) {
+        self.bytes.extend(bytes);
+        self.bytes
+            .resize(round_up(self.bytes.len(), ARRAY_ALIGN), 0);
+    }
+}
+
+/// A layer as the file describes it; a size that does not fit becomes one that is refused.
+fn shape(layer: LayerConfig) -> LayerShape {
+    let size = |n: usize| u16::try_from(n).unwrap_or(u16::MAX);
+    let shape = match layer.cell {
+        Cell::Lstm => LayerShape::lstm(size(layer.hidden)),
+        Cell::Lean => LayerShape::lean(size(layer.hidden)),
+    };
+    match layer.projection {
+        Some(width) => shape.project(size(width)),
+        None => shape,
+    }
+}
+
+/// The bytes of a `.lstm` file whose numbers are all zero: as large as any of this shape.
+///
+/// # Errors
+///
+/// A shape that the file does not hold.
+pub fn encode_zeros(config: &NetworkConfig, format: Format) -> Result<Vec<u8>> {
+    let layers: Vec<LayerShape> = config.layers.iter().copied().map(shape).collect();
+    let bytes = lstm_core::file::data_bytes(format, config.vocabulary(), &layers)?;
+    let order = Order::of(format, quantize::DEAD_ZONE);
+    encode(config, format, order, &Labels::default(), &vec![0; bytes])
+}
+
+fn encode(
+    config: &NetworkConfig,
+    format: Format,
+    order: Order,
+    labels: &Labels,
+    data: &[u8],
+) -> Result<Vec<u8>> {
+    if labels.name.len() > 64 {
+        return Err(Error::bad_input(format!(
+            "found a model name of {} bytes, expected at most 64",
+            labels.name.len()
+        )));
+    }
+    let mut layers = heapless::Vec::new();
+    for layer in &config.layers {
+        layers.push(shape(*layer)).map_err(|_| {
+            Error::bad_input(format!(
+                "found {} layers, expected 1 to 4",
+                config.layers.len()
+            ))
+        })?;
+    }
+    let mut payload = Payload {
+        name: &labels.name,
+        symbols: &config.symbols,
+        fold_case: config.fold_case,
+        window: context(labels.window, config.window)
+            .map(|length| u16::try_from(length).unwrap_or(u16::MAX)),
+        format,
+        order,
+        layers,
+        padding: &[],
+        data,
+    };
+    let serialize = |payload: &Payload<'_>| {
+        postcard::to_stdvec(payload)
+            .map_err(|e| Error::failed(format!("cannot encode the model: {e}")))
+    };
+    let misaligned = (HEAD_BYTES + serialize(&payload)?.len() - data.len()) % ARRAY_ALIGN;
+    payload.padding = &ZEROS[..(ARRAY_ALIGN - misaligned) % ARRAY_ALIGN];
+    let payload = serialize(&payload)?;
+    with_golden(payload)
+}
+
+/// The file of a payload, with the digest of the model's golden text after it.
+fn with_golden(mut payload: Vec<u8>) -> Result<Vec<u8>> {
+    let file = |payload: &[u8]| [&Head::new(payload).to_bytes(), payload].concat();
+    let read = ModelFile::from_bytes(&file(&payload));
+    // What is about to be written must be what the device accepts.
+    let model = read.model()?;
+    let mut workspace = HeapWorkspace::new(&model);
+    let mut generator = Generator::new(workspace.session(&model)?, Sampler::new(1))?;
+    payload.extend(Golden::digest(&mut generator).to_le_bytes());
+    Ok(file(&payload))
+}
+
+/// The bytes of a `.lstm` file from a network in a file, in its own format or the one that is asked
+/// for (int8 by default), and how far quantization moved each tensor.
+///
+/// # Errors
+///
+/// The file is no network, or quantized to another format, or the device does not run its shape.
+pub fn encode_file(
+    path: &Path,
+    asked: Option<Format>,
+    labels: &Labels,
+) -> Result<(Vec<u8>, Vec<TensorError>)> {
+    match QuantizedNetwork::load(path)? {
+        Some(network) if asked.is_none_or(|format| format == network.format) => {
+            Ok((encode_quantized(&network, labels)?, Vec::new()))
+        }
+        Some(network) => Err(Error::bad_input(format!(
+            "{} holds a network quantized to {}, expected a float one for another --format",
+            path.display(),
+            network.format
+        ))),
+        None => encode_in(&Network::load(path)?, asked.unwrap_or(Format::Int8), labels),
+    }
+}
+
+/// As [`encode_file`], of a network in memory.
+///
+/// # Errors
+///
+/// The device does not run its shape.
+pub fn encode_in(
+    network: &Network,
+    format: Format,
+    labels: &Labels,
+) -> Result<(Vec<u8>, Vec<TensorError>)> {
+    match format {
+        Format::F32 => Ok((encode_f32(network, labels)?, Vec::new())),
+        format => {
+            let (network, errors) = quantize::quantize(network, format, quantize::DEAD_ZONE)?;
+            Ok((encode_quantized(&network, labels)?, errors))
+        }
+    }
+}
+
+/// Writes a `.lstm` file and its description.
+///
+/// # Errors
+///
+/// The disk refuses.
+pub fn write_model(
+    path: &Path,
+    file: &[u8],
+    errors: &[TensorError],
+    notes: &[String],
+) -> Result<()> {
+    let read = ModelFile::from_bytes(file);
+    let model = read.model().map_err(|e| Error::failed(e.to_string()))?;
+    let text = description(&model, errors, notes);
+    write_atomically(path, file)?;
+    write_atomically(&path.with_extension("txt"), text.as_bytes())
+}

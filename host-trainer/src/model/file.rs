@@ -1,0 +1,120 @@
+//! A `.lstm` file in memory, read by the device's own engine.
+
+use crate::files::error::{Error, Result};
+use crate::model::predictor::ModelPredictor;
+use crate::network::predictor::InContext;
+use crate::network::score::{Score, scores};
+use crate::text::corpus::{Corpus, Split};
+use lstm_core::{Model, Session, Token};
+use std::path::Path;
+
+/// The bytes of a file, aligned as flash would be.
+#[derive(Clone, Debug)]
+pub struct ModelFile {
+    words: Vec<u128>,
+    len: usize,
+}
+
+impl ModelFile {
+    /// Copies the bytes to where they are aligned.
+    pub fn from_bytes(bytes: &[u8]) -> Self {
+        let mut words = vec![0u128; bytes.len().div_ceil(16)];
+        bytemuck::cast_slice_mut::<u128, u8>(&mut words)[..bytes.len()].copy_from_slice(bytes);
+        ModelFile {
+            words,
+            len: bytes.len(),
+        }
+    }
+
+    /// Reads a file.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read, or [`Model::from_bytes`] refuses it.
+    pub fn load(path: &Path) -> Result<Self> {
+        let bytes = std::fs::read(path).map_err(|e| Error::reading(path, &e))?;
+        let file = Self::from_bytes(&bytes);
+        match file.model() {
+            Ok(_) => Ok(file),
+            Err(e) => Err(Error::bad_input(format!("{}: {e}", path.display()))),
+        }
+    }
+
+    /// Whether a file begins as a `.lstm` file does, or is named so.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read.
+    pub fn is_one(path: &Path) -> Result<bool> {
+        use std::io::Read;
+        let mut start = [0; 4];
+        let mut file = std::fs::File::open(path).map_err(|e| Error::reading(path, &e))?;
+        let named = path.extension().is_some_and(|e| e == "lstm");
+        Ok(named || (file.read_exact(&mut start).is_ok() && start == lstm_core::file::MAGIC))
+    }
+
+    /// The bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &bytemuck::cast_slice(&self.words)[..self.len]
+    }
+
+    /// The score of each part of a text, by the device's engine; `window` as in [`InContext::new`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Model::from_bytes`].
+    pub fn score(
+        &self,
+        window: Option<usize>,
+        corpus: &Corpus,
+        splits: &[Split],
+    ) -> Result<Vec<Score>> {
+        let model = self.model()?;
+        let mut workspace = HeapWorkspace::new(&model);
+        let predictor = ModelPredictor::new(workspace.session(&model)?);
+        let predictor = InContext::new(predictor, window);
+        Ok(scores(predictor, corpus, splits))
+    }
+
+    /// The model.
+    ///
+    /// # Errors
+    ///
+    /// As [`Model::from_bytes`].
+    pub fn model(&self) -> Result<Model<'_>, lstm_core::Error> {
+        Model::from_bytes(self.bytes())
+    }
+}
+
+/// The RAM of a session, sized at run time.
+#[derive(Clone, Debug)]
+pub struct HeapWorkspace {
+    words: Vec<u32>,
+    logits: Vec<u32>,
+}
+
+impl HeapWorkspace {
+    /// Room for this model.
+    pub fn new(model: &Model<'_>) -> Self {
+        HeapWorkspace {
+            words: vec![0; Session::words(model)],
+            logits: vec![0; model.alphabet().len()],
+        }
+    }
+
+    /// A session of this model.
+    ///
+    /// # Errors
+    ///
+    /// The workspace was made for a smaller model.
+    pub fn session<'s, 'm>(&'s mut self, model: &'s Model<'m>) -> Result<Session<'s, 'm>> {
+        Session::from_slices(model, &mut self.words, &mut self.logits)
+            .map_err(|e| Error::failed(e.to_string()))
+    }
+}
+
+/// The tokens of a text.
+pub fn encode(model: &Model<'_>, text: &str) -> Vec<Token> {
+    let alphabet = model.alphabet();
+    text.chars().map(|c| alphabet.encode(c)).collect()
+}

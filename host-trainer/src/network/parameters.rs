@@ -1,0 +1,345 @@
+//! The network in plain memory: embedding, one to four recurrent layers, dense layer.
+//!
+//! Every matrix is row-major, `[in, out]`: a row vector times the matrix. The gates lie side by side
+//! in the order i, f, g, o (as in Keras and PyTorch). With `x` the layer's input:
+//!
+//! ```text
+//! [i f g o] = x · w_ih + h · w_hh + bias          [in]·[in,4H] + [R]·[R,4H] + [4H]
+//! c = sigmoid(f) * c + sigmoid(i) * tanh(g)       [H]
+//! m = sigmoid(o) * tanh(c)                        [H]
+//! h = m · projection                              [H]·[H,R]
+//! logits = h · dense_weight + dense_bias          [R]·[R,V] + [V]
+//! ```
+//!
+//! Without a projection (Sak et al. 2014), `h = m` and `R = H`. The lean cell couples its gates,
+//! `sigmoid(f) = 1 - sigmoid(i)` (Greff et al. 2015): it has three, i, g, o, side by side in `3H`
+//! columns.
+
+use crate::files::error::{Error, Result};
+use crate::files::tensors::TensorFile;
+use crate::kernels::gemm::{Matrix, gemm};
+use crate::kernels::random::Random;
+use crate::network::config::{Cell, LayerConfig, NetworkConfig};
+use std::path::Path;
+
+/// The metadata key of a network file.
+const KEY: &str = "network";
+
+/// The weights of one recurrent layer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Layer {
+    /// Input weights `[in, 4H]`, or `[in, 3H]` in a lean layer.
+    pub w_ih: Vec<f32>,
+    /// Recurrent weights `[R, 4H]` or `[R, 3H]`.
+    pub w_hh: Vec<f32>,
+    /// One bias a gate and unit `[4H]` or `[3H]`.
+    pub bias: Vec<f32>,
+    /// `[H, R]`.
+    pub projection: Option<Vec<f32>>,
+}
+
+/// A network: its shape and its weights.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Network {
+    /// The shape.
+    pub config: NetworkConfig,
+    /// `[V, E]`.
+    pub embedding: Vec<f32>,
+    /// The recurrent layers, the one next to the embedding first.
+    pub layers: Vec<Layer>,
+    /// `[R, V]`, with R of the last layer.
+    pub dense_weight: Vec<f32>,
+    /// `[V]`.
+    pub dense_bias: Vec<f32>,
+}
+
+impl Network {
+    /// A fresh network with Keras's initializers: embedding uniform in ±0.05, kernels and
+    /// projections Glorot uniform, recurrent kernels orthogonal, biases zero but one for the forget
+    /// gate. A lean layer has its recurrent kernel uniform with variance 1/R, and -1 for the biases
+    /// of its input gate: both start by keeping what the cell holds.
+    ///
+    /// # Errors
+    /// As [`NetworkConfig::check`].
+    pub fn new(config: NetworkConfig, random: &mut Random) -> Result<Self> {
+        config.check()?;
+        let vocabulary = config.vocabulary();
+        let embedding = random.uniform_vec(vocabulary * config.embedding, 0.05);
+        let mut layers = Vec::new();
+        for (i, layer) in config.layers.iter().enumerate() {
+            let (input, hidden) = (config.input_width(i), layer.hidden);
+            let (columns, output) = (layer.columns(), layer.output());
+            let mut bias = vec![0.0; columns];
+            match layer.cell {
+                Cell::Lstm => bias[hidden..2 * hidden].fill(1.0),
+                Cell::Lean => bias[..hidden].fill(-1.0),
+            }
+            layers.push(Layer {
+                w_ih: random.glorot_uniform(input, columns),
+                w_hh: match layer.cell {
+                    Cell::Lstm => random.orthogonal(output, columns),
+                    Cell::Lean => {
+                        random.uniform_vec(output * columns, (3.0 / output as f32).sqrt())
+                    }
+                },
+                bias,
+                projection: layer.projection.map(|r| random.glorot_uniform(hidden, r)),
+            });
+        }
+        let output = config.input_width(config.layers.len());
+        Ok(Self {
+            embedding,
+            layers,
+            dense_weight: random.glorot_uniform(output, vocabulary),
+            dense_bias: vec![0.0; vocabulary],
+            config,
+        })
+    }
+
+    /// Every tensor's numbers, in the order of [`NetworkConfig::shapes`].
+    pub fn parameters(&self) -> Vec<&[f32]> {
+        let mut all: Vec<&[f32]> = vec![&self.embedding];
+        for layer in &self.layers {
+            all.extend([&layer.w_ih[..], &layer.w_hh, &layer.bias]);
+            all.extend(layer.projection.as_deref());
+        }
+        all.extend([&self.dense_weight[..], &self.dense_bias]);
+        all
+    }
+
+    /// As [`Network::parameters`], to be changed.
+    pub fn parameters_mut(&mut self) -> Vec<&mut [f32]> {
+        let mut all: Vec<&mut [f32]> = vec![&mut self.embedding];
+        for layer in &mut self.layers {
+            all.extend([&mut layer.w_ih[..], &mut layer.w_hh, &mut layer.bias]);
+            all.extend(layer.projection.as_deref_mut());
+        }
+        all.extend([&mut self.dense_weight[..], &mut self.dense_bias]);
+        all
+    }
+
+    /// Number of trained numbers.
+    pub fn parameter_count(&self) -> usize {
+        self.config.parameter_count()
+    }
+
+    /// The embedding folded into the first layer: `table[v] = embedding[v] · w_ih + bias`,
+    /// `[V, 4H]` or `[V, 3H]`.
+    pub fn folded_table(&self) -> Vec<f32> {
+        let (vocabulary, width) = (self.config.vocabulary(), self.config.embedding);
+        let columns = self.config.layers[0].columns();
+        let mut table = self.layers[0].bias.repeat(vocabulary);
+        gemm(
+            Matrix::new(&self.embedding, vocabulary, width),
+            Matrix::new(&self.layers[0].w_ih, width, columns),
+            &mut table,
+            true,
+        );
+        table
+    }
+
+    /// Builds a network from tensors; `path` only names them in errors.
+    ///
+    /// # Errors
+    /// A tensor is missing, of another shape, one too many, or not finite.
+    pub fn from_tensors(path: &Path, config: NetworkConfig, file: &mut TensorFile) -> Result<Self> {
+        config
+            .check()
+            .map_err(|e| Error::bad_input(format!("{}: {e}", path.display())))?;
+        let mut tensors = Vec::new();
+        for (name, shape) in config.shapes() {
+            tensors.push(file.take_finite(path, &name, &shape)?);
+        }
+        let mut tensors = tensors.into_iter();
+        let mut next = || tensors.next().expect("one for each shape");
+        let embedding = next();
+        let layer = |layer: &LayerConfig| Layer {
+            w_ih: next(),
+            w_hh: next(),
+            bias: next(),
+            projection: layer.projection.map(|_| next()),
+        };
+        let layers = config.layers.iter().map(layer).collect();
+        let (dense_weight, dense_bias) = (next(), next());
+        Ok(Self {
+            config,
+            embedding,
+            layers,
+            dense_weight,
+            dense_bias,
+        })
+    }
+
+    /// Adds every tensor to `file`.
+    pub fn to_tensors(&self, file: &mut TensorFile) {
+        for ((name, shape), values) in self.config.shapes().iter().zip(self.parameters()) {
+            file.insert(name, shape, values);
+        }
+    }
+
+    /// Writes the network as a safetensors file, whole or not at all.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let metadata = serde_json::to_string(&self.config).expect("plain data");
+        let mut file = TensorFile {
+            metadata,
+            ..Default::default()
+        };
+        self.to_tensors(&mut file);
+        file.write(path, KEY)
+    }
+
+    /// Reads a network that [`Network::save`] wrote.
+    ///
+    /// # Errors
+    /// The file is missing, is not such a file, or its tensors do not fit its own config.
+    pub fn load(path: &Path) -> Result<Self> {
+        Self::from_file(path, TensorFile::read(path, KEY)?)
+    }
+
+    /// As [`Network::load`], from the bytes of a file; `path` only names it in errors.
+    ///
+    /// # Errors
+    /// As [`Network::load`].
+    pub fn from_bytes(path: &Path, bytes: &[u8]) -> Result<Self> {
+        Self::from_file(path, TensorFile::from_bytes(path, bytes, KEY)?)
+    }
+
+    fn from_file(path: &Path, mut file: TensorFile) -> Result<Self> {
+        let config = serde_json::from_str(&file.metadata).map_err(|e| {
+            Error::bad_input(format!(
+                "{}: found a network description that does not parse ({e}), expected JSON",
+                path.display()
+            ))
+        })?;
+        let network = Self::from_tensors(path, config, &mut file)?;
+        match file.tensors.keys().next() {
+            Some(name) => Err(Error::bad_input(format!(
+                "{}: found tensor {name}, expected no more than the network's",
+                path.display()
+            ))),
+            None => Ok(network),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::alphabet::Alphabet;
+
+    fn network(hidden: usize, layers: usize) -> Network {
+        let config = NetworkConfig::lstm(&Alphabet::letters(), 64, hidden, layers);
+        Network::new(config, &mut Random::new(1)).unwrap()
+    }
+
+    fn lean(hidden: usize, projection: usize, layers: usize) -> Network {
+        let layer = LayerConfig::lean(hidden, projection);
+        let config = NetworkConfig::stack(&Alphabet::letters(), 64, layer, layers);
+        Network::new(config, &mut Random::new(1)).unwrap()
+    }
+
+    #[test]
+    fn the_two_networks_of_the_notebook_have_their_parameter_counts() {
+        for (hidden, count) in [(64, 36_507), (256, 337_371)] {
+            let network = network(hidden, 1);
+            assert_eq!(network.parameter_count(), count);
+            let held: usize = network.parameters().iter().map(|p| p.len()).sum();
+            assert_eq!(held, count);
+        }
+    }
+
+    #[test]
+    fn the_lean_networks_have_their_parameter_counts() {
+        for (hidden, projection, count) in
+            [(384, 96, 226_683), (256, 64, 118_939), (96, 32, 33_627)]
+        {
+            let network = lean(hidden, projection, 1);
+            assert_eq!(network.parameter_count(), count);
+            let held: usize = network.parameters().iter().map(|p| p.len()).sum();
+            assert_eq!(held, count);
+            assert_eq!(network.layers[0].bias.len(), 3 * hidden);
+            assert_eq!(network.folded_table().len(), 27 * 3 * hidden);
+        }
+    }
+
+    #[test]
+    fn a_layer_starts_by_keeping() {
+        let start = |network: Network| network.layers[0].bias.clone();
+        let expected = [vec![0.0; 8], vec![1.0; 8], vec![0.0; 16]].concat();
+        assert_eq!(start(network(8, 1)), expected);
+        let expected = [vec![-1.0; 8], vec![0.0; 16]].concat();
+        assert_eq!(start(lean(8, 4, 1)), expected);
+    }
+
+    #[test]
+    fn a_saved_network_loads_equal_and_the_bytes_repeat() {
+        let folder = tempfile::tempdir().unwrap();
+        let (a, b) = (folder.path().join("a"), folder.path().join("b"));
+        let mut mixed = lean(12, 5, 3).config;
+        mixed.layers[1] = LayerConfig::lstm(7);
+        mixed.layers[2].projection = None;
+        let mixed = Network::new(mixed, &mut Random::new(1)).unwrap();
+        for network in [network(12, 3), lean(12, 5, 2), mixed] {
+            network.save(&a).unwrap();
+            network.save(&b).unwrap();
+            assert_eq!(Network::load(&a).unwrap(), network);
+            assert_eq!(std::fs::read(&a).unwrap(), std::fs::read(&b).unwrap());
+            assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+        }
+    }
+
+    #[test]
+    fn the_names_and_shapes_of_the_tensors() {
+        let mut config = lean(8, 3, 2).config;
+        config.layers[1] = LayerConfig::lstm(5);
+        let shapes = config.shapes();
+        let expected: [(&str, &[usize]); 10] = [
+            ("embedding.weight", &[27, 64]),
+            ("lean.0.w_ih", &[64, 24]),
+            ("lean.0.w_hh", &[3, 24]),
+            ("lean.0.bias", &[24]),
+            ("lean.0.projection", &[8, 3]),
+            ("lstm.1.w_ih", &[3, 20]),
+            ("lstm.1.w_hh", &[5, 20]),
+            ("lstm.1.bias", &[20]),
+            ("dense.weight", &[5, 27]),
+            ("dense.bias", &[27]),
+        ];
+        assert_eq!(shapes.len(), expected.len());
+        for ((name, shape), (expected_name, expected)) in shapes.iter().zip(expected) {
+            assert_eq!((&name[..], &shape[..]), (expected_name, expected));
+        }
+    }
+
+    #[test]
+    fn a_damaged_file_is_refused_in_one_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("n");
+        network(8, 1).save(&path).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        for length in [0, 7, 8, 100, bytes.len() - 1] {
+            std::fs::write(&path, &bytes[..length]).unwrap();
+            let error = Network::load(&path).unwrap_err();
+            assert!(matches!(error, Error::BadInput(_)));
+            assert_eq!(error.to_string().lines().count(), 1, "{error}");
+        }
+    }
+
+    #[test]
+    fn shapes_out_of_bounds_are_refused() {
+        let random = &mut Random::new(1);
+        for (embedding, hidden, layers) in [(0, 8, 1), (8, 0, 1), (8, 8, 0), (8, 8, 5)] {
+            let config = NetworkConfig::lstm(&Alphabet::letters(), embedding, hidden, layers);
+            assert!(Network::new(config, random).is_err());
+        }
+        for projection in [0, 9] {
+            let layer = LayerConfig::lean(8, projection);
+            let config = NetworkConfig::stack(&Alphabet::letters(), 8, layer, 1);
+            let error = Network::new(config, random).unwrap_err().to_string();
+            assert!(error.contains("expected 1 to 8"), "{error}");
+        }
+    }
+}

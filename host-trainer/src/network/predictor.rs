@@ -1,0 +1,295 @@
+//! Running a network a character at a time.
+
+use crate::kernels::gemm::{Matrix, gemm};
+use crate::kernels::vectorize::vectorized;
+use crate::network::cell::step_forward;
+use crate::network::parameters::Network;
+use std::collections::VecDeque;
+
+/// Anything that predicts the next character from the ones before.
+pub trait Predictor {
+    /// Forgets all text.
+    fn reset(&mut self);
+
+    /// Reads one token; returns the logits of the token that comes next, one a symbol.
+    fn step(&mut self, token: u8) -> &[f32];
+}
+
+impl<P: Predictor + ?Sized> Predictor for &mut P {
+    fn reset(&mut self) {
+        (**self).reset();
+    }
+
+    fn step(&mut self, token: u8) -> &[f32] {
+        (**self).step(token)
+    }
+}
+
+/// A trained [`Network`] with its state: f32, one text.
+#[derive(Clone, Debug)]
+pub struct NetworkPredictor<'n> {
+    network: &'n Network,
+    /// `[V, 4H]` or `[V, 3H]`: the embedding folded into the first layer.
+    table: Vec<f32>,
+    layers: Vec<LayerState>,
+    logits: Vec<f32>,
+}
+
+/// State and scratch memory of one layer.
+#[derive(Clone, Debug)]
+struct LayerState {
+    h: Vec<f32>,
+    c: Vec<f32>,
+    gates: Vec<f32>,
+    cells_after: Vec<f32>,
+    /// What goes into the projection; empty without one.
+    units: Vec<f32>,
+}
+
+impl<'n> NetworkPredictor<'n> {
+    /// A predictor at the start of a text.
+    pub fn new(network: &'n Network) -> Self {
+        let layers = network.config.layers.iter().map(|layer| LayerState {
+            h: vec![0.0; layer.output()],
+            c: vec![0.0; layer.hidden],
+            gates: vec![0.0; layer.columns()],
+            cells_after: vec![0.0; layer.hidden],
+            units: vec![0.0; layer.projection.map_or(0, |_| layer.hidden)],
+        });
+        Self {
+            table: network.folded_table(),
+            layers: layers.collect(),
+            logits: vec![0.0; network.config.vocabulary()],
+            network,
+        }
+    }
+}
+
+impl NetworkPredictor<'_> {
+    /// What layer `index` gave at the last step.
+    pub(crate) fn output(&self, index: usize) -> &[f32] {
+        &self.layers[index].h
+    }
+
+    /// Its gates at the last step, after their activations: `[4H]` or `[3H]`.
+    pub(crate) fn gates(&self, index: usize) -> &[f32] {
+        &self.layers[index].gates
+    }
+
+    /// Its cells after the last step, `[H]`.
+    pub(crate) fn cells(&self, index: usize) -> &[f32] {
+        &self.layers[index].c
+    }
+
+    /// What went into its projection; empty without one.
+    pub(crate) fn units(&self, index: usize) -> &[f32] {
+        &self.layers[index].units
+    }
+}
+
+impl Predictor for NetworkPredictor<'_> {
+    fn reset(&mut self) {
+        for layer in &mut self.layers {
+            layer.h.fill(0.0);
+            layer.c.fill(0.0);
+        }
+    }
+
+    fn step(&mut self, token: u8) -> &[f32] {
+        for i in 0..self.layers.len() {
+            let weights = &self.network.layers[i];
+            let (below, here) = self.layers.split_at_mut(i);
+            let layer = &mut here[0];
+            match below.last() {
+                None => {
+                    let width = layer.gates.len();
+                    let row = &self.table[usize::from(token) * width..][..width];
+                    layer.gates.copy_from_slice(row);
+                }
+                Some(below) => {
+                    layer.gates.copy_from_slice(&weights.bias);
+                    add_product(&below.h, &weights.w_ih, &mut layer.gates);
+                }
+            }
+            add_product(&layer.h, &weights.w_hh, &mut layer.gates);
+            let config = self.network.config.layers[i];
+            let (gates, after) = (&mut layer.gates, &mut layer.cells_after);
+            match &weights.projection {
+                None => step_forward(config, gates, &layer.c, after, &mut layer.h),
+                Some(projection) => {
+                    step_forward(config, gates, &layer.c, after, &mut layer.units);
+                    layer.h.fill(0.0);
+                    add_product(&layer.units, projection, &mut layer.h);
+                }
+            }
+            std::mem::swap(&mut layer.c, &mut layer.cells_after);
+        }
+        let h = &self.layers.last().expect("at least one layer").h;
+        self.logits.copy_from_slice(&self.network.dense_bias);
+        let (rows, columns) = (h.len(), self.logits.len());
+        let weight = Matrix::new(&self.network.dense_weight, rows, columns);
+        gemm(Matrix::new(h, 1, rows), weight, &mut self.logits, true);
+        &self.logits
+    }
+}
+
+vectorized! {
+    /// `out += x · matrix`, with `matrix` `[x, out]`, four of its rows at a time.
+    fn add_product<'a>(x: &'a [f32], matrix: &'a [f32], out: &'a mut [f32]) {
+        add_product_rows(x, matrix, out);
+    }
+}
+
+#[inline(always)]
+fn add_product_rows(x: &[f32], matrix: &[f32], out: &mut [f32]) {
+    let n = out.len();
+    assert_eq!(matrix.len(), x.len() * n);
+    let (fours, rest) = x.as_chunks::<4>();
+    for (x, rows) in fours.iter().zip(matrix.chunks_exact(4 * n)) {
+        let (a, rows) = rows.split_at(n);
+        let (b, rows) = rows.split_at(n);
+        let (c, d) = rows.split_at(n);
+        let rows = a.iter().zip(b).zip(c.iter().zip(d));
+        for (out, ((a, b), (c, d))) in out.iter_mut().zip(rows) {
+            *out += (x[0] * a + x[1] * b) + (x[2] * c + x[3] * d);
+        }
+    }
+    for (&x, row) in rest
+        .iter()
+        .zip(matrix[fours.len() * 4 * n..].chunks_exact(n))
+    {
+        for (out, w) in out.iter_mut().zip(row) {
+            *out += x * w;
+        }
+    }
+}
+
+/// A predictor with the context that its network was trained on.
+#[derive(Clone, Debug)]
+pub struct InContext<P> {
+    inner: P,
+    window: Option<usize>,
+    last: VecDeque<u8>,
+}
+
+impl<P: Predictor> InContext<P> {
+    /// With a window, each step reads so many of the last characters (at least one) from a fresh
+    /// state, as the many-to-one network was trained to; with `None` the state is carried.
+    pub fn new(inner: P, window: Option<usize>) -> Self {
+        let last = VecDeque::new();
+        Self {
+            inner,
+            window,
+            last,
+        }
+    }
+}
+
+impl<P: Predictor> Predictor for InContext<P> {
+    fn reset(&mut self) {
+        self.inner.reset();
+        self.last.clear();
+    }
+
+    fn step(&mut self, token: u8) -> &[f32] {
+        let Some(length) = self.window else {
+            return self.inner.step(token);
+        };
+        if self.last.len() >= length {
+            self.last.pop_front();
+        }
+        self.inner.reset();
+        for &before in &self.last {
+            self.inner.step(before);
+        }
+        self.last.push_back(token);
+        self.inner.step(token)
+    }
+}
+
+/// The window to use: as asked for, where 0 carries the state, or the network's own.
+pub fn context(asked: Option<usize>, own: Option<usize>) -> Option<usize> {
+    asked.or(own).filter(|&length| length > 0)
+}
+
+/// For people.
+pub fn describe_context(window: Option<usize>) -> String {
+    match window {
+        None => "state carried".to_owned(),
+        Some(n) => format!("windows of {n} characters from a zero state"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::step::Engine;
+    use crate::kernels::random::Random;
+    use crate::network::config::{LayerConfig, NetworkConfig};
+    use crate::network::score::bits_per_char;
+    use crate::network::state::zero_states;
+    use crate::text::alphabet::Alphabet;
+    use crate::text::batches::{Batch, LossOn};
+
+    #[test]
+    fn single_steps_equal_the_training_pass() {
+        let lstm = LayerConfig::lstm;
+        let projected = LayerConfig {
+            projection: Some(9),
+            ..lstm(20)
+        };
+        let lean = LayerConfig::lean(33, 10);
+        let bare = LayerConfig {
+            projection: None,
+            ..lean
+        };
+        for (layer, layers) in [
+            (lstm(10), 1),
+            (lstm(33), 2),
+            (lstm(64), 4),
+            (projected, 2),
+            (lean, 1),
+            (lean, 3),
+            (bare, 2),
+        ] {
+            let random = &mut Random::new(2);
+            let config = NetworkConfig::stack(&Alphabet::letters(), 8, layer, layers);
+            let network = Network::new(config, random).unwrap();
+            let text: Vec<u8> = (0..51).map(|_| random.below(27) as u8).collect();
+            let batch = Batch::gather(1, 50, |_, t| text[t]);
+            let mut states = zero_states(&network.config.layers, 1);
+            let (loss, _) = Engine::new(1)
+                .loss_and_gradients(&network, &batch, LossOn::EveryStep, &mut states, &[])
+                .unwrap();
+            let mut predictor = NetworkPredictor::new(&network);
+            let score = bits_per_char(&mut predictor, &[], &text);
+            assert_eq!(score.characters, 50);
+            assert!((score.bits_per_char * std::f64::consts::LN_2 - loss).abs() < 1e-5);
+            for (layer, state) in predictor.layers.iter().zip(&states) {
+                assert_eq!(
+                    (layer.h.len(), layer.c.len()),
+                    (state.h.len(), state.c.len())
+                );
+                let pairs = layer.h.iter().zip(&state.h);
+                for (a, b) in pairs.chain(layer.c.iter().zip(&state.c)) {
+                    assert!((a - b).abs() < 1e-5);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_window_reads_its_characters_from_a_fresh_state() {
+        let random = &mut Random::new(2);
+        let config = NetworkConfig::lstm(&Alphabet::letters(), 8, 10, 1);
+        let network = Network::new(config, random).unwrap();
+        let mut windowed = InContext::new(NetworkPredictor::new(&network), Some(3));
+        let mut plain = NetworkPredictor::new(&network);
+        for token in [9, 4, 1, 7] {
+            windowed.step(token);
+        }
+        plain.step(1);
+        plain.step(7);
+        assert_eq!(windowed.step(2), plain.step(2));
+    }
+}

@@ -1,0 +1,104 @@
+//! Quantization-aware fine-tuning: trains a network in the very integers that the device computes
+//! with.
+//!
+//! The forward pass is the device's arithmetic ([`forward`]): the same integers, shifts and tables,
+//! bit for bit. The backward pass takes every rounding for the identity (the straight-through
+//! estimator, Bengio et al. 2013). What is tuned are f32 weights and a scale for each row, rounded
+//! anew for each step ([`masters`]). The trained f32 network reads along as the [`teacher`] (Hinton
+//! et al. 2015).
+
+pub mod checkpoint;
+pub mod forward;
+pub mod masters;
+pub mod settings;
+mod source;
+pub mod step;
+pub mod teacher;
+pub mod tune;
+
+#[cfg(test)]
+mod tests {
+    use super::forward::{Below, IntegerNetwork, Trace, logits};
+    use super::masters::Masters;
+    use crate::kernels::lstm::Sizes;
+    use crate::kernels::random::Random;
+    use crate::model::encode::{Labels, encode_quantized};
+    use crate::model::file::{HeapWorkspace, ModelFile};
+    use crate::model::predictor::ModelPredictor;
+    use crate::network::predictor::Predictor;
+    use crate::network::state::State;
+    use crate::quantize::tests::{INTEGERS, networks};
+    use crate::quantize::{DEAD_ZONE, quantize};
+
+    /// The logits `[T, B, V]` of texts `[T, B]`, in two batches.
+    fn run(network: &IntegerNetwork, tokens: &[u8], rows: usize) -> Vec<f32> {
+        let mut all = Vec::new();
+        let layers = network.layers.iter();
+        let mut states: Vec<State> = layers.map(|l| State::zeros(rows, l.config)).collect();
+        for tokens in tokens.chunks(tokens.len() / rows / 2 * rows) {
+            let steps = tokens.len() / rows;
+            let mut below: Option<Vec<f32>> = None;
+            for (layer, state) in network.layers.iter().zip(&mut states) {
+                let mut hs = vec![0.0; steps * rows * layer.config.output()];
+                let sizes = Sizes {
+                    steps,
+                    batch: rows,
+                    layer: layer.config,
+                    threads: 2,
+                };
+                let input = below
+                    .as_deref()
+                    .map_or(Below::Tokens(tokens), Below::Hidden);
+                layer.forward(sizes, input, state, &mut Trace::default(), &mut hs);
+                below = Some(hs);
+            }
+            all.extend(logits(&network.dense, &below.unwrap()));
+        }
+        all
+    }
+
+    #[test]
+    fn the_forward_pass_is_the_device() {
+        let mut random = Random::new(7);
+        let (steps, rows) = (60, 3);
+        let tokens: Vec<u8> = (0..steps * rows).map(|_| random.below(27) as u8).collect();
+        for network in networks() {
+            for format in INTEGERS {
+                let (quantized, _) = quantize(&network, format, DEAD_ZONE).unwrap();
+                let found = run(&IntegerNetwork::new(&quantized), &tokens, rows);
+                let bytes = encode_quantized(&quantized, &Labels::default()).unwrap();
+                let file = ModelFile::from_bytes(&bytes);
+                let model = file.model().unwrap();
+                let mut workspace = HeapWorkspace::new(&model);
+                for row in 0..rows {
+                    let session = workspace.session(&model).unwrap();
+                    let mut device = ModelPredictor::new(session);
+                    device.reset();
+                    for t in 0..steps {
+                        let at = t * rows + row;
+                        let expected = device.step(tokens[at]);
+                        assert_eq!(found[at * 27..][..27], *expected, "{format} {t}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn tuning_starts_where_quantization_ended() {
+        for network in networks() {
+            for format in INTEGERS {
+                let (quantized, _) = quantize(&network, format, DEAD_ZONE).unwrap();
+                let integers = IntegerNetwork::new(&quantized);
+                let back = integers.quantized(format, quantized.dead_zone, network.config.clone());
+                assert!(back == quantized, "{format}");
+                let masters = Masters::new(&network, &quantized).round();
+                for (found, expected) in masters.layers.iter().zip(&integers.layers) {
+                    assert_eq!(found.gates.weights, expected.gates.weights);
+                    assert_eq!(found.projection, expected.projection);
+                }
+                assert_eq!(masters.dense, integers.dense);
+            }
+        }
+    }
+}

@@ -1,0 +1,369 @@
+//! The loop of quantization-aware fine-tuning.
+
+use super::checkpoint::{self, Checkpoint, Progress, TuningConfig};
+use super::forward::IntegerNetwork;
+use super::masters::Masters;
+use super::settings::Settings;
+use super::source::Source;
+use super::step::{Engine, Loss};
+use crate::engine::optimizer::{Adam, AdamConfig, ParameterGroup, Schedule, clip_by_global_norm};
+use crate::files::error::{Error, Result};
+use crate::files::stdout::say;
+use crate::kernels::random::Random;
+use crate::model::encode::{Labels, encode_quantized};
+use crate::model::file::ModelFile;
+use crate::network::config::LayerConfig;
+use crate::network::parameters::Network;
+use crate::quantize::QuantizedNetwork;
+use crate::text::corpus::{Corpus, Split};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// What belongs to one call of the program, and decides none of the result.
+#[derive(Clone, Copy, Debug)]
+pub struct Call<'c> {
+    /// Threads.
+    pub threads: usize,
+    /// Where the best is kept. Its checkpoint lies beside it until all is done.
+    pub out: &'c Path,
+    /// Whether to go on from that checkpoint.
+    pub resume: bool,
+    /// Set from outside to end the work.
+    pub stop: &'c AtomicBool,
+}
+
+/// The longest that work can be lost by a kill.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(30);
+const ADAM: AdamConfig = AdamConfig {
+    beta1: 0.9,
+    beta2: 0.99,
+    epsilon: 1e-8,
+    weight_decay: 0.0,
+};
+const SCHEDULE: Schedule = Schedule::Cosine {
+    warm_up: 30,
+    floor: 0.02,
+};
+
+/// Bits per character of a quantized network on a part of a text, by the device's engine.
+fn score(network: &QuantizedNetwork, corpus: &Corpus, split: Split) -> Result<f64> {
+    let file = ModelFile::from_bytes(&encode_quantized(network, &Labels::default())?);
+    let scores = file.score(network.config.window, corpus, &[split])?;
+    Ok(scores[0].bits_per_char)
+}
+
+/// What came of tuning.
+#[derive(Clone, Copy, Debug)]
+pub struct Tuned {
+    /// Bits per character of the best on the validation part.
+    pub validation: f64,
+    /// Passes that were made.
+    pub passes: f64,
+    /// Whether those are all.
+    pub is_done: bool,
+}
+
+/// Tunes from `start`, over the training part of `corpus` and in turn over `extra`, until all is done
+/// or the call's `stop` is set; prints a line every half pass. The call's `out` gets what scores best on
+/// the validation part, whenever something does: the start first. A checkpoint beside it is written at
+/// the start, every 30 seconds, and at an early end; it goes when all is done.
+///
+/// # Errors
+/// A text is too short, there is no checkpoint to go on from, one of another tuning, or one that nobody
+/// asked for, tuning led out of the device's ranges or to what is not finite, or the disk refuses.
+pub fn tune(
+    network: &Network,
+    start: &QuantizedNetwork,
+    (name, corpus): (&str, &Corpus),
+    extra: Option<(&str, &[u8])>,
+    settings: Settings,
+    call: Call<'_>,
+) -> Result<Tuned> {
+    let part = format!("the training part of {name}");
+    let train = (&part[..], corpus.split(Split::Train));
+    let texts: Vec<_> = std::iter::once(train).chain(extra).collect();
+    let mut tuning = Tuning::new(network, start, corpus, &texts, settings, call)?;
+    if call.resume {
+        tuning.resume(start)?;
+    }
+    let names: Vec<&str> = texts.iter().map(|(name, _)| *name).collect();
+    say!("fine-tuning on {}", names.join(" and "));
+    for (name, source) in names.iter().zip(&tuning.sources) {
+        let (asked, found) = (settings.batch, source.feeder.rows());
+        if found < asked {
+            say!("{name} is long enough for {found} rows a batch, not for {asked}");
+        }
+    }
+    if call.resume {
+        say!(
+            "going on after epoch {:.1}, best so far: validation {:.4} bits/char",
+            tuning.passes(),
+            tuning.progress.best
+        );
+    } else {
+        tuning.begin(start)?;
+    }
+    let clock = Instant::now();
+    let before = tuning.progress.done;
+    while tuning.progress.done < tuning.total && !call.stop.load(Ordering::SeqCst) {
+        tuning.step()?;
+        let done = tuning.progress.done;
+        if done.is_multiple_of(tuning.report_every) || done == tuning.total {
+            let pace = clock.elapsed().as_secs_f64() / (done - before) as f64;
+            tuning.report(pace * (tuning.total - done) as f64)?;
+        }
+        if tuning.saved.elapsed() >= CHECKPOINT_EVERY {
+            tuning.save()?;
+        }
+    }
+    tuning.end()
+}
+
+/// A tuning under way.
+struct Tuning<'t> {
+    settings: Settings,
+    call: Call<'t>,
+    corpus: &'t Corpus,
+    layers: &'t [LayerConfig],
+    config: TuningConfig,
+    /// The checkpoint, and when it was written.
+    path: PathBuf,
+    saved: Instant,
+    engine: Engine,
+    sources: Vec<Source<'t>>,
+    masters: Masters,
+    integers: IntegerNetwork,
+    /// The masters that scored best.
+    best: Masters,
+    groups: Vec<ParameterGroup>,
+    adam: Adam,
+    progress: Progress,
+    /// Batches in a pass over all texts.
+    pass: usize,
+    /// Batches in all.
+    total: u64,
+    /// Batches from report to report.
+    report_every: u64,
+}
+
+impl<'t> Tuning<'t> {
+    fn new(
+        network: &'t Network,
+        start: &QuantizedNetwork,
+        corpus: &'t Corpus,
+        texts: &[(&str, &'t [u8])],
+        settings: Settings,
+        call: Call<'t>,
+    ) -> Result<Self> {
+        let path = checkpoint::path(call.out);
+        let shown = path.display();
+        match (call.resume, path.exists()) {
+            (false, true) => {
+                return Err(Error::bad_input(format!(
+                    "found {shown} of a fine-tuning that was stopped, expected no such file: \
+                     --resume goes on with it; remove it to begin anew"
+                )));
+            }
+            (true, false) => {
+                return Err(Error::bad_input(format!(
+                    "found no {shown}, expected one to --resume from: a fine-tuning that came to its \
+                     end leaves none"
+                )));
+            }
+            _ => {}
+        }
+        let mut random = Random::new(settings.seed);
+        let sources = texts
+            .iter()
+            .map(|&text| Source::new(network, text, settings.batch, &mut random));
+        let sources = sources.collect::<Result<Vec<_>>>()?;
+        let mut masters = Masters::new(network, start);
+        let lengths: Vec<usize> = masters.parameters_mut().iter().map(|p| p.len()).collect();
+        let pass = sources[0].batches(texts[0].1) * sources.len();
+        Ok(Self {
+            settings,
+            call,
+            corpus,
+            layers: &network.config.layers,
+            config: TuningConfig::new(
+                settings,
+                network,
+                start,
+                corpus,
+                texts.get(1).map(|(_, text)| *text),
+            )?,
+            path,
+            saved: Instant::now(),
+            engine: Engine::new(call.threads),
+            sources,
+            integers: masters.round(),
+            best: masters.clone(),
+            masters,
+            groups: vec![ParameterGroup::PLAIN; lengths.len()],
+            adam: Adam::new(ADAM, lengths.into_iter()),
+            progress: Progress {
+                done: 0,
+                sum: Loss::default(),
+                best: f64::INFINITY,
+                random,
+            },
+            pass,
+            total: (settings.epochs * pass as f64).ceil() as u64,
+            report_every: (pass as u64).div_ceil(2),
+        })
+    }
+
+    /// Keeps the start, which is the best so far.
+    fn begin(&mut self, start: &QuantizedNetwork) -> Result<()> {
+        self.progress.best = score(start, self.corpus, Split::Validation)?;
+        start.save(self.call.out)?;
+        self.save()?;
+        say!(
+            "rounded only: validation {:.4} bits/char",
+            self.progress.best
+        );
+        Ok(())
+    }
+
+    /// Goes to where the checkpoint was, and keeps what was the best then.
+    fn resume(&mut self, start: &QuantizedNetwork) -> Result<()> {
+        let lengths: Vec<usize> = self.adam.first.iter().map(Vec::len).collect();
+        let found = Checkpoint::load(&self.path, &self.config, self.layers, &lengths)?;
+        let refused = |found: &str, expected: &str| {
+            let path = self.path.display();
+            let line = format!("{path}: found {found}, expected {expected}");
+            Err(Error::bad_input(line))
+        };
+        let (done, total) = (found.progress.done, self.total);
+        if done > total {
+            return refused(&format!("step {done}"), &format!("{total} at most"));
+        }
+        if found.adam.config != self.adam.config {
+            return refused("another version's settings of Adam", &format!("{ADAM:?}"));
+        }
+        let (texts, sources) = (found.texts.len(), self.sources.len());
+        if texts != sources {
+            return refused(&format!("{texts} texts"), &sources.to_string());
+        }
+        let mut texts = self.sources.iter_mut().zip(found.texts);
+        if !texts.all(|(source, text)| source.go_to(text, self.layers)) {
+            return refused("a place that is not in the texts", "one that is");
+        }
+        (self.adam, self.progress) = (found.adam, found.progress);
+        self.masters.set_parameters(&found.parameters);
+        self.integers = self.masters.round();
+        // The first masters may round to a neighbour of an integer of the start.
+        if found.best == self.best.parameters() {
+            return start.save(self.call.out);
+        }
+        self.best.set_parameters(&found.best);
+        self.best.quantized(&self.best.round()).save(self.call.out)
+    }
+
+    /// Passes that were made.
+    fn passes(&self) -> f64 {
+        self.progress.done as f64 / self.pass as f64
+    }
+
+    /// One batch: forward, backward, update.
+    fn step(&mut self) -> Result<()> {
+        let (done, total) = (self.progress.done, self.total);
+        let turn = (done % self.sources.len() as u64) as usize;
+        let source = &mut self.sources[turn];
+        let batch = source.next_batch(self.layers, &mut self.progress.random);
+        let teacher = source.teacher.logits(&batch, self.engine.threads);
+        let (loss, mut gradients) = self.engine.loss_and_gradients(
+            &self.masters,
+            &self.integers,
+            (&batch, source.feeder.loss_on()),
+            &mut source.states,
+            (&teacher, self.settings.teacher),
+        );
+        let norm = clip_by_global_norm(&mut gradients, 1.0);
+        if !norm.is_finite() {
+            return Err(Error::failed(format!(
+                "found a gradient norm of {norm} at step {} of {total}, expected a finite number; \
+                 the best so far is kept; remove {} and begin anew with a lower --learning-rate",
+                done + 1,
+                self.path.display()
+            )));
+        }
+        let factor = SCHEDULE.factor(done, done as f64 / total as f64);
+        let rate = self.settings.learning_rate * factor;
+        let parameters = &mut self.masters.parameters_mut();
+        self.adam.update(parameters, &gradients, &self.groups, rate);
+        self.integers = self.masters.round();
+        self.progress.sum.text += loss.text;
+        self.progress.sum.teacher += loss.teacher;
+        self.progress.done += 1;
+        Ok(())
+    }
+
+    /// Scores the integers, keeps them if they are the best, and prints a line.
+    fn report(&mut self, seconds_left: f64) -> Result<()> {
+        let quantized = self.masters.quantized(&self.integers);
+        let validation = score(&quantized, self.corpus, Split::Validation)?;
+        let progress = &mut self.progress;
+        let steps = match progress.done % self.report_every {
+            0 => self.report_every,
+            steps => steps,
+        };
+        let bits = |nats: f64| nats / steps as f64 / std::f64::consts::LN_2;
+        let is_best = validation < progress.best;
+        say!(
+            "epoch {:.1} of {}: train {:.4}, from the teacher {:.4}, validation {validation:.4} \
+             bits/char{}, {}:{:02} left",
+            progress.done as f64 / self.pass as f64,
+            self.settings.epochs,
+            bits(progress.sum.text),
+            bits(progress.sum.teacher),
+            if is_best { " *" } else { "" },
+            seconds_left as u64 / 60,
+            seconds_left as u64 % 60,
+        );
+        progress.sum = Loss::default();
+        if is_best {
+            progress.best = validation;
+            self.best.clone_from(&self.masters);
+            quantized.save(self.call.out)?;
+        }
+        Ok(())
+    }
+
+    /// Writes the checkpoint.
+    fn save(&mut self) -> Result<()> {
+        let checkpoint = Checkpoint {
+            config: self.config.clone(),
+            progress: self.progress.clone(),
+            parameters: self.masters.parameters(),
+            best: self.best.parameters(),
+            adam: self.adam.clone(),
+            texts: self.sources.iter().map(Source::progress).collect(),
+        };
+        checkpoint.save(&self.path, self.layers)?;
+        self.saved = Instant::now();
+        Ok(())
+    }
+
+    /// Leaves a checkpoint where something is left to do, and none where nothing is.
+    fn end(mut self) -> Result<Tuned> {
+        let is_done = self.progress.done == self.total;
+        if !is_done {
+            self.save()?;
+        } else if let Err(error) = std::fs::remove_file(&self.path)
+            && error.kind() != ErrorKind::NotFound
+        {
+            return Err(Error::failed(format!(
+                "cannot remove {}: {error}",
+                self.path.display()
+            )));
+        }
+        Ok(Tuned {
+            validation: self.progress.best,
+            passes: self.passes(),
+            is_done,
+        })
+    }
+}

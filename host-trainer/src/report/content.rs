@@ -1,0 +1,138 @@
+//! What the page of a run tells.
+
+use crate::files::error::{Error, Result};
+use crate::files::stdout::grouped;
+use crate::model::compare::{Variant, variants};
+use crate::model::generate::sample_text;
+use crate::network::parameters::Network;
+use crate::quantize::QuantizedNetwork;
+use crate::report::signals::{Histogram, Observed, float_cells, float_flow, observe};
+use crate::text::corpus::{Corpus, Split};
+use crate::training::metrics::Row;
+use crate::training::run_config::RunConfig;
+use crate::training::run_folder::{self, read_metrics};
+use lstm_core::Format;
+use std::path::{Path, PathBuf};
+
+/// Characters of the text that each format writes.
+const SAMPLE: usize = 600;
+/// Characters that signals are observed on; of an LSTM of 256 units each takes 6 KB, twice.
+const MOST_OBSERVED: usize = 16_384;
+/// All that the page tells.
+pub struct Report {
+    pub(crate) name: String,
+    pub(crate) config: RunConfig,
+    /// The flags that stand for the run.
+    pub(crate) flags: String,
+    pub(crate) rows: Vec<Row>,
+    /// The file that the network was read from.
+    pub(crate) weights: PathBuf,
+    pub(crate) network: Network,
+    /// The f32 network first.
+    pub(crate) variants: Vec<Variant>,
+    /// Why a format has no variant.
+    pub(crate) refused: Vec<String>,
+    /// Of each variant but the first.
+    pub(crate) observed: Vec<Observed>,
+    /// What they were observed on.
+    pub(crate) observed_part: String,
+    /// Of |c| of each layer of the f32 network.
+    pub(crate) cells: Vec<Histogram>,
+    /// What each variant writes, from the same seed.
+    pub(crate) texts: Vec<String>,
+    pub(crate) seed: u64,
+}
+
+/// Gathers it from the folder of a run; `quantized` are networks in integers that came of the run, `seed` is that of
+/// the texts.
+///
+/// # Errors
+/// As [`RunConfig`] and the files are refused.
+pub fn gather(
+    folder: &Path,
+    config: RunConfig,
+    quantized: &[PathBuf],
+    seed: u64,
+) -> Result<Report> {
+    let corpus = config.corpus.read(config.network.alphabet())?;
+    let rows = read_metrics(folder)?;
+    if rows.is_empty() {
+        return Err(Error::bad_input(format!(
+            "{}: found no report of the training yet, expected at least one",
+            folder.display()
+        )));
+    }
+    // What the notebook calls its result are the last weights.
+    let last = run_folder::last(folder);
+    let weights = match config.holds_out() {
+        false if last.exists() => last,
+        _ => run_folder::best(folder),
+    };
+    let mut network = Network::load(&weights)?;
+    // A file of before does not say it.
+    network.config.window = config.network.window;
+    let mut refused = Vec::new();
+    let mut shown = Vec::new();
+    for (format, variant) in variants(&network, &corpus) {
+        match variant {
+            Ok(variant) => shown.push(variant),
+            // All others are shown beside it.
+            Err(error) if format == Format::F32 => return Err(error),
+            Err(error) => refused.push(format!("{format}: {error}")),
+        }
+    }
+    for path in quantized {
+        shown.push(given(path, &config, &corpus)?);
+    }
+    let validation = corpus.split(Split::Validation);
+    let tokens = &validation[..validation.len().min(MOST_OBSERVED)];
+    let float = float_flow(&network, tokens);
+    let observed = shown.iter().filter_map(|v| v.quantized.as_ref());
+    let observed = observed.map(|q| observe(&network, &float, q, tokens));
+    let texts = shown
+        .iter()
+        .map(|variant| sample_text(&variant.file, seed, SAMPLE));
+    let name = match folder.canonicalize() {
+        Ok(path) => path.file_name().map(|n| n.to_string_lossy().into_owned()),
+        Err(_) => None,
+    };
+    Ok(Report {
+        name: name.unwrap_or_else(|| folder.display().to_string()),
+        flags: std::fs::read_to_string(folder.join("config.toml")).unwrap_or_default(),
+        observed: observed.collect(),
+        observed_part: match tokens.len() < validation.len() {
+            true => format!(
+                "the first {} characters of the validation part",
+                grouped(tokens.len())
+            ),
+            false => "the validation part".to_owned(),
+        },
+        cells: float_cells(&float),
+        texts: texts.collect::<Result<_>>()?,
+        variants: shown,
+        seed,
+        config,
+        rows,
+        weights,
+        network,
+        refused,
+    })
+}
+
+/// A network in integers from a file.
+fn given(path: &Path, config: &RunConfig, corpus: &Corpus) -> Result<Variant> {
+    let expected = || {
+        Error::bad_input(format!(
+            "{}: expected a network in integers, with the layers and the alphabet of the run",
+            path.display()
+        ))
+    };
+    let mut quantized = QuantizedNetwork::load(path)?.ok_or_else(expected)?;
+    quantized.config.window = config.network.window;
+    if quantized.config != config.network {
+        return Err(expected());
+    }
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let name = format!("{} ({stem})", quantized.format);
+    Variant::integers(name, quantized, Vec::new(), corpus)
+}

@@ -1,0 +1,359 @@
+//! Cutting a text into batches, from a cursor that a checkpoint can hold.
+
+use crate::kernels::random::Random;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// Some texts side by side, with the character that follows each position.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// Steps, T.
+    pub steps: usize,
+    /// Rows, B.
+    pub rows: usize,
+    /// `[T, B]`.
+    pub inputs: Arc<[u8]>,
+    /// `[T, B]`, the inputs one step later.
+    pub targets: Arc<[u8]>,
+}
+
+impl Batch {
+    /// Reads `rows` texts of `steps + 1` characters: `at(row, step)`.
+    pub fn gather(rows: usize, steps: usize, at: impl Fn(usize, usize) -> u8) -> Self {
+        let shifted = |by: usize| {
+            let cell = |i: usize| at(i % rows, i / rows + by);
+            (0..rows * steps).map(cell).collect()
+        };
+        let (inputs, targets) = (shifted(0), shifted(1));
+        Self {
+            steps,
+            rows,
+            inputs,
+            targets,
+        }
+    }
+}
+
+/// Which steps of a window count in the loss.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LossOn {
+    /// Only the last: the many-to-one network.
+    LastStep,
+    /// All of them: the many-to-many network.
+    EveryStep,
+}
+
+/// How a text becomes batches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Feed {
+    /// Every window of `steps` characters (stride 1) once a pass, shuffled, from a zero state; the
+    /// last batch of a pass is as small as what is left.
+    Windows {
+        /// Windows a batch.
+        rows: usize,
+        /// Characters a window.
+        steps: usize,
+        /// What counts in the loss.
+        loss_on: LossOn,
+    },
+    /// The text as `rows` streams side by side, `steps` characters at a time, with the state
+    /// carried from batch to batch (truncated backpropagation through time). Each pass starts at
+    /// another place of the text.
+    Streams {
+        /// Streams a batch.
+        rows: usize,
+        /// Characters a batch and stream.
+        steps: usize,
+        /// Whether one batch in ten is half as long, so that the cuts move.
+        jitter: bool,
+    },
+}
+
+impl Feed {
+    /// Rows of a batch.
+    pub fn rows(self) -> usize {
+        match self {
+            Self::Windows { rows, .. } | Self::Streams { rows, .. } => rows,
+        }
+    }
+
+    /// Rows of a batch, to be changed.
+    pub fn rows_mut(&mut self) -> &mut usize {
+        match self {
+            Self::Windows { rows, .. } | Self::Streams { rows, .. } => rows,
+        }
+    }
+
+    /// The characters that a network trained so is to be given each time, from a zero state, if it
+    /// never saw a carried one.
+    pub fn window(self) -> Option<usize> {
+        match self {
+            Self::Windows {
+                steps,
+                loss_on: LossOn::LastStep,
+                ..
+            } => Some(steps),
+            _ => None,
+        }
+    }
+
+    /// Characters that a window or batch reads in each row.
+    pub fn steps(self) -> usize {
+        match self {
+            Self::Windows { steps, .. } | Self::Streams { steps, .. } => steps,
+        }
+    }
+}
+
+/// Where in a pass the training is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cursor {
+    /// Windows, or characters of each stream, that were read in this pass.
+    pub position: usize,
+    /// Streams: where in the text this pass starts.
+    pub offset: usize,
+    /// Windows: the generator before it put this pass's windows in order.
+    pub shuffle: Option<Random>,
+}
+
+/// Batches of one text.
+#[derive(Debug)]
+pub struct Feeder<'t> {
+    text: &'t [u8],
+    feed: Feed,
+    cursor: Cursor,
+    /// Start of every window, in the order of this pass.
+    order: Vec<u32>,
+}
+
+impl<'t> Feeder<'t> {
+    /// Starts a first pass. `text` is longer than one window. A text too short for so many streams
+    /// gets fewer.
+    pub fn new(text: &'t [u8], mut feed: Feed, random: &mut Random) -> Self {
+        let longest = text.len() / (feed.steps() + 1);
+        if let Feed::Streams { rows, .. } = &mut feed {
+            *rows = (*rows).min(longest).max(1);
+        }
+        let cursor = Cursor {
+            position: 0,
+            offset: 0,
+            shuffle: None,
+        };
+        let mut feeder = Self {
+            text,
+            feed,
+            cursor,
+            order: Vec::new(),
+        };
+        feeder.start_pass(random);
+        feeder
+    }
+
+    /// Goes on from a saved cursor, which may be at the end of a pass; `None` if it is no place in one
+    /// over this text.
+    pub fn resume(text: &'t [u8], feed: Feed, cursor: Cursor) -> Option<Self> {
+        let mut feeder = Self::new(text, feed, &mut Random::new(0));
+        feeder.go_to(cursor).then_some(feeder)
+    }
+
+    /// As [`Feeder::resume`]; tells whether it is such a place.
+    pub fn go_to(&mut self, cursor: Cursor) -> bool {
+        if cursor.position > self.pass_length() || cursor.offset >= self.text.len() {
+            return false;
+        }
+        self.order = match (self.feed, cursor.shuffle.clone()) {
+            (Feed::Windows { .. }, Some(mut random)) => self.shuffled(&mut random),
+            (Feed::Streams { .. }, None) => Vec::new(),
+            _ => return false,
+        };
+        self.cursor = cursor;
+        true
+    }
+
+    /// Where the feeder is.
+    pub fn cursor(&self) -> &Cursor {
+        &self.cursor
+    }
+
+    /// Rows of a full batch.
+    pub fn rows(&self) -> usize {
+        self.feed.rows()
+    }
+
+    /// Which steps count in the loss.
+    pub fn loss_on(&self) -> LossOn {
+        match self.feed {
+            Feed::Windows { loss_on, .. } => loss_on,
+            Feed::Streams { .. } => LossOn::EveryStep,
+        }
+    }
+
+    /// Whether the state is carried from batch to batch.
+    pub fn is_stateful(&self) -> bool {
+        matches!(self.feed, Feed::Streams { .. })
+    }
+
+    /// Whether a state of so many rows, 0 for none, is what goes with this place.
+    pub fn carries(&self, rows: usize) -> bool {
+        match self.is_stateful() && self.cursor.position > 0 {
+            true => rows == self.rows(),
+            false => rows == 0,
+        }
+    }
+
+    /// How much of this pass is done, 0 to 1.
+    pub fn pass_progress(&self) -> f64 {
+        self.cursor.position as f64 / self.pass_length() as f64
+    }
+
+    /// Starts a pass: a new order, or a new place in the text.
+    pub fn start_pass(&mut self, random: &mut Random) {
+        self.cursor.position = 0;
+        match self.feed {
+            Feed::Windows { .. } => {
+                self.cursor.shuffle = Some(random.clone());
+                self.order = self.shuffled(random);
+            }
+            Feed::Streams { .. } => self.cursor.offset = random.below(self.text.len()),
+        }
+    }
+
+    /// The next batch of this pass; `None` at its end.
+    pub fn next_batch(&mut self, random: &mut Random) -> Option<Batch> {
+        let left = self.pass_length() - self.cursor.position;
+        if left == 0 {
+            return None;
+        }
+        let (text, start) = (self.text, self.cursor.position);
+        Some(match self.feed {
+            Feed::Windows { rows, steps, .. } => {
+                let rows = rows.min(left);
+                self.cursor.position += rows;
+                let order = &self.order[start..];
+                Batch::gather(rows, steps, |r, t| text[order[r] as usize + t])
+            }
+            Feed::Streams {
+                rows,
+                steps,
+                jitter,
+            } => {
+                let short = jitter && random.uniform() >= 0.9;
+                let steps = if short { steps.div_ceil(2) } else { steps };
+                let steps = steps.min(left);
+                self.cursor.position += steps;
+                let length = text.len() / rows;
+                let first = self.cursor.offset + start;
+                Batch::gather(rows, steps, |r, t| {
+                    text[(first + r * length + t) % text.len()]
+                })
+            }
+        })
+    }
+
+    /// Windows, or characters of each stream, in one pass.
+    pub fn pass_length(&self) -> usize {
+        match self.feed {
+            Feed::Windows { steps, .. } => self.text.len() - steps,
+            Feed::Streams { rows, .. } => (self.text.len() / rows - 1).max(1),
+        }
+    }
+
+    fn shuffled(&self, random: &mut Random) -> Vec<u32> {
+        let mut order: Vec<u32> = (0..self.pass_length() as u32).collect();
+        random.shuffle(&mut order);
+        order
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pass_of_windows_takes_each_once_and_keeps_the_rest() {
+        let text: Vec<u8> = (0..100).collect();
+        let random = &mut Random::new(1);
+        let feed = Feed::Windows {
+            rows: 32,
+            steps: 10,
+            loss_on: LossOn::LastStep,
+        };
+        let mut feeder = Feeder::new(&text, feed, random);
+        let mut starts = Vec::new();
+        let mut sizes = Vec::new();
+        while let Some(batch) = feeder.next_batch(random) {
+            sizes.push(batch.rows);
+            for r in 0..batch.rows {
+                starts.push(batch.inputs[r]);
+                assert_eq!(batch.targets[9 * batch.rows + r], batch.inputs[r] + 10);
+            }
+        }
+        assert_eq!(sizes, [32, 32, 26]);
+        assert!(starts.windows(2).any(|w| w[0] > w[1]), "shuffled");
+        starts.sort_unstable();
+        assert_eq!(starts, (0..90).collect::<Vec<u8>>());
+    }
+
+    #[test]
+    fn streams_go_on_where_the_last_batch_ended() {
+        let text: Vec<u8> = (0..200).collect();
+        let random = &mut Random::new(1);
+        let feed = Feed::Streams {
+            rows: 4,
+            steps: 16,
+            jitter: true,
+        };
+        let mut feeder = Feeder::new(&text, feed, random);
+        let mut streams = vec![Vec::new(); 4];
+        while let Some(batch) = feeder.next_batch(random) {
+            for (i, &token) in batch.inputs.iter().enumerate() {
+                streams[i % 4].push(token);
+            }
+        }
+        for stream in streams {
+            assert_eq!(stream.len(), 49);
+            assert!(stream.windows(2).all(|w| w[1] == (w[0] + 1) % 200));
+        }
+    }
+
+    #[test]
+    fn a_saved_cursor_gives_the_same_batches() {
+        let text: Vec<u8> = (0..120).collect();
+        let windows = Feed::Windows {
+            rows: 8,
+            steps: 10,
+            loss_on: LossOn::EveryStep,
+        };
+        let streams = Feed::Streams {
+            rows: 4,
+            steps: 5,
+            jitter: true,
+        };
+        for feed in [windows, streams] {
+            let random = &mut Random::new(3);
+            let mut feeder = Feeder::new(&text, feed, random);
+            feeder.next_batch(random);
+            let mut again = Feeder::resume(&text, feed, feeder.cursor().clone()).unwrap();
+            let same = &mut random.clone();
+            while let Some(a) = feeder.next_batch(random) {
+                assert_eq!(a.inputs, again.next_batch(same).unwrap().inputs);
+            }
+            assert!(again.next_batch(same).is_none());
+        }
+    }
+
+    #[test]
+    fn a_short_text_gets_fewer_streams() {
+        let random = &mut Random::new(3);
+        let feed = Feed::Streams {
+            rows: 32,
+            steps: 64,
+            jitter: false,
+        };
+        let mut feeder = Feeder::new(&[1; 70], feed, random);
+        assert_eq!(feeder.next_batch(random).unwrap().rows, 1);
+    }
+}

@@ -1,0 +1,7 @@
+//! Text: its alphabet, a corpus in three parts, and how it is cut into batches.
+//!
+//! May import [`kernels`](crate::kernels) (for the random numbers) and [`files`](crate::files).
+
+pub mod alphabet;
+pub mod batches;
+pub mod corpus;

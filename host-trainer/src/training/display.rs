@@ -1,0 +1,80 @@
+//! The progress of a run: a bar at a terminal, plain lines elsewhere.
+
+use crate::files::stdout::say;
+use crate::training::checkpoint::Progress;
+use crate::training::recipe::Phase;
+use indicatif::{ProgressBar, ProgressStyle};
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+/// Seconds between two plain progress lines.
+const LINE_SECONDS: u64 = 10;
+
+/// What a person at a terminal sees while training; plain lines elsewhere.
+pub(crate) struct Display {
+    bar: Option<ProgressBar>,
+    shown: Instant,
+    /// Characters and seconds at the last line.
+    last: (u64, f64),
+}
+
+impl Display {
+    pub(crate) fn new(characters: u64, seconds: f64) -> Self {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let template = "[{bar:30}] {percent:>3}% {msg}";
+            let style = ProgressStyle::with_template(template).expect("a valid template");
+            ProgressBar::new(10_000).with_style(style.progress_chars("=> "))
+        });
+        Self {
+            bar,
+            shown: Instant::now(),
+            last: (characters, seconds),
+        }
+    }
+
+    pub(crate) fn show(&mut self, now: &Progress, rate: f64, done: f64, phase: &Phase) {
+        let interval = match self.bar {
+            Some(_) => Duration::from_millis(500),
+            None => Duration::from_secs(LINE_SECONDS),
+        };
+        if self.shown.elapsed() < interval {
+            return;
+        }
+        self.shown = Instant::now();
+        let speed = (now.characters - self.last.0) as f64 / (now.seconds - self.last.1).max(1e-9);
+        self.last = (now.characters, now.seconds);
+        let loss = match now.loss_weight {
+            0.0 => String::new(),
+            weight => format!("loss {:.3}, ", now.loss_sum / weight),
+        };
+        let left = (now.seconds * (1.0 - done) / done.max(1e-9)).round() as u64;
+        let message = format!(
+            "{} step {}, {loss}rate {rate:.1e}, {:.1}k chars/s, {}:{:02} left",
+            phase.name,
+            now.step,
+            speed / 1e3,
+            left / 60,
+            left % 60
+        );
+        match &self.bar {
+            Some(bar) => {
+                bar.set_position((done * 1e4) as u64);
+                bar.set_message(message);
+            }
+            None => eprintln!("{:3.0}% {message}", 100.0 * done),
+        }
+    }
+
+    pub(crate) fn print(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| say!("{text}")),
+            None => say!("{text}"),
+        }
+    }
+
+    pub(crate) fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! Ctrl-C.
+
+use crate::files::error::{Error, Result};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// A flag that the first Ctrl-C sets; the second ends the program at once.
+///
+/// # Errors
+/// The system does not tell of Ctrl-C.
+pub(crate) fn on_ctrl_c() -> Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = stop.clone();
+    let listen = ctrlc::set_handler(move || {
+        if flag.swap(true, Ordering::SeqCst) {
+            std::process::exit(130);
+        }
+    });
+    listen.map_err(|e| Error::failed(format!("cannot listen for Ctrl-C: {e}")))?;
+    Ok(stop)
+}

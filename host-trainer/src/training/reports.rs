@@ -1,0 +1,193 @@
+//! What a run tells on its way: validation, metrics, samples, the picture of its course.
+
+use crate::files::error::Result;
+use crate::files::stdout::say;
+use crate::kernels::random::Random;
+use crate::model::compare;
+use crate::network::parameters::Network;
+use crate::network::predictor::{InContext, NetworkPredictor};
+use crate::network::sample;
+use crate::network::score::{score_split, score_table, scores};
+use crate::text::corpus::Split;
+use crate::training::curve::loss_curve;
+use crate::training::metrics::{Row, notebook_table};
+use crate::training::recipe::RecipeName;
+use crate::training::trainer::Trainer;
+use crate::training::{average, chart};
+use std::fmt::Write;
+
+/// Characters in a sample.
+const SAMPLE: usize = 100;
+
+impl Trainer<'_> {
+    /// Validates, keeps the best weights, writes a row of metrics, the picture and a sample.
+    pub(crate) fn report(&mut self) -> Result<()> {
+        let validation = self.validate(&self.now.network);
+        let averaged = average::network(&self.now);
+        let average = averaged.as_ref().map(|network| self.validate(network));
+        if !validation.is_finite() {
+            return Err(self.not_finite("a validation that is not finite"));
+        }
+        let epoch = self.now.progress.pass as f64 + self.feeder.pass_progress();
+        let learning_rate = self.learning_rate();
+        let progress = &mut self.now.progress;
+        let train_nats = progress.loss_sum / progress.loss_weight.max(1.0);
+        (progress.loss_sum, progress.loss_weight) = (0.0, 0.0);
+        progress.reported_step = progress.step;
+        let row = Row {
+            phase: self.config.phases[progress.phase].name.clone(),
+            step: progress.step,
+            epoch,
+            characters: progress.characters,
+            seconds: progress.seconds,
+            learning_rate,
+            train_nats,
+            validation_bits_per_char: validation,
+            average_bits_per_char: average,
+        };
+        let (found, network) = match (average, &averaged) {
+            (Some(average), Some(network)) if average < validation => (average, network),
+            _ => (validation, &self.now.network),
+        };
+        let is_best = progress.best.is_none_or(|best| found < best);
+        if is_best {
+            (progress.best, progress.stale) = (Some(found), 0);
+            network.save(&self.folder.best())?;
+        } else {
+            progress.stale += 1;
+        }
+        self.folder.add_row(&row, &mut progress.lengths)?;
+        self.display.print(&self.line(&row, is_best));
+        self.rows.push(row);
+        self.draw()?;
+        self.write_sample()
+    }
+
+    fn validate(&self, network: &Network) -> f64 {
+        let mut predictor = self.in_context(NetworkPredictor::new(network));
+        score_split(&mut predictor, &self.texts.corpus, Split::Validation).bits_per_char
+    }
+
+    /// A report as a line.
+    fn line(&self, row: &Row, is_best: bool) -> String {
+        if let Some(losses) = self.config.notebook_losses() {
+            let own = row.notebook_loss(losses);
+            return format!(
+                "epoch {}/{}: loss {:.4}{}",
+                row.epoch_name(),
+                self.phase().passes,
+                row.train_nats,
+                own.map_or(String::new(), |l| {
+                    format!(" (the notebook's own run: {l:.4})")
+                })
+            );
+        }
+        format!(
+            "{} epoch {:.2}: train {:.4}, validation{} {:.4}{} bits/char{}",
+            row.phase,
+            row.epoch,
+            row.train_bits(),
+            if self.config.holds_out() {
+                ""
+            } else {
+                " (trained on)"
+            },
+            row.validation_bits_per_char,
+            row.average_bits_per_char
+                .map_or(String::new(), |bits| format!(", averaged {bits:.4}")),
+            if is_best { " *" } else { "" }
+        )
+    }
+
+    /// Renews the picture of the course, and the table of a run of the notebook.
+    fn draw(&self) -> Result<()> {
+        let svg = loss_curve((820, 420), self.config, &self.rows);
+        self.folder.write_curve(&chart::stand_alone(&svg))?;
+        match self.config.notebook_losses() {
+            Some(losses) => self.folder.write_table(&notebook_table(&self.rows, losses)),
+            None => Ok(()),
+        }
+    }
+
+    /// The predictor with the context that its network was trained on.
+    fn in_context<'p>(&self, predictor: NetworkPredictor<'p>) -> InContext<NetworkPredictor<'p>> {
+        InContext::new(predictor, self.phase().feed.window())
+    }
+
+    /// Writes a sample the recipe's way, to the terminal and to samples.txt.
+    pub(crate) fn write_sample(&mut self) -> Result<()> {
+        let progress = &self.now.progress;
+        let stream = ((progress.phase as u64) << 48) | (progress.step << 1) | 1;
+        let random = &mut Random::fork(self.config.seed, stream);
+        let (network, corpus) = (&self.now.network, &self.texts.corpus);
+        let decode = |tokens: &[u8]| corpus.alphabet.decode(tokens);
+        let mut text = String::new();
+        match self.config.recipe {
+            RecipeName::ManyToOne => {
+                let windows = corpus.tokens.len() - 40;
+                let start = random.below(windows);
+                let window = &corpus.tokens[start..][..40];
+                let written = sample::by_window(network, window, SAMPLE, random);
+                let truth = decode(&corpus.tokens[start + 1..][..40]);
+                let (thin, thick) = ("-".repeat(20), "=".repeat(40));
+                let _ = write!(text, "{}\n{thin}\n{truth}\n{thick}", decode(&written));
+            }
+            RecipeName::ManyToMany => {
+                let letter = [random.below(network.config.vocabulary()) as u8];
+                let written = sample::by_state(network, &letter, SAMPLE - 1, 1.0, random);
+                let thick = "=".repeat(100);
+                let _ = write!(text, "{}{}\n{thick}", decode(&letter), decode(&written));
+            }
+            RecipeName::Sonnets | RecipeName::Best | RecipeName::Small | RecipeName::Micro => {
+                let prompt = corpus.before(Split::Validation, SAMPLE);
+                let written = sample::by_state(network, prompt, SAMPLE, 0.8, random);
+                let _ = write!(text, "  {}", decode(&written).replace('\n', "\n  "));
+            }
+        }
+        self.display.print(&text);
+        let heading = format!("# {} step {}\n", self.phase().name, progress.step);
+        let lengths = &mut self.now.progress.lengths;
+        self.folder.add_sample(&(heading + &text + "\n"), lengths)
+    }
+
+    /// The closing report.
+    pub(crate) fn close(&self) -> Result<()> {
+        let progress = &self.now.progress;
+        if self.is_out_of_patience() {
+            say!(
+                "stopped early: no better validation in {} reports",
+                progress.stale
+            );
+        }
+        say!(
+            "trained {:.1} s, {} characters, {:.0} a second",
+            progress.seconds,
+            progress.characters,
+            progress.characters as f64 / progress.seconds.max(1e-9)
+        );
+        if let Some(losses) = self.config.notebook_losses() {
+            say!("\n{}", notebook_table(&self.rows, losses));
+        }
+        let (path, what) = if self.config.holds_out() {
+            (self.folder.best(), "weights of the best validation")
+        } else {
+            (
+                self.folder.last(),
+                "last weights; all three parts were trained on, as in the notebook",
+            )
+        };
+        say!("{} ({what}):", path.display());
+        let network = Network::load(&path)?;
+        let predictor = NetworkPredictor::new(&network);
+        let scores = scores(self.in_context(predictor), &self.texts.corpus, &Split::ALL);
+        say!("{}", score_table(&Split::ALL, &scores).trim_end());
+        let variants = compare::variants(&network, &self.texts.corpus);
+        say!("\n{}", compare::table(&variants).trim_end());
+        say!(
+            "in integers by rounding alone; quantize --qat trains in them\n\
+             all about the run as a page: host-trainer report {}",
+            self.folder.path().display()
+        );
+        Ok(())
+    }
+}

@@ -1,0 +1,310 @@
+//! The folder of a training run: what was asked for, what came of it, and how to go on.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `config.json` | all that decides the run; `--resume` reads it |
+//! | `config.toml` | the same as flags, for `train --config` |
+//! | `metrics.csv`, `metrics.jsonl` | a row a report |
+//! | `curve.svg` | the rows as a picture |
+//! | `table.md` | losses beside the notebook's own, for its two recipes |
+//! | `samples.txt` | what the network wrote at each report |
+//! | `checkpoint.safetensors` | all that it takes to go on |
+//! | `best.safetensors`, `final.safetensors` | networks |
+
+use crate::files::error::{Error, Result};
+use crate::files::output::write_atomically;
+use crate::training::checkpoint::{Checkpoint, Lengths};
+use crate::training::metrics::{self, CSV_HEADER, Row};
+use crate::training::run_config::RunConfig;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+const CHECKPOINT: &str = "checkpoint.safetensors";
+const CONFIG: &str = "config.json";
+const FLAGS: &str = "config.toml";
+const METRICS: &str = "metrics.csv";
+const METRIC_LINES: &str = "metrics.jsonl";
+const CURVE: &str = "curve.svg";
+const TABLE: &str = "table.md";
+const LOCK: &str = ".lock";
+const SAMPLES: &str = "samples.txt";
+const BEST: &str = "best.safetensors";
+const FINAL: &str = "final.safetensors";
+/// All of a run; the config first: without it there is no run to go on with.
+const FILES: [&str; 10] = [
+    CONFIG,
+    FLAGS,
+    CHECKPOINT,
+    METRICS,
+    METRIC_LINES,
+    SAMPLES,
+    CURVE,
+    TABLE,
+    BEST,
+    FINAL,
+];
+
+/// A run's folder, which no other trainer can have at the same time.
+#[derive(Debug)]
+pub struct RunFolder {
+    path: PathBuf,
+    /// Locked for as long as it is open; the system unlocks it when the process ends, however.
+    _lock: File,
+}
+
+impl RunFolder {
+    /// Refuses a folder that exists, unless `force`; creates nothing yet.
+    ///
+    /// # Errors
+    /// It exists.
+    pub fn check_new(path: &Path, force: bool) -> Result<()> {
+        if path.exists() && !(force && path.is_dir()) {
+            return Err(Error::bad_input(format!(
+                "{} exists, expected a new folder (--force overwrites it, --resume goes on)",
+                path.display()
+            )));
+        }
+        Ok(())
+    }
+
+    /// Creates the folder, or clears an earlier run's files from it, and writes a run that has not
+    /// begun: the `flags` that stand for it, files that grow, its first checkpoint, and its config.
+    ///
+    /// # Errors
+    /// The disk refuses, or another trainer has the folder.
+    pub fn create(
+        path: &Path,
+        config: &RunConfig,
+        flags: &str,
+        start: &mut Checkpoint,
+    ) -> Result<Self> {
+        let text = serde_json::to_string_pretty(config)
+            .map_err(|e| Error::bad_input(format!("cannot write the run's config: {e}")))?;
+        std::fs::create_dir_all(path).map_err(|e| Error::writing(path, &e))?;
+        let folder = Self::lock(path)?;
+        for file in files(path) {
+            if file.exists() {
+                std::fs::remove_file(&file).map_err(|e| Error::writing(&file, &e))?;
+            }
+        }
+        write_atomically(&path.join(FLAGS), flags.as_bytes())?;
+        start.progress.lengths = Lengths {
+            metrics: folder.append(METRICS, CSV_HEADER)?,
+            metric_lines: folder.append(METRIC_LINES, "")?,
+            samples: folder.append(SAMPLES, "")?,
+        };
+        folder.save(start)?;
+        // The config last: what has one can be gone on with.
+        write_atomically(&path.join(CONFIG), (text + "\n").as_bytes())?;
+        Ok(folder)
+    }
+
+    /// Opens a run to go on with, and changes nothing of it: see [`RunFolder::cut_back`].
+    ///
+    /// # Errors
+    /// There is no run, its files do not fit each other, or another trainer has the folder.
+    pub fn resume(path: &Path) -> Result<(Self, RunConfig, Checkpoint)> {
+        let config = read_config(path)?;
+        let folder = Self::lock(path)?;
+        let mut checkpoint = Checkpoint::load(&path.join(CHECKPOINT))?;
+        if checkpoint.run.is_none() {
+            checkpoint.network.config.window = config.network.window;
+        }
+        match checkpoint.is_of(&config) {
+            true => Ok((folder, config, checkpoint)),
+            false => Err(folder.has_another_checkpoint()),
+        }
+    }
+
+    /// The error of a checkpoint that does not fit the config.
+    pub fn has_another_checkpoint(&self) -> Error {
+        Error::bad_input(format!(
+            "{}: found a checkpoint of another run, expected one of {CONFIG}",
+            self.path.display()
+        ))
+    }
+
+    /// Takes the folder for this process, and clears away what one that was killed left half-written.
+    fn lock(path: &Path) -> Result<Self> {
+        let name = path.join(LOCK);
+        let open = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&name);
+        let lock = open.map_err(|e| Error::writing(&name, &e))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(Error::bad_input(format!(
+                    "{}: found another trainer at work in this folder, expected none",
+                    path.display()
+                )));
+            }
+            // A file system without locks: then nothing is promised.
+            Err(TryLockError::Error(e)) if e.kind() == std::io::ErrorKind::Unsupported => {}
+            Err(TryLockError::Error(e)) => return Err(Error::writing(&name, &e)),
+        }
+        let entries = std::fs::read_dir(path).map_err(|e| Error::reading(path, &e))?;
+        for entry in entries.flatten() {
+            if is_temporary(&entry.file_name().to_string_lossy()) {
+                let _ = std::fs::remove_file(entry.path());
+            }
+        }
+        let path = path.to_owned();
+        Ok(Self { path, _lock: lock })
+    }
+
+    /// The folder itself.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The weights of the lowest validation loss.
+    pub fn best(&self) -> PathBuf {
+        best(&self.path)
+    }
+
+    /// The last weights.
+    pub fn last(&self) -> PathBuf {
+        last(&self.path)
+    }
+
+    /// Rows of the metrics so far.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub fn rows(&self) -> Result<Vec<Row>> {
+        read_metrics(&self.path)
+    }
+
+    /// Writes the checkpoint, whole or not at all.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn save(&self, checkpoint: &Checkpoint) -> Result<()> {
+        checkpoint.save(&self.path.join(CHECKPOINT))
+    }
+
+    /// Adds a row to the metrics.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn add_row(&self, row: &Row, lengths: &mut Lengths) -> Result<()> {
+        lengths.metrics = self.append(METRICS, &row.to_csv())?;
+        lengths.metric_lines = self.append(METRIC_LINES, &row.to_json())?;
+        Ok(())
+    }
+
+    /// Adds text to samples.txt.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn add_sample(&self, text: &str, lengths: &mut Lengths) -> Result<()> {
+        lengths.samples = self.append(SAMPLES, text)?;
+        Ok(())
+    }
+
+    /// Renews the picture of the metrics.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn write_curve(&self, svg: &str) -> Result<()> {
+        write_atomically(&self.path.join(CURVE), svg.as_bytes())
+    }
+
+    /// Renews the table of losses.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn write_table(&self, markdown: &str) -> Result<()> {
+        write_atomically(&self.path.join(TABLE), markdown.as_bytes())
+    }
+
+    /// Adds to a file and syncs it, since the next checkpoint counts on it; returns its length.
+    fn append(&self, name: &str, text: &str) -> Result<u64> {
+        let path = self.path.join(name);
+        let append = || {
+            let mut file = OpenOptions::new().create(true).append(true).open(&path)?;
+            file.write_all(text.as_bytes())?;
+            file.sync_all()?;
+            Ok(file.metadata()?.len())
+        };
+        append().map_err(|e| Error::writing(&path, &e))
+    }
+
+    /// Cuts the files that grow back to what they were at the checkpoint, or none of them.
+    ///
+    /// # Errors
+    /// One is shorter, or the disk refuses.
+    pub fn cut_back(&self, lengths: Lengths) -> Result<()> {
+        let mut files = Vec::new();
+        for (name, expected) in [
+            (METRICS, lengths.metrics),
+            (METRIC_LINES, lengths.metric_lines),
+            (SAMPLES, lengths.samples),
+        ] {
+            let path = self.path.join(name);
+            if !path.exists() && expected == 0 {
+                continue;
+            }
+            let open = || {
+                let file = OpenOptions::new().write(true).open(&path)?;
+                let found = file.metadata()?.len();
+                Ok((file, found))
+            };
+            let (file, found) = open().map_err(|e| Error::reading(&path, &e))?;
+            if found < expected {
+                return Err(Error::bad_input(format!(
+                    "{} has {found} bytes, expected at least {expected} as at the checkpoint",
+                    path.display()
+                )));
+            }
+            files.push((path, file, expected));
+        }
+        for (path, file, length) in files {
+            let cut = file.set_len(length);
+            cut.map_err(|e| Error::writing(&path, &e))?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether a file is one that [`write_atomically`] has not yet given its name.
+fn is_temporary(name: &str) -> bool {
+    name.starts_with(".tmp") && name.ends_with(".tmp")
+}
+
+/// The files of the run in a folder, whether they are there or not.
+pub fn files(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    FILES.into_iter().map(|name| folder.join(name))
+}
+
+/// The weights of the lowest validation loss, of the run in a folder.
+pub fn best(folder: &Path) -> PathBuf {
+    folder.join(BEST)
+}
+
+/// The last weights of the run in a folder.
+pub fn last(folder: &Path) -> PathBuf {
+    folder.join(FINAL)
+}
+
+/// The config of the run in a folder.
+///
+/// # Errors
+/// There is none, or it does not parse.
+pub fn read_config(folder: &Path) -> Result<RunConfig> {
+    let file = folder.join(CONFIG);
+    let text = std::fs::read_to_string(&file).map_err(|e| Error::reading(&file, &e))?;
+    RunConfig::parse(&file, &text)
+}
+
+/// The metrics of the run in a folder.
+///
+/// # Errors
+/// They cannot be read.
+pub fn read_metrics(folder: &Path) -> Result<Vec<Row>> {
+    metrics::read(&folder.join(METRIC_LINES))
+}

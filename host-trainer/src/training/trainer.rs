@@ -1,0 +1,323 @@
+//! A run under way: the loop over batches, and what it saves.
+
+use crate::engine::fused::Engine;
+use crate::engine::graph;
+use crate::engine::optimizer::{Adam, ParameterGroup, clip_by_global_norm};
+use crate::files::error::{Error, Result};
+use crate::files::stdout::say;
+use crate::kernels::random::Random;
+use crate::network::config::LayerConfig;
+use crate::network::parameters::Network;
+use crate::network::state::{state_rows, zero_states};
+use crate::text::batches::{Feeder, LossOn};
+use crate::training::average;
+use crate::training::checkpoint::{Checkpoint, Lengths, Progress};
+use crate::training::display::Display;
+use crate::training::dropout::{drop_connect, drop_tokens};
+use crate::training::metrics::Row;
+use crate::training::recipe::{Phase, RecipeName};
+use crate::training::run_config::RunConfig;
+use crate::training::run_folder::RunFolder;
+use crate::training::texts::Texts;
+use candle_core::Device;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// What belongs to one call of the program, and decides none of the result.
+pub(crate) struct Call {
+    pub(crate) threads: usize,
+    /// Computes instead of the engine.
+    pub(crate) device: Option<Device>,
+    pub(crate) checkpoint_every: Duration,
+    /// The step of a phase whose gradients are spoiled.
+    pub(crate) nan_at: Option<u64>,
+    /// Set from outside to end the run.
+    pub(crate) stop: Arc<AtomicBool>,
+}
+
+/// A run under way.
+pub(crate) struct Trainer<'r> {
+    pub(crate) config: &'r RunConfig,
+    pub(crate) texts: &'r Texts,
+    pub(crate) folder: &'r RunFolder,
+    call: Call,
+    engine: Engine,
+    pub(crate) feeder: Feeder<'r>,
+    /// All that a checkpoint holds.
+    pub(crate) now: Checkpoint,
+    /// The reports so far.
+    pub(crate) rows: Vec<Row>,
+    decays: Vec<bool>,
+    pub(crate) display: Display,
+    /// When the last checkpoint was written, and its phase and step.
+    saved: (Instant, (usize, u64)),
+}
+
+/// A run that has not begun.
+///
+/// # Errors
+/// The network has another shape than it may have.
+pub(crate) fn start(config: &RunConfig, texts: &Texts) -> Result<Checkpoint> {
+    let mut random = Random::new(config.seed);
+    let network = Network::new(config.network.clone(), &mut random)?;
+    let phase = &config.phases[0];
+    let feeder = Feeder::new(texts.source(phase.source), phase.feed, &mut random);
+    Ok(Checkpoint {
+        run: Some(config.clone()),
+        progress: Progress {
+            phase: 0,
+            step: 0,
+            pass: 0,
+            phase_seconds: 0.0,
+            seconds: 0.0,
+            characters: 0,
+            loss_sum: 0.0,
+            loss_weight: 0.0,
+            reported_step: 0,
+            best: None,
+            stale: 0,
+            lengths: Lengths::default(),
+            cursor: feeder.cursor().clone(),
+            random,
+        },
+        adam: fresh_adam(phase, &network),
+        average: average::start(phase, &network),
+        states: Vec::new(),
+        network,
+    })
+}
+
+impl<'r> Trainer<'r> {
+    /// Goes on from a checkpoint, which may be of the start.
+    ///
+    /// # Errors
+    /// It does not fit the texts, or the files that it counts on.
+    pub(crate) fn new(
+        config: &'r RunConfig,
+        texts: &'r Texts,
+        folder: &'r RunFolder,
+        now: Checkpoint,
+        call: Call,
+    ) -> Result<Self> {
+        let progress = &now.progress;
+        let phase = &config.phases[progress.phase];
+        let text = texts.source(phase.source);
+        let rows = state_rows(&now.states, &config.network.layers);
+        let fits = |feeder: &Feeder| feeder.pass_progress() < 1.0 && feeder.carries(rows);
+        let feeder = Feeder::resume(text, phase.feed, progress.cursor.clone())
+            .filter(fits)
+            .ok_or_else(|| folder.has_another_checkpoint())?;
+        folder.cut_back(progress.lengths)?;
+        let is_matrix = |(_, shape): (String, Vec<usize>)| shape.len() > 1;
+        let mut trainer = Self {
+            engine: Engine::new(call.threads),
+            decays: config.network.shapes().into_iter().map(is_matrix).collect(),
+            display: Display::new(progress.characters, progress.seconds),
+            saved: (Instant::now(), (progress.phase, progress.step)),
+            rows: folder.rows()?,
+            config,
+            texts,
+            folder,
+            call,
+            feeder,
+            now,
+        };
+        trainer.introduce();
+        // The notebook samples before the first epoch too.
+        if config.recipe == RecipeName::ManyToMany && trainer.now.progress.lengths.samples == 0 {
+            trainer.write_sample()?;
+        }
+        Ok(trainer)
+    }
+
+    /// Says what is about to be trained.
+    fn introduce(&self) {
+        let network = &self.config.network;
+        let layers: Vec<String> = network.layers.iter().map(LayerConfig::to_string).collect();
+        say!(
+            "{}: {} symbols, embedding {}, {}, {} parameters; {} characters; batches of {}; {} \
+             thread(s); {}",
+            self.config.recipe.name(),
+            network.vocabulary(),
+            network.embedding,
+            layers.join(" + "),
+            network.parameter_count(),
+            self.texts.corpus.tokens.len(),
+            self.feeder.rows(),
+            self.call.threads,
+            self.folder.path().display()
+        );
+        if self.now.progress.step > 0 {
+            say!("going on after step {}", self.now.progress.step);
+        }
+        self.tell_missing_rows();
+    }
+
+    /// Says so where the text of the phase is too short for as many rows as were asked for.
+    pub(crate) fn tell_missing_rows(&self) {
+        let (asked, found) = (self.phase().feed.rows(), self.feeder.rows());
+        if found < asked {
+            say!(
+                "{}: the text is long enough for {found} rows a batch, not for {asked}",
+                self.phase().name
+            );
+        }
+    }
+
+    pub(crate) fn train(mut self) -> Result<()> {
+        loop {
+            let mut clock = Instant::now();
+            while !self.phase_is_over() {
+                if self.call.stop.load(Ordering::SeqCst) {
+                    return self.interrupted();
+                }
+                self.step()?;
+                let pass_ends = self.feeder.pass_progress() >= 1.0;
+                if pass_ends {
+                    self.now.progress.pass += 1;
+                    self.feeder.start_pass(&mut self.now.progress.random);
+                    self.now.states.clear();
+                }
+                let due = match self.phase().report_every {
+                    Some(steps) => self.now.progress.step.is_multiple_of(steps),
+                    None => pass_ends,
+                };
+                if due {
+                    self.report()?;
+                }
+                let seconds = clock.elapsed().as_secs_f64();
+                clock = Instant::now();
+                self.now.progress.seconds += seconds;
+                self.now.progress.phase_seconds += seconds;
+                if self.saved.0.elapsed() >= self.call.checkpoint_every {
+                    self.save()?;
+                }
+                let rate = self.learning_rate();
+                self.display.show(
+                    &self.now.progress,
+                    rate,
+                    self.total_progress(),
+                    self.phase(),
+                );
+            }
+            if self.now.progress.reported_step != self.now.progress.step {
+                self.report()?;
+            }
+            if self.now.progress.phase + 1 == self.config.phases.len() {
+                return self.finish();
+            }
+            self.next_phase();
+        }
+    }
+
+    /// One batch: forward, backward, update.
+    fn step(&mut self) -> Result<()> {
+        let phase = self.phase();
+        let rate = self.learning_rate();
+        let now = &mut self.now;
+        let random = &mut now.progress.random;
+        let Some(mut batch) = self.feeder.next_batch(random) else {
+            unreachable!("a pass is left as soon as it ends");
+        };
+        let loss_on = self.feeder.loss_on();
+        if !self.feeder.is_stateful() || now.states.is_empty() {
+            now.states = zero_states(&now.network.config.layers, batch.rows);
+        }
+        drop_tokens(
+            &mut batch,
+            phase.token_dropout,
+            now.network.config.vocabulary(),
+            random,
+        );
+        let masks = drop_connect(&now.network, phase.drop_connect, random);
+        let (network, states) = (&now.network, &mut now.states);
+        let mut computed;
+        let (loss, gradients) = match &self.call.device {
+            None => (self.engine).loss_and_gradients(network, &batch, loss_on, states, &masks)?,
+            Some(device) => {
+                computed =
+                    graph::loss_and_gradients(device, network, &batch, loss_on, states, &masks)?;
+                (computed.0, &mut computed.1[..])
+            }
+        };
+        if !self.feeder.is_stateful() {
+            now.states.clear();
+        }
+        if self.call.nan_at == Some(now.progress.step + 1) {
+            gradients[0][0] = f32::NAN;
+        }
+        let norm = clip_by_global_norm(gradients, phase.clip.unwrap_or(f64::INFINITY));
+        if !loss.is_finite() || !norm.is_finite() {
+            return Err(self.not_finite(&format!("loss {loss} and gradient norm {norm}")));
+        }
+        // The embedding is the first parameter.
+        let embedding_rates = std::iter::once(phase.embedding_rate);
+        let rates = embedding_rates.chain(std::iter::repeat(1.0));
+        let groups: Vec<ParameterGroup> = (self.decays.iter().zip(rates))
+            .map(|(&decays, rate)| ParameterGroup { decays, rate })
+            .collect();
+        now.adam
+            .update(&mut now.network.parameters_mut(), gradients, &groups, rate);
+        if let Some(decay) = phase.ema {
+            average::update(&mut now.average, &now.network, decay, now.progress.step + 1);
+        }
+        let counted = match loss_on {
+            LossOn::LastStep => batch.rows,
+            LossOn::EveryStep => batch.rows * batch.steps,
+        };
+        now.progress.loss_sum += loss * counted as f64;
+        now.progress.loss_weight += counted as f64;
+        now.progress.characters += (batch.rows * batch.steps) as u64;
+        now.progress.step += 1;
+        Ok(())
+    }
+
+    /// Writes a checkpoint, unless the weights are such that nothing could come of it.
+    fn save(&mut self) -> Result<()> {
+        let finite = |p: &[f32]| p.iter().all(|x| x.is_finite());
+        if !self.now.network.parameters().into_iter().all(finite) {
+            return Err(self.not_finite("weights that are not finite"));
+        }
+        self.now.progress.cursor = self.feeder.cursor().clone();
+        self.folder.save(&self.now)?;
+        let progress = &self.now.progress;
+        self.saved = (Instant::now(), (progress.phase, progress.step));
+        Ok(())
+    }
+
+    /// Says that the numbers have left their range, and what is still good.
+    pub(crate) fn not_finite(&self, found: &str) -> Error {
+        let (phase, step) = self.saved.1;
+        Error::failed(format!(
+            "found {found} at step {} of {}, expected finite numbers; the last good checkpoint, of \
+             step {step} of {}, is kept; start anew with a lower --learning-rate or --clip",
+            self.now.progress.step + 1,
+            self.phase().name,
+            self.config.phases[phase].name
+        ))
+    }
+
+    fn interrupted(mut self) -> Result<()> {
+        self.save()?;
+        self.display.finish();
+        Err(Error::Interrupted(format!(
+            "stopped after step {}; go on with: host-trainer train --resume --out {}",
+            self.now.progress.step,
+            self.folder.path().display()
+        )))
+    }
+
+    /// Writes the last weights and prints the closing report.
+    fn finish(mut self) -> Result<()> {
+        self.now.network.save(&self.folder.last())?;
+        self.save()?;
+        self.display.finish();
+        self.close()
+    }
+}
+
+pub(crate) fn fresh_adam(phase: &Phase, network: &Network) -> Adam {
+    let lengths: Vec<usize> = network.parameters().iter().map(|p| p.len()).collect();
+    Adam::new(phase.adam, lengths.into_iter())
+}
