@@ -17,7 +17,7 @@ use crate::{Logits, Session, Token, WorkspaceError};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Window<const N: usize> {
-    tokens: heapless::Deque<Token, N>,
+    tokens: heapless::Vec<Token, N>,
     /// At most `N`.
     length: usize,
 }
@@ -26,7 +26,7 @@ impl<const N: usize> Window<N> {
     /// An empty window for the last `N` tokens.
     pub const fn new() -> Self {
         Window {
-            tokens: heapless::Deque::new(),
+            tokens: heapless::Vec::new(),
             length: N,
         }
     }
@@ -44,7 +44,7 @@ impl<const N: usize> Window<N> {
             });
         }
         Ok(Window {
-            tokens: heapless::Deque::new(),
+            tokens: heapless::Vec::new(),
             length,
         })
     }
@@ -65,12 +65,13 @@ impl<const N: usize> Window<N> {
     }
 
     /// Appends a token; the oldest falls out of a full window.
-    pub fn push(&mut self, token: Token) {
-        if self.tokens.len() >= self.length {
-            self.tokens.pop_front();
+    pub fn push(&mut self, mut token: Token) {
+        if self.tokens.len() < self.length && self.tokens.push(token).is_ok() {
+            return;
         }
-        // Cannot fail: there is room now, unless N is 0, and then there is nothing to keep.
-        let _ = self.tokens.push_back(token);
+        for place in self.tokens.iter_mut().rev() {
+            core::mem::swap(place, &mut token);
+        }
     }
 
     /// Appends `token` and gives the logits of the token after the window. It costs up to `N`
