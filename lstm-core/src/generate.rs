@@ -103,12 +103,12 @@ impl<'m, M: Memory, const WINDOW: usize> Generator<'m, M, WINDOW> {
     }
 
     /// The last token, read or written.
-    pub fn last(&self) -> Option<Token> {
+    pub fn last_token(&self) -> Option<Token> {
         self.last
     }
 
     /// Tokens written since the start.
-    pub fn position(&self) -> u64 {
+    pub fn written(&self) -> u64 {
         self.position
     }
 

@@ -31,11 +31,11 @@ impl HostText<'_> {
     /// The first characters.
     pub fn write(&self, model: &Model<'_>, chars: usize) -> String {
         let alphabet = model.alphabet();
-        let mut words = vec![0; Session::words(model)];
+        let mut words = vec![0; model.workspace_words()];
         let mut logits = vec![0; alphabet.len()];
         let session = Session::from_slices(model, &mut words, &mut logits)
             .expect("the workspace is measured");
-        let sampler = Sampler::new(self.seed).temperature(self.temperature);
+        let sampler = Sampler::new(self.seed).with_temperature(self.temperature);
         let sampler = sampler.and_then(|sampler| sampler.top_k(self.top_k));
         let sampler = sampler.expect("the settings are in range");
         let mut generator = Generator::new(session, sampler).expect("no window is too long");

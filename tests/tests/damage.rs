@@ -103,16 +103,16 @@ fn assert_refused(name: &str, file: &mut [u8], changes: &[[u32; 8]], bit: usize)
     flip(file, bit);
     let error = Model::from_bytes(file).expect_err("a flipped bit is noticed");
     match bit / 8 {
-        0..4 => assert!(matches!(error, Error::Magic { .. })),
-        4..6 => assert!(matches!(error, Error::Version { .. })),
+        0..4 => assert!(matches!(error, ModelError::Magic { .. })),
+        4..6 => assert!(matches!(error, ModelError::Version { .. })),
         8..12 => assert!(matches!(
             error,
-            Error::Truncated { .. } | Error::TooLong { .. }
+            ModelError::Truncated { .. } | ModelError::TooLong { .. }
         )),
         byte => {
             let found = right ^ changes[byte][bit % 8];
             let expected = stored(file);
-            let foretold = Error::Checksum { found, expected };
+            let foretold = ModelError::Checksum { found, expected };
             assert_eq!(error, foretold, "{name}, bit {bit}");
         }
     }
@@ -175,14 +175,14 @@ fn every_truncation_and_bytes_behind_the_end_are_refused() {
             } else {
                 file.len()
             };
-            assert_eq!(error, Error::Truncated { found, expected }, "{name}");
+            assert_eq!(error, ModelError::Truncated { found, expected }, "{name}");
             let region = Model::from_region(&flash.bytes()[..found]).unwrap_err();
             assert_eq!(region, error, "{name}");
         }
         for found in file.len() + 1..=file.len() + 64 {
             let error = Model::from_bytes(&flash.bytes()[..found]).unwrap_err();
             let expected = file.len();
-            assert_eq!(error, Error::TooLong { found, expected }, "{name}");
+            assert_eq!(error, ModelError::TooLong { found, expected }, "{name}");
         }
     }
 }

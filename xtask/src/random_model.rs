@@ -1,6 +1,6 @@
 //! Model files of random weights, where only the shape matters.
 
-use lstm_core::file::{
+use lstm_core::export::{
     ARRAY_ALIGN, BLOCK_ROWS, COLUMN_ALIGN, Cell, Format, HEAD_BYTES, Head, LayerShape, Order,
     Payload, Row, WeightFormat, encode_weight, int4_words, round_up,
 };
@@ -244,7 +244,7 @@ mod tests {
     }
 
     fn lean(hidden: u16) -> LayerShape {
-        LayerShape::lean(hidden)
+        LayerShape::cifg(hidden)
     }
 
     /// In words, for the alignment.
@@ -264,7 +264,7 @@ mod tests {
             let file = saturated_model(format, SYMBOLS, &layers, 1);
             let flash = aligned(&file);
             let model = Model::from_region(bytemuck::cast_slice(&flash)).unwrap();
-            let mut words = vec![0; Session::words(&model)];
+            let mut words = vec![0; model.workspace_words()];
             let mut logits = [0; SYMBOLS.len()];
             let mut session = Session::from_slices(&model, &mut words, &mut logits).unwrap();
             let mut state = vec![0; session.state_bytes()];
@@ -295,7 +295,7 @@ mod tests {
                 let file = random_model(format, SYMBOLS, layers, 1);
                 let flash = aligned(&file);
                 let model = Model::from_region(bytemuck::cast_slice(&flash)).unwrap();
-                let mut words = vec![0; Session::words(&model)];
+                let mut words = vec![0; model.workspace_words()];
                 let mut logits = [0; SYMBOLS.len()];
                 let mut session = Session::from_slices(&model, &mut words, &mut logits).unwrap();
                 let mut sampler = Sampler::new(1);

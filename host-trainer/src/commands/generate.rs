@@ -92,7 +92,7 @@ impl Args {
 
     /// The sampler of a text that starts anew.
     fn first_sampler(&self) -> Result<Sampler> {
-        self.sampler(Sampler::new(SEED).temperature(TEMPERATURE)?)
+        self.sampler(Sampler::new(SEED).with_temperature(TEMPERATURE)?)
     }
 
     /// Writes with `file`, and gives `put` each character at once, until it fails.

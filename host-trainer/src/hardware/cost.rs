@@ -15,7 +15,7 @@
 //! of columns with a dead zone as `LIVE`.
 
 use crate::network::config;
-use lstm_core::file::{BLOCK_ROWS, COLUMN_ALIGN, round_up};
+use lstm_core::export::{BLOCK_ROWS, COLUMN_ALIGN, round_up};
 use lstm_core::{Format, LayerShape, Model};
 use std::sync::LazyLock;
 
@@ -43,7 +43,7 @@ impl Shape {
     pub fn of(model: &Model<'_>) -> Self {
         Self {
             format: model.format(),
-            layers: model.shapes().collect(),
+            layers: model.layers().collect(),
             symbols: model.alphabet().len(),
         }
     }
@@ -218,8 +218,8 @@ fn network(letter: &str) -> Option<LayerShape> {
     match letter {
         "A" => Some(LayerShape::lstm(64)),
         "B" => Some(LayerShape::lstm(256)),
-        "C" => Some(LayerShape::lean(384).project(96)),
-        "D" => Some(LayerShape::lean(96).project(32)),
+        "C" => Some(LayerShape::cifg(384).project(96)),
+        "D" => Some(LayerShape::cifg(96).project(32)),
         _ => None,
     }
 }
@@ -398,7 +398,7 @@ mod tests {
         }
         // On this computer the columns may be packed otherwise, but in one way for all shapes.
         let lstm = LayerShape::lstm;
-        let lean = LayerShape::lean;
+        let lean = LayerShape::cifg;
         for format in FORMATS {
             let column_bytes: Vec<usize> = [
                 vec![lstm(64)],

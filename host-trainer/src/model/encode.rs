@@ -8,7 +8,7 @@ use crate::network::config::{Cell, LayerConfig, NetworkConfig};
 use crate::network::parameters::Network;
 use crate::network::predictor::context;
 use crate::quantize::{self, QuantizedMatrix, QuantizedNetwork, TensorError};
-use lstm_core::file::{
+use lstm_core::export::{
     ARRAY_ALIGN, BLOCK_ROWS, COLUMN_ALIGN, HEAD_BYTES, Head, LayerShape, Order, Payload,
     WeightFormat, encode_weight, int4_words, round_up,
 };
@@ -148,7 +148,7 @@ fn shape(layer: LayerConfig) -> LayerShape {
     let size = |n: usize| u16::try_from(n).unwrap_or(u16::MAX);
     let shape = match layer.cell {
         Cell::Lstm => LayerShape::lstm(size(layer.hidden)),
-        Cell::Lean => LayerShape::lean(size(layer.hidden)),
+        Cell::Lean => LayerShape::cifg(size(layer.hidden)),
     };
     match layer.projection {
         Some(width) => shape.project(size(width)),
@@ -163,7 +163,7 @@ fn shape(layer: LayerConfig) -> LayerShape {
 /// A shape that the file does not hold.
 pub fn encode_zeros(config: &NetworkConfig, format: Format) -> Result<Vec<u8>> {
     let layers: Vec<LayerShape> = config.layers.iter().copied().map(shape).collect();
-    let bytes = lstm_core::file::data_bytes(format, config.vocabulary(), &layers)?;
+    let bytes = lstm_core::export::data_bytes(format, config.vocabulary(), &layers)?;
     let order = Order::of(format, quantize::DEAD_ZONE);
     encode(config, format, order, &Labels::default(), &vec![0; bytes])
 }

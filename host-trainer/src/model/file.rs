@@ -50,7 +50,7 @@ impl ModelFile {
         let mut start = [0; 4];
         let mut file = std::fs::File::open(path).map_err(|e| Error::reading(path, &e))?;
         let named = path.extension().is_some_and(|e| e == "lstm");
-        Ok(named || (file.read_exact(&mut start).is_ok() && start == lstm_core::file::MAGIC))
+        Ok(named || (file.read_exact(&mut start).is_ok() && start == lstm_core::export::MAGIC))
     }
 
     /// The bytes.
@@ -97,7 +97,7 @@ impl HeapWorkspace {
     /// Room for this model.
     pub fn new(model: &Model<'_>) -> Self {
         HeapWorkspace {
-            words: vec![0; Session::words(model)],
+            words: vec![0; model.workspace_words()],
             logits: vec![0; model.alphabet().len()],
         }
     }

@@ -18,7 +18,7 @@ pub fn sample_text(file: &ModelFile, seed: u64, length: usize) -> Result<String>
     let model = file.model()?;
     let mut workspace = HeapWorkspace::new(&model);
     let session = workspace.session(&model)?;
-    let sampler = Sampler::new(seed).temperature(TEMPERATURE)?;
+    let sampler = Sampler::new(seed).with_temperature(TEMPERATURE)?;
     let mut generator = Generator::new(session, sampler)?;
     for token in encode(&model, PROMPT) {
         generator.read(token);

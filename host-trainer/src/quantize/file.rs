@@ -6,7 +6,7 @@ use crate::files::error::{Error, Result};
 use crate::files::output::write_atomically;
 use crate::network::config::NetworkConfig;
 use lstm_core::Format;
-use lstm_core::file::Row;
+use lstm_core::export::Row;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use std::path::Path;

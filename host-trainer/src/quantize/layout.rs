@@ -2,7 +2,7 @@
 
 use crate::network::config::{Cell, LayerConfig, NetworkConfig};
 use crate::network::parameters::Network;
-use lstm_core::file::BLOCK_ROWS;
+use lstm_core::export::BLOCK_ROWS;
 
 /// The place of a row of gates in the file: which gate of which unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use crate::network::state::zero_states;
 use crate::quantize::QuantizedNetwork;
 use crate::quantize::fixed_point::output_unit;
 use crate::quantize::qat::forward::{Below, IntegerNetwork, Trace};
-use lstm_core::integer;
+use lstm_core::export::integer;
 
 /// Steps that are run in one go.
 const STEPS: usize = 256;

@@ -16,7 +16,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let flash: &mut [u8] = bytemuck::cast_slice_mut(&mut flash);
     flash[..file.len()].copy_from_slice(&file);
     let model = Model::from_region(flash)?;
-    let mut words = vec![0; Session::words(&model)];
+    let mut words = vec![0; model.workspace_words()];
     let mut logits = vec![0; model.alphabet().len()];
     let session = Session::from_slices(&model, &mut words, &mut logits)?;
     let mut state = vec![0; session.state_bytes()];

@@ -173,7 +173,7 @@ fn lines(
 fn host(path: &Path, [tokens, blocks]: [u32; 2]) -> Vec<String> {
     let flash = Flash::new(&fs::read(path).unwrap());
     let model = Model::from_bytes(flash.bytes()).unwrap();
-    let mut words = vec![0; Session::words(&model)];
+    let mut words = vec![0; model.workspace_words()];
     let mut logits = vec![0; model.alphabet().len()];
     let session = Session::from_slices(&model, &mut words, &mut logits).unwrap();
     let mut state = vec![0; session.state_bytes()];

@@ -3,7 +3,7 @@
 
 use crate::Flash;
 use arbitrary::{Result, Unstructured};
-use lstm_core::file::{BLOCK_ROWS, COLUMN_ALIGN, MAX_INTEGER_COLUMNS, MatrixBytes};
+use lstm_core::export::{BLOCK_ROWS, COLUMN_ALIGN, MAX_INTEGER_COLUMNS, MatrixBytes};
 use lstm_core::kernel_test::{self, KERNELS, Kernel};
 
 /// More blocks than a batch of a kernel.

@@ -4,7 +4,7 @@
 use crate::{Flash, assert_one_line};
 use arbitrary::{Result, Unstructured};
 use crc::{CRC_32_ISO_HDLC, Crc};
-use lstm_core::file::{
+use lstm_core::export::{
     ARRAY_ALIGN, BLOCK_ROWS, COLUMN_ALIGN, Format, HEAD_BYTES, Head, LayerShape, MatrixBytes,
     Order, Payload, Row, WeightFormat, round_up,
 };
@@ -169,7 +169,7 @@ fn shape(input: &mut Unstructured<'_>) -> Result<LayerShape> {
     };
     let shape = match input.arbitrary()? {
         true => LayerShape::lstm(hidden),
-        false => LayerShape::lean(hidden),
+        false => LayerShape::cifg(hidden),
     };
     Ok(match input.int_in_range(0..=7u8)? {
         0 => shape.project(input.arbitrary()?),
@@ -236,7 +236,7 @@ fn described(input: &mut Unstructured<'_>) -> Result<Vec<u8>> {
 fn data(plan: &Plan, fill: &[u8]) -> Vec<u8> {
     let vocab = plan.symbols.chars().count();
     let layers: Vec<_> = plan.layers.iter().copied().take(MAX_LAYERS).collect();
-    let bytes = lstm_core::file::data_bytes(plan.format, vocab, &layers);
+    let bytes = lstm_core::export::data_bytes(plan.format, vocab, &layers);
     // What is larger only takes longer: the reader has to see that so few bytes are not enough.
     if !bytes.is_ok_and(|bytes| bytes <= MAX_DATA) {
         return fill.iter().copied().take(64).collect();
@@ -373,7 +373,7 @@ fn largest_row(format: WeightFormat, columns: usize) -> Row {
 
 /// Everything that one does with a model.
 fn writes(model: &Model<'_>, input: &mut Unstructured<'_>) -> Result<()> {
-    let mut words = vec![0; Session::words(model)];
+    let mut words = vec![0; model.workspace_words()];
     let mut logits = vec![0; model.alphabet().len()];
     let short = words.len() - 1;
     assert!(Session::from_slices(model, &mut words[..short], &mut logits).is_err());
@@ -441,7 +441,7 @@ fn writes(model: &Model<'_>, input: &mut Unstructured<'_>) -> Result<()> {
 fn assert_is_no_number(model: &Model<'_>, error: Error) {
     assert_eq!(
         (model.format(), error),
-        (Format::F32, Error::SnapshotDamaged)
+        (Format::F32, SnapshotError::Damaged)
     );
 }
 

@@ -41,13 +41,13 @@ pub(super) const NETWORKS: [Network; 4] = [
     Network {
         name: "C",
         description: "a lean layer of 384 units, projected to 96",
-        layer: LayerShape::lean(384).project(96),
+        layer: LayerShape::cifg(384).project(96),
         model: "lean-384",
     },
     Network {
         name: "D",
         description: "a lean layer of 96 units, projected to 32",
-        layer: LayerShape::lean(96).project(32),
+        layer: LayerShape::cifg(96).project(32),
         model: "lean-96",
     },
 ];
@@ -263,10 +263,10 @@ pub(super) fn table(counts: &[Count]) -> String {
 
 /// The CRC-32 of the tokens that a model draws on the host.
 fn host_tokens(model: &Model<'_>, characters: u64) -> Result<u32> {
-    let mut words = vec![0; Session::words(model)];
+    let mut words = vec![0; model.workspace_words()];
     let mut logits = vec![0; model.alphabet().len()];
     let mut session = Session::from_slices(model, &mut words, &mut logits)?;
-    let mut sampler = Sampler::new(SEED).temperature(TEMPERATURE)?;
+    let mut sampler = Sampler::new(SEED).with_temperature(TEMPERATURE)?;
     let crc = Crc::<u32>::new(&CRC_32_ISO_HDLC);
     let mut tokens = crc.digest();
     let mut token = Token::default();
@@ -283,7 +283,7 @@ mod tests {
 
     #[test]
     fn multiply_adds_are_those_of_the_matrices() {
-        let layers = [LayerShape::lstm(16), LayerShape::lean(32).project(24)];
+        let layers = [LayerShape::lstm(16), LayerShape::cifg(32).project(24)];
         let bytes = random_model(Format::Int8, "abc", &layers, 1);
         let file = ModelFile::new(String::new(), None, PathBuf::new(), &bytes);
         let expected = 64 * 16 + 96 * (16 + 24) + 32 * 24 + 3 * 24;

@@ -17,10 +17,10 @@ fn main() -> ! {
     let Ok(model) = Model::from_region(region) else {
         process::exit(1)
     };
-    let Ok(mut session) = Session::new(&model, &mut workspace) else {
+    let Ok(mut session) = Session::new(model, &mut workspace) else {
         process::exit(1)
     };
-    let Ok(mut sampler) = Sampler::new(1).temperature(0.8) else {
+    let Ok(mut sampler) = Sampler::new(1).with_temperature(0.8) else {
         process::exit(1)
     };
     let mut token = Token::default();

@@ -7,8 +7,8 @@
 
 use firmware_bench::entry;
 use lstm_core::Aligned;
-use lstm_core::file::{BLOCK_ROWS, COLUMN_ALIGN, round_up};
-use lstm_core::kernel_test::{Case, Dots, KERNELS, Kernel, SIGMOIDS};
+use lstm_core::export::{BLOCK_ROWS, COLUMN_ALIGN, round_up};
+use lstm_core::kernel_test::{Case, KERNELS, Kernel, SIGMOIDS, Sums};
 use semihosting::{println, process};
 
 /// More columns could overflow the sums of a row whose weights are all extreme. A model with such a
@@ -92,6 +92,7 @@ impl Test {
         let below = self.below(used + 1);
         let dead_zones = [(); 2].map(|()| DEAD_ZONES[self.below(DEAD_ZONES.len())]);
         let case = Case {
+            format: kernel.format,
             weights: &self.weights.0[..rows * columns * kernel.format.bits() / 8],
             blocks,
             columns,
@@ -99,13 +100,13 @@ impl Test {
             below,
             dead_zones,
         };
-        let dots = |dots: Dots| {
+        let sums = |sums_of: Sums| {
             // Room for one more than there are.
             let mut sums = [[0; BLOCK_ROWS]; MAX_BLOCKS + 1];
-            let count = dots(&case, &mut sums);
+            let count = sums_of(&case, &mut sums);
             (count, sums)
         };
-        let (found, expected) = (dots(kernel.arch), dots(kernel.portable));
+        let (found, expected) = (sums(kernel.cpu), sums(kernel.portable));
         if found != expected || found.0 != blocks {
             println!(
                 "kernel-test {:?}, {case:?}: found {found:?}, expected {expected:?}",

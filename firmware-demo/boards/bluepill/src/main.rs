@@ -18,7 +18,7 @@ const WORDS: usize = 1024 / size_of::<u32>();
 // More fits in it than in the flash.
 const _: () = {
     assert!(words_for_integers(&[LayerShape::lstm(128)]) <= WORDS);
-    assert!(words_for_integers(&[LayerShape::lean(96).project(32)]) <= WORDS);
+    assert!(words_for_integers(&[LayerShape::cifg(96).project(32)]) <= WORDS);
 };
 
 static WORKSPACE: Ram<WORDS> = ram();

@@ -10,7 +10,7 @@
 use board_support::{
     NrfPin, NrfTimer, NrfUart, Ram, entry, ram, receive_by_interrupt, start, words_for_integers,
 };
-use lstm_core::file::MAX_INTEGER_COLUMNS;
+use lstm_core::export::MAX_INTEGER_COLUMNS;
 use lstm_core::{Format, LayerShape, workspace_words};
 
 /// Half of the RAM.

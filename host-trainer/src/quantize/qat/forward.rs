@@ -12,7 +12,7 @@ use crate::kernels::threads::{on_threads, row_ranges};
 use crate::network::config::{Cell, LayerConfig, NetworkConfig};
 use crate::network::state::State;
 use crate::quantize::fixed_point::{HIDDEN_UNIT, ONE_Q18};
-use lstm_core::integer;
+use lstm_core::export::integer;
 
 /// One in Q11, Q12, Q14 and Q15.
 const ONE_Q11: f32 = (1 << 11) as f32;

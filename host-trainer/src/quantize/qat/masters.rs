@@ -18,7 +18,7 @@ use crate::quantize::fixed_point::{
 };
 use crate::quantize::{QuantizedLayer, QuantizedMatrix, QuantizedNetwork, row_order};
 use lstm_core::Format;
-use lstm_core::file::Row;
+use lstm_core::export::Row;
 
 const ONE_Q18: f32 = fixed_point::ONE_Q18 as f32;
 /// The weights of 8 bits, and the entries of the table.
