@@ -218,7 +218,7 @@ impl NetworkConfig {
         format!("{}.{index}", self.layers[index].cell.name())
     }
 
-    /// Name and shape of every tensor, in the order of [`Network::parameters`].
+    /// Name and shape of every tensor, in the order of [`Network::parameters`](crate::network::parameters::Network::parameters).
     pub fn shapes(&self) -> Vec<(String, Vec<usize>)> {
         let vocabulary = self.vocabulary();
         let mut shapes = vec![(
