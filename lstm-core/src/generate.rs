@@ -28,7 +28,7 @@ const VERSION: u8 = 2;
 /// let model = Model::from_bytes(&FILE.0)?;
 /// let mut workspace = Workspace::<{ SHAPE.words() }, { SHAPE.num_symbols() }>::new();
 /// let session = Session::new(model, &mut workspace)?;
-/// let mut generator = Generator::<_, { SHAPE.window() }>::new(session, Sampler::new(1))?;
+/// let mut generator = Generator::new(session, Sampler::new(1))?;
 /// for character in "shall i ".chars() {
 ///     generator.prime(model.alphabet().encode(character));
 /// }
@@ -46,14 +46,25 @@ pub struct Generator<'m, M, const WINDOW: usize = 0> {
     position: u64,
 }
 
-impl<'m, M: Memory, const WINDOW: usize> Generator<'m, M, WINDOW> {
-    /// Goes on from the session's state, by windows if the model says so. Before it has read
+impl<'m, M: Memory> Generator<'m, M> {
+    /// A generator of a model that carries its state, from the session's on. Before it has read
     /// anything, it reads token 0.
     ///
     /// # Errors
     ///
-    /// [`WorkspaceError::Window`] if the model's window is longer than `WINDOW`.
+    /// [`WorkspaceError::Window`] if the model has a window: see [`Generator::with_room`].
     pub fn new(session: Session<'m, M>, sampler: Sampler) -> Result<Self, WorkspaceError> {
+        Self::with_room(session, sampler)
+    }
+}
+
+impl<'m, M: Memory, const WINDOW: usize> Generator<'m, M, WINDOW> {
+    /// As [`Generator::new`], with room for a model's window: it is run if the model has one.
+    ///
+    /// # Errors
+    ///
+    /// [`WorkspaceError::Window`] if the model's window is longer than `WINDOW`.
+    pub fn with_room(session: Session<'m, M>, sampler: Sampler) -> Result<Self, WorkspaceError> {
         match session.model().window() {
             Some(length) => Self::windowed(session, sampler, length),
             None => Ok(Self::stateful(session, sampler)),

@@ -189,11 +189,11 @@ mod workspace;
 
 pub use alphabet::{Alphabet, Token};
 pub use error::Error;
+pub use format::VERSION as FORMAT_VERSION;
 pub use format::{
     CellKind, Format, LayerShape, MAX_HIDDEN, MAX_LAYERS, MAX_SYMBOLS, MAX_WINDOW, ModelError,
     ModelShape, Order,
 };
-pub use format::VERSION as FORMAT_VERSION;
 pub use generate::Generator;
 pub use golden::{Golden, TokenDigest};
 pub use model::{Aligned, Model};

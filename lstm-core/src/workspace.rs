@@ -283,9 +283,13 @@ impl fmt::Display for WorkspaceError {
             WorkspaceError::State => {
                 f.write_str("the workspace holds a value that no step can give, expected a state")
             }
+            WorkspaceError::Window { found, expected: 0 } => write!(
+                f,
+                "the model reads windows of {found} characters, expected a model that carries its state: there is no room for a window"
+            ),
             WorkspaceError::Window { found, expected } => write!(
                 f,
-                "the model reads windows of {found} characters, expected 1 to {expected}"
+                "found a window of {found} characters, expected 1 to {expected}"
             ),
         }
     }

@@ -37,7 +37,7 @@ impl Ram {
     }
 
     fn generator<'m>(&mut self, model: &Model<'m>, seed: u64) -> Generator<'m, '_> {
-        Generator::new(self.session(model), Sampler::new(seed)).unwrap()
+        Generator::with_room(self.session(model), Sampler::new(seed)).unwrap()
     }
 }
 
@@ -142,7 +142,7 @@ fn a_model_with_a_window_writes_from_its_last_tokens_alone() {
     let model = at.model();
     let mut ram = Ram::new(&model);
     let (found, expected) = (8, 7);
-    let error = Generator::new(ram.session(&model), Sampler::new(1)).err();
+    let error = Generator::with_room(ram.session(&model), Sampler::new(1)).err();
     assert_eq!(error, Some(WorkspaceError::Window { found, expected }));
 }
 

@@ -7,7 +7,8 @@ use common::{At, Int8Plain, Net, Plain};
 use lstm_core::Format;
 use lstm_core::export::Row;
 
-const START: &str = "<!-- dump: made by `BLESS=1 cargo test -p cross-tests --test format_doc` -->\n";
+const START: &str =
+    "<!-- dump: made by `BLESS=1 cargo test -p cross-tests --test format_doc` -->\n";
 const END: &str = "<!-- end of dump -->\n";
 
 fn tiny() -> Net<i8, Int8Plain> {

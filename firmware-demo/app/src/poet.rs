@@ -35,7 +35,7 @@ impl<'s, 'm> Poet<'s, 'm> {
         let sampler = Sampler::new(SEED).with_temperature(TEMPERATURE)?;
         Ok(Poet {
             alphabet: model.alphabet(),
-            generator: Generator::new(session, sampler)?,
+            generator: Generator::with_room(session, sampler)?,
             snapshot: bytemuck::cast_slice_mut(rest),
         })
     }

@@ -402,7 +402,7 @@ fn a_state_goes_from_one_console_to_another() {
     let saved = desk.enter(":save");
     let line = saved.lines().last().unwrap();
     assert!(line.starts_with(":load "), "{saved}");
-    assert_eq!(line.len(), ":load ".len() + (277usize * 4).div_ceil(3));
+    assert_eq!(line.len(), ":load ".len() + (278usize * 4).div_ceil(3));
     // The one goes on.
     assert_eq!(desk.chars(50), expected[100..150]);
 

@@ -4,13 +4,13 @@ use crate::commands::export::ExportFormat;
 use crate::files::error::{Error, Result};
 use crate::files::output::{refuse_input_as_output, write_atomically};
 use crate::model::encode::{Labels, encode_file, encode_in};
-use crate::model::file::{HeapWorkspace, ModelFile, encode};
+use crate::model::file::{Generator, HeapWorkspace, ModelFile, encode};
 use crate::model::generate::{PROMPT, TEMPERATURE};
 use crate::model::snapshot;
 use crate::network::parameters::Network;
 use crate::network::predictor::context;
 use crate::report::columns;
-use lstm_core::{Format, Generator, MAX_WINDOW, Sampler};
+use lstm_core::{Format, MAX_WINDOW, Sampler};
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -70,22 +70,22 @@ impl Args {
     fn sampler(&self, mut sampler: Sampler) -> Result<Sampler> {
         // The engine tells what it expects; for what it found, a chip has no room.
         let with = |flag: &'static str, found: f32| {
-            move |expected: lstm_core::Error| {
+            move |expected: lstm_core::SamplerError| {
                 Error::bad_input(format!("{flag} {found}: {expected}"))
             }
         };
         if let Some(seed) = self.seed {
-            sampler = sampler.seed(seed);
+            sampler = sampler.with_seed(seed);
         }
         if let Some(temperature) = self.temperature {
-            let sampled = sampler.temperature(temperature);
+            let sampled = sampler.with_temperature(temperature);
             sampler = sampled.map_err(with("--temperature", temperature))?;
         }
         if let Some(k) = self.top_k {
-            sampler = sampler.top_k(k)?;
+            sampler = sampler.with_top_k(k)?;
         }
         if let Some(p) = self.top_p {
-            sampler = sampler.top_p(p).map_err(with("--top-p", p))?;
+            sampler = sampler.with_top_p(p).map_err(with("--top-p", p))?;
         }
         Ok(sampler)
     }
@@ -106,19 +106,20 @@ impl Args {
         let session = workspace.session(&model)?;
         let sampler = self.first_sampler()?;
         let mut generator = match context(self.window, model.window()) {
-            None => Generator::carrying(session, sampler),
-            Some(window) => Generator::windows(session, sampler, window)?,
+            None => Generator::stateful(session, sampler),
+            Some(window) => Generator::windowed(session, sampler, window)?,
         };
         if let Some(state) = &self.state {
             snapshot::load(&mut generator, state)?;
-            generator.set_sampler(self.sampler(generator.sampler().clone())?);
+            *generator.sampler_mut() = self.sampler(generator.sampler().clone())?;
         }
         let default = if self.state.is_some() { "" } else { PROMPT };
         for token in encode(&model, self.prompt.as_deref().unwrap_or(default)) {
-            generator.read(token);
+            generator.prime(token);
         }
-        let mut write =
-            || (0..self.length).try_for_each(|_| put(model.alphabet().decode(generator.write())));
+        let mut write = || {
+            (0..self.length).try_for_each(|_| put(model.alphabet().decode(generator.next_token())))
+        };
         let written = write();
         if let Some(path) = &self.save_state {
             write_atomically(path, snapshot::save(&generator)?.as_bytes())?;

@@ -75,10 +75,28 @@ fn one_line(message: String) -> String {
 
 impl std::error::Error for Error {}
 
-/// A model or a setting that the engine refuses is bad input.
+/// A model, a snapshot or a setting that the engine refuses is bad input.
 impl From<lstm_core::Error> for Error {
     fn from(error: lstm_core::Error) -> Self {
         Self::bad_input(error.to_string())
+    }
+}
+
+impl From<lstm_core::ModelError> for Error {
+    fn from(error: lstm_core::ModelError) -> Self {
+        lstm_core::Error::from(error).into()
+    }
+}
+
+impl From<lstm_core::SamplerError> for Error {
+    fn from(error: lstm_core::SamplerError) -> Self {
+        lstm_core::Error::from(error).into()
+    }
+}
+
+impl From<lstm_core::WorkspaceError> for Error {
+    fn from(error: lstm_core::WorkspaceError) -> Self {
+        lstm_core::Error::from(error).into()
     }
 }
 

@@ -43,7 +43,7 @@ impl Shape {
     pub fn of(model: &Model<'_>) -> Self {
         Self {
             format: model.format(),
-            layers: model.layers().collect(),
+            layers: model.layers().to_vec(),
             symbols: model.alphabet().len(),
         }
     }

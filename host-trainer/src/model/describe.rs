@@ -32,7 +32,7 @@ fn ram(shape: &Shape) -> String {
 pub fn describe(model: &Model<'_>) -> String {
     let alphabet = model.alphabet();
     let vocabulary = alphabet.len();
-    let layers: Vec<String> = model.layers().map(layer_name).collect();
+    let layers: Vec<String> = model.layers().iter().copied().map(layer_name).collect();
     let numbers = match model.format() {
         Format::F32 => "f32".to_owned(),
         Format::Int8 => "int8 (weights, table and h 8 bits, c 16 bits; one scale a row)".to_owned(),
@@ -43,7 +43,6 @@ pub fn describe(model: &Model<'_>) -> String {
                 zone => format!("below {zone}/127 skipped"),
             }
         ),
-        _ => "another".to_owned(),
     };
     let golden = match model.golden() {
         None => "no digest in the file".to_owned(),

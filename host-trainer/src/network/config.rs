@@ -34,7 +34,7 @@ impl Cell {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Lstm => "lstm",
-            Self::Lean => "lean",
+            Self::Lean => "CIFG",
         }
     }
 }
@@ -91,19 +91,18 @@ impl LayerConfig {
 impl std::fmt::Display for LayerConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let cell = match self.cell {
-            Cell::Lstm => lstm_core::Cell::Lstm,
-            Cell::Lean => lstm_core::Cell::Lean,
+            Cell::Lstm => lstm_core::CellKind::Lstm,
+            Cell::Lean => lstm_core::CellKind::Cifg,
         };
         f.write_str(&layer_name(cell, self.hidden, self.projection))
     }
 }
 
-/// For people: `LSTM 256` or `lean 384 projected to 96`.
-pub fn layer_name(cell: lstm_core::Cell, hidden: usize, projection: Option<usize>) -> String {
+/// For people: `LSTM 256` or `CIFG 384 projected to 96`.
+pub fn layer_name(cell: lstm_core::CellKind, hidden: usize, projection: Option<usize>) -> String {
     let cell = match cell {
-        lstm_core::Cell::Lstm => "LSTM",
-        lstm_core::Cell::Lean => "lean",
-        _ => "another",
+        lstm_core::CellKind::Lstm => "LSTM",
+        lstm_core::CellKind::Cifg => "CIFG",
     };
     match projection {
         None => format!("{cell} {hidden}"),

@@ -5,7 +5,6 @@ use super::{BLOCK_ROWS, INT4_ROWS};
 /// How the numbers of a model are stored and computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[non_exhaustive]
 pub enum Format {
     /// IEEE 754 single precision: the reference.
     F32,
@@ -125,7 +124,6 @@ impl WeightFormat {
 /// The order in which the data holds the weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[non_exhaustive]
 pub enum Order {
     /// Of [`Format::F32`] and [`Format::Int8`]: blocks of four rows; in a block, the four rows take
     /// turns: one column each for [`WeightFormat::F32`], four columns each for

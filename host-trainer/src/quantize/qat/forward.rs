@@ -275,7 +275,7 @@ fn step_units(
             Some(z_f) => integer::sigmoid(z_f[u]),
             None => integer::one_minus(i),
         };
-        let c = integer::cell(f, (before[u] * ONE_Q11) as i16, i, g);
+        let c = integer::cell_state(f, (before[u] * ONE_Q11) as i16, i, g);
         m[u] = f32::from(integer::hidden(o, c));
         after[u] = f32::from(c) / ONE_Q11;
         let (i, f, o) = (i as f32 / ONE_Q15, f as f32 / ONE_Q15, o as f32 / ONE_Q15);
