@@ -191,8 +191,8 @@ pub use alphabet::{Alphabet, Token};
 pub use error::Error;
 pub use format::VERSION as FORMAT_VERSION;
 pub use format::{
-    CellKind, Format, LayerShape, MAX_HIDDEN, MAX_LAYERS, MAX_SYMBOLS, MAX_WINDOW, ModelError,
-    ModelShape, Order,
+    CellKind, Format, LayerShape, MAX_HIDDEN, MAX_INTEGER_COLUMNS, MAX_LAYERS, MAX_SYMBOLS,
+    MAX_WINDOW, ModelError, ModelShape, Order,
 };
 pub use generate::Generator;
 pub use golden::{Golden, TokenDigest};
@@ -212,9 +212,8 @@ pub mod export {
     pub use crate::arith::values as integer;
     pub use crate::format::{
         ARRAY_ALIGN, BLOCK_ROWS, COLUMN_ALIGN, Description, HEAD_BYTES, Head, INT4_ROWS, Layers,
-        MAGIC, MAX_DEAD_ZONE, MAX_INTEGER_COLUMNS, Row, VERSION, VerifiedFile, WeightFormat,
-        blocks, decode_weight, encode_file, encode_int4, encode_weight, int4_words, round_up,
-        with_head,
+        MAGIC, MAX_DEAD_ZONE, Row, VERSION, VerifiedFile, WeightFormat, blocks, decode_weight,
+        encode_file, encode_int4, encode_weight, int4_words, round_up, with_head,
     };
     pub use crate::layout::MatrixBytes;
     pub use crate::validate::data_bytes;

@@ -10,7 +10,8 @@ use std::{
 };
 
 use cross_tests::{Console, Flash, board_firmware, shipped};
-use lstm_core::{Error, Model, file::HEAD_BYTES, file::Head};
+use lstm_core::export::{HEAD_BYTES, Head};
+use lstm_core::{Model, ModelError};
 use xtask::{
     boards::Board,
     image::{self, Format},

@@ -1,14 +1,13 @@
 //! Model files of random weights, where only the shape matters.
 
 use lstm_core::export::{
-    ARRAY_ALIGN, BLOCK_ROWS, COLUMN_ALIGN, Cell, Format, HEAD_BYTES, Head, LayerShape, Order,
-    Payload, Row, WeightFormat, encode_weight, int4_words, round_up,
+    ARRAY_ALIGN, BLOCK_ROWS, COLUMN_ALIGN, Description, Layers, Row, WeightFormat, encode_file,
+    encode_weight, int4_words, round_up,
 };
+use lstm_core::{CellKind, Format, LayerShape, Order};
 
 /// Of an int4 model.
 const DEAD_ZONE: u8 = 8;
-
-static ZEROS: [u8; ARRAY_ALIGN] = [0; ARRAY_ALIGN];
 
 /// The file of a model with random weights, these layers from the input up and this alphabet.
 ///
@@ -43,15 +42,15 @@ fn model(
         if input == 0 {
             writer.table(format, vocab * blocks * BLOCK_ROWS);
         }
-        // A block of an LSTM is a unit; three of a lean layer are four units, and may not be full.
+        // A block of an LSTM is a unit; three of a CIFG layer are four units, and may not be full.
         let is_used = |row| match shape.cell {
-            Cell::Lstm => true,
-            _ => row / (3 * BLOCK_ROWS) * BLOCK_ROWS + row % BLOCK_ROWS < units,
+            CellKind::Lstm => true,
+            CellKind::Cifg => row / (3 * BLOCK_ROWS) * BLOCK_ROWS + row % BLOCK_ROWS < units,
         };
         let columns = input + shape.output();
         writer.matrix(weights, blocks, columns, is_used, |row| match shape.cell {
-            Cell::Lstm => [1, 1, 0, 1][row % BLOCK_ROWS],
-            _ => [1, 0, 1][row / BLOCK_ROWS % 3],
+            CellKind::Lstm => [1, 1, 0, 1][row % BLOCK_ROWS],
+            CellKind::Cifg => [1, 0, 1][row / BLOCK_ROWS % 3],
         });
         if shape.projection.is_some() {
             let is_used = |row| row < shape.output();
@@ -69,26 +68,18 @@ fn model(
         |_| 0,
     );
 
-    encode(Payload {
+    let description = Description {
         name: "random",
         symbols,
         fold_case: false,
         window: None,
         format,
         order: Order::of(format, DEAD_ZONE),
-        layers: layers.iter().copied().collect(),
+        layers: Layers::new(layers).expect("at most four layers"),
         padding: &[],
         data: &writer.data,
-    })
-}
-
-/// The file of a payload whose padding is still to be chosen.
-fn encode(mut payload: Payload<'_>) -> Vec<u8> {
-    let bytes = |payload: &Payload<'_>| postcard::to_stdvec(payload).expect("the payload encodes");
-    let start = HEAD_BYTES + bytes(&payload).len() - payload.data.len();
-    payload.padding = &ZEROS[..round_up(start, ARRAY_ALIGN) - start];
-    let payload = bytes(&payload);
-    [&Head::new(&payload).to_bytes(), &payload[..]].concat()
+    };
+    encode_file(&description, None).expect("the description encodes")
 }
 
 /// Writes the arrays one after the other.
@@ -233,7 +224,7 @@ impl Random {
 
 #[cfg(test)]
 mod tests {
-    use lstm_core::{Model, Sampler, Session, Token};
+    use lstm_core::{Model, Sampler, Session, Token, WorkspaceSlices};
 
     use super::*;
 
@@ -243,7 +234,7 @@ mod tests {
         LayerShape::lstm(hidden)
     }
 
-    fn lean(hidden: u16) -> LayerShape {
+    fn cifg(hidden: u16) -> LayerShape {
         LayerShape::cifg(hidden)
     }
 
@@ -260,13 +251,14 @@ mod tests {
     #[test]
     fn a_saturated_model_is_full_of_large_values() {
         for format in [Format::Int8, Format::Int4] {
-            let layers = [lstm(20), lean(21), lean(18).project(10)];
+            let layers = [lstm(20), cifg(21), cifg(18).project(10)];
             let file = saturated_model(format, SYMBOLS, &layers, 1);
             let flash = aligned(&file);
             let model = Model::from_region(bytemuck::cast_slice(&flash)).unwrap();
             let mut words = vec![0; model.workspace_words()];
             let mut logits = [0; SYMBOLS.len()];
-            let mut session = Session::from_slices(&model, &mut words, &mut logits).unwrap();
+            let workspace = WorkspaceSlices::new(&mut words, &mut logits);
+            let mut session = Session::new(model, workspace).unwrap();
             let mut state = vec![0; session.state_bytes()];
             for n in 0..100 {
                 session.step(Token::new(n % 7));
@@ -289,15 +281,16 @@ mod tests {
             for layers in [
                 &[lstm(20)][..],
                 &[lstm(48), lstm(17), lstm(32)],
-                &[lean(21).project(10)],
-                &[lean(32), lean(18).project(18), lstm(16).project(7)],
+                &[cifg(21).project(10)],
+                &[cifg(32), cifg(18).project(18), lstm(16).project(7)],
             ] {
                 let file = random_model(format, SYMBOLS, layers, 1);
                 let flash = aligned(&file);
                 let model = Model::from_region(bytemuck::cast_slice(&flash)).unwrap();
                 let mut words = vec![0; model.workspace_words()];
                 let mut logits = [0; SYMBOLS.len()];
-                let mut session = Session::from_slices(&model, &mut words, &mut logits).unwrap();
+                let workspace = WorkspaceSlices::new(&mut words, &mut logits);
+                let mut session = Session::new(model, workspace).unwrap();
                 let mut sampler = Sampler::new(1);
                 let mut seen = [0; SYMBOLS.len()];
                 let mut token = Token::default();

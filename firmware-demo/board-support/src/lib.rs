@@ -37,8 +37,8 @@ use core::{convert::Infallible, panic::PanicInfo};
 use cortex_m::asm::wfi;
 #[cfg(target_arch = "arm")]
 pub use cortex_m_rt::{entry, exception};
-use lstm_core::export::MAX_HIDDEN;
-use lstm_core::{Format, LayerShape, MAX_LAYERS, workspace_words};
+
+use lstm_core::{Format, LayerShape, MAX_HIDDEN, MAX_LAYERS, workspace_words};
 #[cfg(target_arch = "riscv32")]
 use riscv::asm::wfi;
 #[cfg(target_arch = "riscv32")]

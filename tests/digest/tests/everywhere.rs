@@ -22,7 +22,7 @@ use std::{
 
 use crc::{CRC_32_ISO_HDLC, Crc};
 use cross_tests::{Flash, shipped};
-use lstm_core::{Format, Model, Session};
+use lstm_core::{Format, Model, Session, WorkspaceSlices};
 use text_digest::{Digest, Text};
 use wasmtime::{Engine, Instance, Module, Store};
 use xtask::{
@@ -175,7 +175,8 @@ fn host(path: &Path, [tokens, blocks]: [u32; 2]) -> Vec<String> {
     let model = Model::from_bytes(flash.bytes()).unwrap();
     let mut words = vec![0; model.workspace_words()];
     let mut logits = vec![0; model.alphabet().len()];
-    let session = Session::from_slices(&model, &mut words, &mut logits).unwrap();
+    let workspace = WorkspaceSlices::new(&mut words, &mut logits);
+    let session = Session::new(model, workspace).unwrap();
     let mut state = vec![0; session.state_bytes()];
     let mut text = Text::new(session).unwrap();
     let mut block = || text.write(tokens, &mut state).unwrap().to_string();

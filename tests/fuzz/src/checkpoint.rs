@@ -20,7 +20,7 @@ use host_trainer::training::checkpoint::{Checkpoint, Progress};
 use host_trainer::training::metrics;
 use host_trainer::training::recipe::RecipeName;
 use host_trainer::training::run_config::{RunConfig, TextFile};
-use lstm_core::{Format, Generator, LayerShape, Model, Sampler, Session};
+use lstm_core::{Format, LayerShape, MAX_WINDOW, Model, Sampler, Session, WorkspaceSlices};
 use std::path::Path;
 use std::sync::OnceLock;
 
@@ -243,8 +243,10 @@ fn line(input: &[u8]) {
     let model = MODEL.get_or_init(|| Flash::new(&payload::file(&plan(), &[1, 200, 30]), 0));
     let model = Model::from_bytes(model.bytes()).unwrap();
     let (mut words, mut logits) = ([0; 64], [0; 2]);
-    let session = Session::from_slices(&model, &mut words, &mut logits).unwrap();
-    let mut generator = Generator::new(session, Sampler::new(1)).unwrap();
+    let workspace = WorkspaceSlices::new(&mut words, &mut logits);
+    let session = Session::new(model, workspace).unwrap();
+    let generator = lstm_core::Generator::<_, MAX_WINDOW>::with_room(session, Sampler::new(1));
+    let mut generator = generator.unwrap();
     let start = snapshot::save(&generator).unwrap();
     // A change of a line that was saved, or a line of its own.
     let line = match input {
@@ -274,7 +276,7 @@ fn line(input: &[u8]) {
             assert_eq!(saved, start, "a refused snapshot changes nothing");
         }
     }
-    let _ = generator.write();
+    let _ = generator.next_token();
 }
 
 pub(crate) fn seeds() -> Vec<Vec<u8>> {

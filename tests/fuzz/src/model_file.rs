@@ -2,8 +2,7 @@
 
 use crate::payload::{self, Plan};
 use crate::{Flash, assert_one_line};
-use lstm_core::export::{Format, LayerShape};
-use lstm_core::{Error, Model, Session};
+use lstm_core::{Format, LayerShape, Model, ModelError};
 
 pub(crate) fn run(data: &[u8]) {
     let flash = Flash::new(data, 0);

@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use crc::{CRC_32_ISO_HDLC, Crc};
-use lstm_core::{Format, LayerShape, Model, Sampler, Session, Token};
+use lstm_core::{Format, LayerShape, Model, Sampler, Session, Token, WorkspaceSlices};
 
 use super::machine::{MODEL_ROOM, Machine};
 use crate::{
@@ -119,7 +119,7 @@ pub(super) fn models() -> Result<Vec<ModelFile>> {
             if format == Format::Int4 {
                 let path = root().join(format!("models/{}-{format}.lstm", network.model));
                 let shipped = ModelFile::read(&path)?;
-                let shape = shipped.model()?.shapes().collect::<Vec<_>>();
+                let shape = shipped.model()?.layers().to_vec();
                 ensure!(
                     shape == [network.layer],
                     "{} has the layers {shape:?}, expected {:?}",
@@ -265,7 +265,8 @@ pub(super) fn table(counts: &[Count]) -> String {
 fn host_tokens(model: &Model<'_>, characters: u64) -> Result<u32> {
     let mut words = vec![0; model.workspace_words()];
     let mut logits = vec![0; model.alphabet().len()];
-    let mut session = Session::from_slices(model, &mut words, &mut logits)?;
+    let workspace = WorkspaceSlices::new(&mut words, &mut logits);
+    let mut session = Session::new(*model, workspace)?;
     let mut sampler = Sampler::new(SEED).with_temperature(TEMPERATURE)?;
     let crc = Crc::<u32>::new(&CRC_32_ISO_HDLC);
     let mut tokens = crc.digest();

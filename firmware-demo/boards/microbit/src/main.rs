@@ -10,8 +10,8 @@
 use board_support::{
     NrfPin, NrfTimer, NrfUart, Ram, entry, ram, receive_by_interrupt, start, words_for_integers,
 };
-use lstm_core::export::MAX_INTEGER_COLUMNS;
-use lstm_core::{Format, LayerShape, workspace_words};
+
+use lstm_core::{Format, LayerShape, MAX_INTEGER_COLUMNS, workspace_words};
 
 /// Half of the RAM.
 const WORDS: usize = 8 * 1024 / size_of::<u32>();
