@@ -1,7 +1,8 @@
 //! The sums of the rows of each weight format, by this CPU's kernel and by the portable one, for the
 //! test that compares them on the CPU itself. Not part of the interface.
 
-use crate::format::{BLOCK_ROWS, COLUMN_ALIGN, MAX_HIDDEN, WeightFormat};
+use crate::format::MAX_HIDDEN;
+pub use crate::format::{BLOCK_ROWS, COLUMN_ALIGN, WeightFormat, round_up};
 use crate::kernel::{self, Batch, Rows, portable};
 use crate::layout::{DeadZones, Matrix};
 

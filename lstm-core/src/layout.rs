@@ -24,6 +24,11 @@ pub(crate) struct Matrix<'m> {
 }
 
 impl<'m> Matrix<'m> {
+    /// Blocks of four rows.
+    pub(crate) fn blocks(&self) -> usize {
+        size_of_val(self.rows) / (BLOCK_ROWS * self.format.row_bytes())
+    }
+
     /// The parameters of the rows in the integer formats, block by block.
     pub(crate) fn parameters(&self) -> &'m [[[u32; 2]; BLOCK_ROWS]] {
         self.rows.as_chunks().0.as_chunks().0

@@ -42,6 +42,7 @@ use crate::{Model, Token, WorkspaceError, cell, state};
 #[derive(Clone, Debug)]
 pub struct Session<'m, M> {
     model: Model<'m>,
+    room: Room,
     memory: M,
 }
 
@@ -74,7 +75,8 @@ impl<'m, M: Memory> Session<'m, M> {
 
     fn with_room(model: Model<'m>, mut memory: M) -> Result<Self, WorkspaceError> {
         let (words, logits) = memory.parts();
-        let (found, expected) = (words.len(), model.workspace_words());
+        let room = Room::of_model(&model);
+        let (found, expected) = (words.len(), room.words());
         if found < expected {
             return Err(WorkspaceError::Words { found, expected });
         }
@@ -82,7 +84,11 @@ impl<'m, M: Memory> Session<'m, M> {
         if found < expected {
             return Err(WorkspaceError::Symbols { found, expected });
         }
-        Ok(Session { model, memory })
+        Ok(Session {
+            model,
+            room,
+            memory,
+        })
     }
 
     /// Back to the zero state.
@@ -100,7 +106,7 @@ impl<'m, M: Memory> Session<'m, M> {
     pub fn step(&mut self, token: Token) -> Logits<'_> {
         let (words, logits) = self.memory.parts();
         let (logits, _) = split(logits, self.model.alphabet().len());
-        run(&self.model, words, token, Some(logits));
+        run(&self.model, self.room.split(words), token, Some(logits));
         Logits {
             words: logits,
             format: self.model.format(),
@@ -109,7 +115,8 @@ impl<'m, M: Memory> Session<'m, M> {
 
     /// Feeds one token without computing logits: for priming with a text.
     pub fn advance(&mut self, token: Token) {
-        run(&self.model, self.memory.parts().0, token, None);
+        let (words, _) = self.memory.parts();
+        run(&self.model, self.room.split(words), token, None);
     }
 
     /// The workspace. A session that [resumes](Session::resume) with it goes on from this state.
@@ -122,7 +129,7 @@ impl<'m, M: Memory> Session<'m, M> {
     }
 
     pub(crate) fn state(&mut self) -> State<'_> {
-        Room::of_model(&self.model).split(self.memory.parts().0)
+        self.room.split(self.memory.parts().0)
     }
 }
 
@@ -134,8 +141,7 @@ impl<'m, M> Session<'m, M> {
 }
 
 /// One step, with or without the dense layer.
-fn run(model: &Model<'_>, words: &mut [u32], token: Token, logits: Option<&mut [u32]>) {
-    let state = Room::of_model(model).split(words);
+fn run(model: &Model<'_>, state: State<'_>, token: Token, logits: Option<&mut [u32]>) {
     match model.format() {
         #[cfg(feature = "f32")]
         Format::F32 => run_in::<F32>(model, state, token, logits),

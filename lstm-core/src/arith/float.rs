@@ -85,15 +85,13 @@ impl Arithmetic for F32 {
         let biases = fours(matrix.rows).iter();
         let mut entries = fours(line).iter().skip(first);
         let rows = biases.zip(blocks).skip(first);
-        let mut filled = 0;
-        for (sums, (biases, block)) in batch.0.iter_mut().zip(rows) {
-            *sums = add4(dot(block, columns), biases);
-            if let Some(entries) = entries.next() {
-                *sums = add4(*sums, entries);
+        batch.fill(rows.map(|(biases, block)| {
+            let sums = add4(dot(block, columns), biases);
+            match entries.next() {
+                Some(entries) => add4(sums, entries),
+                None => sums,
             }
-            filled += 1;
-        }
-        batch.0.get(..filled).unwrap_or_default()
+        }))
     }
 
     fn sigmoid(z: f32) -> f32 {

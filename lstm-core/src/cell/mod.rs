@@ -51,7 +51,7 @@ fn run<A: Arithmetic, C: Cell>(
     batch: &mut Batch<A::Sum>,
 ) {
     let mut first = 0;
-    loop {
+    while first < layer.gates.blocks() {
         let sums = A::rows(&layer.gates, layer.line, packed, first, batch);
         if sums.is_empty() {
             break;
@@ -93,7 +93,7 @@ fn rows<A: Arithmetic, T>(
     batch: &mut Batch<A::Sum>,
 ) {
     let mut first = 0;
-    loop {
+    while first < matrix.blocks() {
         let sums = A::rows(matrix, &[], packed, first, batch);
         if sums.is_empty() {
             break;

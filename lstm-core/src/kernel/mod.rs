@@ -21,6 +21,7 @@ mod cpu;
 #[cfg(lstm_kernel = "portable")]
 use portable as cpu;
 
+mod batch;
 // What kernels share: the assembly of small CPUs, and the vectors of large ones.
 #[cfg(any(target_arch = "arm", target_arch = "riscv32"))]
 mod assembly;
@@ -29,32 +30,13 @@ mod thumb2;
 #[cfg(any(lstm_kernel = "aarch64", lstm_kernel = "x86_64"))]
 mod vector;
 
+pub(crate) use batch::{Batch, MAX_BATCH};
 #[cfg(all(lstm_kernel = "cortex_m0", feature = "int8"))]
 pub(crate) use cpu::sigmoid_q12;
 pub(crate) use cpu::{Int4, Int8};
 
-use crate::format::{BLOCK_ROWS, INT4_ROWS, Row};
+use crate::format::{BLOCK_ROWS, Row};
 use crate::layout::Matrix;
-
-/// The most blocks of four rows whose sums are computed at a time: a multiple of 3, for the cells
-/// whose units take three blocks; of 4, for int4 has blocks of 16 rows; and of 16, for the vectors
-/// of a large CPU take four of those.
-pub(crate) const MAX_BATCH: usize = if cfg!(target_os = "none") { 24 } else { 48 };
-
-const _: () =
-    assert!(MAX_BATCH.is_multiple_of(3) && (MAX_BATCH * BLOCK_ROWS).is_multiple_of(INT4_ROWS));
-
-/// Room for the sums of a batch of rows.
-#[derive(Clone, Copy)]
-#[repr(C, align(16))]
-pub(crate) struct Batch<T>(pub(crate) [[T; BLOCK_ROWS]; MAX_BATCH]);
-
-impl<T: bytemuck::Zeroable + Copy> Batch<T> {
-    /// Of zeros.
-    pub(crate) fn new() -> Self {
-        Batch([[T::zeroed(); BLOCK_ROWS]; MAX_BATCH])
-    }
-}
 
 /// The rows of an integer matrix, and the folded table's entries for them.
 #[derive(Clone, Copy, Debug)]
@@ -102,21 +84,17 @@ fn sums<'b>(
 ) -> &'b [[i32; BLOCK_ROWS]] {
     let parameters = rows.matrix.parameters().get(first..).unwrap_or_default();
     let mut entries = rows.entries.get(first..).unwrap_or_default().iter();
-    let mut filled = 0;
-    for ((sums, parameters), dots) in batch.0.iter_mut().zip(parameters).zip(dots) {
+    batch.fill(parameters.iter().zip(dots).map(|(parameters, mut sums)| {
         let entries = entries.next().unwrap_or(&[0; BLOCK_ROWS]);
-        for (((sum, &parameters), dot), &entry) in
-            sums.iter_mut().zip(parameters).zip(dots).zip(entries)
-        {
+        for ((sum, &parameters), &entry) in sums.iter_mut().zip(parameters).zip(entries) {
             let row = Row::from_words(parameters);
-            *sum = dot
+            *sum = sum
                 .wrapping_mul(row.weight_scale.into())
                 .wrapping_add(i32::from(entry as i8).wrapping_mul(row.table_scale.into()))
                 .wrapping_add(row.bias);
         }
-        filled += 1;
-    }
-    batch.0.get(..filled).unwrap_or_default()
+        sums
+    }))
 }
 
 #[cfg(test)]

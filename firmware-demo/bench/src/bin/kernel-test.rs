@@ -7,8 +7,10 @@
 
 use firmware_bench::entry;
 use lstm_core::Aligned;
-use lstm_core::export::{BLOCK_ROWS, COLUMN_ALIGN, round_up};
-use lstm_core::kernel_test::{Case, KERNELS, Kernel, SIGMOIDS, Sums};
+
+use lstm_core::kernel_test::{
+    BLOCK_ROWS, COLUMN_ALIGN, Case, KERNELS, Kernel, SIGMOIDS, Sums, round_up,
+};
 use semihosting::{println, process};
 
 /// More columns could overflow the sums of a row whose weights are all extreme. A model with such a

@@ -113,7 +113,7 @@ impl<'a> Writer<'a> {
         for &(part, reach) in &parts {
             for &x in part {
                 let is_live = is_live(x, reach);
-                if is_live || list.is_dense {
+                if is_live || list.is_dense() {
                     list.push(if is_live { x } else { 0 }, offset);
                 }
                 offset += 8;
@@ -153,6 +153,12 @@ impl<'a> Writer<'a> {
         })
     }
 
+    /// Known to the compiler where it is never so.
+    #[inline(always)]
+    fn is_dense(&self) -> bool {
+        THUMB2 && self.is_dense
+    }
+
     fn set(&mut self, at: usize, word: u32) {
         if let Some(place) = self.words.get_mut(at) {
             *place = word;
@@ -178,11 +184,11 @@ impl<'a> Writer<'a> {
     /// Adds columns of zeros: those up to the padded end if every column is in the list, and then as
     /// many as make whole quads. The assembly takes one group at least, with one quad.
     fn fill_up(&mut self, mut offset: u32, padded: usize) {
-        while self.is_dense && offset < 8 * padded as u32
+        while self.is_dense() && offset < 8 * padded as u32
             || self.end == HEAD
             || !(self.end - self.head - HEAD).is_multiple_of(QUAD)
         {
-            self.set(self.end, if self.is_dense { offset << 16 } else { 0 });
+            self.set(self.end, if self.is_dense() { offset << 16 } else { 0 });
             self.end += 1;
             offset += 8;
         }
@@ -199,7 +205,7 @@ impl<'a> Writer<'a> {
         let start = (-0x0008_0008 * self.sum).wrapping_add(0x8000);
         self.set(head, start as u32);
         let second = match THUMB2 {
-            true => u32::from(self.is_dense),
+            true => u32::from(self.is_dense()),
             false => 4 * (end - head - HEAD) as u32,
         };
         self.set(head + 1, second);

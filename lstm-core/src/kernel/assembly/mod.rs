@@ -96,7 +96,7 @@ unsafe fn rows<'b>(
     if filled == 0 || parameters.len() != filled || weights.len() < blocks * block_words {
         return &[];
     }
-    let sums = batch.0.as_mut_ptr();
+    let sums = batch.as_mut_ptr();
     let mut call = Call {
         input: input.start,
         start,
@@ -109,7 +109,9 @@ unsafe fn rows<'b>(
     };
     // SAFETY: parameters, entries, sums and whole blocks of weights were counted; the input is the
     // caller's. Weights and rows are words, and so is the scratch in which the input lies; a batch is
-    // aligned to 16 and has room for whole blocks of 16 rows.
-    unsafe { assembly(weights.as_ptr().cast(), &mut call) }
-    batch.0.get(..filled).unwrap_or_default()
+    // aligned to 16 and has room for whole blocks of 16 rows. The assembly writes all of the sums.
+    unsafe {
+        assembly(weights.as_ptr().cast(), &mut call);
+        batch.written(filled)
+    }
 }
