@@ -1,7 +1,7 @@
 //! A model, borrowed from the bytes of its file.
 
 use crate::Alphabet;
-use crate::format::{CellKind, Format, Head, LayerShape, MAX_LAYERS, ModelError, VerifiedFile};
+use crate::format::{Format, Head, LayerShape, MAX_LAYERS, ModelError, VerifiedFile};
 use crate::layout::Arrays;
 use crate::validate::{self, Checked};
 
@@ -144,9 +144,7 @@ impl<'m> Model<'m> {
         let (mut sum, mut below) = (0, 0);
         for shape in self.layers() {
             let (hidden, output) = (usize::from(shape.hidden), shape.output());
-            sum += match shape.cell {
-                CellKind::Lstm | CellKind::Cifg => shape.cell.gates() * hidden * (below + output),
-            };
+            sum += shape.cell.gates() * hidden * (below + output);
             sum += shape.projection.map_or(0, |_| hidden * output);
             below = output;
         }

@@ -5,7 +5,8 @@ use crate::arith::Arithmetic;
 use crate::arith::F32;
 #[cfg(feature = "int8")]
 use crate::arith::Integer;
-use crate::bytes::{prefix, split};
+use crate::bytes::split;
+use crate::cell::Scratch;
 use crate::format::Format;
 use crate::kernel::Batch;
 use crate::workspace::{Memory, Room, State};
@@ -162,34 +163,27 @@ fn run_in<A: Arithmetic>(
     token: Token,
     logits: Option<&mut [u32]>,
 ) {
-    let mut batch = Batch::<A::Sum>::new();
+    let mut scratch = Scratch::<A> {
+        columns: state.columns,
+        cell_output: bytemuck::cast_slice_mut(state.cell_output),
+        batch: Batch::new(),
+    };
     // Those of the layer below, then those of the layer and of all above.
     let mut hidden = bytemuck::cast_slice_mut::<_, A::Hidden>(state.hidden);
     let mut cell_state = bytemuck::cast_slice_mut::<_, A::CellState>(state.cell_state);
     let mut arrays = model.arrays();
     for &shape in model.layers() {
-        let (units, input) = (shape.hidden.into(), arrays.input());
+        let input = arrays.input();
         let layer = arrays.layer(shape, token);
-        let (c, rest) = split(cell_state, units);
-        cell_state = rest;
         let (columns, _) = split(&mut *hidden, input + shape.output());
-        let packed = A::pack(&layer.gates, columns, state.columns);
-        let (_, own) = split(columns, input);
-        match layer.projection {
-            None => cell::step::<A>(shape.cell, &layer, packed, own, c, &mut batch),
-            Some(projection) => {
-                let output = prefix(state.cell_output, units);
-                cell::step::<A>(shape.cell, &layer, packed, output, c, &mut batch);
-                let packed = A::pack(&projection, output, state.columns);
-                cell::project::<A>(&projection, packed, own, &mut batch);
-            }
-        }
+        let (c, above) = split(cell_state, shape.hidden.into());
+        cell::step::<A>(shape.cell, &layer, input, columns, c, &mut scratch);
+        cell_state = above;
         hidden = split(hidden, input).1;
     }
     if let Some(logits) = logits {
-        let dense = arrays.dense();
-        let packed = A::pack(&dense, hidden, state.columns);
-        cell::dense::<A>(&dense, packed, bytemuck::cast_slice_mut(logits), &mut batch);
+        let logits = bytemuck::cast_slice_mut(logits);
+        cell::dense::<A>(&arrays.dense(), hidden, logits, &mut scratch);
     }
 }
 

@@ -44,7 +44,7 @@ pub(crate) trait Arithmetic {
 
     /// The sums of the rows over the packed columns, a block of four rows after the other, each with
     /// the row's parameters and its entry of `line` (a token's in the table; empty where there is
-    /// none): from the block `first` on, a multiple of [`MAX_BATCH`](crate::kernel::MAX_BATCH), as
+    /// none): from the block `first` on, a multiple of [`MAX_BATCH`](a batch), as
     /// many as `batch` has room for; none behind the last block.
     fn rows<'b>(
         matrix: &Matrix<'_>,

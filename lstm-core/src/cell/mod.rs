@@ -5,11 +5,13 @@ mod cifg;
 mod lstm;
 
 use crate::arith::Arithmetic;
+use crate::bytes::split;
 use crate::format::{BLOCK_ROWS, CellKind};
 use crate::kernel::Batch;
 use crate::layout::{Layer, Matrix};
 
-/// The equations of a recurrent cell.
+/// The equations of a recurrent cell whose gates take the sum of the products with the input and with
+/// the recurrent state.
 trait Cell {
     /// So many blocks of four rows hold the gates of [`Cell::UNITS`] units.
     const BLOCKS: usize;
@@ -24,12 +26,46 @@ trait Cell {
     );
 }
 
-/// One step of a layer, up to its projection.
+/// The scratch of a step.
+pub(crate) struct Scratch<'s, A: Arithmetic> {
+    /// Packed columns.
+    pub(crate) columns: &'s mut [u32],
+    /// The cell's output before a projection.
+    pub(crate) cell_output: &'s mut [A::Hidden],
+    /// The sums of some rows.
+    pub(crate) batch: Batch<A::Sum>,
+}
+
+/// One step of a layer.
 ///
-/// `packed` holds the columns of before the step: the hidden state of the layer below, then the
-/// layer's own. `hidden` becomes the cells' output, and `cell_state` goes forward by one step; both
-/// are `[H]`.
+/// `hidden` is that of the layer below, `[input]`, then the layer's own, which goes forward by one
+/// step, and so does `cell_state`, `[H]`.
 pub(crate) fn step<A: Arithmetic>(
+    kind: CellKind,
+    layer: &Layer<'_>,
+    input: usize,
+    hidden: &mut [A::Hidden],
+    cell_state: &mut [A::CellState],
+    scratch: &mut Scratch<'_, A>,
+) {
+    let Scratch {
+        columns,
+        cell_output,
+        batch,
+    } = scratch;
+    let (output, _) = split(cell_output, cell_state.len());
+    let packed = A::pack(&layer.gates, hidden, columns);
+    let (_, own) = split(hidden, input);
+    let Some(projection) = &layer.projection else {
+        return gates::<A>(kind, layer, packed, own, cell_state, batch);
+    };
+    gates::<A>(kind, layer, packed, output, cell_state, batch);
+    let packed = A::pack(projection, output, columns);
+    rows::<A, _>(projection, packed, own, A::projected, batch);
+}
+
+/// The cells of a layer: `hidden` becomes their output.
+fn gates<A: Arithmetic>(
     kind: CellKind,
     layer: &Layer<'_>,
     packed: A::Packed<'_>,
@@ -64,24 +100,15 @@ fn run<A: Arithmetic, C: Cell>(
     }
 }
 
-/// The recurrent projection: `h = P m`, `[output]`.
-pub(crate) fn project<A: Arithmetic>(
-    matrix: &Matrix<'_>,
-    packed: A::Packed<'_>,
-    hidden: &mut [A::Hidden],
-    batch: &mut Batch<A::Sum>,
-) {
-    rows::<A, _>(matrix, packed, hidden, A::projected, batch);
-}
-
 /// The dense layer: `logits = V h + d`, `[vocab]`.
 pub(crate) fn dense<A: Arithmetic>(
     matrix: &Matrix<'_>,
-    packed: A::Packed<'_>,
+    hidden: &[A::Hidden],
     logits: &mut [A::Logit],
-    batch: &mut Batch<A::Sum>,
+    scratch: &mut Scratch<'_, A>,
 ) {
-    rows::<A, _>(matrix, packed, logits, A::logit, batch);
+    let packed = A::pack(matrix, hidden, scratch.columns);
+    rows::<A, _>(matrix, packed, logits, A::logit, &mut scratch.batch);
 }
 
 /// A matrix times the packed columns; each row's sum goes through `finish`.

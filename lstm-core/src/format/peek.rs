@@ -68,12 +68,12 @@ impl ModelShape {
         let mut layers = [LayerShape::lstm(0); MAX_LAYERS];
         let mut i = 0;
         while i < num_layers {
-            let cell = match reader.varint() {
-                Some(0) => CellKind::Lstm,
-                Some(1) => CellKind::Cifg,
-                _ => return None,
+            let (Some(cell), Some(hidden), Some(projection)) =
+                (reader.varint(), reader.varint(), reader.option())
+            else {
+                return None;
             };
-            let (Some(hidden), Some(projection)) = (reader.varint(), reader.option()) else {
+            let Some(cell) = CellKind::of_index(cell) else {
                 return None;
             };
             layers[i] = LayerShape {

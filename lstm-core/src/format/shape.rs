@@ -23,6 +23,15 @@ impl CellKind {
         }
     }
 
+    /// The kind that the file says by this number.
+    pub(crate) const fn of_index(index: usize) -> Option<Self> {
+        match index {
+            0 => Some(CellKind::Lstm),
+            1 => Some(CellKind::Cifg),
+            _ => None,
+        }
+    }
+
     /// Gates of a unit, a row of weights each.
     pub const fn gates(self) -> usize {
         match self {
