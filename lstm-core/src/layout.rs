@@ -108,10 +108,24 @@ pub(crate) struct Layer<'m> {
     /// A token's line of the folded table `[vocab][gate blocks][4]`; empty for all but the first
     /// layer.
     pub(crate) line: &'m [u32],
-    /// `[gate blocks][4]` rows over the columns: hidden state of the layer below, then own.
-    pub(crate) gates: Matrix<'m>,
+    /// `[gate blocks][4]` rows.
+    pub(crate) gates: Gates<'m>,
     /// `[output]` rows over the units.
     pub(crate) projection: Option<Matrix<'m>>,
+}
+
+/// The rows of a layer's gates.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Gates<'m> {
+    /// Over the hidden state of the layer below, then the layer's own.
+    Summed(Matrix<'m>),
+    /// Apart, for the cells that [take their products apart](crate::CellKind::takes_products_apart).
+    Apart {
+        /// Over the hidden state of the layer below: no columns in the first layer.
+        input: Matrix<'m>,
+        /// Over the layer's own.
+        recurrent: Matrix<'m>,
+    },
 }
 
 /// Hands out the arrays of a model's data, in their order: those of each layer, then those of the
@@ -164,13 +178,20 @@ impl<'m> Arrays<'m> {
             None => self.dead_zone,
             Some(_) => 0,
         };
-        let weights = self.format.layer_weights();
-        let columns = input + shape.output();
+        let (weights, blocks) = (self.format.layer_weights(), shape.gate_blocks());
         let zones = DeadZones {
             below: input,
             zones: [below_zone, own_zone],
         };
-        let gates = self.matrix(weights, shape.gate_blocks(), columns, zones);
+        let gates = if shape.cell.takes_products_apart() {
+            let own = DeadZones { below: 0, ..zones };
+            Gates::Apart {
+                input: self.matrix(weights, blocks, input, zones),
+                recurrent: self.matrix(weights, blocks, shape.output(), own),
+            }
+        } else {
+            Gates::Summed(self.matrix(weights, blocks, input + shape.output(), zones))
+        };
         let projection = shape.projection.map(|_| {
             let zones = DeadZones {
                 below: 0,

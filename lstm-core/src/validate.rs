@@ -5,7 +5,7 @@ use crate::format::{
     MAX_INTEGER_COLUMNS, MAX_LAYERS, MAX_WINDOW, ModelError, Order, Row, VerifiedFile,
     WeightFormat, round_up,
 };
-use crate::layout::{Arrays, Matrix};
+use crate::layout::{Arrays, Gates, Matrix};
 use crate::{Alphabet, Token};
 
 /// What the checks found.
@@ -111,7 +111,11 @@ fn check_shape(format: Format, input: usize, shape: LayerShape) -> Result<(), Mo
             hidden,
         });
     }
-    let widest = round_up(input + output, COLUMN_ALIGN).max(hidden);
+    let columns = match shape.cell.takes_products_apart() {
+        true => input.max(output),
+        false => input + output,
+    };
+    let widest = round_up(columns, COLUMN_ALIGN).max(hidden);
     if format != Format::F32 && widest > MAX_INTEGER_COLUMNS {
         return Err(ModelError::Columns { found: widest });
     }
@@ -134,7 +138,13 @@ fn check_ranges(mut arrays: Arrays<'_>, layers: &[LayerShape]) -> Result<(), Mod
     let mut first_row = 0;
     for &shape in layers {
         let layer = arrays.layer(shape, Token::default());
-        check_rows(&layer.gates, &mut first_row)?;
+        match &layer.gates {
+            Gates::Summed(matrix) => check_rows(matrix, &mut first_row)?,
+            Gates::Apart { input, recurrent } => {
+                check_rows(input, &mut first_row)?;
+                check_rows(recurrent, &mut first_row)?;
+            }
+        }
         if let Some(projection) = layer.projection {
             check_rows(&projection, &mut first_row)?;
         }

@@ -183,7 +183,7 @@ impl Room {
                 columns = max(columns, units);
                 cell_output = max(cell_output, units);
             }
-            columns = max(columns, below + output);
+            columns = max(columns, layers[i].packed_columns(below));
             hidden += output;
             cell_state += units;
             below = output;

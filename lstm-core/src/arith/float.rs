@@ -63,6 +63,10 @@ impl Arithmetic for F32 {
     type Logit = f32;
     type Packed<'a> = &'a [u32];
 
+    fn scratch_words(matrix: &Matrix<'_>) -> usize {
+        matrix.columns
+    }
+
     fn pack<'a>(matrix: &Matrix<'_>, columns: &[f32], scratch: &'a mut [u32]) -> &'a [u32] {
         let (packed, _) = split(scratch, matrix.columns);
         let (values, zeros) = split(packed, columns.len());
@@ -81,8 +85,15 @@ impl Arithmetic for F32 {
         batch: &'b mut Batch<f32>,
     ) -> &'b [[f32; BLOCK_ROWS]] {
         let columns = fours(packed);
-        let blocks = fours(matrix.weights).chunks_exact(matrix.columns.max(1));
+        let weights = fours(matrix.weights);
         let biases = fours(matrix.rows).iter();
+        // Without columns each block is empty.
+        let blocks = (0..biases.len()).map(|block| {
+            let start = block * matrix.columns;
+            weights
+                .get(start..start + matrix.columns)
+                .unwrap_or_default()
+        });
         let mut entries = fours(line).iter().skip(first);
         let rows = biases.zip(blocks).skip(first);
         batch.fill(rows.map(|(biases, block)| {
@@ -108,6 +119,22 @@ impl Arithmetic for F32 {
 
     fn cell_state(f: f32, c: f32, i: f32, g: f32) -> f32 {
         f * c + i * g
+    }
+
+    fn scaled(g: f32, z: f32) -> f32 {
+        g * z
+    }
+
+    fn added(a: f32, b: f32) -> f32 {
+        a + b
+    }
+
+    fn mixed(z: f32, c: f32, n: f32) -> f32 {
+        z * c + (1.0 - z) * n
+    }
+
+    fn shown(c: f32) -> f32 {
+        c
     }
 
     fn hidden(o: f32, c: f32) -> f32 {

@@ -3,10 +3,8 @@
 #![deny(clippy::float_arithmetic)]
 
 use super::Arithmetic;
-use crate::format::{BLOCK_ROWS, WeightFormat};
-#[cfg(feature = "int4")]
-use crate::kernel::Int4;
-use crate::kernel::{Batch, Int8, Kernel, Rows};
+use crate::format::{BLOCK_ROWS, COLUMN_ALIGN, WeightFormat};
+use crate::kernel::{self, Batch, Int4, Int8, Kernel, Rows};
 use crate::layout::Matrix;
 use crate::tables::SIGMOID;
 
@@ -59,6 +57,14 @@ impl Arithmetic for Integer {
     type Logit = i32;
     type Packed<'a> = Packed<'a>;
 
+    fn scratch_words(matrix: &Matrix<'_>) -> usize {
+        let group_bytes = match matrix.format {
+            WeightFormat::Int4 => Int4::SCRATCH_BYTES,
+            WeightFormat::Int8 | WeightFormat::F32 => Int8::SCRATCH_BYTES,
+        };
+        matrix.columns / COLUMN_ALIGN * group_bytes / 4
+    }
+
     fn pack<'a>(matrix: &Matrix<'_>, columns: &[i8], scratch: &'a mut [u32]) -> Packed<'a> {
         match matrix.format {
             #[cfg(feature = "int4")]
@@ -81,6 +87,9 @@ impl Arithmetic for Integer {
     ) -> &'b [[i32; BLOCK_ROWS]] {
         let entries = bytemuck::cast_slice(line);
         let rows = Rows { matrix, entries };
+        if matrix.columns == 0 {
+            return kernel::sums_of_entries(&rows, first, batch);
+        }
         match packed {
             Packed::Int8(packed) => Int8::rows(&rows, packed, first, batch),
             #[cfg(feature = "int4")]
@@ -112,6 +121,31 @@ impl Arithmetic for Integer {
         let input = i.wrapping_mul(g) >> 3;
         let sum = forget.wrapping_add(input).wrapping_add(1 << 14) >> 15;
         sum.clamp(-0x8000, 0x7fff) as i16
+    }
+
+    /// Q15 times Q18, the latter to Q12 and saturated to -16..16; Q18.
+    #[inline(always)]
+    fn scaled(g: i32, z: i32) -> i32 {
+        g.wrapping_mul((z >> 6).clamp(-0xffff, 0xffff)) >> 9
+    }
+
+    #[inline(always)]
+    fn added(a: i32, b: i32) -> i32 {
+        a.saturating_add(b)
+    }
+
+    /// Q14; it needs no saturation, for it lies between `c` and `n`.
+    #[inline(always)]
+    fn mixed(z: i32, c: i16, n: i32) -> i16 {
+        let kept = z.wrapping_mul(c.into());
+        let new = Self::one_minus(z).wrapping_mul(n);
+        (kept.wrapping_add(new).wrapping_add(1 << 14) >> 15) as i16
+    }
+
+    /// Q14 to units of 1/127.
+    #[inline(always)]
+    fn shown(c: i16) -> i8 {
+        ((127 * i32::from(c) + (1 << 13)) >> 14) as i8
     }
 
     /// In units of 1/127, from -127 to 127.

@@ -35,6 +35,9 @@ pub(crate) trait Arithmetic {
     /// The columns of a matrix as its dot products read them.
     type Packed<'a>: Copy;
 
+    /// Words of scratch that the packed columns of a matrix take.
+    fn scratch_words(matrix: &Matrix<'_>) -> usize;
+
     /// Packs the columns of a matrix, then zeros up to its padded width, into the scratch.
     fn pack<'a>(
         matrix: &Matrix<'_>,
@@ -44,8 +47,8 @@ pub(crate) trait Arithmetic {
 
     /// The sums of the rows over the packed columns, a block of four rows after the other, each with
     /// the row's parameters and its entry of `line` (a token's in the table; empty where there is
-    /// none): from the block `first` on, a multiple of [`MAX_BATCH`](a batch), as
-    /// many as `batch` has room for; none behind the last block.
+    /// none): from the block `first` on, a multiple of what a
+    /// batch has room for, as many as there is room for; none behind the last block.
     fn rows<'b>(
         matrix: &Matrix<'_>,
         line: &[u32],
@@ -67,6 +70,14 @@ pub(crate) trait Arithmetic {
         i: Self::Gate,
         g: Self::Gate,
     ) -> Self::CellState;
+    /// `g * z`.
+    fn scaled(g: Self::Gate, z: Self::Sum) -> Self::Sum;
+    /// `a + b`.
+    fn added(a: Self::Sum, b: Self::Sum) -> Self::Sum;
+    /// `z * c + (1 - z) * n`, of a cell state that lies between -1 and 1.
+    fn mixed(z: Self::Gate, c: Self::CellState, n: Self::Gate) -> Self::CellState;
+    /// A cell state between -1 and 1 as an element of the hidden state.
+    fn shown(c: Self::CellState) -> Self::Hidden;
     /// `o * tanh(c)`.
     fn hidden(o: Self::Gate, c: Self::CellState) -> Self::Hidden;
     /// A projection row's sum as an element of the hidden state.

@@ -8,7 +8,7 @@ use crate::arith::Arithmetic;
 use crate::bytes::split;
 use crate::format::{BLOCK_ROWS, CellKind};
 use crate::kernel::Batch;
-use crate::layout::{Layer, Matrix};
+use crate::layout::{Gates, Layer, Matrix};
 
 /// The equations of a recurrent cell whose gates take the sum of the products with the input and with
 /// the recurrent state.
@@ -21,6 +21,22 @@ trait Cell {
     /// output, and `cell_state` goes forward by one step.
     fn step<A: Arithmetic>(
         sums: &[[A::Sum; BLOCK_ROWS]],
+        hidden: &mut [A::Hidden],
+        cell_state: &mut [A::CellState],
+    );
+}
+
+/// The equations of a recurrent cell whose gates take both products apart.
+trait CellApart {
+    /// So many blocks of four rows hold the gates of [`CellApart::UNITS`] units.
+    const BLOCKS: usize;
+    const UNITS: usize;
+
+    /// As [`Cell::step`]: `input` are the sums over the input (with the table's line in the first
+    /// layer), `recurrent` those over the recurrent state.
+    fn step<A: Arithmetic>(
+        input: &[[A::Sum; BLOCK_ROWS]],
+        recurrent: &[[A::Sum; BLOCK_ROWS]],
         hidden: &mut [A::Hidden],
         cell_state: &mut [A::CellState],
     );
@@ -53,42 +69,75 @@ pub(crate) fn step<A: Arithmetic>(
         cell_output,
         batch,
     } = scratch;
-    let (output, _) = split(cell_output, cell_state.len());
-    let packed = A::pack(&layer.gates, hidden, columns);
+    let products = Products::<A>::pack(&layer.gates, input, hidden, columns);
     let (_, own) = split(hidden, input);
     let Some(projection) = &layer.projection else {
-        return gates::<A>(kind, layer, packed, own, cell_state, batch);
+        return units(kind, layer.line, products, own, cell_state, batch);
     };
-    gates::<A>(kind, layer, packed, output, cell_state, batch);
+    let (output, _) = split(cell_output, cell_state.len());
+    units(kind, layer.line, products, output, cell_state, batch);
     let packed = A::pack(projection, output, columns);
     rows::<A, _>(projection, packed, own, A::projected, batch);
 }
 
-/// The cells of a layer: `hidden` becomes their output.
-fn gates<A: Arithmetic>(
+/// The rows of a layer's gates, with the columns that they are multiplied with.
+enum Products<'a, A: Arithmetic> {
+    Summed(&'a Matrix<'a>, A::Packed<'a>),
+    Apart([(&'a Matrix<'a>, A::Packed<'a>); 2]),
+}
+
+impl<'a, A: Arithmetic> Products<'a, A> {
+    fn pack(
+        gates: &'a Gates<'_>,
+        input: usize,
+        hidden: &mut [A::Hidden],
+        columns: &'a mut [u32],
+    ) -> Self {
+        match gates {
+            Gates::Summed(matrix) => Products::Summed(matrix, A::pack(matrix, hidden, columns)),
+            Gates::Apart {
+                input: below,
+                recurrent,
+            } => {
+                let (hidden_below, own) = split(hidden, input);
+                let (first, second) = split(columns, A::scratch_words(below));
+                Products::Apart([
+                    (below, A::pack(below, hidden_below, first)),
+                    (recurrent, A::pack(recurrent, own, second)),
+                ])
+            }
+        }
+    }
+}
+
+/// All units of a layer, by the equations of its cell: `hidden` becomes their output.
+fn units<A: Arithmetic>(
     kind: CellKind,
-    layer: &Layer<'_>,
-    packed: A::Packed<'_>,
+    line: &[u32],
+    products: Products<'_, A>,
     hidden: &mut [A::Hidden],
     cell_state: &mut [A::CellState],
     batch: &mut Batch<A::Sum>,
 ) {
     match kind {
-        CellKind::Lstm => run::<A, lstm::Lstm>(layer, packed, hidden, cell_state, batch),
-        CellKind::Cifg => run::<A, cifg::Cifg>(layer, packed, hidden, cell_state, batch),
+        CellKind::Lstm => summed::<A, lstm::Lstm>(line, products, hidden, cell_state, batch),
+        CellKind::Cifg => summed::<A, cifg::Cifg>(line, products, hidden, cell_state, batch),
     }
 }
 
-fn run<A: Arithmetic, C: Cell>(
-    layer: &Layer<'_>,
-    packed: A::Packed<'_>,
+fn summed<A: Arithmetic, C: Cell>(
+    line: &[u32],
+    products: Products<'_, A>,
     hidden: &mut [A::Hidden],
     cell_state: &mut [A::CellState],
     batch: &mut Batch<A::Sum>,
 ) {
+    let Products::Summed(matrix, packed) = products else {
+        return;
+    };
     let mut first = 0;
-    while first < layer.gates.blocks() {
-        let sums = A::rows(&layer.gates, layer.line, packed, first, batch);
+    while first < matrix.blocks() {
+        let sums = A::rows(matrix, line, packed, first, batch);
         if sums.is_empty() {
             break;
         }
@@ -97,6 +146,38 @@ fn run<A: Arithmetic, C: Cell>(
         let cell_state = cell_state.get_mut(unit..).unwrap_or_default();
         C::step::<A>(sums, hidden, cell_state);
         first += sums.len();
+    }
+}
+
+fn apart<A: Arithmetic, C: CellApart>(
+    line: &[u32],
+    products: Products<'_, A>,
+    hidden: &mut [A::Hidden],
+    cell_state: &mut [A::CellState],
+    batch: &mut Batch<A::Sum>,
+) {
+    let Products::Apart([(input, packed_input), (recurrent, packed_recurrent)]) = products else {
+        return;
+    };
+    let mut recurrent_batch = Batch::new();
+    let mut first = 0;
+    while first < recurrent.blocks() {
+        let input = A::rows(input, line, packed_input, first, batch);
+        let recurrent = A::rows(
+            recurrent,
+            &[],
+            packed_recurrent,
+            first,
+            &mut recurrent_batch,
+        );
+        if input.is_empty() || recurrent.is_empty() {
+            break;
+        }
+        let unit = first / C::BLOCKS * C::UNITS;
+        let hidden = hidden.get_mut(unit..).unwrap_or_default();
+        let cell_state = cell_state.get_mut(unit..).unwrap_or_default();
+        C::step::<A>(input, recurrent, hidden, cell_state);
+        first += recurrent.len();
     }
 }
 

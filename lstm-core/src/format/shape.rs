@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::blocks;
+use super::{COLUMN_ALIGN, blocks, round_up};
 
 /// The kind of a recurrent layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +29,14 @@ impl CellKind {
             0 => Some(CellKind::Lstm),
             1 => Some(CellKind::Cifg),
             _ => None,
+        }
+    }
+
+    /// Whether the products with the input and with the recurrent state reach the cell apart, as two
+    /// sums for each gate. Otherwise one matrix has the columns of both, and gives their sum.
+    pub const fn takes_products_apart(self) -> bool {
+        match self {
+            CellKind::Lstm | CellKind::Cifg => false,
         }
     }
 
@@ -115,6 +123,14 @@ impl LayerShape {
     /// Blocks of four rows that hold the gates of all units.
     pub const fn gate_blocks(self) -> usize {
         self.cell.gate_blocks(self.hidden as usize)
+    }
+
+    /// Columns, padded, of the gates' matrices together, above a layer of this width.
+    pub(crate) const fn packed_columns(self, below: usize) -> usize {
+        match self.cell.takes_products_apart() {
+            true => round_up(below, COLUMN_ALIGN) + round_up(self.output(), COLUMN_ALIGN),
+            false => round_up(below + self.output(), COLUMN_ALIGN),
+        }
     }
 
     /// Blocks of four rows of the projection; 0 without one.

@@ -72,11 +72,16 @@ pub(crate) trait Kernel {
     ) -> &'b [[i32; BLOCK_ROWS]];
 }
 
+/// The sums of the rows of a matrix without columns: the entries of the table, scaled, and the biases.
+pub(crate) fn sums_of_entries<'b>(
+    rows: &Rows<'_>,
+    first: usize,
+    batch: &'b mut Batch<i32>,
+) -> &'b [[i32; BLOCK_ROWS]] {
+    sums(rows, core::iter::repeat([0; BLOCK_ROWS]), first, batch)
+}
+
 /// Makes the sums of a batch from its dot products, block by block.
-#[cfg_attr(
-    any(target_arch = "arm", target_arch = "riscv32"),
-    allow(dead_code, reason = "the assembly there makes the sums itself")
-)]
 #[inline(always)]
 fn sums<'b>(
     rows: &Rows<'_>,
