@@ -38,23 +38,30 @@ fn model(
     let weights = format.layer_weights();
     let mut input = 0;
     for shape in layers {
-        let (blocks, units) = (shape.gate_blocks(), usize::from(shape.hidden));
+        let blocks = shape.gate_blocks();
         if input == 0 {
             writer.table(format, vocab * blocks * BLOCK_ROWS);
         }
-        // A block of an LSTM is a unit; three of a CIFG layer are four units, and may not be full.
-        let is_used = |row| match shape.cell {
-            CellKind::Lstm => true,
-            CellKind::Cifg => row / (3 * BLOCK_ROWS) * BLOCK_ROWS + row % BLOCK_ROWS < units,
-        };
-        let columns = input + shape.output();
-        writer.matrix(weights, blocks, columns, is_used, |row| match shape.cell {
-            CellKind::Lstm => [1, 1, 0, 1][row % BLOCK_ROWS],
-            CellKind::Cifg => [1, 0, 1][row / BLOCK_ROWS % 3],
-        });
+        // The gate that each row is of; none for those that only fill up.
+        let mut gates = vec![None; blocks * BLOCK_ROWS];
+        for unit in 0..shape.hidden.into() {
+            for gate in 0..shape.cell.gates() {
+                gates[shape.cell.gate_row(unit, gate)] = Some(gate);
+            }
+        }
+        let is_used = |row: usize| gates[row].is_some();
+        let sign = |row: usize| gates[row].map_or(0, |gate| saturating(shape.cell)[gate]);
+        let output = shape.output();
+        if shape.cell.takes_products_apart() {
+            writer.matrix(weights, blocks, input, is_used, sign);
+            writer.matrix(weights, blocks, output, is_used, sign);
+        } else {
+            writer.matrix(weights, blocks, input + output, is_used, sign);
+        }
         if shape.projection.is_some() {
             let is_used = |row| row < shape.output();
-            writer.matrix(weights, shape.projection_blocks(), units, is_used, |_| 0);
+            let (blocks, units) = (shape.projection_blocks(), shape.hidden.into());
+            writer.matrix(weights, blocks, units, is_used, |_| 0);
         }
         input = shape.output();
     }
@@ -80,6 +87,15 @@ fn model(
         data: &writer.data,
     };
     encode_file(&description, None).expect("the description encodes")
+}
+
+/// To which side the sums of each gate go where every hidden value is as large as it can be: 0 for
+/// either.
+fn saturating(cell: CellKind) -> &'static [i32] {
+    match cell {
+        CellKind::Lstm => &[1, 1, 0, 1],
+        CellKind::Cifg => &[1, 0, 1],
+    }
 }
 
 /// Writes the arrays one after the other.

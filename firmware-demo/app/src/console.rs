@@ -1,8 +1,6 @@
 use core::fmt;
 
-use lstm_core::{
-    CellKind, Error, FORMAT_VERSION, MAX_SYMBOLS, Model, ModelError, SnapshotError, Workspace,
-};
+use lstm_core::{Error, FORMAT_VERSION, MAX_SYMBOLS, Model, ModelError, SnapshotError, Workspace};
 
 use crate::{
     Board, Memory,
@@ -498,11 +496,8 @@ impl<'s, 'm> Console<'s, 'm> {
             (1, Ok(poet)) => {
                 output.remark("file format ").number(FORMAT_VERSION.into());
                 for shape in poet.model().layers() {
-                    let cell = match shape.cell {
-                        CellKind::Lstm => ", LSTM ",
-                        CellKind::Cifg => ", CIFG ",
-                    };
-                    output.str(cell).number(shape.hidden.into());
+                    output.str(", ").str(shape.cell.name()).str(" ");
+                    output.number(shape.hidden.into());
                     if let Some(projection) = shape.projection {
                         output.str(" projected to ").number(projection.into());
                     }

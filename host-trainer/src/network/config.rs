@@ -100,10 +100,6 @@ impl std::fmt::Display for LayerConfig {
 
 /// For people: `LSTM 256` or `CIFG 384 projected to 96`.
 pub fn layer_name(cell: lstm_core::CellKind, hidden: usize, projection: Option<usize>) -> String {
-    let cell = match cell {
-        lstm_core::CellKind::Lstm => "LSTM",
-        lstm_core::CellKind::Cifg => "CIFG",
-    };
     match projection {
         None => format!("{cell} {hidden}"),
         Some(width) => format!("{cell} {hidden} projected to {width}"),

@@ -15,11 +15,11 @@ pub enum CellKind {
 }
 
 impl CellKind {
-    /// The name that users type and read.
+    /// The name that people read.
     pub const fn name(self) -> &'static str {
         match self {
-            CellKind::Lstm => "lstm",
-            CellKind::Cifg => "cifg",
+            CellKind::Lstm => "LSTM",
+            CellKind::Cifg => "CIFG",
         }
     }
 
