@@ -377,6 +377,7 @@ fn weights_that_could_overflow_are_refused_in_their_row() {
     let shapes = [
         // More rows than a block of int4, and columns enough to tell two blocks apart.
         LayerShape::cifg(10).project(10),
+        LayerShape::gru(6),
         LayerShape::lstm(3),
         LayerShape::lstm(4).project(4),
     ];
@@ -486,6 +487,14 @@ fn lengths_of_the_data_are_those_of_the_arrays() {
     let wide = up(5 * 80) + 2 * 80 * 8 + 80 * (32 + 64) + 8 * 8 + 8 * 32;
     assert_eq!(data_bytes(Format::Int8, 5, &[lstm(20); 2]), Ok(wide));
 
+    // A GRU above an LSTM of 20: its two matrices have 20 and 7 columns, 2 * 3 blocks each.
+    let gru = up(5 * 80) + 80 * (8 + 32) + 2 * 24 * (8 + 32) + 8 * 8 + 8 * 32;
+    let layers = [lstm(20), LayerShape::gru(7)];
+    assert_eq!(data_bytes(Format::Int8, 5, &layers), Ok(gru));
+    // And alone: the first of the two has no columns.
+    let gru = up(5 * 24) + 24 * 8 + 24 * (8 + 32) + 8 * 8 + 8 * 32;
+    assert_eq!(data_bytes(Format::Int8, 5, &[LayerShape::gru(7)]), Ok(gru));
+
     for shape in [lstm(1024), cifg(1024).project(1024), lstm(1)] {
         assert!(data_bytes(Format::F32, 5, &[shape]).is_ok());
     }
@@ -518,12 +527,16 @@ fn lengths_of_the_data_are_those_of_the_arrays() {
 
 #[test]
 fn multiply_adds_are_those_of_the_matrices() {
-    let shapes = [LayerShape::lstm(7), LayerShape::cifg(6).project(5)];
+    let shapes = [
+        LayerShape::lstm(7),
+        LayerShape::gru(4),
+        LayerShape::cifg(6).project(5),
+    ];
     let net = Net::<i8, _>::random_shapes(Format::Int8, 3, &shapes, 1);
     let at = At::new(&net.file(), 0);
-    let expected = 4 * 7 * 7 + 3 * 6 * (7 + 5) + 6 * 5 + 3 * 5;
+    let expected = 4 * 7 * 7 + 3 * 4 * (7 + 4) + 3 * 6 * (4 + 5) + 6 * 5 + 3 * 5;
     assert_eq!(at.model().multiply_adds(), expected);
-    assert_eq!(at.model().layers().len(), 2);
+    assert_eq!(at.model().layers().len(), 3);
 }
 
 #[test]
@@ -637,6 +650,7 @@ fn a_shape_is_read_from_the_file_alone() {
     let shapes = [
         vec![LayerShape::lstm(200)],
         vec![LayerShape::cifg(300).project(129), LayerShape::lstm(2)],
+        vec![LayerShape::gru(130), LayerShape::gru(5)],
         vec![LayerShape::lstm(3); 4],
     ];
     for (seed, shapes) in shapes.iter().enumerate() {

@@ -68,28 +68,43 @@ impl<'n> Int8Reference<'n> {
         let mut x: Vec<i64> = Vec::new();
         for (l, &shape) in self.net.shapes.iter().enumerate() {
             let is_projected = shape.projection.is_some();
-            x.extend(counted(&self.h[l], is_projected));
+            let own = counted(&self.h[l], is_projected);
+            let both = [&x[..], &own].concat();
             let mut m = vec![0; shape.hidden.into()];
             for (unit, m) in m.iter_mut().enumerate() {
-                let z = |gate: usize| {
-                    let row = shape.cell.gate_row(unit, gate);
-                    let t = if l == 0 {
-                        self.net.table[token.index()][row].into()
-                    } else {
-                        0
-                    };
-                    row_sum(&self.net.layers[l], row, &x, t)
+                let row = |gate: usize| shape.cell.gate_row(unit, gate);
+                let entry = |gate: usize| match l {
+                    0 => self.net.table[token.index()][row(gate)].into(),
+                    _ => 0,
                 };
-                let i = sigmoid(z(0) >> 6);
-                let (f, g, o) = match shape.cell {
-                    CellKind::Lstm => (sigmoid(z(1) >> 6), z(2), z(3)),
-                    _ => (32768 - i, z(1), z(2)),
-                };
-                let (g, o) = (sigmoid(g >> 5) - 16384, sigmoid(o >> 6));
-                let c = (f * self.c[l][unit] + ((i * g) >> 3) + (1 << 14)) >> 15;
-                self.c[l][unit] = c.clamp(-32768, 32767);
-                let p = o * (sigmoid(self.c[l][unit] << 2) - 16384);
-                *m = (p - (p >> 7) + (1 << 21)) >> 22;
+                let z = |gate: usize| row_sum(&self.net.layers[l], row(gate), &both, entry(gate));
+                let c = &mut self.c[l][unit];
+                match shape.cell {
+                    CellKind::Lstm | CellKind::Cifg => {
+                        let i = sigmoid(z(0) >> 6);
+                        let (f, g, o) = match shape.cell {
+                            CellKind::Lstm => (sigmoid(z(1) >> 6), z(2), z(3)),
+                            _ => (32768 - i, z(1), z(2)),
+                        };
+                        let (g, o) = (sigmoid(g >> 5) - 16384, sigmoid(o >> 6));
+                        let sum = (f * *c + ((i * g) >> 3) + (1 << 14)) >> 15;
+                        *c = sum.clamp(-32768, 32767);
+                        let p = o * (sigmoid(*c << 2) - 16384);
+                        *m = (p - (p >> 7) + (1 << 21)) >> 22;
+                    }
+                    CellKind::Gru => {
+                        let inputs = self.net.inputs[l].as_ref().unwrap();
+                        let input = |gate: usize| row_sum(inputs, row(gate), &x, entry(gate));
+                        let own = |gate: usize| row_sum(&self.net.layers[l], row(gate), &own, 0);
+                        let clamp = |sum: i64| sum.clamp(i32::MIN.into(), i32::MAX.into());
+                        let r = sigmoid(clamp(input(0) + own(0)) >> 6);
+                        let z = sigmoid(clamp(input(1) + own(1)) >> 6);
+                        let scaled = (r * (own(2) >> 6).clamp(-65535, 65535)) >> 9;
+                        let n = sigmoid(clamp(input(2) + scaled) >> 5) - 16384;
+                        *c = (z * *c + (32768 - z) * n + (1 << 14)) >> 15;
+                        *m = (127 * *c + (1 << 13)) >> 14;
+                    }
+                }
             }
             self.h[l] = match &self.net.projections[l] {
                 None => m,
@@ -109,10 +124,10 @@ impl<'n> Int8Reference<'n> {
 
 /// Stacks of both cells, with and without projection, of even and odd sizes.
 fn shapes() -> Vec<Vec<LayerShape>> {
-    let (lstm, cifg) = (LayerShape::lstm, LayerShape::cifg);
+    let (lstm, cifg, gru) = (LayerShape::lstm, LayerShape::cifg, LayerShape::gru);
     if cfg!(miri) {
         let stack = vec![cifg(5).project(2), lstm(2), cifg(4)];
-        return vec![vec![cifg(1)], vec![lstm(3)], stack];
+        return vec![vec![cifg(1)], vec![lstm(3)], vec![gru(2), gru(3)], stack];
     }
     let mut shapes: Vec<_> = [
         &[1][..],
@@ -139,6 +154,11 @@ fn shapes() -> Vec<Vec<LayerShape>> {
         vec![cifg(6), cifg(9)],
         vec![cifg(13).project(5), lstm(7), cifg(8).project(3)],
         vec![lstm(10).project(4), cifg(16).project(7), cifg(2), lstm(3)],
+        vec![gru(1)],
+        vec![gru(7)],
+        vec![gru(34), lstm(5), gru(6)],
+        vec![gru(40), gru(3)],
+        vec![gru(9).project(4), cifg(3)],
     ]);
     shapes
 }
@@ -183,26 +203,40 @@ fn f32_stays_near_a_reference_in_double_precision() {
         for token in tokens(times(20, 2), 9, 5) {
             let mut below: Vec<f64> = Vec::new();
             for (l, &shape) in shapes.iter().enumerate() {
-                let (gates, mut x) = (&net.layers[l], below);
-                x.extend(&h[l]);
+                let (gates, own) = (&net.layers[l], &h[l]);
+                let both = [&below[..], own].concat();
                 let mut m = vec![0.0; shape.hidden.into()];
                 for (unit, m) in m.iter_mut().enumerate() {
-                    let z = |gate: usize| {
-                        let row = shape.cell.gate_row(unit, gate);
-                        let t = if l == 0 {
-                            net.table[token.index()][row]
-                        } else {
-                            0.0
-                        };
-                        dot(&gates.weights[row], &x) + f64::from(gates.rows[row]) + f64::from(t)
+                    let row = |gate: usize| shape.cell.gate_row(unit, gate);
+                    let entry = |gate: usize| match l {
+                        0 => f64::from(net.table[token.index()][row(gate)]),
+                        _ => 0.0,
                     };
-                    let i = sigmoid(z(0));
-                    let (f, g, o) = match shape.cell {
-                        CellKind::Lstm => (sigmoid(z(1)), z(2), z(3)),
-                        _ => (1.0 - i, z(1), z(2)),
+                    let sum = |plain: &F32Plain, gate: usize, x: &[f64]| {
+                        dot(&plain.weights[row(gate)], x) + f64::from(plain.rows[row(gate)])
                     };
-                    c[l][unit] = f * c[l][unit] + i * g.tanh();
-                    *m = sigmoid(o) * c[l][unit].tanh();
+                    let z = |gate: usize| sum(gates, gate, &both) + entry(gate);
+                    let c = &mut c[l][unit];
+                    match shape.cell {
+                        CellKind::Lstm | CellKind::Cifg => {
+                            let i = sigmoid(z(0));
+                            let (f, g, o) = match shape.cell {
+                                CellKind::Lstm => (sigmoid(z(1)), z(2), z(3)),
+                                _ => (1.0 - i, z(1), z(2)),
+                            };
+                            *c = f * *c + i * g.tanh();
+                            *m = sigmoid(o) * c.tanh();
+                        }
+                        CellKind::Gru => {
+                            let inputs = net.inputs[l].as_ref().unwrap();
+                            let input = |gate: usize| sum(inputs, gate, &below) + entry(gate);
+                            let own = |gate: usize| sum(gates, gate, own);
+                            let (r, z) = (input(0) + own(0), input(1) + own(1));
+                            let n = (input(2) + sigmoid(r) * own(2)).tanh();
+                            *c = sigmoid(z) * *c + (1.0 - sigmoid(z)) * n;
+                            *m = *c;
+                        }
+                    }
                 }
                 h[l] = match &net.projections[l] {
                     None => m,
@@ -266,6 +300,9 @@ fn each_format(check: impl Fn(&At)) {
     let cifg = [LayerShape::cifg(first).project(4), LayerShape::cifg(second)];
     let int4 = Net::<i8, _>::random_shapes(Format::Int4, 11, &cifg, 3);
     check(&At::new(&int4.file(), 0));
+    let gru = [LayerShape::gru(first), LayerShape::gru(second)];
+    let gru = Net::<i8, _>::random_shapes(Format::Int4, 11, &gru, 3);
+    check(&At::new(&gru.file(), 0));
 }
 
 #[test]

@@ -23,6 +23,7 @@ fn tiny() -> Net<i8, Int8Plain> {
         dead_zone: 0,
         shapes: common::lstms(&[1]),
         table: vec![vec![1, 2, 3, 4], vec![-1, -2, -3, -4]],
+        inputs: vec![None],
         layers: vec![Plain {
             weights: vec![vec![10], vec![20], vec![-30], vec![127]],
             rows: vec![

@@ -95,6 +95,7 @@ fn saturating(cell: CellKind) -> &'static [i32] {
     match cell {
         CellKind::Lstm => &[1, 1, 0, 1],
         CellKind::Cifg => &[1, 0, 1],
+        CellKind::Gru => &[1, -1, 0],
     }
 }
 
@@ -298,6 +299,7 @@ mod tests {
                 &[lstm(20)][..],
                 &[lstm(48), lstm(17), lstm(32)],
                 &[cifg(21).project(10)],
+                &[LayerShape::gru(33), LayerShape::gru(7)],
                 &[cifg(32), cifg(18).project(18), lstm(16).project(7)],
             ] {
                 let file = random_model(format, SYMBOLS, layers, 1);

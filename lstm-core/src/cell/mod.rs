@@ -2,6 +2,7 @@
 //! projection and the dense layer.
 
 mod cifg;
+mod gru;
 mod lstm;
 
 use crate::arith::Arithmetic;
@@ -122,6 +123,7 @@ fn units<A: Arithmetic>(
     match kind {
         CellKind::Lstm => summed::<A, lstm::Lstm>(line, products, hidden, cell_state, batch),
         CellKind::Cifg => summed::<A, cifg::Cifg>(line, products, hidden, cell_state, batch),
+        CellKind::Gru => apart::<A, gru::Gru>(line, products, hidden, cell_state, batch),
     }
 }
 

@@ -12,6 +12,9 @@ pub enum CellKind {
     /// CIFG: the LSTM with a coupled input and forget gate, `f = 1 - i` (Greff et al. 2015). Three
     /// blocks are four units: their rows i, then g, then o.
     Cifg,
+    /// The GRU (Cho et al. 2014) with the reset gate after the product, as PyTorch and Keras have
+    /// it. Three blocks are four units: their rows r, then z, then n.
+    Gru,
 }
 
 impl CellKind {
@@ -20,6 +23,7 @@ impl CellKind {
         match self {
             CellKind::Lstm => "LSTM",
             CellKind::Cifg => "CIFG",
+            CellKind::Gru => "GRU",
         }
     }
 
@@ -28,6 +32,7 @@ impl CellKind {
         match index {
             0 => Some(CellKind::Lstm),
             1 => Some(CellKind::Cifg),
+            2 => Some(CellKind::Gru),
             _ => None,
         }
     }
@@ -37,6 +42,7 @@ impl CellKind {
     pub const fn takes_products_apart(self) -> bool {
         match self {
             CellKind::Lstm | CellKind::Cifg => false,
+            CellKind::Gru => true,
         }
     }
 
@@ -44,7 +50,7 @@ impl CellKind {
     pub const fn gates(self) -> usize {
         match self {
             CellKind::Lstm => 4,
-            CellKind::Cifg => 3,
+            CellKind::Cifg | CellKind::Gru => 3,
         }
     }
 
@@ -52,7 +58,7 @@ impl CellKind {
     pub const fn gate_blocks(self, units: usize) -> usize {
         match self {
             CellKind::Lstm => units,
-            CellKind::Cifg => 3 * blocks(units),
+            CellKind::Cifg | CellKind::Gru => 3 * blocks(units),
         }
     }
 
@@ -60,7 +66,7 @@ impl CellKind {
     pub const fn gate_row(self, unit: usize, gate: usize) -> usize {
         match self {
             CellKind::Lstm => 4 * unit + gate,
-            CellKind::Cifg => 12 * (unit / 4) + 4 * gate + unit % 4,
+            CellKind::Cifg | CellKind::Gru => 12 * (unit / 4) + 4 * gate + unit % 4,
         }
     }
 }
@@ -97,6 +103,11 @@ impl LayerShape {
     /// An LSTM layer of so many units.
     pub const fn lstm(hidden: u16) -> Self {
         Self::new(CellKind::Lstm, hidden)
+    }
+
+    /// A GRU layer of so many units.
+    pub const fn gru(hidden: u16) -> Self {
+        Self::new(CellKind::Gru, hidden)
     }
 
     /// A CIFG layer of so many units.

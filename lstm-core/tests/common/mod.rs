@@ -59,7 +59,9 @@ pub struct Net<T, M> {
     pub shapes: Vec<LayerShape>,
     /// `[vocab][gate rows]`, in the order of the file.
     pub table: Vec<Vec<T>>,
-    /// The gates of each layer, rows in the order of the file.
+    /// The gates of each layer over its input, of the cells that take their products apart.
+    pub inputs: Vec<Option<M>>,
+    /// The gates of each layer over its own state, or over both, rows in the order of the file.
     pub layers: Vec<M>,
     pub projections: Vec<Option<M>>,
     pub dense: M,
@@ -80,7 +82,11 @@ pub fn lstms(hidden: &[usize]) -> Vec<LayerShape> {
 fn gate_shape(shapes: &[LayerShape], layer: usize) -> (usize, usize) {
     let below = layer.checked_sub(1).map_or(0, |l| shapes[l].output());
     let shape = shapes[layer];
-    (4 * shape.gate_blocks(), below + shape.output())
+    let columns = match shape.cell.takes_products_apart() {
+        true => shape.output(),
+        false => below + shape.output(),
+    };
+    (4 * shape.gate_blocks(), columns)
 }
 
 impl<T, M> Net<T, M> {
@@ -93,9 +99,13 @@ impl<T, M> Net<T, M> {
         mut matrix: impl FnMut(usize, usize, bool) -> M,
         mut entry: impl FnMut() -> T,
     ) -> Self {
-        let (mut layers, mut projections) = (Vec::new(), Vec::new());
+        let (mut inputs, mut layers, mut projections) = (Vec::new(), Vec::new(), Vec::new());
+        let mut below = 0;
         for (l, shape) in shapes.iter().enumerate() {
             let (rows, columns) = gate_shape(shapes, l);
+            let is_apart = shape.cell.takes_products_apart();
+            inputs.push(is_apart.then(|| matrix(rows, below, false)));
+            below = shape.output();
             layers.push(matrix(rows, columns, false));
             let width = shape.projection.map(usize::from);
             projections.push(width.map(|r| matrix(r, shape.hidden.into(), false)));
@@ -109,6 +119,7 @@ impl<T, M> Net<T, M> {
             dead_zone: 0,
             shapes: shapes.to_vec(),
             table: (0..vocab).map(|_| line()).collect(),
+            inputs,
             layers,
             projections,
             dense,
@@ -117,8 +128,10 @@ impl<T, M> Net<T, M> {
 
     /// The matrices in the order of the file.
     fn matrices(&self) -> impl Iterator<Item = &M> {
-        let layers = self.layers.iter().zip(&self.projections);
-        let layers = layers.flat_map(|(gates, projection)| [Some(gates), projection.as_ref()]);
+        let layers = self.inputs.iter().zip(&self.layers).zip(&self.projections);
+        let layers = layers.flat_map(|((input, gates), projection)| {
+            [input.as_ref(), Some(gates), projection.as_ref()]
+        });
         layers.flatten().chain([&self.dense])
     }
 }
@@ -126,8 +139,11 @@ impl<T, M> Net<T, M> {
 impl<T, W, R> Net<T, Plain<W, R>> {
     /// The matrices in the order of the file, to change them.
     pub fn matrices_mut(&mut self) -> impl Iterator<Item = &mut Plain<W, R>> {
-        let layers = self.layers.iter_mut().zip(&mut self.projections);
-        let layers = layers.flat_map(|(gates, projection)| [Some(gates), projection.as_mut()]);
+        let inputs = self.inputs.iter_mut().zip(&mut self.layers);
+        let layers = inputs.zip(&mut self.projections);
+        let layers = layers.flat_map(|((input, gates), projection)| {
+            [input.as_mut(), Some(gates), projection.as_mut()]
+        });
         layers.flatten().chain([&mut self.dense])
     }
 }
