@@ -16,7 +16,6 @@ use tempfile::TempDir;
 use xtask::{
     boards::{Board, emulated},
     shell::root,
-    stack,
 };
 
 fn board(name: &str) -> &'static Board {
@@ -168,7 +167,7 @@ fn without_a_model_the_console_lives() {
 fn the_stack_stays_within_its_bound() {
     let file = shipped("lean-96-int4.lstm");
     for board in emulated() {
-        let bound = stack::bound(&board_firmware(board)).unwrap();
+        let bound = stack_depth::bound(&board_firmware(board)).unwrap();
         let mut console = start(board, &file);
         console.chars(200);
         console.pause();

@@ -8,7 +8,6 @@ use xtask::{
     boards::{Board, on_board_support},
     firmware,
     sizes::{self, Sizes, sections},
-    stack,
 };
 
 /// Bytes that the start-up code and the board's own variables may take.
@@ -90,7 +89,7 @@ fn a_firmware_that_can_panic_does_not_link() {
 #[test]
 fn the_stack_takes_less_than_half_of_its_room() {
     for board in on_board_support() {
-        let bound = stack::bound(&board_firmware(board)).unwrap();
+        let bound = stack_depth::bound(&board_firmware(board)).unwrap();
         let room = sizes_of(board).stack_room;
         println!("{}: {} of {room} bytes", board.name, bound.bytes);
         println!("    {}", bound.path.join(" > "));

@@ -17,7 +17,6 @@ pub mod random_model;
 pub mod setup;
 pub mod shell;
 pub mod sizes;
-pub mod stack;
 pub mod table;
 pub mod test;
 pub mod trainer;

@@ -13,7 +13,6 @@ use crate::{
     boards::{BOARDS, Board, on_a_hal},
     firmware,
     shell::root,
-    stack,
     table::{Table, grouped},
 };
 
@@ -138,7 +137,7 @@ pub fn measure(
         row.extend([sizes.flash, variables, sizes.workspace()?].map(grouped));
         row.extend(match board.on_board_support {
             true => {
-                let bound = stack::bound(&elf).with_context(|| board.name)?;
+                let bound = stack_depth::bound(&elf).with_context(|| board.name)?;
                 [sizes.stack_room, bound.bytes].map(grouped)
             }
             false => ["-".to_owned(), "-".to_owned()],

@@ -22,20 +22,26 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use object::{Object, ObjectSection, ObjectSymbol, SectionKind};
 
-use crate::shell::{output, root};
 use function::{Function, Known, between, number};
 use walk::Walk;
+
+/// The standard output of a command that must succeed.
+fn output(command: &mut Command) -> Result<String> {
+    let output = command.stderr(Stdio::inherit()).output()?;
+    ensure!(output.status.success(), "{command:?}: {}", output.status);
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
 
 /// Where the compiler keeps its llvm-tools.
 fn llvm_objdump() -> Result<PathBuf> {
     let mut rustc = Command::new("rustc");
-    let sysroot = output(rustc.args(["--print", "sysroot"]).current_dir(root()))?;
+    let sysroot = output(rustc.args(["--print", "sysroot"]))?;
     let rustlib = Path::new(&sysroot).join("lib/rustlib");
     let folders = rustlib.read_dir()?.flatten().map(|entry| entry.path());
     let mut programs = folders.map(|folder| folder.join("bin/llvm-objdump"));
