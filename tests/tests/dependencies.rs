@@ -3,26 +3,13 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    path::{Path, PathBuf},
 };
 
 use toml::Table;
-use xtask::shell::root;
+use xtask::{shell::root, test::crates};
 
 /// The direct dependencies of each crate.
 type Dependencies = BTreeMap<String, BTreeSet<String>>;
-
-fn manifests(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_name().unwrap().to_string_lossy();
-        if path.is_dir() && name != "target" && !name.starts_with('.') {
-            manifests(&path, found);
-        } else if name == "Cargo.toml" {
-            found.push(path);
-        }
-    }
-}
 
 /// The names in every table of dependencies: normal ones, those of tests and of build scripts, and
 /// those of some targets alone.
@@ -40,10 +27,9 @@ fn names(manifest: &Table) -> BTreeSet<String> {
 
 /// What the Cargo.toml files say, without the crates of this repository.
 fn declared() -> Dependencies {
-    let mut paths = Vec::new();
-    manifests(&root(), &mut paths);
-    let manifests = paths.iter().map(|path| {
-        let text = fs::read_to_string(path).unwrap();
+    let folders = crates(&root()).unwrap();
+    let manifests = folders.iter().map(|folder| {
+        let text = fs::read_to_string(folder.join("Cargo.toml")).unwrap();
         text.parse::<Table>().unwrap()
     });
     let packages: BTreeMap<String, Table> = manifests

@@ -1,4 +1,4 @@
-//! The most stack that a firmware can take, from the machine code of its ELF file.
+//! How deep the stack of a firmware can get, estimated from the machine code of its ELF file.
 //!
 //! What a function takes is what its instructions subtract from the stack pointer, all of them
 //! together. What calls what is read off the calls, by address. Three rules cover the rest; what
@@ -12,6 +12,11 @@
 //! * A formatter or a method of a writer is called through a pointer only where it is not on the
 //!   stack yet: no type here contains itself, and no writer formats.
 //! * One interrupt at a time, in the middle of the deepest call.
+//!
+//! The result is an estimate, not a proof. The first rule follows registers down the listing of a
+//! function, as if its code ran in that order: a register that a jump brings with another pointer is
+//! taken for the one of the lines above. And the rules know the tables of `core::fmt` by the places of
+//! their methods, which a later compiler may order in another way.
 
 mod function;
 #[cfg(test)]
@@ -46,24 +51,24 @@ fn llvm_objdump() -> Result<PathBuf> {
     let folders = rustlib.read_dir()?.flatten().map(|entry| entry.path());
     let mut programs = folders.map(|folder| folder.join("bin/llvm-objdump"));
     let program = programs.find(|program| program.exists());
-    program.context("found no llvm-objdump; `cargo xtask setup` installs it")
+    program.context("found no llvm-objdump; `rustup component add llvm-tools` installs it")
 }
 
-/// The most stack that the firmware in this ELF file can take, and the calls that take it.
+/// The depth of a stack, and the calls that lead there.
 #[derive(Debug)]
-pub struct Bound {
+pub struct Depth {
     /// In bytes.
     pub bytes: u64,
     /// The functions on the stack then, each with its bytes; the interrupt last.
     pub path: Vec<String>,
 }
 
-/// Bounds the stack of the firmware in this ELF file.
+/// Estimates the depth of the stack of the firmware in this ELF file.
 ///
 /// # Errors
 ///
 /// The first thing that the rules do not cover.
-pub fn bound(elf: &Path) -> Result<Bound> {
+pub fn depth(elf: &Path) -> Result<Depth> {
     let bytes = fs::read(elf).with_context(|| elf.display().to_string())?;
     let file = object::File::parse(&*bytes).with_context(|| elf.display().to_string())?;
     let is_arm = file.architecture() == object::Architecture::Arm;
@@ -99,7 +104,7 @@ pub fn bound(elf: &Path) -> Result<Bound> {
     if !taken.any(|name| Role::of(name) == Role::WriteStr) {
         bail!("found no table with the methods of a writer, which every firmware has");
     }
-    program.bound(is_arm)
+    program.depth(is_arm)
 }
 
 /// With strings in it, a section of constants counts as one of strings.
@@ -333,7 +338,7 @@ impl Program {
         address.with_context(|| format!("found no function {name}"))
     }
 
-    fn bound(&self, is_arm: bool) -> Result<Bound> {
+    fn depth(&self, is_arm: bool) -> Result<Depth> {
         let mut walk = Walk {
             program: self,
             on_stack: Vec::new(),
@@ -356,7 +361,7 @@ impl Program {
             bytes += most;
             path.extend(interrupt);
         }
-        Ok(Bound { bytes, path })
+        Ok(Depth { bytes, path })
     }
 }
 
