@@ -1,30 +1,31 @@
-//! The programs that train on request, and what can be asked of them.
+//! The engines that are timed, and what can be asked of them.
 
 use std::{
+    collections::HashMap,
     fmt,
     io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    time::Instant,
 };
 
-use anyhow::{Context, Result, bail};
+use crate::{
+    Failure,
+    engines::{self, Train},
+};
 
-use crate::shell::{cargo, root, run, step, target, works};
-
-/// The program of ours: `host-trainer/examples/training_speed.rs`.
-const OURS: &str = "training_speed";
-/// PyTorch's.
+/// PyTorch's side.
 const SCRIPT: &str = include_str!("pytorch.py");
 
 /// One way to train.
-#[derive(Clone, Copy)]
-pub(super) struct Contender {
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Contender {
     engine: Engine,
-    pub(super) threads: usize,
+    pub threads: usize,
 }
 
-#[derive(Clone, Copy, PartialEq)]
-enum Engine {
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Engine {
     Fused,
     Graph,
     CandleNn,
@@ -33,15 +34,15 @@ enum Engine {
 
 impl Contender {
     /// PyTorch and candle have no lean layer.
-    pub(super) fn can_train(&self, model: &str) -> bool {
+    pub fn can_train(&self, model: &str) -> bool {
         model != "C" || matches!(self.engine, Engine::Fused | Engine::Graph)
     }
 
-    pub(super) fn is_ours(&self) -> bool {
+    pub fn is_ours(&self) -> bool {
         self.engine == Engine::Fused
     }
 
-    pub(super) fn is_pytorch(&self) -> bool {
+    pub fn is_pytorch(&self) -> bool {
         self.engine == Engine::PyTorch
     }
 }
@@ -57,50 +58,32 @@ impl fmt::Display for Contender {
     }
 }
 
-/// The two programs, running.
-pub(super) struct Contenders {
-    ours: Worker,
-    pytorch: Worker,
-    version: String,
+/// All of them, ready to train.
+pub struct Contenders {
+    engines: HashMap<(Contender, &'static str), Train>,
+    pytorch: PyTorch,
+    pub version: String,
     threads: usize,
 }
 
 impl Contenders {
-    /// Builds and starts them; installs PyTorch unless there is a `python` that has it.
-    pub(super) fn start(threads: usize, python: Option<&Path>) -> Result<Self> {
+    /// Starts PyTorch; installs it unless there is a `python` that has it.
+    pub fn start(threads: usize, python: Option<&Path>) -> Result<Self, Failure> {
         let python = match python {
             Some(python) => python.to_path_buf(),
-            None => step("installing PyTorch into target/bench", pytorch)?,
+            None => install_pytorch()?,
         };
-        step("building the trainer", || {
-            let mut command = cargo(&root());
-            command.args(["build", "--release", "--package", "host-trainer"]);
-            run(command
-                .args(["--example", OURS, "--target-dir"])
-                .arg(target()))
-        })?;
-        let ours = target().join("release/examples").join(OURS);
-        let mut ours = Command::new(ours);
-        // Candle's own pool is for the other work of a graph; more of its threads slow it down.
-        let ours = Worker::start(ours.env("RAYON_NUM_THREADS", "1"))?;
-        let mut pytorch = Worker::start(Command::new(python).args(["-c", SCRIPT]))?;
-        let version = pytorch
-            .ask("version")
-            .context("this Python has no PyTorch")?;
+        let mut pytorch = PyTorch::start(&python)?;
         Ok(Self {
-            ours,
+            version: pytorch.ask("version")?,
+            engines: HashMap::new(),
             pytorch,
-            version,
             threads,
         })
     }
 
-    pub(super) fn version(&self) -> &str {
-        &self.version
-    }
-
     /// Every engine, with one thread and with all; candle-nn is no faster with more than one.
-    pub(super) fn list(&self) -> Vec<Contender> {
+    pub fn list(&self) -> Vec<Contender> {
         let engines = [
             Engine::Fused,
             Engine::PyTorch,
@@ -117,68 +100,98 @@ impl Contenders {
     }
 
     /// Milliseconds of each batch, and of processor time a batch.
-    pub(super) fn train(
+    pub fn train(
         &mut self,
-        contender: &Contender,
-        model: &str,
+        contender: Contender,
+        model: &'static str,
         batches: usize,
-    ) -> Result<(Vec<f64>, Option<f64>)> {
-        let work = format!("{model} {} {batches}", contender.threads);
-        let (worker, request) = match contender.engine {
-            Engine::Fused => (&mut self.ours, format!("fused {work}")),
-            Engine::Graph => (&mut self.ours, format!("graph {work}")),
-            Engine::CandleNn => (&mut self.ours, format!("candle-nn {work}")),
-            Engine::PyTorch => (&mut self.pytorch, work),
+    ) -> Result<(Vec<f64>, Option<f64>), Failure> {
+        let process = match contender.is_pytorch() {
+            true => self.pytorch.child.id(),
+            false => std::process::id(),
         };
-        let before = worker.processor_seconds();
-        let answer = worker.ask(&request)?;
-        let processor = worker.processor_seconds().zip(before);
+        let before = processor_seconds(process);
+        let times = match contender.engine {
+            Engine::PyTorch => {
+                let request = format!("{model} {} {batches}", contender.threads);
+                let answer = self.pytorch.ask(&request)?;
+                let times: Result<_, _> = answer.split_whitespace().map(str::parse).collect();
+                times?
+            }
+            engine => self.train_here(contender, engine, model, batches)?,
+        };
+        let processor = processor_seconds(process).zip(before);
         let processor = processor.map(|(after, before)| (after - before) * 1e3 / batches as f64);
-        let times: Result<Vec<f64>, _> = answer.split_whitespace().map(str::parse).collect();
-        let times = times.with_context(|| format!("found \"{answer}\", expected milliseconds"))?;
         Ok((times, processor))
     }
 
-    /// Multiply-adds of so many threads together, in GFLOP/s.
-    pub(super) fn peak(&mut self, threads: usize) -> Result<f64> {
-        Ok(self.ours.ask(&format!("peak {threads}"))?.parse()?)
+    fn train_here(
+        &mut self,
+        contender: Contender,
+        engine: Engine,
+        model: &'static str,
+        batches: usize,
+    ) -> Result<Vec<f64>, Failure> {
+        let key = (contender, model);
+        if !self.engines.contains_key(&key) {
+            let train = engines::prepare(engine, model, contender.threads)?;
+            self.engines.insert(key, train);
+        }
+        let train = self.engines.get_mut(&key).ok_or("it is there now")?;
+        let mut times = Vec::new();
+        for _ in 0..batches {
+            let start = Instant::now();
+            train()?;
+            times.push(start.elapsed().as_secs_f64() * 1e3);
+        }
+        Ok(times)
+    }
+}
+
+/// Runs a program that must succeed.
+fn run(command: &mut Command) -> Result<(), Failure> {
+    match command.status()?.success() {
+        true => Ok(()),
+        false => Err(format!("{command:?} failed").into()),
     }
 }
 
 /// A Python with PyTorch, in a virtual environment that is made if it is not there.
-fn pytorch() -> Result<PathBuf> {
-    let folder = target().join("bench/pytorch");
+fn install_pytorch() -> Result<PathBuf, Failure> {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pytorch");
     let python = folder.join("bin/python");
-    let has_torch = |python: &Path| works(&python.to_string_lossy(), &["-c", "import torch"]);
-    if has_torch(&python) {
+    let has_torch = Command::new(&python)
+        .args(["-c", "import torch"])
+        .stderr(Stdio::null())
+        .status();
+    if has_torch.is_ok_and(|status| status.success()) {
         return Ok(python);
     }
-    let made = run(Command::new("python3").args(["-m", "venv"]).arg(&folder));
-    made.context("Python 3 with its venv module is needed (Debian: apt-get install python3-venv)")?;
+    println!("installing PyTorch into {}", folder.display());
+    run(Command::new("python3").args(["-m", "venv"]).arg(&folder)).map_err(|error| {
+        format!("{error}; Python 3 with its venv module is needed (Debian: apt-get install python3-venv)")
+    })?;
     run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "torch", "numpy"]))?;
-    if !has_torch(&python) {
-        bail!("{} does not import torch", python.display());
-    }
     Ok(python)
 }
 
-/// A program that answers each line with a line.
-struct Worker {
+/// PyTorch, which answers each line with a line.
+struct PyTorch {
     child: Child,
     requests: ChildStdin,
     answers: BufReader<ChildStdout>,
 }
 
-impl Worker {
-    fn start(command: &mut Command) -> Result<Self> {
-        let name = command.get_program().to_string_lossy().into_owned();
-        let mut child = command
+impl PyTorch {
+    fn start(python: &Path) -> Result<Self, Failure> {
+        let mut child = Command::new(python)
+            .args(["-c", SCRIPT])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
-            .with_context(|| format!("{name} does not start"))?;
-        let requests = child.stdin.take().context("standard input is piped")?;
-        let answers = child.stdout.take().context("standard output is piped")?;
+            .map_err(|error| format!("{} does not start: {error}", python.display()))?;
+        let requests = child.stdin.take().ok_or("standard input is piped")?;
+        let answers = child.stdout.take().ok_or("standard output is piped")?;
         Ok(Self {
             child,
             requests,
@@ -186,30 +199,30 @@ impl Worker {
         })
     }
 
-    fn ask(&mut self, request: &str) -> Result<String> {
+    fn ask(&mut self, request: &str) -> Result<String, Failure> {
         writeln!(self.requests, "{request}")?;
         let mut answer = String::new();
         if self.answers.read_line(&mut answer)? == 0 {
-            bail!("no answer to \"{request}\"");
+            return Err(format!("PyTorch gives no answer to \"{request}\"").into());
         }
         Ok(answer.trim().to_owned())
     }
-
-    /// Processor time so far, in user mode, of all threads; Linux alone tells it so simply.
-    fn processor_seconds(&self) -> Option<f64> {
-        const TICKS_A_SECOND: f64 = 100.0;
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).ok()?;
-        // The fields after the program's name, which stands in parentheses; utime is the 14th.
-        let (_, fields) = stat.rsplit_once(')')?;
-        let ticks: f64 = fields.split_whitespace().nth(11)?.parse().ok()?;
-        Some(ticks / TICKS_A_SECOND)
-    }
 }
 
-impl Drop for Worker {
+impl Drop for PyTorch {
     fn drop(&mut self) {
         // Without a reader and a writer there is nothing left for it to do.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Processor time of a process so far, in user mode, of all threads; Linux alone tells it so simply.
+fn processor_seconds(process: u32) -> Option<f64> {
+    const TICKS_A_SECOND: f64 = 100.0;
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    // The fields after the program's name, which stands in parentheses; utime is the 14th.
+    let (_, fields) = stat.rsplit_once(')')?;
+    let ticks: f64 = fields.split_whitespace().nth(11)?.parse().ok()?;
+    Some(ticks / TICKS_A_SECOND)
 }

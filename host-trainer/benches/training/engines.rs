@@ -1,15 +1,4 @@
-//! Times training batches on request: the side of `cargo xtask bench --training` that is ours.
-//!
-//! Reads requests from standard input, a line each, and answers each with a line:
-//!
-//! ```text
-//! ENGINE MODEL THREADS BATCHES      milliseconds of each batch, in the order they ran
-//! peak THREADS                      multiply-adds of all threads together, in GFLOP/s
-//! ```
-//!
-//! ENGINE is `fused` (what `train` runs), `graph` (the same layer as a node of a candle graph) or
-//! `candle-nn` (candle's own LSTM). MODEL is `A` (many-to-one), `B` (many-to-many) or `C` (lean). A
-//! batch is 128 windows of 40 random characters: forward, backward, Adam.
+//! What is timed in this process: our engines, candle's own LSTM, and the peak of the processor.
 
 use candle_core::{D, DType, Device, IndexOp, Tensor};
 use candle_nn::{AdamW, LSTMConfig, Module, Optimizer, ParamsAdamW, RNN, VarBuilder, VarMap};
@@ -21,49 +10,21 @@ use host_trainer::state::zero_states;
 use host_trainer::step::{Batch, LossOn};
 use host_trainer::{fused, step};
 use pulp::{Arch, Simd, WithSimd};
-use std::collections::HashMap;
-use std::io::{BufRead, Write};
 use std::time::Instant;
+
+use crate::{Failure, contenders::Engine};
 
 const ROWS: usize = 128;
 const STEPS: usize = 40;
 const EMBEDDING: usize = 64;
 
-type Failure = Box<dyn std::error::Error>;
 /// One training batch.
-type Train = Box<dyn FnMut() -> Result<(), Failure>>;
+pub type Train = Box<dyn FnMut() -> Result<(), Failure>>;
 
-fn main() -> Result<(), Failure> {
-    let mut engines: HashMap<String, Train> = HashMap::new();
-    for line in std::io::stdin().lock().lines() {
-        let line = line?;
-        let words: Vec<&str> = line.split_whitespace().collect();
-        let answer = match words[..] {
-            ["peak", threads] => format!("{:.1}", peak(threads.parse()?)),
-            [engine, model, threads, batches] => {
-                let key = format!("{engine} {model} {threads}");
-                if !engines.contains_key(&key) {
-                    let new = prepare(engine, model, threads.parse()?)?;
-                    engines.insert(key.clone(), new);
-                }
-                let train = engines.get_mut(&key).expect("there now");
-                let mut times = Vec::new();
-                for _ in 0..batches.parse()? {
-                    let start = Instant::now();
-                    train()?;
-                    times.push(format!("{:.3}", start.elapsed().as_secs_f64() * 1e3));
-                }
-                times.join(" ")
-            }
-            _ => return Err(format!("found request \"{line}\"").into()),
-        };
-        println!("{answer}");
-        std::io::stdout().flush()?;
-    }
-    Ok(())
-}
-
-fn prepare(engine: &str, model: &str, threads: usize) -> Result<Train, Failure> {
+/// A batch of an engine and a model: 128 windows of 40 random characters, forward, backward, Adam.
+///
+/// `A` is many-to-one, `B` many-to-many, `C` lean.
+pub fn prepare(engine: Engine, model: &str, threads: usize) -> Result<Train, Failure> {
     let (layer, loss_on) = match model {
         "A" => (LayerConfig::lstm(64), LossOn::LastStep),
         "B" => (LayerConfig::lstm(256), LossOn::EveryStep),
@@ -81,7 +42,7 @@ fn prepare(engine: &str, model: &str, threads: usize) -> Result<Train, Failure> 
         .collect();
     let batch = Batch::gather(ROWS, STEPS, |r, t| text[r * (STEPS + 1) + t]);
     Ok(match engine {
-        "fused" => {
+        Engine::Fused => {
             let mut engine = fused::Engine::new(threads);
             Box::new(move || {
                 let mut states = zero_states(&network.config.layers, ROWS);
@@ -91,7 +52,7 @@ fn prepare(engine: &str, model: &str, threads: usize) -> Result<Train, Failure> 
                 Ok(())
             })
         }
-        "graph" => {
+        Engine::Graph => {
             let engine = step::Engine::new(threads);
             Box::new(move || {
                 let mut states = zero_states(&network.config.layers, ROWS);
@@ -101,8 +62,10 @@ fn prepare(engine: &str, model: &str, threads: usize) -> Result<Train, Failure> 
                 Ok(())
             })
         }
-        "candle-nn" if layer.projection.is_none() => candle_nn_lstm(layer.hidden, loss_on, batch)?,
-        _ => return Err(format!("found engine {engine}").into()),
+        Engine::CandleNn if layer.projection.is_none() => {
+            candle_nn_lstm(layer.hidden, loss_on, batch)?
+        }
+        Engine::CandleNn | Engine::PyTorch => return Err("that is not trained here".into()),
     })
 }
 
@@ -147,7 +110,7 @@ fn candle_nn_lstm(hidden: usize, loss_on: LossOn, batch: Batch) -> Result<Train,
 }
 
 /// The most multiply-adds that so many threads do together, in GFLOP/s (two operations each).
-fn peak(threads: usize) -> f64 {
+pub fn peak(threads: usize) -> f64 {
     const ROUNDS: usize = 2_000_000;
     let barrier = std::sync::Barrier::new(threads);
     let run = || {

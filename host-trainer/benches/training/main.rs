@@ -1,24 +1,63 @@
-//! `cargo xtask bench --training`: the time of a training batch, beside PyTorch's and candle's.
+//! The time of a training batch, beside PyTorch's and candle's: `cargo bench -p host-trainer`.
 //!
 //! All contenders run in turns, a few batches at a time, for many rounds: what slows the machine
 //! down for a while slows all of them.
 
 mod contenders;
+mod engines;
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    process::{Command, ExitCode},
+};
 
-use anyhow::{Context, Result};
+use clap::Parser;
+use comfy_table::{CellAlignment, Table};
 
-use crate::table::Table;
 use contenders::{Contender, Contenders};
 
-/// What a person may choose.
-#[derive(Clone, Copy)]
-pub(super) struct Options<'a> {
-    /// Rounds.
-    pub(super) rounds: usize,
-    /// A Python that has PyTorch.
-    pub(super) python: Option<&'a std::path::Path>,
+type Failure = Box<dyn std::error::Error>;
+
+/// Time a training batch on this computer, beside PyTorch and candle
+#[derive(Parser)]
+struct Options {
+    /// How often each engine has its turn
+    #[arg(long, default_value_t = 9, value_name = "N")]
+    rounds: usize,
+    /// A Python that has PyTorch; without it PyTorch is installed from PyPI into target/tmp
+    #[arg(long, value_name = "PROGRAM")]
+    python: Option<PathBuf>,
+    /// What cargo gives to every benchmark
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+/// Candle's own pool is for the other work of a graph; more of its threads slow it down.
+const CANDLE_THREADS: (&str, &str) = ("RAYON_NUM_THREADS", "1");
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    let (name, value) = CANDLE_THREADS;
+    let result = match std::env::var(name).as_deref() == Ok(value) {
+        true => run(&options).map(|()| ExitCode::SUCCESS),
+        false => run_again(),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("error: {error}");
+        ExitCode::FAILURE
+    })
+}
+
+/// Runs this program as it was called, but for [`CANDLE_THREADS`].
+fn run_again() -> Result<ExitCode, Failure> {
+    let (name, value) = CANDLE_THREADS;
+    let mut program = Command::new(std::env::current_exe()?);
+    program.args(std::env::args_os().skip(1)).env(name, value);
+    match program.status()?.success() {
+        true => Ok(ExitCode::SUCCESS),
+        false => Ok(ExitCode::FAILURE),
+    }
 }
 
 /// A network to train.
@@ -64,21 +103,21 @@ struct Times {
 }
 
 /// Runs the rounds and prints the table.
-pub(super) fn run(options: Options<'_>) -> Result<()> {
+fn run(options: &Options) -> Result<(), Failure> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut contenders = Contenders::start(threads, options.python)?;
+    let mut contenders = Contenders::start(threads, options.python.as_deref())?;
     let mut times: BTreeMap<(usize, usize), Times> = BTreeMap::new();
     let mut peaks: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
     let list = contenders.list();
     // The first round makes the networks and warms everything up.
-    for round in 0..=options.rounds {
-        println!("    round {round} of {}", options.rounds);
+    for round in 0..=options.rounds.max(1) {
+        println!("round {round} of {}", options.rounds.max(1));
         for threads in [1, threads] {
-            let peak = contenders.peak(threads)?;
+            let peak = engines::peak(threads);
             peaks.entry(threads).or_default().push(peak);
         }
         for (m, model) in MODELS.iter().enumerate() {
-            for (c, contender) in list.iter().enumerate() {
+            for (c, &contender) in list.iter().enumerate() {
                 if !contender.can_train(model.name) {
                     continue;
                 }
@@ -93,7 +132,9 @@ pub(super) fn run(options: Options<'_>) -> Result<()> {
         }
     }
     let peak = |threads: usize| peaks[&threads].iter().copied().fold(0.0, f64::max);
-    let mut table = Table::new(&[
+    let mut table = Table::new();
+    table.load_style(comfy_table::presets::NOTHING);
+    table.set_header([
         "model",
         "engine",
         "threads",
@@ -109,7 +150,7 @@ pub(super) fn run(options: Options<'_>) -> Result<()> {
         let ours = list
             .iter()
             .position(|c| c.is_ours() && c.threads == threads);
-        let ours = median(&times[&(m, ours.context("we take part")?)].batches);
+        let ours = median(&times[&(m, ours.ok_or("we take part")?)].batches);
         for (c, contender) in list.iter().enumerate() {
             let Some(times) = times.get(&(m, c)) else {
                 continue;
@@ -126,7 +167,7 @@ pub(super) fn run(options: Options<'_>) -> Result<()> {
             };
             let (processor, busy) = (show(processor, 1), show(busy, 0));
             let share = 100.0 * rate / peak(contender.threads);
-            table.push(vec![
+            table.add_row([
                 model.name.to_owned(),
                 contender.to_string(),
                 contender.threads.to_string(),
@@ -142,9 +183,12 @@ pub(super) fn run(options: Options<'_>) -> Result<()> {
     }
     println!(
         "\nPyTorch {}; milliseconds a batch of 128 x 40 characters:\n",
-        contenders.version()
+        contenders.version
     );
-    print!("{}", table.render());
+    for column in table.column_iter_mut().skip(2) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    println!("{}", table.trim_fmt());
     for model in &MODELS {
         println!("{}: {}.", model.name, model.description);
     }

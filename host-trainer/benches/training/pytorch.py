@@ -1,4 +1,4 @@
-"""Times training batches of PyTorch on request: see host-trainer/examples/training_speed.rs.
+"""Times training batches of PyTorch on request, beside what engines.rs trains.
 
 A request is a line "MODEL THREADS BATCHES", the answer the milliseconds of each batch. The first
 request is "version".
