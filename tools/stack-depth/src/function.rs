@@ -55,8 +55,19 @@ fn registers(list: &str) -> u64 {
     list.split(',').map(part).sum()
 }
 
-/// What the lines before an instruction say about the registers that it reads.
-#[derive(Default)]
+/// The registers in `r4-r7`, or the one in `r4`.
+fn range(part: &str) -> Vec<String> {
+    let part = part.trim();
+    let number = |name: &str| name.strip_prefix('r')?.parse::<u32>().ok();
+    let ends = part.split_once('-').map(|(a, b)| (number(a), number(b)));
+    match ends {
+        Some((Some(first), Some(last))) => (first..=last).map(|n| format!("r{n}")).collect(),
+        _ => vec![part.to_owned()],
+    }
+}
+
+/// What the instructions before one say about the registers that it reads.
+#[derive(Clone, Default, PartialEq)]
 pub(super) struct Known {
     /// The offset of the place that a register was loaded from.
     pub(super) loads: BTreeMap<String, i64>,
@@ -77,6 +88,27 @@ impl Known {
         self.tables.remove(register);
         self.from_tables.remove(register);
         self.cleared.remove(register);
+    }
+
+    /// Keeps what the other says too: two ways lead here.
+    pub(super) fn meet(&mut self, other: &Self) {
+        self.loads.retain(|k, v| other.loads.get(k) == Some(v));
+        self.values.retain(|k, v| other.values.get(k) == Some(v));
+        self.tables.retain(|k, v| other.tables.get(k) == Some(v));
+        self.from_tables
+            .retain(|k, v| other.from_tables.get(k) == Some(v));
+        self.cleared.retain(|k, v| other.cleared.get(k) == Some(v));
+    }
+
+    /// Forgets what a function may change that is called.
+    pub(super) fn call(&mut self) {
+        for register in ["r0", "r1", "r2", "r3", "r12", "lr", "ra"] {
+            self.forget(register);
+        }
+        for number in 0..8 {
+            self.forget(&format!("a{number}"));
+            self.forget(&format!("t{number}"));
+        }
     }
 }
 
@@ -129,6 +161,13 @@ impl Function {
                 return None;
             }
             ".word" | ".long" => return number(operands).map(|n| n as u64),
+            // These write more than their first register.
+            "pop" | "ldm" | "ldmia" | "ldmdb" | "ldrd" | "umull" | "smull" | "umlal" | "smlal" => {
+                let registers = between(operands, '{', '}').unwrap_or(operands);
+                for register in registers.split(',').flat_map(range) {
+                    known.forget(&register);
+                }
+            }
             _ => {}
         }
         if first == "sp" {

@@ -13,11 +13,14 @@
 //!   stack yet: no type here contains itself, and no writer formats.
 //! * One interrupt at a time, in the middle of the deepest call.
 //!
-//! The result is an estimate, not a proof. The first rule follows registers down the listing of a
-//! function, as if its code ran in that order: a register that a jump brings with another pointer is
-//! taken for the one of the lines above. And the rules know the tables of `core::fmt` by the places of
-//! their methods, which a later compiler may order in another way.
+//! What a register holds is followed along all ways through a function; where two ways meet, only
+//! what both agree on counts.
+//!
+//! The result is an estimate, not a proof: the rules know the tables of `core::fmt` by the places of
+//! their methods, which a later compiler may order in another way, and a word in memory that was
+//! stored and is loaded again is not followed.
 
+mod flow;
 mod function;
 #[cfg(test)]
 mod tests;
@@ -33,7 +36,8 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use object::{Object, ObjectSection, ObjectSymbol, SectionKind};
 
-use function::{Function, Known, between, number};
+use flow::{Line, follow};
+use function::{Function, between};
 use walk::Walk;
 
 /// The standard output of a command that must succeed.
@@ -89,11 +93,7 @@ pub fn depth(elf: &Path) -> Result<Depth> {
     // Behind the end of a function, the linker fills up with what looks like instructions.
     let ends = file.symbols().filter(|symbol| symbol.size() > 0);
     let ends: BTreeMap<_, _> = ends.map(|s| (s.address() & !1, s.size())).collect();
-    let is_filling = |function: u64, line: &str| {
-        let address = line
-            .split_once(':')
-            .map_or("", |(address, _)| address.trim());
-        let address = u64::from_str_radix(address, 16).unwrap_or(0);
+    let is_filling = |function: u64, address: u64| {
         ends.get(&function)
             .is_some_and(|size| address >= function + size)
     };
@@ -175,58 +175,29 @@ impl Program {
     fn read(
         listing: &str,
         word: impl Fn(u64) -> Option<i32>,
-        is_filling: impl Fn(u64, &str) -> bool,
+        is_filling: impl Fn(u64, u64) -> bool,
     ) -> Result<Self> {
         let mut program = Program::default();
-        // By end, to find the function that a branch leads into.
-        let mut starts = BTreeSet::new();
-        for line in listing.lines() {
-            if let Some((address, _)) = heading(line) {
-                starts.insert(address);
+        let mut code: BTreeMap<u64, Vec<Line<'_>>> = BTreeMap::new();
+        let mut current = None;
+        for text in listing.lines() {
+            if let Some((start, name)) = heading(text) {
+                current = Some(start);
+                code.entry(start).or_default();
+                name.clone_into(&mut program.functions.entry(start).or_default().name);
+            } else if let (Some(start), Some(line)) = (current, Line::read(text))
+                && !is_filling(start, line.address)
+            {
+                code.entry(start).or_default().push(line);
             }
         }
+        let starts: BTreeSet<u64> = code.keys().copied().collect();
         let function_of = |address: u64| starts.range(..=address).next_back().copied();
-        let mut current = None;
-        let mut known = Known::default();
-        for line in listing.lines() {
-            if let Some((address, name)) = heading(line) {
-                current = Some(address);
-                known = Known::default();
-                let function = program.functions.entry(address).or_default();
-                name.clone_into(&mut function.name);
-                continue;
-            }
-            let (Some(address), Some(code)) = (current, instruction(line)) else {
-                continue;
-            };
-            if is_filling(address, line) {
-                continue;
-            }
-            let (operation, operands) = code.split_once('\t').unwrap_or((code, ""));
-            let Some(function) = program.functions.get_mut(&address) else {
-                continue;
-            };
-            let operation = operation.trim_end_matches(".w").trim_end_matches(".n");
-            let constant = operands
-                .split_once('@')
-                .and_then(|(_, at)| word(number(at.split('<').next()?)? as u64).map(i64::from));
-            if let ("ldr", Some(constant)) = (operation, constant) {
-                let register = operands.split(',').next().unwrap_or_default();
-                known.loads.remove(register);
-                known.values.insert(register.into(), constant);
-                continue;
-            }
-            program
-                .numbers
-                .extend(function.instruction(operation, operands, &mut known));
-            let is_branch = operation.starts_with(['b', 'j', 'c', 't']);
-            let target = operands.rsplit_once(" <").map(|(before, _)| before);
-            let target = target.and_then(|before| before.rsplit([' ', '\t']).next());
-            if is_branch && let Some(target) = target.and_then(number) {
-                // RISC-V's `jalr 0x10(ra) <name>` names no address: see below.
-                let target = function_of(target as u64);
-                function.calls.extend(target.filter(|&t| t != address));
-            }
+        for (start, lines) in &code {
+            let name = &program.functions[start].name;
+            let (function, numbers) = follow(*start, name, lines, &function_of, &word);
+            program.functions.insert(*start, function);
+            program.numbers.extend(numbers);
         }
         program.resolve_names(listing);
         program.resolve_tables(word);

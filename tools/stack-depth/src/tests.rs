@@ -1,6 +1,6 @@
 use super::*;
 
-/// The bound below `start`, and the path.
+/// The depth below `start`, and the path.
 fn depth(listing: &str) -> Result<(u64, Vec<String>)> {
     depth_with(listing, |_| None)
 }
@@ -126,4 +126,51 @@ fn a_frame_that_cannot_be_told_is_an_error() {
     let listing = CALLS.replace("sub.w\tsp, sp, #0x100", "add\tsp, r4");
     let error = depth(&listing).unwrap_err().to_string();
     assert_eq!(error, "large: cannot tell what `add sp, r4` takes");
+}
+
+/// A method of a writer is called, by its place in a table; there is a formatter alone.
+const METHOD: &str = "\
+00000000 <start>:
+       0:      \tpush\t{r7, lr}
+       2:      \tmov\tr3, r2
+       4:      \tcbz\tr1, 0xa <start+0xa>
+       6:      \tldr\tr3, [r0, #0xc]
+       a:      \tblx\tr3
+
+00000080 <small>:
+      80:      \tpush\t{r7, lr}
+
+00000200 <a::fmt>:
+     200:      \tsub.w\tsp, sp, #0x400
+";
+
+#[test]
+fn a_pointer_counts_only_if_every_way_brings_it() {
+    let bytes = |listing: &str| depth(listing).unwrap().0;
+    assert_eq!(bytes(METHOD), 8 + 1024);
+    // By one way alone.
+    let alone = METHOD.replace("cbz\tr1, 0xa <start+0xa>", "nop");
+    assert_eq!(bytes(&alone), 8);
+    // A jump back brings it too.
+    let back = "blx\tr3\n       c:      \tb\t0xa <start+0xa>";
+    assert_eq!(bytes(&alone.replace("blx\tr3", back)), 8 + 1024);
+    // A call may change it.
+    let call = "[r0, #0xc]\n       8:      \tbl\t0x80 <small>";
+    let call = alone.replace("[r0, #0xc]", call);
+    assert_eq!(bytes(&call), 8 + 1024);
+    assert_eq!(bytes(&call.replace("r3", "r4")), 8 + 8);
+}
+
+#[test]
+fn the_entries_of_a_table_end_where_the_first_leads() {
+    let bytes = [9, 9, 9, 9, 9, 9, 4, 6, 3, 0, 8, 0, 3, 0, 0, 0, 0, 0, 0, 0];
+    let word = |address: u64| {
+        let bytes = bytes.get(address as usize..)?.first_chunk()?;
+        Some(i32::from_le_bytes(*bytes))
+    };
+    let table = |line: &str| Line::read(line).unwrap().table(word);
+    assert_eq!(table("2:\ttbb\t[pc, r0]"), [14, 18, 12, 6]);
+    assert_eq!(table("4:\ttbh\t[pc, r0, lsl #1]"), [14, 24, 14]);
+    assert_eq!(table("4:\tadd\tpc, r0"), [16, 20, 14, 8]);
+    assert_eq!(table("4:\tadd\tr0, pc"), [0; 0]);
 }
