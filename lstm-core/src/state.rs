@@ -5,7 +5,21 @@ use core::ops::Range;
 
 use crate::bytes::split;
 use crate::workspace::{Memory, Room};
-use crate::{Model, Session};
+use crate::{Model, ModelShape, Session};
+
+impl ModelShape {
+    /// The bytes of a saved state of this model, as [`Session::state_bytes`].
+    pub const fn state_bytes(&self) -> usize {
+        let (hidden_bytes, cell_bytes) = self.format().state_element_bytes();
+        let mut layers = self.layers();
+        let mut bytes = 0;
+        while let [shape, above @ ..] = layers {
+            bytes += hidden_bytes * shape.output() + cell_bytes * shape.hidden as usize;
+            layers = above;
+        }
+        bytes
+    }
+}
 
 impl<M: Memory> Session<'_, M> {
     /// Bytes of the state: for each layer `h`, then `c`, little-endian. In the integer formats an
