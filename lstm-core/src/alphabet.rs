@@ -47,7 +47,7 @@ impl<'m> Alphabet<'m> {
     ///
     /// [`ModelError::Alphabet`] unless there are 1 to 256 symbols, all different.
     pub fn new(symbols: &'m str, fold_case: bool) -> Result<Self, ModelError> {
-        let found = symbols.chars().count();
+        let found = count(symbols);
         // Counted first: to compare each with all others takes the square of their number.
         if found == 0 || found > MAX_SYMBOLS || has_repetition(symbols) {
             return Err(ModelError::Alphabet { found });
@@ -103,6 +103,11 @@ impl<'m> Alphabet<'m> {
         let zero = symbols.clone().next();
         symbols.nth(token.index()).or(zero).unwrap_or(' ')
     }
+}
+
+/// The number of symbols. The library's `count` is faster, and four times as large.
+fn count(symbols: &str) -> usize {
+    symbols.chars().fold(0, |count, _| count + 1)
 }
 
 fn has_repetition(symbols: &str) -> bool {

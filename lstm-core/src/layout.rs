@@ -41,32 +41,34 @@ impl<'m> Matrix<'m> {
 
     /// The sum of the absolute weights of a row, in the integer formats.
     pub(crate) fn sum_abs(&self, row: usize) -> u32 {
-        let is_int4 = self.format == WeightFormat::Int4;
         let block_rows = self.format.block_rows();
-        // Two words a column in int4; four columns a word in int8.
         let block_words = self.columns * block_rows * self.format.bits() / 32;
-        let (block, row) = (row / block_rows, row % block_rows);
-        let (first, step) = match is_int4 {
-            true => (row / 8, 2),
-            false => (row, BLOCK_ROWS),
-        };
-        let weights = self.weights.get(block * block_words..).unwrap_or_default();
-        let words = weights.iter().take(block_words).skip(first).step_by(step);
-        let sum_abs = |&word: &u32| {
-            let word = u32::from_le(word);
-            if is_int4 {
-                let weight = word >> (4 * (row % 8 / 2) + 16 * (row % 2)) & 0xf;
-                weight.abs_diff(8)
-            } else {
+        let block = self.weights.get(row / block_rows * block_words..);
+        let block = block.and_then(|block| block.get(..block_words));
+        let block = block.unwrap_or_default();
+        match self.format {
+            WeightFormat::Int4 => {
+                // A column is a word for eight rows, and one for the other eight.
+                let (word, row) = (row % INT4_ROWS / 8, row % 8);
+                let shift = 4 * (row / 2) + 16 * (row % 2);
+                let columns = block.as_chunks::<2>().0.iter();
+                let weights = columns.map(|words| u32::from_le(words[word]) >> shift & 0xf);
+                weights.map(|weight| weight.abs_diff(8)).sum()
+            }
+            WeightFormat::Int8 | WeightFormat::F32 => {
+                // Four columns are a word for each row.
+                let groups = block.as_chunks::<BLOCK_ROWS>().0.iter();
+                let words = groups.map(|words| u32::from_le(words[row % BLOCK_ROWS]));
                 // Now all four are in two's complement.
-                let weights = (word ^ 0x0080_0080).to_le_bytes();
+                let weights = words.map(|word| (word ^ 0x0080_0080).to_le_bytes());
                 weights
-                    .map(|w| u32::from((w as i8).unsigned_abs()))
-                    .iter()
+                    .map(|weights| {
+                        let absolute = weights.map(|w| u32::from((w as i8).unsigned_abs()));
+                        absolute.iter().sum::<u32>()
+                    })
                     .sum()
             }
-        };
-        words.map(sum_abs).sum()
+        }
     }
 }
 

@@ -65,6 +65,7 @@ impl Arithmetic for Integer {
         matrix.columns / COLUMN_ALIGN * group_bytes / 4
     }
 
+    #[inline(never)]
     fn pack<'a>(matrix: &Matrix<'_>, columns: &[i8], scratch: &'a mut [u32]) -> Packed<'a> {
         match matrix.format {
             #[cfg(feature = "int4")]
@@ -78,6 +79,8 @@ impl Arithmetic for Integer {
         }
     }
 
+    // Once, not for each cell.
+    #[inline(never)]
     fn rows<'b>(
         matrix: &Matrix<'_>,
         line: &[u32],
