@@ -29,19 +29,19 @@ fn main() {
 }
 
 /// What cargo tells of the target.
-struct Target<'a> {
+pub(crate) struct Target<'a> {
     /// The target triple.
-    name: &'a str,
-    arch: &'a str,
-    endian: &'a str,
+    pub(crate) name: &'a str,
+    pub(crate) arch: &'a str,
+    pub(crate) endian: &'a str,
     /// Those of `cfg(target_feature)`, with commas between.
-    features: &'a str,
+    pub(crate) features: &'a str,
     /// The arguments of rustc, with 0x1f between.
-    flags: &'a str,
+    pub(crate) flags: &'a str,
 }
 
 /// The file in `src/kernel` whose kernels the target's CPU runs.
-fn kernel(target: &Target<'_>) -> &'static str {
+pub(crate) fn kernel(target: &Target<'_>) -> &'static str {
     let has = |feature| target.features.split(',').any(|f| f == feature);
     match target.arch {
         "x86_64" if has("sse2") => return "x86_64",
@@ -71,27 +71,21 @@ fn has_dsp(flags: &str) -> bool {
         "cortex-m55",
         "cortex-m85",
     ];
-    // `-C option` may be one argument or two.
-    let options = flags
-        .split('\x1f')
-        .map(|flag| flag.strip_prefix("-C").unwrap_or(flag).trim());
-    let mut has_dsp = false;
-    for option in options {
-        if let Some(cpu) = option.strip_prefix("target-cpu=") {
-            has_dsp = WITH_DSP.contains(&cpu);
-        }
-    }
-    let options = flags
-        .split('\x1f')
-        .map(|flag| flag.strip_prefix("-C").unwrap_or(flag).trim());
-    for features in options.filter_map(|option| option.strip_prefix("target-feature=")) {
-        for feature in features.split(',') {
-            match feature {
-                "+dsp" => has_dsp = true,
-                "-dsp" => has_dsp = false,
-                _ => {}
-            }
-        }
-    }
-    has_dsp
+    // `-C option` may be one argument or two. The last that is said of a CPU or of the extension
+    // counts, and the extension counts more than the CPU.
+    let options = || {
+        let flags = flags.split('\x1f');
+        flags.map(|flag| flag.strip_prefix("-C").unwrap_or(flag).trim())
+    };
+    let cpus = options().filter_map(|option| option.strip_prefix("target-cpu="));
+    let features = options()
+        .filter_map(|option| option.strip_prefix("target-feature="))
+        .flat_map(|features| features.split(','));
+    let said = features.filter_map(|feature| match feature {
+        "+dsp" => Some(true),
+        "-dsp" => Some(false),
+        _ => None,
+    });
+    said.last()
+        .unwrap_or_else(|| cpus.last().is_some_and(|cpu| WITH_DSP.contains(&cpu)))
 }

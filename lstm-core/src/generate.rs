@@ -4,7 +4,7 @@ use crate::bytes::join;
 use crate::crc::crc32;
 use crate::format::MAX_SYMBOLS;
 use crate::workspace::Memory;
-use crate::{Sampler, Session, SnapshotError, Token, Window, WorkspaceError};
+use crate::{ModelShape, Sampler, Session, SnapshotError, Token, Window, WorkspaceError};
 
 /// The version of a snapshot.
 const VERSION: u8 = 2;
@@ -44,6 +44,22 @@ pub struct Generator<'m, M, const WINDOW: usize = 0> {
     /// What the network is to read next.
     last: Option<Token>,
     position: u64,
+}
+
+/// The bytes of a snapshot around the state or the window.
+const fn snapshot_bytes(context_bytes: usize) -> usize {
+    Head::BYTES + context_bytes + size_of::<u32>()
+}
+
+impl ModelShape {
+    /// The bytes of a snapshot of a [`Generator`] that runs this model as it was trained, as
+    /// [`Generator::snapshot_bytes`].
+    pub const fn snapshot_bytes(&self) -> usize {
+        snapshot_bytes(match self.window() {
+            0 => self.state_bytes(),
+            length => 1 + length,
+        })
+    }
 }
 
 impl<'m, M: Memory> Generator<'m, M> {
@@ -159,7 +175,7 @@ impl<'m, M: Memory, const WINDOW: usize> Generator<'m, M, WINDOW> {
 
     /// Bytes of a snapshot: see [`Generator::save`].
     pub fn snapshot_bytes(&self) -> usize {
-        Head::BYTES + self.context_bytes() + 4
+        snapshot_bytes(self.context_bytes())
     }
 
     /// Bytes of the state, or of the window.

@@ -37,6 +37,9 @@ pub struct Kernel {
     pub cpu: Sums,
     /// The definition.
     pub portable: Sums,
+    /// How many blocks this CPU's kernel computes with columns that were packed for a matrix of so
+    /// many: the assembly must not see them.
+    pub mismatched: fn(case: &Case<'_>, packed_for: usize) -> usize,
 }
 
 /// Every weight format that has kernels.
@@ -45,11 +48,13 @@ pub const KERNELS: &[Kernel] = &[
         format: WeightFormat::Int8,
         cpu: sums_of::<kernel::Int8>,
         portable: sums_of::<portable::Int8>,
+        mismatched: mismatched::<kernel::Int8>,
     },
     Kernel {
         format: WeightFormat::Int4,
         cpu: sums_of::<kernel::Int4>,
         portable: sums_of::<portable::Int4>,
+        mismatched: mismatched::<kernel::Int4>,
     },
 ];
 
@@ -59,10 +64,27 @@ pub const SIGMOIDS: [fn(i32) -> i32; 2] = [
     crate::arith::portable_sigmoid_q12,
 ];
 
+fn mismatched<K: kernel::Kernel>(case: &Case<'_>, packed_for: usize) -> usize {
+    let mut scratch = [0; SCRATCH_WORDS];
+    let matrix = &matrix(case);
+    let other = Matrix {
+        columns: packed_for,
+        ..*matrix
+    };
+    let packed = K::pack(&other, case.hidden, &mut scratch);
+    let rows = Rows {
+        matrix,
+        entries: &[],
+    };
+    K::rows(&rows, packed, 0, &mut Batch::new()).len()
+}
+
+/// The most that a kernel needs: 136 bytes for 32 columns.
+const SCRATCH_WORDS: usize = (MAX_HIDDEN / COLUMN_ALIGN) * (136 / 4);
+
 /// Packs the columns and multiplies, as a step does.
 fn sums_of<K: kernel::Kernel>(case: &Case<'_>, sums: &mut [[i32; BLOCK_ROWS]]) -> usize {
-    // The most that a kernel needs: 136 bytes for 32 columns.
-    let mut scratch = [0; (MAX_HIDDEN / COLUMN_ALIGN) * (136 / 4)];
+    let mut scratch = [0; SCRATCH_WORDS];
     let matrix = &matrix(case);
     let rows = Rows {
         matrix,

@@ -5,7 +5,21 @@ use core::ops::Range;
 
 use crate::bytes::split;
 use crate::workspace::{Memory, Room};
-use crate::{Model, Session};
+use crate::{Model, ModelShape, Session};
+
+impl ModelShape {
+    /// The bytes of a saved state of this model, as [`Session::state_bytes`].
+    pub const fn state_bytes(&self) -> usize {
+        let (hidden_bytes, cell_bytes) = self.format().state_element_bytes();
+        let mut layers = self.layers();
+        let mut bytes = 0;
+        while let [shape, above @ ..] = layers {
+            bytes += hidden_bytes * shape.output() + cell_bytes * shape.hidden as usize;
+            layers = above;
+        }
+        bytes
+    }
+}
 
 impl<M: Memory> Session<'_, M> {
     /// Bytes of the state: for each layer `h`, then `c`, little-endian. In the integer formats an
@@ -45,7 +59,14 @@ impl<M: Memory> Session<'_, M> {
         let model = *self.model();
         let is_sound = |(place, bytes): (Place, &[u8])| {
             let mut elements = bytes.chunks_exact(place.element_bytes.max(1));
-            elements.all(|element| can_be(element, u32::from_le_bytes))
+            elements.all(|element| {
+                can_be(
+                    element,
+                    i16::from_le_bytes,
+                    u32::from_le_bytes,
+                    place.is_unit,
+                )
+            })
         };
         if !parts(&model, state).all(is_sound) {
             return Err(SnapshotError::Damaged);
@@ -79,14 +100,28 @@ pub(crate) fn is_sound(model: &Model<'_>, words: &[u32]) -> bool {
         let bytes: &[u8] = bytemuck::cast_slice(words);
         let bytes = bytes.get(place.bytes).unwrap_or_default();
         let mut elements = bytes.chunks_exact(place.element_bytes.max(1));
-        elements.all(|element| can_be(element, u32::from_ne_bytes))
+        elements.all(|element| {
+            can_be(
+                element,
+                i16::from_ne_bytes,
+                u32::from_ne_bytes,
+                place.is_unit,
+            )
+        })
     })
 }
 
-/// Whether a step can give an element: a hidden state of 8 bits is never -128, and a float is finite.
-fn can_be(element: &[u8], word: fn([u8; 4]) -> u32) -> bool {
+/// Whether a step can give an element: a hidden state of 8 bits is never -128, a cell state in Q14
+/// lies between -1 and 1, and a float is finite.
+fn can_be(
+    element: &[u8],
+    half: fn([u8; 2]) -> i16,
+    word: fn([u8; 4]) -> u32,
+    is_unit: bool,
+) -> bool {
     match *element {
         [h] => h as i8 != i8::MIN,
+        [a, b] => !is_unit || half([a, b]).unsigned_abs() <= 1 << 14,
         [a, b, c, d] => f32::from_bits(word([a, b, c, d])).is_finite(),
         _ => true,
     }
@@ -99,25 +134,29 @@ struct Place {
     /// Among the hidden or the cell states of all layers.
     bytes: Range<usize>,
     element_bytes: usize,
+    /// Whether its values lie between -1 and 1.
+    is_unit: bool,
 }
 
 /// The places of all layers, in the order of a saved state.
 fn places(model: &Model<'_>) -> impl Iterator<Item = Place> {
     let (hidden_bytes, cell_bytes) = model.format().state_element_bytes();
     let (mut h, mut c) = (0, 0);
-    let place = |end: &mut usize, elements, element_bytes, is_cell| {
+    let place = |end: &mut usize, elements, element_bytes, is_cell, is_unit| {
         let start = *end;
         *end += element_bytes * elements;
         Place {
             is_cell,
             bytes: start..*end,
             element_bytes,
+            is_unit,
         }
     };
     model.layers().iter().flat_map(move |shape| {
+        let is_unit = shape.cell.has_unit_cell_state();
         [
-            place(&mut h, shape.output(), hidden_bytes, false),
-            place(&mut c, shape.hidden.into(), cell_bytes, true),
+            place(&mut h, shape.output(), hidden_bytes, false, true),
+            place(&mut c, shape.hidden.into(), cell_bytes, true, is_unit),
         ]
     })
 }

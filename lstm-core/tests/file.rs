@@ -7,7 +7,10 @@ use lstm_core::export::{
     Description, HEAD_BYTES, Layers, Row, VERSION, data_bytes, decode_weight, encode_file,
     encode_int4, encode_weight, with_head,
 };
-use lstm_core::{Format, LayerShape, Model, ModelError, ModelShape, Order};
+use lstm_core::{
+    Format, Generator, LayerShape, Model, ModelError, ModelShape, Order, Sampler, Session,
+    WorkspaceSlices,
+};
 
 fn encode(description: Description<'_>) -> Vec<u8> {
     encode_file(&description, None).unwrap()
@@ -674,6 +677,12 @@ fn a_shape_is_read_from_the_file_alone() {
                 assert_eq!(shape.num_symbols(), model.alphabet().len());
                 assert_eq!(shape.window(), model.window().unwrap_or(0));
                 assert_eq!(shape.words(), model.workspace_words());
+                let mut memory = (vec![0; shape.words()], vec![0; shape.num_symbols()]);
+                let slices = WorkspaceSlices::new(&mut memory.0, &mut memory.1);
+                let session = Session::new(model, slices).unwrap();
+                assert_eq!(shape.state_bytes(), session.state_bytes());
+                let generator = Generator::<_, 128>::with_room(session, Sampler::new(1)).unwrap();
+                assert_eq!(shape.snapshot_bytes(), generator.snapshot_bytes());
                 let end = file.len() - data.len();
                 for cut in 0..end.min(60) {
                     assert_eq!(ModelShape::of(&file[..cut]), None);

@@ -3,7 +3,7 @@
 use crate::hardware::cost::{Core, Shape, layer_name};
 use crate::network::predictor::describe_context;
 use crate::quantize::{TensorError, error_table};
-use lstm_core::{Format, Golden, Model};
+use lstm_core::{Format, Golden, LayerShape, Model};
 
 /// Whether a text begins as [`describe`] does.
 pub fn is_description(text: &str) -> bool {
@@ -26,6 +26,24 @@ fn ram(shape: &Shape) -> String {
     let needs = needs.iter();
     let needs = needs.map(|(bytes, cores)| format!("{bytes} bytes on {}", cores.join(", ")));
     needs.collect::<Vec<_>>().join("; ")
+}
+
+/// The workspace of a model in Rust, for a firmware.
+fn workspace(shape: &Shape) -> String {
+    let layer = |layer: &LayerShape| {
+        let new = format!(
+            "LayerShape::new(CellKind::{:?}, {})",
+            layer.cell, layer.hidden
+        );
+        match layer.projection {
+            None => new,
+            Some(width) => format!("{new}.project({width})"),
+        }
+    };
+    let layers: Vec<String> = shape.layers.iter().map(layer).collect();
+    let (format, layers) = (shape.format, layers.join(", "));
+    let words = format!("workspace_words(Format::{format:?}, &[{layers}])");
+    format!("Workspace<{{ {words} }}, {}>", shape.symbols)
 }
 
 /// What is in a model, a line each.
@@ -71,6 +89,7 @@ pub fn describe(model: &Model<'_>) -> String {
         ),
         ("context", describe_context(model.window())),
         ("flash", format!("{} bytes", model.file_bytes())),
+        ("in a firmware", workspace(&Shape::of(model))),
         ("RAM", ram(&Shape::of(model))),
         (
             "multiply-adds",
@@ -94,4 +113,45 @@ pub fn description(model: &Model<'_>, errors: &[TensorError], notes: &[String]) 
         text += &format!("\n{note}\n");
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lstm_core::{CellKind, Workspace, workspace_words};
+
+    /// Rust, without its spaces.
+    macro_rules! rust {
+        ($($code:tt)*) => {{
+            let _: $($code)* = Workspace::new();
+            stringify!($($code)*).replace(char::is_whitespace, "")
+        }};
+    }
+
+    #[test]
+    fn the_workspace_of_a_firmware_is_rust() {
+        let shape = |format, layers: &[LayerShape], symbols| Shape {
+            format,
+            layers: layers.to_vec(),
+            symbols,
+        };
+        let (lstm, cifg) = (LayerShape::lstm, LayerShape::cifg);
+        for (shape, expected) in [
+            (
+                shape(Format::Int8, &[lstm(256)], 27),
+                rust!(Workspace<{ workspace_words(Format::Int8, &[LayerShape::new(CellKind::Lstm, 256)]) }, 27>),
+            ),
+            (
+                shape(Format::Int4, &[cifg(384).project(96)], 62),
+                rust!(Workspace<{ workspace_words(Format::Int4, &[LayerShape::new(CellKind::Cifg, 384).project(96)]) }, 62>),
+            ),
+            (
+                shape(Format::F32, &[lstm(8), LayerShape::gru(4)], 2),
+                rust!(Workspace<{ workspace_words(Format::F32, &[LayerShape::new(CellKind::Lstm, 8), LayerShape::new(CellKind::Gru, 4)]) }, 2>),
+            ),
+        ] {
+            let found = workspace(&shape).replace(' ', "");
+            assert_eq!(found, expected);
+        }
+    }
 }

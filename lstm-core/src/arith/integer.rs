@@ -232,4 +232,57 @@ mod tests {
         assert_eq!(Integer::hidden(one, i16::MAX), 127);
         assert_eq!(Integer::hidden(one, i16::MIN), -127);
     }
+
+    /// The ends of the ranges in docs/NUMBERS.md, where its proof says that nothing overflows.
+    #[test]
+    fn nothing_overflows_at_the_ends_of_the_ranges() {
+        let clamp = |value: i64| value.clamp(-0x8000, 0x7fff) as i16;
+        let (gates, candidates) = ([11, 0x4000, 32_756], [-16_373, 0, 16_372]);
+        let cells = [i16::MIN, -1, 0, i16::MAX];
+        let mut coupled = gates.map(Integer::one_minus);
+        coupled.sort();
+        assert_eq!(coupled, [12, 0x4000, 32_757]);
+        for i in gates {
+            let forget = gates.into_iter().chain([Integer::one_minus(i)]);
+            for (f, g, c) in forget.flat_map(|f| {
+                let pairs = candidates
+                    .into_iter()
+                    .flat_map(move |g| cells.map(|c| (g, c)));
+                pairs.map(move |(g, c)| (f, g, c))
+            }) {
+                let [f64, c64, i64, g64] = [f, c.into(), i, g].map(i64::from);
+                let sum = f64 * c64 + ((i64 * g64) >> 3) + (1 << 14);
+                assert_eq!(
+                    Integer::cell_state(f, c, i, g),
+                    clamp(sum >> 15),
+                    "{f} {c} {i} {g}"
+                );
+            }
+        }
+        for (o, c) in gates.into_iter().flat_map(|o| cells.map(|c| (o, c))) {
+            let tanh = sigmoid_q12(i32::from(c) << 2) - 0x4000;
+            let product = i64::from(o) * i64::from(tanh);
+            let expected = (product - (product >> 7) + (1 << 21)) >> 22;
+            assert_eq!(i64::from(Integer::hidden(o, c)), expected, "{o} {c}");
+        }
+        // The GRU. 65,535 of Q12 is where a sum saturates.
+        for (r, z) in gates
+            .into_iter()
+            .flat_map(|r| [i32::MIN, -1, 0, i32::MAX].map(|z| (r, z)))
+        {
+            let expected = (i64::from(r) * i64::from(z >> 6).clamp(-65_535, 65_535)) >> 9;
+            assert_eq!(i64::from(Integer::scaled(r, z)), expected, "{r} {z}");
+        }
+        for (z, n) in gates.into_iter().flat_map(|z| candidates.map(|n| (z, n))) {
+            // Up to where a restored state may be.
+            for c in [-0x4000, -16_373, 0, 16_372, 0x4000i16] {
+                let kept = i64::from(z) * i64::from(c) + (0x8000 - i64::from(z)) * i64::from(n);
+                let mixed = Integer::mixed(z, c, n);
+                assert_eq!(i64::from(mixed), (kept + (1 << 14)) >> 15, "{z} {c} {n}");
+                let shown = (127 * i64::from(mixed) + (1 << 13)) >> 14;
+                assert_eq!(i64::from(Integer::shown(mixed)), shown, "{z} {c} {n}");
+                assert!((-127..=127).contains(&shown));
+            }
+        }
+    }
 }

@@ -118,3 +118,22 @@ fn checksum(head: &[u8; HEAD_BYTES], payload: &[u8]) -> u32 {
     crc.update(payload);
     crc.value()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// On a computer whose lengths have 16 or 32 bits too: a file is never taken for a shorter one.
+    #[test]
+    fn a_length_beyond_a_usize_is_the_longest() {
+        for payload_bytes in [0, 1, 0xfff0, 0xffff, 0x1_0000, u32::MAX - 16, u32::MAX] {
+            let head = Head {
+                payload_bytes,
+                checksum: 0,
+            };
+            let bytes = u64::from(payload_bytes) + HEAD_BYTES as u64;
+            let expected = usize::try_from(bytes).unwrap_or(usize::MAX);
+            assert_eq!(head.file_bytes(), expected, "{payload_bytes}");
+        }
+    }
+}

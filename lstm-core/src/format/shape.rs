@@ -46,6 +46,15 @@ impl CellKind {
         }
     }
 
+    /// Whether the cell state lies between -1 and 1, in Q14 in the integer formats; otherwise it is in
+    /// Q11.
+    pub const fn has_unit_cell_state(self) -> bool {
+        match self {
+            CellKind::Lstm | CellKind::Cifg => false,
+            CellKind::Gru => true,
+        }
+    }
+
     /// Gates of a unit, a row of weights each.
     pub const fn gates(self) -> usize {
         match self {

@@ -47,6 +47,7 @@ fn main() -> ! {
         cases: 0,
     };
     for kernel in KERNELS {
+        test.mismatch(kernel);
         for _ in 0..ROUNDS {
             for columns in (COLUMN_ALIGN..=MAX_COLUMNS).step_by(COLUMN_ALIGN) {
                 test.shape(kernel, columns);
@@ -85,6 +86,31 @@ impl Test {
                     let blocks = 1 + self.below(most);
                     self.compare(kernel, columns, blocks, used);
                 }
+            }
+        }
+    }
+
+    /// Columns that were packed for a matrix with more columns, or with fewer, reach no assembly.
+    fn mismatch(&mut self, kernel: &Kernel) {
+        self.fill_columns(0);
+        for (columns, packed_for) in [(32, 512), (512, 32)] {
+            let rows = kernel.format.block_rows();
+            let case = Case {
+                format: kernel.format,
+                weights: &self.weights.0[..rows * columns * kernel.format.bits() / 8],
+                blocks: rows / BLOCK_ROWS,
+                columns,
+                hidden: &self.columns[..packed_for],
+                below: 0,
+                dead_zones: [0; 2],
+            };
+            let found = (kernel.mismatched)(&case, packed_for);
+            if found != 0 {
+                println!(
+                    "kernel-test {:?}: {columns} columns were multiplied with {packed_for}",
+                    kernel.format
+                );
+                process::exit(1)
             }
         }
     }
