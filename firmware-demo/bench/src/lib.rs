@@ -12,7 +12,7 @@
 #![no_std]
 
 pub mod counter;
-#[path = "../../board-support/src/region.rs"]
+#[path = "../../support/uart/src/region.rs"]
 mod region;
 pub mod stack;
 

@@ -6,7 +6,7 @@
 #![no_main]
 
 mod memory;
-#[path = "../../../board-support/src/region.rs"]
+#[path = "../../../support/uart/src/region.rs"]
 mod region;
 
 use core::convert::Infallible;

@@ -6,9 +6,9 @@
 #![no_std]
 #![no_main]
 
-#[path = "../../../board-support/src/memory.rs"]
+#[path = "../../../support/uart/src/memory.rs"]
 mod memory;
-#[path = "../../../board-support/src/region.rs"]
+#[path = "../../../support/uart/src/region.rs"]
 mod region;
 
 use core::{
