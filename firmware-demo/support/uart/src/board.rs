@@ -1,6 +1,6 @@
 use firmware_app::Memory;
 
-use crate::{Clock, memory, serial::RECEIVED};
+use crate::{clock::Clock, serial::RECEIVED};
 
 /// What the console asks of a board.
 pub(crate) struct Board<C>(pub(crate) C);
@@ -19,7 +19,7 @@ impl<C: Clock> firmware_app::Board for Board<C> {
     }
 
     fn memory(&mut self) -> Memory {
-        memory::measure()
+        support_memory::measure()
     }
 
     fn lost_bytes(&mut self) -> u32 {

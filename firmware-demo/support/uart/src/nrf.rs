@@ -1,6 +1,10 @@
 //! Nordic's nRF51 and nRF52: they share these devices, at the same addresses.
 
-use crate::{Clock, Device, Fault, Uart, listen};
+use crate::{
+    clock::Clock,
+    device::Device,
+    uart::{Fault, Uart},
+};
 
 #[allow(unsafe_code, reason = "the addresses of devices")]
 // SAFETY: none of these touches memory; the UART, other than UARTE, has no DMA.
@@ -85,26 +89,27 @@ impl NrfUart {
         uart.write(Self::INTERRUPT_SET, 1 << 2);
         uart.write(Self::START_TX, 1);
         uart.write(Self::START_RX, 1);
-        listen(Self::INTERRUPT);
     }
+}
+
+/// What the sources of an error mean. A break and a parity error come with a framing error.
+fn faults(source: u32) -> impl Iterator<Item = Fault> {
+    const OVERRUN: u32 = 1;
+    const FRAMING: u32 = 1 << 2;
+    let sources = [(OVERRUN, Fault::Overrun), (FRAMING, Fault::Framing)];
+    let has = move |&(bit, _): &(u32, Fault)| source & bit != 0;
+    sources.into_iter().filter(has).map(|(_, fault)| fault)
 }
 
 impl Uart for NrfUart {
     fn receive(self, mut take: impl FnMut(Result<u8, Fault>)) {
-        const OVERRUN: u32 = 1;
-        const FRAMING: u32 = 1 << 2;
         let uart = DEVICES.uart;
         if uart.read(Self::ERROR) != 0 {
             uart.write(Self::ERROR, 0);
             let source = uart.read(Self::ERROR_SOURCE);
             // A one clears its bit.
             uart.write(Self::ERROR_SOURCE, source);
-            if source & OVERRUN != 0 {
-                take(Err(Fault::Overrun));
-            }
-            if source & FRAMING != 0 {
-                take(Err(Fault::Framing));
-            }
+            faults(source).for_each(|fault| take(Err(fault)));
         }
         while uart.read(Self::RX_READY) != 0 {
             // Before the byte is taken, or the event of the next one would be cleared.
@@ -157,5 +162,20 @@ impl Clock for NrfTimer {
 
     fn hertz(&self) -> u32 {
         16_000_000
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_source_of_an_error_is_told_once() {
+        let told = |source| faults(source).collect::<Vec<_>>();
+        assert_eq!(told(0b0001), [Fault::Overrun]);
+        assert_eq!(told(0b0100), [Fault::Framing]);
+        assert_eq!(told(0b1111), [Fault::Overrun, Fault::Framing]);
+        // A parity error alone: no parity is in use.
+        assert_eq!(told(0b0010), []);
     }
 }

@@ -2,32 +2,10 @@ use core::convert::Infallible;
 
 use embedded_io::{ErrorType, Read, ReadReady, Write};
 
-use crate::ring::Ring;
+use crate::{ring::Ring, uart::Uart};
 
 /// Bytes that the interrupt has received and the program has not read yet.
 pub(crate) static RECEIVED: Ring = Ring::new();
-
-/// What a UART notices instead of a byte.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// A byte arrived before the one before it was taken, and is lost.
-    Overrun,
-    /// A stop bit was missing: the line was disturbed, or has another baud rate.
-    Framing,
-}
-
-/// A UART. Its interrupt receives; sending waits.
-pub trait Uart: Copy {
-    /// Called by the interrupt: takes every byte that has arrived and the faults that the UART
-    /// tells, and quits the interrupt.
-    fn receive(self, take: impl FnMut(Result<u8, Fault>));
-
-    /// Sends a byte, and waits before if the UART is not ready for it.
-    fn send(self, byte: u8);
-
-    /// Waits until the UART has taken all bytes.
-    fn flush(self);
-}
 
 /// Keeps what a UART has received until the program reads it.
 pub fn keep_received(uart: impl Uart) {
@@ -74,5 +52,66 @@ impl<U: Uart> Write for Serial<U> {
     fn flush(&mut self) -> Result<(), Infallible> {
         self.0.flush();
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::cell::RefCell;
+
+    use super::*;
+    use crate::uart::Fault;
+
+    /// A UART whose interrupt finds this, and which has sent that.
+    struct Line {
+        arrives: RefCell<Vec<Result<u8, Fault>>>,
+        sent: RefCell<Vec<u8>>,
+    }
+
+    impl Uart for &Line {
+        fn receive(self, take: impl FnMut(Result<u8, Fault>)) {
+            self.arrives.borrow_mut().drain(..).for_each(take);
+        }
+
+        fn send(self, byte: u8) {
+            self.sent.borrow_mut().push(byte);
+        }
+
+        fn flush(self) {}
+    }
+
+    /// One test, because a firmware has one ring.
+    #[test]
+    fn bytes_and_faults_of_the_interrupt_reach_the_port() {
+        let line = Line {
+            arrives: RefCell::new(vec![Ok(b'h'), Err(Fault::Overrun), Ok(b'i')]),
+            sent: RefCell::new(Vec::new()),
+        };
+        let mut port = Serial(&line);
+        assert_eq!(port.read_ready(), Ok(false));
+        keep_received(&line);
+        assert_eq!(port.read_ready(), Ok(true));
+        let mut bytes = [0; 8];
+        assert_eq!(port.read(&mut bytes), Ok(2));
+        assert_eq!(&bytes[..2], b"hi");
+        assert_eq!(RECEIVED.lost(), 1);
+
+        // A long burst while the program computes: as many as there is room for, in order.
+        line.arrives
+            .replace((0..5000u32).map(|i| Ok(i as u8)).collect());
+        keep_received(&line);
+        let mut burst = vec![0; 5000];
+        let read = port.read(&mut burst).unwrap();
+        assert!((0..read).all(|i| burst[i] == i as u8));
+        assert_eq!(read + RECEIVED.lost() as usize, 5000 + 1);
+        assert!(read >= 1024);
+
+        line.arrives.replace(vec![Err(Fault::Framing)]);
+        keep_received(&line);
+        assert_eq!(RECEIVED.framing_errors(), 1);
+        assert_eq!(port.read_ready(), Ok(false));
+
+        assert_eq!(port.write(b"to be"), Ok(5));
+        assert_eq!(*line.sent.borrow(), b"to be");
     }
 }

@@ -14,7 +14,7 @@ const PAINT: u32 = 0x7ac7_1e57;
 const OWN: usize = 128;
 
 unsafe extern "C" {
-    // Of memory.x.
+    // Of boards/build.rs.
     static __code_start: u8;
     // Of link.x, on both architectures.
     static __sidata: u8;
@@ -30,7 +30,7 @@ fn between(start: *const u8, end: *const u8) -> u32 {
 }
 
 /// The memory that the firmware takes on this board.
-pub(crate) fn measure() -> Memory {
+pub fn measure() -> Memory {
     let code = between(&raw const __code_start, &raw const __sidata);
     let initial_values = between(&raw const __sdata, &raw const __edata);
     Memory {
@@ -48,7 +48,7 @@ fn lowest() -> *mut u32 {
 
 /// Paints the stack that is not in use, so that [`measure`] can tell how deep it got.
 #[inline(never)]
-pub(crate) fn paint() {
+pub fn paint() {
     let here = 0u32;
     let top = black_box(&raw const here).addr().wrapping_sub(OWN);
     let mut word = lowest();

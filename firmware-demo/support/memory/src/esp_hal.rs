@@ -1,10 +1,10 @@
-//! How much memory the firmware takes, by the symbols of the linker.
+//! How much memory the firmware of a chip of Espressif takes, by the symbols of the linker.
 #![allow(unsafe_code, reason = "the linker's symbols")]
 
 use firmware_app::Memory;
 
 unsafe extern "C" {
-    // Of model.x: a number, not an address.
+    // Of boards/esp-hal.x: a number, not an address.
     static __firmware_bytes: u8;
     // Of esp-hal.
     static _data_start: u8;
@@ -15,7 +15,7 @@ unsafe extern "C" {
 
 /// The memory that the firmware takes. How much of the stack has been used, it does not tell: esp-hal
 /// guards the end of the stack, so nobody may paint it.
-pub(crate) fn measure() -> Memory {
+pub fn measure() -> Memory {
     let between = |start: *const u8, end: *const u8| end.addr().wrapping_sub(start.addr()) as u32;
     Memory {
         code: (&raw const __firmware_bytes).addr() as u32,
