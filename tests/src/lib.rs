@@ -3,10 +3,12 @@
 
 mod console;
 mod model;
+mod sizes;
 mod text;
 
 pub use console::Console;
 pub use model::{Flash, shipped};
+pub use sizes::{Sizes, sections};
 pub use text::{HostText, assert_same_text, difference, host_text};
 
 use std::{

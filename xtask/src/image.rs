@@ -23,20 +23,21 @@ use crate::{boards::Board, qemu::check_model, shell::target};
 /// What an image is for.
 #[derive(clap::Args)]
 pub struct Options {
-    /// The board, as its folder in firmware-demo/boards is called
+    /// The name of the board; `cargo xtask boards` shows them
     #[arg(value_parser = Board::parse)]
     pub board: &'static Board,
-    /// The model for its model region
-    #[arg(long)]
+    /// The model for its flash
+    #[arg(long, value_name = "FILE")]
     pub model: PathBuf,
-    /// The file to write; .hex, .bin or .uf2 [default: in target/images, as the board takes it]
-    #[arg(long)]
+    /// The file to write, ending in .hex, .bin or .uf2 [default: in target/images, in the format that
+    /// the board takes]
+    #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
-    /// Leave the firmware on the board as it is
+    /// Write the model alone, for a board that has the firmware already
     #[arg(long)]
     pub model_only: bool,
-    /// A firmware built before, instead of building it now
-    #[arg(long, conflicts_with = "model_only")]
+    /// Use this firmware instead of building it
+    #[arg(long, value_name = "FILE", conflicts_with = "model_only")]
     pub elf: Option<PathBuf>,
 }
 
