@@ -10,6 +10,8 @@ mod console;
 #[cfg(feature = "trainer")]
 mod corpus;
 mod flash;
+#[cfg(feature = "trainer")]
+mod import;
 mod kernels;
 mod model_file;
 mod payload;
@@ -52,6 +54,8 @@ pub const TARGETS: &[Target] = targets![
     checkpoint,
     #[cfg(feature = "trainer")]
     corpus,
+    #[cfg(feature = "trainer")]
+    import,
 ];
 
 /// The target of this name.

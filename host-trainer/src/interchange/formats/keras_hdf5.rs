@@ -1,89 +1,82 @@
-//! HDF5: every data set by its path.
+//! HDF5 of Keras: `.weights.h5` of Keras 3, and `.h5` of Keras 2 and 3, of weights or of a whole model.
 
-use super::{insert, not_floating, one_line};
-use crate::files::tensors::NamedTensor;
+use super::description::Description;
+use super::format::{File, Format};
+use super::hdf5;
+use crate::interchange::contents::{Collector, Contents, Context};
+use crate::interchange::names;
+use crate::interchange::told::Told;
 use hdf5_reader::group::Group;
-use hdf5_reader::{Dataset, Datatype, Hdf5File, OpenOptions};
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
-/// Groups within groups within groups; Keras needs five.
-const MAX_DEPTH: usize = 16;
+pub(super) const FORMAT: Format = Format {
+    recognizes: |file| file.is_plain(|bytes| bytes.starts_with(hdf5::MAGIC)),
+    read,
+};
 
-/// The data sets of a file, but for what the optimizer and random layers keep.
-pub(super) fn read(bytes: Vec<u8>) -> Result<BTreeMap<String, NamedTensor>, String> {
-    // Keras does not compress, so the data sets together are no larger than their file.
-    let limit = bytes.len();
-    let options = OpenOptions::default()
-        .with_max_read_bytes(limit)
-        .with_max_chunk_bytes(limit)
-        .with_max_object_header_bytes(limit);
-    let file = Hdf5File::from_vec_with_options(bytes, options).map_err(damaged)?;
-    let root = file.root_group().map_err(damaged)?;
-    let mut tensors = BTreeMap::new();
-    let mut left = limit;
-    visit(&root, "", 0, &mut left, &mut tensors)?;
-    Ok(tensors)
+/// Where the layers of a whole model lie in its file.
+const MODEL: &str = "model_weights";
+
+fn read(file: File, _: &Told) -> Result<Contents, String> {
+    let File::Plain(bytes) = file else {
+        return Err("found a zip file, expected HDF5".into());
+    };
+    let mut tensors = Collector::new(bytes.len());
+    let root = hdf5::open(bytes)?;
+    let description = match &hdf5::texts(&root, "model_config")?[..] {
+        [config] => Some(Description::parse(config.as_bytes())?),
+        _ => None,
+    };
+    hdf5::collect(&root, &mut tensors)?;
+    let order = order(&root, &tensors)?;
+    let context = match &description {
+        Some(description) => description.context,
+        None => {
+            tensors.note(names::KERAS_TELLS_NOTHING);
+            if old_hard_sigmoid(&hdf5::texts(&root, "keras_version")?) {
+                tensors.note(
+                    "it is of a Keras before 2.3, whose LSTM had hard_sigmoid unless told otherwise: \
+                     such a network is another one",
+                );
+            }
+            Context::Untold
+        }
+    };
+    Ok(tensors.finish("Keras weights, HDF5", order, context))
 }
 
-fn visit(
-    group: &Group,
-    path: &str,
-    depth: usize,
-    left: &mut usize,
-    tensors: &mut BTreeMap<String, NamedTensor>,
-) -> Result<(), String> {
-    if depth == MAX_DEPTH {
-        return Err(format!(
-            "found more than {MAX_DEPTH} groups within each other at {path}, expected Keras's five"
-        ));
-    }
-    let (groups, datasets) = group.members().map_err(damaged)?;
-    for dataset in datasets {
-        let name = format!("{path}{}", dataset.name());
-        if super::names::is_bookkeeping(&name) {
+/// Whether a version is one of whose LSTM nothing but hard_sigmoid was likely.
+fn old_hard_sigmoid(version: &[String]) -> bool {
+    let [version] = version else { return false };
+    // TensorFlow's own Keras called itself 2.2.4-tf, and had sigmoid.
+    let mut numbers = version.split('.').map_while(|n| n.parse::<u32>().ok());
+    let version_pair = (numbers.next(), numbers.next());
+    !version.contains("tf") && version_pair < (Some(2), Some(3)) && version_pair.0.is_some()
+}
+
+/// The names in the order of the layers, where attributes tell it (as they do unless they are very
+/// long).
+fn order(root: &Group, tensors: &Collector) -> Result<Vec<String>, String> {
+    let (base, group) = match root.group(MODEL) {
+        Ok(group) => (format!("{MODEL}/"), group),
+        Err(_) => (String::new(), root.clone()),
+    };
+    // Each name once, whatever a damaged file repeats.
+    let (mut layers, mut weights) = (BTreeSet::new(), BTreeSet::new());
+    let mut order = Vec::new();
+    for layer in hdf5::texts(&group, "layer_names")? {
+        let Ok(group) = group.group(&layer) else {
+            continue;
+        };
+        if !layers.insert(layer.clone()) {
             continue;
         }
-        let shape = dataset.shape().iter().map(|&d| usize::try_from(d));
-        let shape: Vec<usize> = shape
-            .collect::<Result<_, _>>()
-            .map_err(|_| format!("tensor {name} is too large"))?;
-        let values = numbers(&dataset, &name)?;
-        // Four bytes a number, at least.
-        *left = left.checked_sub(4 * values.len()).ok_or_else(|| {
-            format!(
-                "found more numbers than the file could hold up to tensor {name}, expected weights"
-            )
-        })?;
-        insert(tensors, name, shape, values)?;
-    }
-    for group in groups {
-        let path = format!("{path}{}/", group.name());
-        visit(&group, &path, depth + 1, left, tensors)?;
-    }
-    Ok(())
-}
-
-fn numbers(dataset: &Dataset, name: &str) -> Result<Vec<f32>, String> {
-    let failed = |e| format!("tensor {name}: {}", damaged(e));
-    match dataset.dtype() {
-        Datatype::FloatingPoint { size: 4, .. } => {
-            let array = dataset.read_array::<f32>().map_err(failed)?;
-            Ok(array.iter().copied().collect())
+        for weight in hdf5::texts(&group, "weight_names")? {
+            let name = format!("{base}{layer}/{weight}");
+            if tensors.get(&name).is_some() && weights.insert(name.clone()) {
+                order.push(name);
+            }
         }
-        Datatype::FloatingPoint { size: 8, .. } => {
-            let array = dataset.read_array::<f64>().map_err(failed)?;
-            Ok(array.iter().map(|&x| x as f32).collect())
-        }
-        Datatype::FloatingPoint { size, .. } => Err(format!(
-            "tensor {name} is of floating-point numbers of {size} bytes, expected 4 or 8"
-        )),
-        other => Err(not_floating(name, &one_line(&format!("{other:?}")))),
     }
-}
-
-fn damaged(e: hdf5_reader::error::Error) -> String {
-    format!(
-        "found a damaged HDF5 file ({}), expected Keras weights",
-        one_line(&e.to_string())
-    )
+    Ok(order)
 }

@@ -1,216 +1,253 @@
 //! `torch.save(model.state_dict(), ...)`: a zip of a pickle that describes the tensors, and of their
 //! numbers.
-//!
-//! candle reads the pickle's codes one by one. A pickle can ask for far more memory than it is long,
-//! so this checks each code before candle sees it, and what it made of it after.
 
-use super::archive::Archive;
-use super::{Contents, Number, count, insert, not_floating, one_line};
-use candle_core::pickle::{Object, OpCode, Stack};
-use std::collections::BTreeMap;
-use std::io::Cursor;
+use super::format::{File, Format};
+use super::pickle::{Id, Object, Pickle};
+use crate::interchange::contents::{Collector, Contents, Context, Number, count};
+use crate::interchange::names::{self, Part};
+use crate::interchange::told::Told;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// Objects that a pickle may make in all; a state_dict of four layers makes some hundreds.
-const MAX_OBJECTS: usize = 1_000_000;
-/// Objects within each other.
-const MAX_DEPTH: usize = 32;
-/// Keys under which a training checkpoint holds its state_dict.
-const STATE_DICTS: [&str; 3] = ["state_dict", "model_state_dict", "model"];
+/// The zip file of PyTorch 1.6 and later.
+pub(super) const FORMAT: Format = Format {
+    recognizes: |file| file.is_zip(|archive| archive.find(PICKLE).is_some()),
+    read,
+};
 
-pub(super) fn read(archive: &mut Archive, pickle: &str) -> Result<Contents, String> {
-    let folder = pickle.strip_suffix("data.pkl").unwrap_or_default();
+/// What `torch.save` wrote before: refused.
+pub(super) const BEFORE_1_6: Format = Format {
+    // A pickle of a number of ten bytes, perhaps within a frame; a safetensors file may begin like a
+    // pickle too, but not so.
+    recognizes: |file| {
+        file.is_plain(|bytes| matches!(bytes, [0x80, _, 0x8a, 10, ..] | [0x80, 4 | 5, 0x95, ..]))
+    },
+    read: |_, _| {
+        let expected = "the zip that torch.save writes now";
+        Err(format!(
+            "found a pickle of PyTorch before 1.6, expected {expected}"
+        ))
+    },
+};
+
+const PICKLE: &str = "/data.pkl";
+/// Dictionaries within each other that are searched for a state_dict.
+const MAX_DEPTH: usize = 8;
+/// What stands between the keys of dictionaries within each other.
+const WITHIN: &str = ".";
+
+fn read(file: File, told: &Told) -> Result<Contents, String> {
+    let File::Zip(mut archive) = file else {
+        return Err("found no zip file, expected .pt".into());
+    };
+    let path = archive.find(PICKLE).unwrap_or_default();
+    let folder = path.strip_suffix("data.pkl").unwrap_or_default();
+    if archive.has(&format!("{folder}constants.pkl")) {
+        return Err(
+            "found a TorchScript program, expected torch.save(model.state_dict(), ...)".into(),
+        );
+    }
     let byte_order = format!("{folder}byteorder");
     if archive.has(&byte_order) && archive.read(&byte_order)? != b"little" {
         return Err("found numbers that are not little-endian, expected little-endian".into());
     }
-    let object = unpickle(&archive.read(pickle)?)?;
-    let mut tensors = BTreeMap::new();
+    let pickle = Pickle::read(&archive.read(&path)?)?;
+    let mut tensors = Collector::new(archive.size);
     let mut storages = BTreeMap::new();
-    for (name, object) in state_dict(&object)? {
-        let Some(view) = View::of(object).map_err(|e| format!("tensor {name}: {e}"))? else {
+    for (name, id) in state_dict(&pickle, told.key.as_deref())? {
+        let Some(view) = View::of(&pickle, id).map_err(|e| format!("tensor {name}: {e}"))? else {
             continue;
         };
-        if !storages.contains_key(&view.key) {
-            let bytes = archive.read(&format!("{folder}data/{}", view.key))?;
-            storages.insert(view.key.clone(), bytes);
-        }
-        let number = view
-            .number
-            .ok_or_else(|| not_floating(name, view.storage))?;
-        let values = view.gather(&number.decode(&storages[&view.key]));
-        let values = values.ok_or_else(|| {
+        let Some(number) = view.number else {
+            tensors.pass_over(name, view.storage)?;
+            continue;
+        };
+        let storage = match storages.entry((view.key, number)) {
+            Entry::Occupied(there) => there.into_mut(),
+            Entry::Vacant(free) => {
+                let bytes = archive.read(&format!("{folder}data/{}", view.key))?;
+                free.insert(number.decode(&bytes))
+            }
+        };
+        let values = view.gather(storage).ok_or_else(|| {
             format!(
-                "tensor {name} of shape {:?} reaches beyond its {} bytes",
+                "tensor {name} of shape {:?} reaches beyond its {} numbers",
                 view.shape,
-                storages[&view.key].len()
+                storage.len()
             )
         })?;
-        insert(&mut tensors, name.clone(), view.shape, values)?;
+        tensors.insert(name, view.shape, values)?;
     }
-    Ok(Contents {
-        kind: "PyTorch state_dict",
-        tensors,
-        window: None,
-        notes: Vec::new(),
-    })
+    let order = tensors.names().to_vec();
+    Ok(tensors.finish("PyTorch state_dict", order, Context::Untold))
 }
 
-fn unpickle(bytes: &[u8]) -> Result<Object, String> {
-    let bad = |what: &str| format!("found a pickle with {what}, expected a state_dict");
-    let mut reader = Cursor::new(bytes);
-    let mut stack = Stack::empty();
-    let mut objects = 0;
-    loop {
-        let at = reader.position() as usize;
-        let (&code, rest) = bytes
-            .get(at..)
-            .unwrap_or_default()
-            .split_first()
-            .ok_or_else(|| {
-                format!("found a pickle that is cut off after {at} bytes, expected a state_dict")
+/// The names and objects of the dictionary of a network's tensors: the one whose keys are as told, or
+/// the only one with the names of a recurrent layer, or else the pickle's own.
+fn state_dict<'p>(pickle: &'p Pickle, told: Option<&str>) -> Result<Vec<(&'p str, Id)>, String> {
+    let root = pickle.root();
+    if pickle.dict(root).is_none() {
+        let found = match pickle.get(root) {
+            Object::Call { callable, .. } => pickle.global(*callable),
+            _ => None,
+        };
+        let found = found.map_or("no dictionary".to_owned(), |class| {
+            format!("an object of class {class}")
+        });
+        return Err(format!(
+            "found a pickle of {found}, expected torch.save(model.state_dict(), ...)"
+        ));
+    }
+    let mut dicts = Vec::new();
+    walk(
+        pickle,
+        root,
+        "",
+        MAX_DEPTH,
+        &mut BTreeSet::new(),
+        &mut dicts,
+    );
+    let named = |id: Id| {
+        let pairs = pickle.dict(id).unwrap_or_default().iter();
+        pairs.filter_map(|&(key, value)| Some((pickle.text(key)?, value)))
+    };
+    let is_network = |&&(_, id): &&(String, Id)| {
+        named(id).any(|(name, _)| matches!(names::split(name), Some((_, Part::WeightHh))))
+    };
+    let networks: Vec<_> = dicts.iter().filter(is_network).collect();
+    let keys = || {
+        let keys = networks.iter().map(|(key, _)| match &key[..] {
+            "" => "no key",
+            key => key,
+        });
+        keys.collect::<Vec<_>>().join(", ")
+    };
+    let id = match (told, &networks[..]) {
+        (Some(told), _) => {
+            let found = dicts.iter().find(|(key, _)| key == told);
+            let (_, id) = found.ok_or_else(|| {
+                format!(
+                    "found no dictionary under --key {told}, expected one of {}",
+                    keys()
+                )
             })?;
-        let code = OpCode::try_from(code).map_err(|c| bad(&format!("the code {c:#04x}")))?;
-        let claimed = match (&code, rest) {
-            (OpCode::BinUnicode, [a, b, c, d, ..]) => u32::from_le_bytes([*a, *b, *c, *d]) as usize,
-            // candle shifts by eight bits a byte into an i64.
-            (OpCode::Long1, [n, ..]) if *n > 8 => usize::MAX,
-            _ => 0,
-        };
-        if claimed > rest.len() {
-            return Err(bad("a value longer than itself"));
+            *id
         }
-        let done = stack
-            .read(&mut reader)
-            .map_err(|e| bad(&one_line(&e.to_string())))?;
-        if done {
-            return stack.finalize().map_err(|e| bad(&one_line(&e.to_string())));
+        (None, []) => root,
+        (None, [(_, id)]) => *id,
+        (None, _) => {
+            return Err(format!(
+                "found the weights of several networks, under {}, expected one: --key KEY chooses",
+                keys()
+            ));
         }
-        // Getting and putting copy the object on top.
-        let size = stack.stack().last().map_or(Some(0), |o| size(o, MAX_DEPTH));
-        let size =
-            size.ok_or_else(|| bad(&format!("more than {MAX_DEPTH} objects within each other")))?;
-        objects += match code {
-            OpCode::BinGet | OpCode::LongBinGet | OpCode::BinPut | OpCode::LongBinPut => size,
-            _ => 1,
-        };
-        if objects > MAX_OBJECTS {
-            return Err(bad(&format!("more than {MAX_OBJECTS} objects")));
-        }
-    }
+    };
+    Ok(named(id).collect())
 }
 
-/// How many objects an object is; `None` where they lie deeper within each other than `depth`.
-fn size(object: &Object, depth: usize) -> Option<usize> {
-    let depth = depth.checked_sub(1)?;
-    let sum = |objects: &[Object]| {
-        let mut sizes = objects.iter().map(|o| size(o, depth));
-        sizes.try_fold(1, |sum, size| Some(sum + size?))
-    };
-    match object {
-        Object::Tuple(objects) | Object::List(objects) => sum(objects),
-        Object::Dict(pairs) => {
-            let mut sizes = pairs
-                .iter()
-                .map(|(k, v)| Some(size(k, depth)? + size(v, depth)?));
-            sizes.try_fold(1, |sum, size| Some(sum + size?))
-        }
-        Object::Reduce { callable, args } | Object::Build { callable, args } => {
-            Some(1 + size(callable, depth)? + size(args, depth)?)
-        }
-        Object::PersistentLoad(object) => Some(1 + size(object, depth)?),
-        _ => Some(1),
+/// Every dictionary within `id`, once, with the keys that lead to it.
+fn walk(
+    pickle: &Pickle,
+    id: Id,
+    key: &str,
+    depth: usize,
+    seen: &mut BTreeSet<Id>,
+    found: &mut Vec<(String, Id)>,
+) {
+    let Some(pairs) = pickle.dict(id) else { return };
+    if depth == 0 || !seen.insert(id) {
+        return;
     }
-}
-
-/// The names and objects of the dictionary that holds tensors: the pickle's own, or one in it.
-fn state_dict(object: &Object) -> Result<Vec<(&String, &Object)>, String> {
-    let Object::Dict(pairs) = object else {
-        return Err(
-            "found a pickle of no dictionary, expected torch.save(model.state_dict(), ...)".into(),
-        );
-    };
-    let inner = pairs.iter().find_map(|(key, value)| match (key, value) {
-        (Object::Unicode(key), Object::Dict(inner)) if STATE_DICTS.contains(&key.as_str()) => {
-            Some(inner)
-        }
-        _ => None,
-    });
-    let pairs = inner.unwrap_or(pairs).iter();
-    let named = pairs.filter_map(|(key, value)| match key {
-        Object::Unicode(name) => Some((name, value)),
-        _ => None,
-    });
-    Ok(named.collect())
+    found.push((key.to_owned(), id));
+    for &(name, value) in pairs {
+        let Some(name) = pickle.text(name) else {
+            continue;
+        };
+        let key = match key {
+            "" => name.to_owned(),
+            key => format!("{key}{WITHIN}{name}"),
+        };
+        walk(pickle, value, &key, depth - 1, seen, found);
+    }
 }
 
 /// A tensor as a view of a storage.
-struct View<'o> {
+struct View<'p> {
     number: Option<Number>,
-    storage: &'o str,
-    key: String,
+    storage: &'p str,
+    key: &'p str,
     offset: usize,
     shape: Vec<usize>,
     strides: Vec<usize>,
 }
 
-impl<'o> View<'o> {
+impl<'p> View<'p> {
     /// `None` for an object that is no tensor.
-    fn of(object: &'o Object) -> Result<Option<Self>, String> {
-        let Object::Reduce { callable, args } = object else {
+    fn of(pickle: &'p Pickle, id: Id) -> Result<Option<Self>, String> {
+        let Some((mut name, mut args)) = pickle.call(id) else {
             return Ok(None);
         };
-        let (Object::Class { class_name, .. }, Object::Tuple(args)) = (&**callable, &**args) else {
-            return Ok(None);
-        };
-        match (class_name.as_str(), &args[..]) {
-            ("_rebuild_parameter", [data, ..]) => Self::of(data),
-            ("_rebuild_tensor_v2", [storage, offset, shape, strides, ..]) => {
-                Self::rebuild(storage, offset, shape, strides)
-                    .map(Some)
-                    .ok_or_else(|| "found a description that torch.save does not write".into())
-            }
-            _ => Ok(None),
+        // A parameter, or a tensor of a class of its own, wraps a tensor.
+        for _ in 0..MAX_DEPTH {
+            let inner = match (name, args) {
+                ("_rebuild_parameter" | "_rebuild_parameter_with_state", &[data, ..]) => {
+                    pickle.call(data)
+                }
+                ("_rebuild_from_type_v2", &[function, _, args, ..]) => {
+                    pickle.global(function).zip(pickle.parts(args))
+                }
+                ("_rebuild_tensor_v2", &[storage, offset, shape, strides, ..]) => {
+                    let view = Self::rebuild(pickle, storage, offset, shape, strides);
+                    let view = view.ok_or("found a description that torch.save does not write")?;
+                    return Ok(Some(view));
+                }
+                ("_rebuild_qtensor", _) => {
+                    return Err("found quantized numbers, expected floating-point ones".into());
+                }
+                (name, _) if name.starts_with("_rebuild") => {
+                    return Err(format!("found {name}, expected a plain tensor"));
+                }
+                _ => return Ok(None),
+            };
+            (name, args) = inner.ok_or("found a parameter of nothing, expected a tensor")?;
         }
+        Err("found parameters within each other, expected a tensor".into())
     }
 
     fn rebuild(
-        storage: &'o Object,
-        offset: &Object,
-        shape: &Object,
-        strides: &Object,
+        pickle: &'p Pickle,
+        storage: Id,
+        offset: Id,
+        shape: Id,
+        strides: Id,
     ) -> Option<Self> {
-        let Object::PersistentLoad(storage) = storage else {
+        let Object::Persistent(storage) = *pickle.get(storage) else {
             return None;
         };
-        let Object::Tuple(storage) = &**storage else {
+        let &[_, class, key, ..] = pickle.parts(storage)? else {
             return None;
         };
-        let [
-            _,
-            Object::Class { class_name, .. },
-            Object::Unicode(key),
-            ..,
-        ] = &storage[..]
-        else {
-            return None;
+        let storage = pickle.global(class)?;
+        let sizes = |id| -> Option<Vec<usize>> {
+            pickle
+                .parts(id)?
+                .iter()
+                .map(|&id| pickle.size(id))
+                .collect()
         };
-        let sizes = |object: &Object| match object {
-            Object::Tuple(sizes) => sizes.iter().map(size_of_axis).collect(),
-            _ => None,
-        };
-        let (shape, strides): (Vec<usize>, Vec<usize>) = (sizes(shape)?, sizes(strides)?);
+        let (shape, strides) = (sizes(shape)?, sizes(strides)?);
         (shape.len() == strides.len()).then_some(())?;
         Some(Self {
-            number: match class_name.as_str() {
+            number: match storage {
                 "HalfStorage" => Some(Number::F16),
                 "BFloat16Storage" => Some(Number::Bf16),
                 "FloatStorage" => Some(Number::F32),
                 "DoubleStorage" => Some(Number::F64),
                 _ => None,
             },
-            storage: class_name,
-            key: key.clone(),
-            offset: size_of_axis(offset)?,
+            storage,
+            key: pickle.text(key)?,
+            offset: pickle.size(offset)?,
             shape,
             strides,
         })
@@ -231,44 +268,16 @@ impl<'o> View<'o> {
     }
 }
 
-fn size_of_axis(object: &Object) -> Option<usize> {
-    match *object {
-        Object::Int(n) => usize::try_from(n).ok(),
-        Object::Long(n) => usize::try_from(n).ok(),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn error(pickle: &[u8]) -> String {
-        let error = unpickle(pickle).unwrap_err();
-        assert_eq!(error.lines().count(), 1, "{error}");
-        error
-    }
-
-    #[test]
-    fn hostile_pickles_are_refused() {
-        assert!(error(b"").contains("cut off after 0 bytes"));
-        assert!(error(b"\x80\x02i").contains("the code 0x69"));
-        assert!(error(b"X\xff\xff\xff\xffabc").contains("longer than itself"));
-        assert!(error(b"\x8a\xffabc").contains("longer than itself"));
-        // A tuple in a tuple in a tuple ...
-        let deep = [b"N".to_vec(), vec![0x85; 100_000]].concat();
-        assert!(error(&deep).contains("within each other"));
-        // Each pair holds the last pair twice: doubled 25 times.
-        let double = b"q\x00h\x00\x86".repeat(25);
-        assert!(error(&[b"N", &double[..]].concat()).contains("more than 1000000 objects"));
-    }
 
     #[test]
     fn views_do_not_reach_beyond_their_storage() {
         let view = |offset, shape: &[usize], strides: &[usize]| View {
             number: Some(Number::F32),
             storage: "FloatStorage",
-            key: "0".into(),
+            key: "0",
             offset,
             shape: shape.into(),
             strides: strides.into(),
