@@ -255,11 +255,11 @@ fn bad_input_is_one_line_and_exit_code_2() {
         ),
         (
             "import lean.safetensors --out x --symbols seven",
-            "found tensor lean.0.projection [8, 4], expected names of an embedding, LSTMs and a dense",
+            "found tensor CIFG.0.projection [8, 4], expected names of an embedding, LSTMs and a dense",
         ),
         (
             "export lean.safetensors --to npz --out x",
-            "found a layer lean 8 projected to 4, expected LSTMs: Keras has no lean cell",
+            "found a layer CIFG 8 projected to 4, expected LSTMs: Keras has no lean cell",
         ),
         (
             "export lean.safetensors --to safetensors --out x",
@@ -340,6 +340,10 @@ fn what_does_not_fit_is_refused_with_found_and_expected() {
         (
             rename("lstm.weight_hh_l0", "lstm.weight_hh_l0_reverse"),
             "lstm.weight_hh_l0_reverse of a layer that reads backwards, expected LSTMs that read",
+        ),
+        (
+            remove("lstm.bias_hh_l0"),
+            "found lstm.bias_ih_l0 alone, expected both biases or none",
         ),
         (
             rename("lstm.bias_hh_l0", "norm.bias"),

@@ -146,11 +146,8 @@ fn torch_recurrent(
             .collect(),
         projection: take(Part::WeightHr),
     };
-    if let Some(name) = named.into_values().next() {
-        return Err(unexpected(tensors, &name));
-    }
-    match &layer.biases[..] {
-        [bias] => Err(format!("found {bias} alone, expected both biases or none")),
-        _ => Ok(layer),
+    match named.into_values().next() {
+        Some(name) => Err(unexpected(tensors, &name)),
+        None => Ok(layer),
     }
 }

@@ -186,6 +186,9 @@ impl Chain {
             let (columns, output) = (config.columns(), config.output());
             expect(tensors, &lstm.w_ih, lstm.layout, [input, columns])?;
             expect(tensors, &lstm.w_hh, lstm.layout, [output, columns])?;
+            if let (Layout::OutIn, [bias]) = (lstm.layout, &lstm.biases[..]) {
+                return Err(format!("found {bias} alone, expected both biases or none"));
+            }
             for bias in &lstm.biases {
                 if lstm.layout == Layout::InOut && tensors[bias].shape == [2 * columns] {
                     return Err(format!(
