@@ -202,7 +202,7 @@ fn ends(
             }
             // What is likelier, where sizes do not tell.
             let is_likely = |(e, d): &(Linear, Linear)| {
-                is_called_so(e) > is_called_so(d)
+                (is_called_so(e) && !is_called_so(d))
                     || (is_called_so(e) == is_called_so(d)
                         && is_before(e) == Some(true)
                         && is_before(d) == Some(false))
