@@ -5,7 +5,7 @@
 //! | safetensors | PyTorch | `embedding.weight`, `lstm.weight_ih_l0`, `lstm.weight_hh_l0`, `lstm.bias_ih_l0`, `lstm.bias_hh_l0` (zeros), `lstm.weight_hr_l0`, `dense.weight`, `dense.bias`; `lstm.0.weight_ih_l0`, `lstm.1.weight_ih_l0` where the layers differ in size |
 //! | npz | Keras | `embedding/embeddings`, `lstm/lstm_cell/kernel`, `lstm/lstm_cell/recurrent_kernel`, `lstm/lstm_cell/bias`, `lstm_1/...`, `dense/kernel`, `dense/bias`, in the order of `get_weights()` |
 
-use super::npy;
+use super::formats::npz;
 use crate::files::error::{Error, Result};
 use crate::files::output::write_atomically;
 use crate::files::tensors::{NamedTensor, TensorFile, transpose};
@@ -137,7 +137,7 @@ fn npz(tensors: &[(String, NamedTensor)]) -> Result<Vec<u8>> {
     for (name, tensor) in tensors {
         zip.start_file(format!("{name}.npy"), options)
             .map_err(|e| failed(&e))?;
-        zip.write_all(&npy::encode(&tensor.shape, &tensor.values))
+        zip.write_all(&npz::encode(&tensor.shape, &tensor.values))
             .map_err(|e| failed(&e))?;
     }
     Ok(zip.finish().map_err(|e| failed(&e))?.into_inner())

@@ -11,6 +11,8 @@ mod console;
 #[cfg(feature = "trainer")]
 mod corpus;
 mod flash;
+#[cfg(feature = "trainer")]
+mod import;
 #[cfg(feature = "inputs")]
 pub mod inputs;
 mod kernels;
@@ -67,6 +69,8 @@ pub const TARGETS: &[Target] = targets![
     checkpoint,
     #[cfg(feature = "trainer")]
     corpus,
+    #[cfg(feature = "trainer")]
+    import,
 ];
 
 thread_local! {
