@@ -8,7 +8,7 @@
 //! ```
 //!
 //! ENGINE is `fused` (what `train` runs), `graph` (the same layer as a node of a candle graph) or
-//! `candle-nn` (candle's own LSTM). MODEL is `A` (many-to-one), `B` (many-to-many) or `C` (lean). A
+//! `candle-nn` (candle's own LSTM). MODEL is `A` (many-to-one), `B` (many-to-many) or `C` (CIFG). A
 //! batch is 128 windows of 40 random characters: forward, backward, Adam.
 
 use candle_core::{D, DType, Device, IndexOp, Tensor};
@@ -68,7 +68,7 @@ fn prepare(engine: &str, model: &str, threads: usize) -> Result<Train, Failure> 
     let (layer, loss_on) = match model {
         "A" => (LayerConfig::lstm(64), LossOn::LastStep),
         "B" => (LayerConfig::lstm(256), LossOn::EveryStep),
-        "C" => (LayerConfig::lean(384, 96), LossOn::EveryStep),
+        "C" => (LayerConfig::cifg(384, 96), LossOn::EveryStep),
         _ => return Err(format!("found model {model}").into()),
     };
     let random = &mut Random::new(1);

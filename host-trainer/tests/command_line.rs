@@ -72,7 +72,7 @@ fn bad_input_is_one_line_and_exit_code_2() {
         ),
         (
             "train --corpus good.txt --cell gru",
-            "invalid value 'gru' for '--cell <CELL>' [possible values: lstm, lean]",
+            "invalid value 'gru' for '--cell <CELL>' [possible values: lstm, cifg]",
         ),
         (
             "train --corpus good.txt --hidden 8 --projection 9",
@@ -375,7 +375,7 @@ fn every_recipe_runs() {
         "best --pretrain good.txt --pretrain-epochs 1",
         "small --pretrain good.txt --pretrain-epochs 1 --projection 5",
         "micro --pretrain good.txt --pretrain-epochs 1 --projection 0 --cell lstm",
-        "sonnets --cell lean --projection 4 --layers 3",
+        "sonnets --cell cifg --projection 4 --layers 3",
     ] {
         let line = format!("train {SMALL} --epochs 1 --recipe {recipe}");
         printed(folder.path(), &line);
@@ -395,9 +395,9 @@ fn a_network_of_either_cell_becomes_a_model_in_every_format() {
     for (name, flags, described) in [
         ("lstm", "", "LSTM 12, dense 27"),
         (
-            "lean",
-            "--cell lean --hidden 18 --projection 5",
-            "lean 18 projected to 5, dense 27",
+            "cifg",
+            "--cell cifg --hidden 18 --projection 5",
+            "CIFG 18 projected to 5, dense 27",
         ),
     ] {
         let settings = "--corpus good.txt --embedding 6 --batch 4 --threads 1 --epochs 60";
@@ -703,4 +703,34 @@ fn the_window_of_the_training_goes_all_the_way() {
         network.unwrap().layers
     });
     assert!(by_windows != carried);
+}
+
+/// CIFG was called lean, which is as long, so that the bytes of a file can be set back.
+#[test]
+fn a_network_that_says_lean_is_read() {
+    let folder = folder();
+    let path = |name: &str| folder.path().join(name);
+    let layer = LayerConfig::cifg(12, 5);
+    let config = NetworkConfig::stack(&Alphabet::letters(), 4, layer, 2);
+    let network = Network::new(config, &mut Random::new(1)).unwrap();
+    network.save(&path("n.safetensors")).unwrap();
+    printed(folder.path(), "quantize n.safetensors --out q.safetensors");
+    for name in ["n.safetensors", "q.safetensors"] {
+        let mut bytes = std::fs::read(path(name)).unwrap();
+        for at in 0..bytes.len() - 4 {
+            if &bytes[at..at + 4] == b"cifg" {
+                bytes[at..at + 4].copy_from_slice(b"lean");
+            }
+        }
+        std::fs::write(path(&format!("old-{name}")), bytes).unwrap();
+        let exported = |file: &str| {
+            printed(
+                folder.path(),
+                &format!("export {file} --name m --out {file}.lstm"),
+            );
+            std::fs::read(path(&format!("{file}.lstm"))).unwrap()
+        };
+        assert!(exported(name) == exported(&format!("old-{name}")), "{name}");
+    }
+    assert!(Network::load(&path("old-n.safetensors")).unwrap() == network);
 }

@@ -28,7 +28,7 @@ fn folder() -> tempfile::TempDir {
     std::fs::write(folder.path().join("text.txt"), text).unwrap();
     std::fs::write(folder.path().join("short.txt"), "short").unwrap();
     let mut config = NetworkConfig::lstm(&Alphabet::letters(), 8, 24, 1);
-    config.layers = vec![LayerConfig::lean(20, 12)];
+    config.layers = vec![LayerConfig::cifg(20, 12)];
     let mut network = Network::new(config, &mut Random::new(2)).unwrap();
     // Strong enough that its hidden state does not round to zero.
     let parameters = network.parameters_mut().into_iter();

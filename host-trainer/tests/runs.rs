@@ -60,10 +60,10 @@ fn differing(a: &Path, b: &Path) -> Vec<&'static str> {
 #[test]
 fn a_stopped_run_goes_on_to_the_identical_files() {
     let folder = folder();
-    let lean = "--recipe sonnets --cell lean --projection 5 --layers 2";
+    let cifg = "--recipe sonnets --cell cifg --projection 5 --layers 2";
     for (name, flags, epochs) in [
         ("lstm", "--recipe sonnets --ema 0.9", 200),
-        ("lean", lean, 100),
+        ("cifg", cifg, 100),
         ("windows", "--recipe many-to-many", 16),
     ] {
         let line =
@@ -150,7 +150,7 @@ fn a_run_that_is_killed_fifty_times_goes_on_to_the_identical_files() {
         "--epochs 30 --ema 0.9 --report-every 5",
         "--recipe many-to-one --epochs 1 --report-every 50",
         "--recipe best --pretrain good.txt --pretrain-epochs 10 --epochs 20 --ema 0.99",
-        "--cell lean --projection 5 --layers 2 --epochs 30 --drop-connect 0.1",
+        "--cell cifg --projection 5 --layers 2 --epochs 30 --drop-connect 0.1",
         "--recipe many-to-many --epochs 2",
     ] {
         during_writes += kill_and_go_on(flags, 10, random);
@@ -240,7 +240,7 @@ fn the_config_of_a_run_can_be_given_back_and_flags_win() {
     let path = |name: &str| folder.path().join(name);
     let flags = "--epochs 4 --seed 7 --clip 0.5 --weight-decay 0.1 --token-dropout 0.1 --ema 0.9 \
                  --drop-connect 0.2 --schedule cosine --warm-up 3 --floor 0.5 --patience 9 \
-                 --report-every 7 --learning-rate 0.004 --projection 5 --cell lean";
+                 --report-every 7 --learning-rate 0.004 --projection 5 --cell cifg";
     printed(folder.path(), &format!("train {SMALL} {flags} --out a"));
     printed(
         folder.path(),

@@ -398,13 +398,13 @@ mod tests {
         }
         // On this computer the columns may be packed otherwise, but in one way for all shapes.
         let lstm = LayerShape::lstm;
-        let lean = LayerShape::cifg;
+        let cifg = LayerShape::cifg;
         for format in FORMATS {
             let column_bytes: Vec<usize> = [
                 vec![lstm(64)],
                 vec![lstm(33), lstm(70).project(21)],
-                vec![lean(384).project(96)],
-                vec![lean(97).project(31), lean(50), lstm(10)],
+                vec![cifg(384).project(96)],
+                vec![cifg(97).project(31), cifg(50), lstm(10)],
             ]
             .into_iter()
             .map(|layers| {

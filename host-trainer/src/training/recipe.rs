@@ -21,9 +21,9 @@ pub enum RecipeName {
     Sonnets,
     /// Pre-trained on other text of the same author, then fine-tuned on the corpus.
     Best,
-    /// As best, a lean network for a small chip.
+    /// As best, a CIFG network for a small chip.
     Small,
-    /// As best, a lean network for the smallest chips.
+    /// As best, a CIFG network for the smallest chips.
     Micro,
 }
 
@@ -74,8 +74,8 @@ impl RecipeName {
         match self {
             Self::ManyToOne => LayerConfig::lstm(64),
             Self::ManyToMany | Self::Sonnets | Self::Best => LayerConfig::lstm(256),
-            Self::Small => LayerConfig::lean(256, 64),
-            Self::Micro => LayerConfig::lean(96, 32),
+            Self::Small => LayerConfig::cifg(256, 64),
+            Self::Micro => LayerConfig::cifg(96, 32),
         }
     }
 

@@ -318,7 +318,7 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
 pub(crate) fn checkpoints() -> [Checkpoint; 2] {
     let layers = [
         vec![LayerConfig::lstm(2)],
-        vec![LayerConfig::lean(2, 1), LayerConfig::lstm(1)],
+        vec![LayerConfig::cifg(2, 1), LayerConfig::lstm(1)],
     ];
     layers.map(|layers| {
         let config = NetworkConfig {

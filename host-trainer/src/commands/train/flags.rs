@@ -1,7 +1,7 @@
 //! The flags of `train`.
 
 use crate::engine::graph::DeviceKind;
-use crate::network::config::{Cell, EMBEDDING};
+use crate::network::config::{CellKind, EMBEDDING};
 use crate::text::alphabet::AlphabetKind;
 use std::path::{Path, PathBuf};
 
@@ -33,7 +33,7 @@ pub struct Args {
     /// Kind of each layer: the LSTM of Keras and PyTorch, or one whose input and forget gate are coupled
     /// (CIFG), which is smaller [default: the recipe's]
     #[arg(long, value_enum, help_heading = "Network")]
-    pub(crate) cell: Option<Cell>,
+    pub(crate) cell: Option<CellKind>,
     /// Units of each layer [default: the recipe's]
     #[arg(long, value_name = "N", help_heading = "Network")]
     pub(crate) hidden: Option<usize>,
@@ -100,8 +100,8 @@ pub struct Args {
     /// What computes a batch. A run may go on with another one, but then ends in other bits
     #[arg(long, value_enum, default_value_t, help_heading = RUN)]
     pub(crate) device: DeviceKind,
-    /// Folder of the run [default: runs/RECIPE-HIDDEN; with a lean cell or a projection, such as
-    /// runs/best-lean-384-96]
+    /// Folder of the run [default: runs/RECIPE-HIDDEN; with a CIFG cell or a projection, such as
+    /// runs/best-cifg-384-96]
     #[arg(long, value_name = "FOLDER", help_heading = RUN)]
     pub(crate) out: Option<PathBuf>,
     /// Seconds from one checkpoint to the next; 0 for one after each step
