@@ -139,7 +139,7 @@ fn a_network_that_was_quantized_elsewhere_is_shown_too() {
 fn a_network_too_large_for_the_engine_is_trained_all_the_same() {
     let folder = folder();
     let settings =
-        "--corpus good.txt --hidden 1030 --projection 4 --embedding 6 --batch 1 --epochs 0.01";
+        "--corpus good.txt --hidden 1030 --projection 4 --embedding 6 --batch-size 1 --epochs 0.01";
     let told = printed(folder.path(), &format!("train {settings} --out r"));
     let expected = "a layer has 1030 hidden units, expected 1 to 1024";
     let refused = |format: &str| {

@@ -7,7 +7,6 @@ use crate::commands::{
 use crate::files::error::{Error, Result};
 use crate::files::stdout;
 use clap::{Parser, Subcommand};
-use std::ffi::OsString;
 use std::process::ExitCode;
 
 /// Trains character-level LSTMs and prepares them for a microcontroller
@@ -52,33 +51,24 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// What was typed, with what a config file adds to it; nothing if help was asked for, and given.
+/// What was typed; nothing if help was asked for, and given.
 fn parse() -> Result<Option<Cli>> {
-    let mut words: Vec<OsString> = std::env::args_os().collect();
-    let cli = match Cli::try_parse_from(&words) {
-        Ok(cli) => cli,
+    match Cli::try_parse() {
+        Ok(cli) => Ok(Some(cli)),
         Err(error) if !error.use_stderr() => {
             let _ = error.print();
-            return Ok(None);
+            Ok(None)
         }
-        Err(error) => return Err(refused(&error)),
-    };
-    let Command::Train(args) = &cli.command else {
-        return Ok(Some(cli));
-    };
-    let Some(path) = args.config() else {
-        return Ok(Some(cli));
-    };
-    // After the command's name and before all that was typed, which overrides it.
-    words.splice(2..2, train::config_file::flags_under(args, path)?);
-    Cli::try_parse_from(words)
-        .map(Some)
-        .map_err(|e| refused(&e))
+        Err(error) => Err(Error::bad_input(format!(
+            "{} (see --help)",
+            one_line(&error)
+        ))),
+    }
 }
 
 fn run(cli: Cli) -> Result<()> {
     match cli.command {
-        Command::Train(args) => train::run(&args),
+        Command::Train(args) => train::run(*args),
         Command::Report(args) => report::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Quantize(args) => quantize::run(&args),
@@ -88,10 +78,6 @@ fn run(cli: Cli) -> Result<()> {
         Command::Import(args) => import::run(&args),
         Command::Inspect(args) => inspect::run(&args),
     }
-}
-
-fn refused(error: &clap::Error) -> Error {
-    Error::bad_input(format!("{} (see --help)", one_line(error)))
 }
 
 #[cfg(test)]

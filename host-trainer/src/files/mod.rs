@@ -6,5 +6,6 @@
 pub mod error;
 pub mod hash;
 pub mod output;
+pub(crate) mod registry;
 pub(crate) mod stdout;
 pub mod tensors;

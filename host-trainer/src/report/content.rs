@@ -68,9 +68,7 @@ pub fn gather(
         false if last.exists() => last,
         _ => run_folder::best(folder),
     };
-    let mut network = Network::load(&weights)?;
-    // A file of before does not say it.
-    network.config.window = config.network.window;
+    let network = Network::load(&weights)?;
     let mut refused = Vec::new();
     let mut shown = Vec::new();
     for (format, variant) in variants(&network, &corpus) {
@@ -127,8 +125,7 @@ fn given(path: &Path, config: &RunConfig, corpus: &Corpus) -> Result<Variant> {
             path.display()
         ))
     };
-    let mut quantized = QuantizedNetwork::load(path)?.ok_or_else(expected)?;
-    quantized.config.window = config.network.window;
+    let quantized = QuantizedNetwork::load(path)?.ok_or_else(expected)?;
     if quantized.config != config.network {
         return Err(expected());
     }

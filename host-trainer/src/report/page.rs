@@ -71,7 +71,7 @@ fn head(report: &Report) -> Markup {
             p.kind { "Training run" }
             h1 { (report.name) }
             p {
-                "Recipe " (report.config.recipe.name()) ", " (layers.join(" + ")) ", "
+                "Recipe " (report.config.recipe.name) ", " (layers.join(" + ")) ", "
                 (network.vocabulary()) " symbols, seed " (report.config.seed) ", on "
                 code { (report.config.corpus.path.display()) } ". All figures are of "
                 code { (report.weights.display()) } "."
@@ -107,7 +107,7 @@ fn course(report: &Report) -> Markup {
             @if let Some(row) = best(&lowest) {
                 p {
                     "Best validation: " (format!("{:.4}", lowest(row)))
-                    " bits per character, after step " (grouped(row.step as usize)) " of "
+                    " bits per character, after update " (grouped(row.update as usize)) " of "
                     (row.phase) ", epoch " (format!("{:.2}", row.epoch)) "."
                 }
             }

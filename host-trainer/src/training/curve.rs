@@ -72,7 +72,7 @@ mod tests {
     fn phases_are_shown_by_reports() {
         let row = |phase: &str, characters| Row {
             phase: phase.into(),
-            step: 1,
+            update: 1,
             epoch: 1.0,
             characters,
             seconds: 1.0,

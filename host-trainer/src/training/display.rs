@@ -2,7 +2,7 @@
 
 use crate::files::stdout::say;
 use crate::training::checkpoint::Progress;
-use crate::training::recipe::Phase;
+use crate::training::phase::Phase;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
@@ -49,9 +49,9 @@ impl Display {
         };
         let left = (now.seconds * (1.0 - done) / done.max(1e-9)).round() as u64;
         let message = format!(
-            "{} step {}, {loss}rate {rate:.1e}, {:.1}k chars/s, {}:{:02} left",
+            "{} update {}, {loss}rate {rate:.1e}, {:.1}k chars/s, {}:{:02} left",
             phase.name,
-            now.step,
+            now.update,
             speed / 1e3,
             left / 60,
             left % 60

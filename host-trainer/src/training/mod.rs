@@ -10,6 +10,7 @@ pub(crate) mod display;
 pub(crate) mod dropout;
 pub(crate) mod interrupt;
 pub mod metrics;
+pub mod phase;
 pub(crate) mod phases;
 pub mod recipe;
 pub(crate) mod reports;

@@ -3,11 +3,11 @@
 //! | file | what |
 //! | --- | --- |
 //! | `config.json` | all that decides the run; `--resume` reads it |
-//! | `config.toml` | the same as flags, for `train --config` |
-//! | `metrics.csv`, `metrics.jsonl` | a row a report |
+//! | `config.toml` | the same as settings, for `train --config` |
+//! | `metrics.csv`, `metrics.jsonl` | a row a validation |
 //! | `curve.svg` | the rows as a picture |
 //! | `table.md` | losses beside the notebook's own, for its two recipes |
-//! | `samples.txt` | what the network wrote at each report |
+//! | `samples.txt` | what the network wrote at each validation |
 //! | `checkpoint.safetensors` | all that it takes to go on |
 //! | `best.safetensors`, `final.safetensors` | networks |
 
@@ -107,10 +107,7 @@ impl RunFolder {
     pub fn resume(path: &Path) -> Result<(Self, RunConfig, Checkpoint)> {
         let config = read_config(path)?;
         let folder = Self::lock(path)?;
-        let mut checkpoint = Checkpoint::load(&path.join(CHECKPOINT))?;
-        if checkpoint.run.is_none() {
-            checkpoint.network.config.window = config.network.window;
-        }
+        let checkpoint = Checkpoint::load(&path.join(CHECKPOINT))?;
         match checkpoint.is_of(&config) {
             true => Ok((folder, config, checkpoint)),
             false => Err(folder.has_another_checkpoint()),
@@ -246,9 +243,6 @@ impl RunFolder {
             (SAMPLES, lengths.samples),
         ] {
             let path = self.path.join(name);
-            if !path.exists() && expected == 0 {
-                continue;
-            }
             let open = || {
                 let file = OpenOptions::new().write(true).open(&path)?;
                 let found = file.metadata()?.len();

@@ -104,7 +104,7 @@ impl Tuning {
             for feed in [streams, windows] {
                 let feeder = Feeder::resume(&[1; 9], feed, text.cursor.clone());
                 if let Some(mut feeder) = feeder {
-                    let is_over = feeder.pass_progress() >= 1.0;
+                    let is_over = feeder.epoch_progress() >= 1.0;
                     let batch = feeder.next_batch(&mut Random::new(1));
                     assert_eq!(batch.is_none(), is_over);
                 }

@@ -50,7 +50,7 @@ impl TuningConfig {
             ("--epochs", settings.epochs.to_string()),
             ("--learning-rate", settings.learning_rate.to_string()),
             ("--teacher", settings.teacher.to_string()),
-            ("--batch", settings.batch.to_string()),
+            ("--batch-size", settings.batch.to_string()),
             ("--seed", settings.seed.to_string()),
             ("a --corpus of hash", text(&corpus.tokens)),
             ("a --pretrain of hash", extra.map_or("none".into(), text)),
