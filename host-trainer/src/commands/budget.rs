@@ -3,8 +3,10 @@
 use crate::commands::export::ExportFormat;
 use crate::files::error::{Error, Result};
 use crate::files::stdout::{grouped, say};
-use crate::hardware::boards::BOARDS;
+use crate::files::table;
+use crate::hardware::boards::{BOARDS, Board};
 use crate::hardware::cost::{Core, Shape, layer_name};
+use crate::hardware::figures::CORES;
 use crate::model::encode::encode_zeros;
 use crate::model::file::ModelFile;
 use crate::network::config::{CellKind, LayerConfig, NetworkConfig};
@@ -154,45 +156,54 @@ fn table(shape: &Shape, model: &lstm_core::Model<'_>, clock: Option<f64>) -> Str
     ] {
         text += &format!("{what:<14} {value}\n");
     }
-    text += &format!(
-        "\n{:<14} {:>8} {:>8} {:>8} {:>14} {:>12} {:>7}\n",
-        "core", "engine", "RAM", "stack", "instructions", "at most", "error"
-    );
-    for core in Core::all() {
-        text += &format!(
-            "{:<14} {:>8} {:>8} {:>8} {:>14} {:>12} {:>5.1} %\n",
-            core.name,
+    text += "\n";
+    let heads = [
+        "core",
+        "engine",
+        "RAM",
+        "stack",
+        "instructions",
+        "at most",
+        "error",
+    ];
+    let row = |core: &Core| {
+        [
+            core.name.to_owned(),
             grouped(core.engine(shape.format)),
             grouped(core.ram(shape)),
             grouped(core.stack),
             grouped(core.instructions(shape).round() as usize),
             grouped(core.most_instructions(shape).round() as usize),
-            100.0 * core.error(shape.format)
-        );
-    }
+            format!("{:.1} %", 100.0 * core.error(shape.format)),
+        ]
+    };
+    text += &table::table(&heads, &[0], CORES.iter().map(row));
     text += "bytes; instructions of a character, estimated from docs/bench.txt, with the largest\n\
              error on what was counted there; int4 skips zeros, at most it skips none\n\n";
-    text += &format!(
-        "{:<14} {:<11} {:>6} {:>11} {:>11} {:>13}  {}\n",
-        "board", "core", "MHz", "model room", "RAM", "characters/s", "fits"
-    );
-    for board in BOARDS {
+    let heads = [
+        "board",
+        "core",
+        "MHz",
+        "model room",
+        "RAM",
+        "characters/s",
+        "fits",
+    ];
+    let row = |board: &Board| {
         let clock = clock.unwrap_or(board.clock);
         let outcome = board.try_model(shape, flash, clock);
-        let line = format!(
-            "{:<14} {:<11} {:>6} {:>11} {:>11} {:>13.1}  {}",
-            board.name,
-            board.core,
-            clock / 1e6,
+        [
+            board.name.to_owned(),
+            board.core.to_owned(),
+            (clock / 1e6).to_string(),
             grouped(board.model_room),
             grouped(board.ram),
-            outcome.characters_per_second,
-            match outcome.misfit {
-                None => "yes".to_owned(),
-                Some(misfit) => format!("no: {misfit}"),
-            }
-        );
-        text += &format!("{line}\n");
-    }
+            format!("{:.1}", outcome.characters_per_second),
+            outcome
+                .misfit
+                .map_or("yes".to_owned(), |misfit| format!("no: {misfit}")),
+        ]
+    };
+    text += &table::table(&heads, &[0, 1, 6], BOARDS.iter().map(row));
     text + "characters/s: at one instruction a cycle; loads, branches and flash take more\n"
 }

@@ -3,7 +3,7 @@
 use crate::commands::evaluate::score_model;
 use crate::files::error::{Error, Result};
 use crate::files::output::{is_one_of, refuse_input_as_output};
-use crate::files::stdout::say;
+use crate::files::stdout::tell;
 use crate::interchange::write::FileKind;
 use crate::interchange::{self};
 use crate::model::describe::is_description;
@@ -74,7 +74,7 @@ pub fn run(args: &Args) -> Result<()> {
     refuse_input_as_output("out", &args.out, inputs())?;
     if let Some(kind) = args.to {
         interchange::write::write(&Network::load(&args.network)?, kind, &args.out)?;
-        say!("wrote {}", args.out.display());
+        tell!("wrote {}", args.out.display());
         return Ok(());
     }
     check_description(&args.out, inputs())?;
@@ -94,7 +94,7 @@ pub fn run(args: &Args) -> Result<()> {
     notes.extend_from_slice(&args.note);
     write_model(&args.out, &file, &errors, &notes)?;
     let text = args.out.with_extension("txt");
-    say!(
+    tell!(
         "wrote {} ({} bytes) and {}",
         args.out.display(),
         file.len(),

@@ -4,6 +4,7 @@
 
 pub mod budget;
 pub mod cli;
+pub mod completions;
 pub mod evaluate;
 pub mod export;
 pub mod generate;

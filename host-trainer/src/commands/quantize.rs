@@ -3,7 +3,7 @@
 use crate::commands::tuning::TuningArgs;
 use crate::files::error::{Error, Result};
 use crate::files::output::refuse_input_as_output;
-use crate::files::stdout::say;
+use crate::files::stdout::tell;
 use crate::network::parameters::Network;
 use crate::quantize::{DEAD_ZONE, error_table, quantize};
 use lstm_core::Format;
@@ -66,8 +66,8 @@ pub fn run(args: &Args) -> Result<()> {
         args.tuning.tune(&network, &quantized, &args.out)?;
     } else {
         quantized.save(&args.out)?;
-        say!("{}", error_table(&errors).trim_end());
+        tell!("{}", error_table(&errors).trim_end());
     }
-    say!("wrote {}", args.out.display());
+    tell!("wrote {}", args.out.display());
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use crate::files::error::Result;
 use crate::files::output::{refuse_input_as_output, write_atomically};
-use crate::files::stdout::say;
+use crate::files::stdout::tell;
 use crate::report::content::gather;
 use crate::report::page;
 use crate::training::run_folder::{self, read_config};
@@ -43,6 +43,6 @@ pub fn run(args: &Args) -> Result<()> {
     let report = gather(&args.run, config, &args.quantized, args.seed)?;
     let html = page::page(&report).into_string();
     write_atomically(&out, html.as_bytes())?;
-    say!("wrote {}", out.display());
+    tell!("wrote {}", out.display());
     Ok(())
 }

@@ -3,7 +3,7 @@
 use crate::commands::numbers::{Count, Natural, Positive, Share};
 use crate::commands::threads;
 use crate::files::error::{Error, Result};
-use crate::files::stdout::say;
+use crate::files::stdout::tell;
 use crate::network::parameters::Network;
 use crate::quantize::QuantizedNetwork;
 use crate::quantize::qat::settings::Settings;
@@ -101,7 +101,7 @@ impl TuningArgs {
                 tuned.validation
             )));
         }
-        say!("best: validation {:.4} bits/char", tuned.validation);
+        tell!("best: validation {:.4} bits/char", tuned.validation);
         Ok(())
     }
 

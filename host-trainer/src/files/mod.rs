@@ -8,4 +8,5 @@ pub mod hash;
 pub mod output;
 pub(crate) mod registry;
 pub(crate) mod stdout;
+pub(crate) mod table;
 pub mod tensors;

@@ -1,6 +1,7 @@
 //! What is in a model, for people.
 
-use crate::hardware::cost::{Core, Shape, layer_name};
+use crate::hardware::cost::{Shape, layer_name};
+use crate::hardware::figures::CORES;
 use crate::network::predictor::describe_context;
 use crate::quantize::{TensorError, error_table};
 use lstm_core::{Format, Golden, Model};
@@ -16,7 +17,7 @@ pub fn is_description(text: &str) -> bool {
 /// State, scratch and logits on each core.
 fn ram(shape: &Shape) -> String {
     let mut needs: Vec<(usize, Vec<&str>)> = Vec::new();
-    for core in Core::all() {
+    for core in &CORES {
         let bytes = core.ram(shape);
         match needs.iter_mut().find(|(known, _)| *known == bytes) {
             Some((_, cores)) => cores.push(core.name),

@@ -1,7 +1,7 @@
 //! The corpus: a text file as tokens, split in three.
 
 use crate::files::error::{Error, Result};
-use crate::files::stdout::say;
+use crate::files::stdout::tell;
 use crate::text::alphabet::{Alphabet, AlphabetKind};
 use std::ops::Range;
 use std::path::Path;
@@ -100,7 +100,7 @@ impl Corpus {
         }
         // To read all that is no letter as a space is what the 27 symbols are for.
         if unknown > 0 && self.alphabet != Alphabet::letters() {
-            say!("{found}, and are read as {:?}", self.alphabet.symbols[0]);
+            tell!("{found}, and are read as {:?}", self.alphabet.symbols[0]);
         }
         Ok(())
     }

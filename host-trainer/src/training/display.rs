@@ -1,6 +1,6 @@
 //! The progress of a run: a bar at a terminal, plain lines elsewhere.
 
-use crate::files::stdout::say;
+use crate::files::stdout::{is_quiet, tell};
 use crate::training::checkpoint::Progress;
 use crate::training::phase::Phase;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -20,7 +20,7 @@ pub(crate) struct Display {
 
 impl Display {
     pub(crate) fn new(characters: u64, seconds: f64) -> Self {
-        let bar = std::io::stderr().is_terminal().then(|| {
+        let bar = (std::io::stderr().is_terminal() && !is_quiet()).then(|| {
             let template = "[{bar:30}] {percent:>3}% {msg}";
             let style = ProgressStyle::with_template(template).expect("a valid template");
             ProgressBar::new(10_000).with_style(style.progress_chars("=> "))
@@ -61,14 +61,15 @@ impl Display {
                 bar.set_position((done * 1e4) as u64);
                 bar.set_message(message);
             }
+            None if is_quiet() => {}
             None => eprintln!("{:3.0}% {message}", 100.0 * done),
         }
     }
 
     pub(crate) fn print(&self, text: &str) {
         match &self.bar {
-            Some(bar) => bar.suspend(|| say!("{text}")),
-            None => say!("{text}"),
+            Some(bar) => bar.suspend(|| tell!("{text}")),
+            None => tell!("{text}"),
         }
     }
 

@@ -1,7 +1,7 @@
 //! What a run tells on its way: validation, metrics, samples, the picture of its course.
 
 use crate::files::error::Result;
-use crate::files::stdout::say;
+use crate::files::stdout::tell;
 use crate::kernels::random::Random;
 use crate::model::compare;
 use crate::network::parameters::Network;
@@ -154,19 +154,19 @@ impl Trainer<'_> {
     pub(crate) fn close(&self) -> Result<()> {
         let progress = &self.now.progress;
         if self.is_out_of_patience() {
-            say!(
+            tell!(
                 "stopped early: no better one in {} validations",
                 progress.stale
             );
         }
-        say!(
+        tell!(
             "trained {:.1} s, {} characters, {:.0} a second",
             progress.seconds,
             progress.characters,
             progress.characters as f64 / progress.seconds.max(1e-9)
         );
         if let Some(losses) = self.config.notebook_losses() {
-            say!("\n{}", notebook_table(&self.rows, losses));
+            tell!("\n{}", notebook_table(&self.rows, losses));
         }
         let (path, what) = if self.config.holds_out() {
             (self.folder.best(), "weights of the best validation")
@@ -176,14 +176,14 @@ impl Trainer<'_> {
                 "last weights; all three parts were trained on, as in the notebook",
             )
         };
-        say!("{} ({what}):", path.display());
+        tell!("{} ({what}):", path.display());
         let network = Network::load(&path)?;
         let predictor = NetworkPredictor::new(&network);
         let scores = scores(self.in_context(predictor), &self.texts.corpus, &Split::ALL);
-        say!("{}", score_table(&Split::ALL, &scores).trim_end());
+        tell!("{}", score_table(&Split::ALL, &scores).trim_end());
         let variants = compare::variants(&network, &self.texts.corpus);
-        say!("\n{}", compare::table(&variants).trim_end());
-        say!(
+        tell!("\n{}", compare::table(&variants).trim_end());
+        tell!(
             "in integers by rounding alone; quantize --qat trains in them\n\
              all about the run as a page: host-trainer report {}",
             self.folder.path().display()

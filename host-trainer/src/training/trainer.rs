@@ -4,7 +4,7 @@ use crate::engine::fused::Engine;
 use crate::engine::graph;
 use crate::engine::optimizer::{Adam, ParameterGroup, clip_by_global_norm};
 use crate::files::error::{Error, Result};
-use crate::files::stdout::say;
+use crate::files::stdout::tell;
 use crate::kernels::random::Random;
 use crate::network::config::LayerConfig;
 use crate::network::parameters::Network;
@@ -136,7 +136,7 @@ impl<'r> Trainer<'r> {
     fn introduce(&self) {
         let network = &self.config.network;
         let layers: Vec<String> = network.layers.iter().map(LayerConfig::to_string).collect();
-        say!(
+        tell!(
             "{}: {} symbols, embedding {}, {}, {} parameters; {} characters; batch size {}; {} \
              thread(s); {}",
             self.config.recipe.name,
@@ -150,7 +150,7 @@ impl<'r> Trainer<'r> {
             self.folder.path().display()
         );
         if self.now.progress.update > 0 {
-            say!("going on after update {}", self.now.progress.update);
+            tell!("going on after update {}", self.now.progress.update);
         }
         self.tell_missing_rows();
     }
@@ -159,7 +159,7 @@ impl<'r> Trainer<'r> {
     pub(crate) fn tell_missing_rows(&self) {
         let (asked, found) = (self.phase().feed.batch_size(), self.feeder.batch_size());
         if found < asked {
-            say!(
+            tell!(
                 "{}: the text is long enough for {found} rows a batch, not for {asked}",
                 self.phase().name
             );
@@ -319,6 +319,8 @@ impl<'r> Trainer<'r> {
         self.now.network.save(&self.folder.last())?;
         self.save()?;
         self.display.finish();
+        // Nothing is left to save: from here on Ctrl-C ends the program at once.
+        self.call.stop.store(true, Ordering::SeqCst);
         self.close()
     }
 }

@@ -4,7 +4,7 @@ use super::settings::Settings;
 use super::step::Loss;
 use crate::engine::optimizer::{Adam, AdamConfig};
 use crate::files::error::{Error, Result};
-use crate::files::hash::fnv1a;
+use crate::files::hash::sha256;
 use crate::files::tensors::TensorFile;
 use crate::kernels::random::Random;
 use crate::model::encode::{Labels, encode_quantized};
@@ -41,9 +41,8 @@ impl TuningConfig {
         corpus: &Corpus,
         extra: Option<&[u8]>,
     ) -> Result<Self> {
-        let text = |tokens: &[u8]| fnv1a(tokens.iter().copied());
         let parameters = network.parameters().into_iter().flatten();
-        let parameters = parameters.flat_map(|x| x.to_le_bytes());
+        let parameters: Vec<u8> = parameters.flat_map(|x| x.to_le_bytes()).collect();
         let rows = [
             ("--format", start.format.to_string()),
             ("--dead-zone", start.dead_zone.to_string()),
@@ -52,12 +51,12 @@ impl TuningConfig {
             ("--teacher", settings.teacher.to_string()),
             ("--batch-size", settings.batch.to_string()),
             ("--seed", settings.seed.to_string()),
-            ("a --corpus of hash", text(&corpus.tokens)),
-            ("a --pretrain of hash", extra.map_or("none".into(), text)),
-            ("a network of hash", fnv1a(parameters)),
+            ("a --corpus of hash", sha256(&corpus.tokens)),
+            ("a --pretrain of hash", extra.map_or("none".into(), sha256)),
+            ("a network of hash", sha256(&parameters)),
             (
                 "a rounded network of hash",
-                fnv1a(encode_quantized(start, &Labels::default())?),
+                sha256(&encode_quantized(start, &Labels::default())?),
             ),
         ];
         Ok(Self(rows.map(|(name, value)| (name.into(), value)).into()))

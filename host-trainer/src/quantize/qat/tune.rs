@@ -9,7 +9,7 @@ use super::step::{Engine, Loss};
 use crate::engine::optimizer::{Adam, AdamConfig, ParameterGroup, clip_by_global_norm};
 use crate::engine::schedule::Schedule;
 use crate::files::error::{Error, Result};
-use crate::files::stdout::say;
+use crate::files::stdout::tell;
 use crate::kernels::random::Random;
 use crate::model::encode::{Labels, encode_quantized};
 use crate::model::file::ModelFile;
@@ -87,15 +87,15 @@ pub fn tune(
         tuning.resume(start)?;
     }
     let names: Vec<&str> = texts.iter().map(|(name, _)| *name).collect();
-    say!("fine-tuning on {}", names.join(" and "));
+    tell!("fine-tuning on {}", names.join(" and "));
     for (name, source) in names.iter().zip(&tuning.sources) {
         let (asked, found) = (settings.batch, source.feeder.batch_size());
         if found < asked {
-            say!("{name} is long enough for {found} rows a batch, not for {asked}");
+            tell!("{name} is long enough for {found} rows a batch, not for {asked}");
         }
     }
     if call.resume {
-        say!(
+        tell!(
             "going on after epoch {:.1}, best so far: validation {:.4} bits/char",
             tuning.epochs(),
             tuning.progress.best
@@ -218,7 +218,7 @@ impl<'t> Tuning<'t> {
         self.progress.best = score(start, self.corpus, Split::Validation)?;
         start.save(self.call.out)?;
         self.save()?;
-        say!(
+        tell!(
             "rounded only: validation {:.4} bits/char",
             self.progress.best
         );
@@ -310,7 +310,7 @@ impl<'t> Tuning<'t> {
         };
         let bits = |nats: f64| nats / steps as f64 / std::f64::consts::LN_2;
         let is_best = validation < progress.best;
-        say!(
+        tell!(
             "epoch {:.1} of {}: train {:.4}, from the teacher {:.4}, validation {validation:.4} \
              bits/char{}, {}:{:02} left",
             progress.done as f64 / self.epoch_length as f64,
