@@ -87,13 +87,13 @@ fn bad_input_is_one_line_and_exit_code_2() {
         ),
         (
             "budget --clock 0",
-            "found --clock 0, expected megahertz above 0",
+            "'--clock <MHZ>': found 0, expected megahertz above 0",
         ),
         (
             "budget --clock 200000",
-            "found --clock 200000, expected megahertz above 0 and up to 100000",
+            "found 200000, expected megahertz above 0 and up to 100000",
         ),
-        ("budget --clock NaN", "found --clock NaN"),
+        ("budget --clock NaN", "found NaN, expected megahertz"),
         ("budget --format int2", "invalid value 'int2'"),
         (
             "budget --alphabet text --corpus missing.txt",

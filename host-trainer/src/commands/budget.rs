@@ -1,6 +1,7 @@
 //! `budget`: what a model will cost on a chip, before it is trained.
 
 use crate::commands::export::ExportFormat;
+use crate::commands::numbers::real;
 use crate::files::error::{Error, Result};
 use crate::files::stdout::{grouped, say};
 use crate::files::table;
@@ -15,6 +16,7 @@ use crate::quantize::QuantizedNetwork;
 use crate::text::alphabet::{Alphabet, AlphabetKind};
 use crate::text::corpus::Corpus;
 use lstm_core::Format;
+use serde_json::json;
 use std::path::{Path, PathBuf};
 
 /// Arguments of `budget`.
@@ -50,27 +52,29 @@ pub struct Args {
     format: Option<ExportFormat>,
     /// Megahertz of every board [default: what its firmware sets]
     #[arg(long, value_name = "MHZ")]
-    clock: Option<f64>,
+    clock: Option<Megahertz>,
+    /// Print JSON: the model, the cores and the boards
+    #[arg(long)]
+    json: bool,
 }
 
-/// For `--clock`.
-const MOST_MEGAHERTZ: f64 = 100_000.0;
+real!(
+    /// The clock of a board.
+    Megahertz, "megahertz above 0 and up to 100000", |x| x > 0.0 && x <= 1e5
+);
 
 /// Prints the costs and the boards.
 ///
 /// # Errors
 /// A file that cannot be used, or a shape that the device does not run.
 pub fn run(args: &Args) -> Result<()> {
-    if let Some(clock) = args.clock
-        && !(clock > 0.0 && clock <= MOST_MEGAHERTZ)
-    {
-        return Err(Error::bad_input(format!(
-            "found --clock {clock}, expected megahertz above 0 and up to {MOST_MEGAHERTZ}"
-        )));
-    }
     let (parameters, file) = model(args)?;
     let model = file.model()?;
-    let clock = args.clock.map(|megahertz| megahertz * 1e6);
+    let clock = args.clock.map(|megahertz| f64::from(megahertz) * 1e6);
+    if args.json {
+        say!("{}", as_json(&Shape::of(&model), &model, clock));
+        return Ok(());
+    }
     let table = table(&Shape::of(&model), &model, clock);
     say!("{}{}", parameters.unwrap_or_default(), table.trim_end());
     Ok(())
@@ -130,7 +134,44 @@ fn config(args: &Args) -> Result<NetworkConfig> {
     Ok(config)
 }
 
-/// The whole report.
+/// The whole report, for programs.
+fn as_json(shape: &Shape, model: &lstm_core::Model<'_>, clock: Option<f64>) -> serde_json::Value {
+    let cores = CORES.iter().map(|core| {
+        json!({
+            "name": core.name,
+            "engine_bytes": core.engine(shape.format),
+            "ram_bytes": core.ram(shape),
+            "stack_bytes": core.stack,
+            "instructions": core.instructions(shape),
+            "most_instructions": core.most_instructions(shape),
+            "largest_error": core.error(shape.format),
+        })
+    });
+    let boards = BOARDS.iter().map(|board| {
+        let clock = clock.unwrap_or(board.clock);
+        let outcome = board.try_model(shape, model.file_bytes(), clock);
+        json!({
+            "name": board.name,
+            "core": board.core,
+            "hertz": clock,
+            "model_room_bytes": board.model_room,
+            "ram_bytes": board.ram,
+            "characters_per_second": outcome.characters_per_second,
+            "misfit": outcome.misfit,
+        })
+    });
+    json!({
+        "layers": shape.layers.iter().copied().map(layer_name).collect::<Vec<_>>(),
+        "symbols": shape.symbols,
+        "format": shape.format.to_string(),
+        "file_bytes": model.file_bytes(),
+        "multiply_adds": model.multiply_adds(),
+        "cores": cores.collect::<Vec<_>>(),
+        "boards": boards.collect::<Vec<_>>(),
+    })
+}
+
+/// The whole report, for people.
 fn table(shape: &Shape, model: &lstm_core::Model<'_>, clock: Option<f64>) -> String {
     let layers: Vec<String> = shape.layers.iter().copied().map(layer_name).collect();
     let flash = model.file_bytes();

@@ -12,6 +12,7 @@ use crate::network::score::{self, score_table};
 use crate::quantize::QuantizedNetwork;
 use crate::text::alphabet::Alphabet;
 use crate::text::corpus::{Corpus, Split};
+use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 
 /// Arguments of `evaluate`.
@@ -32,6 +33,9 @@ pub struct Args {
     /// What computes; integers and a .lstm are always run by the engine of the chip
     #[arg(long, value_enum, default_value_t)]
     pub device: DeviceKind,
+    /// Print JSON: an object with a score for each part
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Prints a line for each part.
@@ -67,6 +71,18 @@ pub fn run(args: &Args) -> Result<()> {
                 score::scores(InContext::new(predictor, window), &corpus, &splits)
             }
         };
+    }
+    if args.json {
+        let parts: Map<String, Value> = splits
+            .iter()
+            .zip(&scores)
+            .map(|(split, score)| (split.name().to_owned(), json!(score)))
+            .collect();
+        say!(
+            "{}",
+            json!({ "corpus": args.corpus, "window": window, "parts": parts })
+        );
+        return Ok(());
     }
     say!("{}, {}", args.corpus.display(), describe_context(window));
     say!("{}", score_table(&splits, &scores).trim_end());
@@ -114,7 +130,8 @@ fn read(path: &Path, alphabet: Alphabet) -> Result<Corpus> {
     }
 }
 
-fn alphabet_of(model: &lstm_core::Model<'_>) -> Alphabet {
+/// The alphabet of a model.
+pub(crate) fn alphabet_of(model: &lstm_core::Model<'_>) -> Alphabet {
     Alphabet {
         symbols: model.alphabet().symbols().chars().collect(),
         fold_case: model.alphabet().fold_case(),

@@ -1,8 +1,10 @@
 //! Generate: writes text with a model, through the device's own engine.
 
+use crate::commands::evaluate::alphabet_of;
 use crate::commands::export::ExportFormat;
 use crate::files::error::{Error, Result};
 use crate::files::output::{refuse_input_as_output, write_atomically};
+use crate::files::stdout::is_quiet;
 use crate::model::encode::{Labels, encode_file, encode_in};
 use crate::model::file::{Generator, HeapWorkspace, ModelFile, encode};
 use crate::model::generate::{PROMPT, TEMPERATURE};
@@ -10,7 +12,9 @@ use crate::model::snapshot;
 use crate::network::parameters::Network;
 use crate::network::predictor::context;
 use crate::report::columns;
+use crate::text::alphabet::Alphabet;
 use lstm_core::{Format, MAX_WINDOW, Sampler};
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -21,7 +25,7 @@ const SEED: u64 = 1;
 pub struct Args {
     /// The model (.lstm), or a network (.safetensors)
     model: PathBuf,
-    /// Text that the model reads before it writes [default: a line break, or none with --state]
+    /// Text that the model reads, and shows, before it writes [default: a line break, or none with --state]
     #[arg(long, value_name = "TEXT")]
     prompt: Option<String>,
     /// Characters to write
@@ -95,6 +99,20 @@ impl Args {
         self.sampler(Sampler::new(SEED).with_temperature(TEMPERATURE)?)
     }
 
+    /// Tells which characters of the prompt the model does not know.
+    fn tell_unknown(&self, prompt: &str, model: &lstm_core::Model<'_>) {
+        let alphabet = alphabet_of(model);
+        let is_known = |c: &char| alphabet.unknown(&c.to_string()) == 0;
+        let unknown: BTreeSet<char> = prompt.chars().filter(|c| !is_known(c)).collect();
+        if !unknown.is_empty() && alphabet != Alphabet::letters() && !is_quiet() {
+            let unknown: String = unknown.into_iter().collect();
+            eprintln!(
+                "note: {unknown:?} of the prompt is not in the alphabet, and is read as {:?}",
+                alphabet.symbols[0]
+            );
+        }
+    }
+
     /// Writes with `file`, and gives `put` each character at once, until it fails.
     fn write(
         &self,
@@ -114,6 +132,12 @@ impl Args {
             *generator.sampler_mut() = self.sampler(generator.sampler().clone())?;
         }
         let default = if self.state.is_some() { "" } else { PROMPT };
+        if let Some(prompt) = &self.prompt {
+            self.tell_unknown(prompt, &model);
+            if let Err(error) = prompt.chars().try_for_each(&mut put) {
+                return Ok(Err(error));
+            }
+        }
         for token in encode(&model, self.prompt.as_deref().unwrap_or(default)) {
             generator.prime(token);
         }
@@ -145,9 +169,10 @@ pub fn run(args: &Args) -> Result<()> {
     if let Some(path) = &args.save_state {
         refuse_input_as_output("save-state", path, [args.model.as_path()])?;
     }
-    let written = match args.compare.is_empty() {
-        true => stream(args)?,
-        false => compare(args)?,
+    let written = if args.compare.is_empty() {
+        stream(args)?
+    } else {
+        compare(args)?
     };
     match written {
         // A reader that has seen enough, such as `head`, is no failure.

@@ -58,9 +58,12 @@ fn one_line(message: String) -> String {
     if !message.contains(char::is_control) {
         return message;
     }
-    let show = |c: char| match c.is_control() {
-        true => c.escape_default().to_string(),
-        false => c.to_string(),
+    let show = |c: char| {
+        if c.is_control() {
+            c.escape_default().to_string()
+        } else {
+            c.to_string()
+        }
     };
     message.chars().map(show).collect()
 }

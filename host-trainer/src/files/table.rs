@@ -4,7 +4,11 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 
 /// A table: the columns in `left` are set to the left, all others, which are numbers, to the right.
-pub(crate) fn table<R, C>(heads: &[&str], left: &[usize], rows: impl IntoIterator<Item = R>) -> String
+pub(crate) fn table<R, C>(
+    heads: &[&str],
+    left: &[usize],
+    rows: impl IntoIterator<Item = R>,
+) -> String
 where
     R: IntoIterator<Item = C>,
     C: ToString,

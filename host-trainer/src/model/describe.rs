@@ -29,8 +29,8 @@ fn ram(shape: &Shape) -> String {
     needs.collect::<Vec<_>>().join("; ")
 }
 
-/// What is in a model, a line each.
-pub fn describe(model: &Model<'_>) -> String {
+/// What is in a model: what is told, and what is so.
+pub fn facts(model: &Model<'_>) -> Vec<(&'static str, String)> {
     let alphabet = model.alphabet();
     let vocabulary = alphabet.len();
     let layers: Vec<String> = model.layers().iter().copied().map(layer_name).collect();
@@ -49,7 +49,7 @@ pub fn describe(model: &Model<'_>) -> String {
         None => "no digest in the file".to_owned(),
         Some(digest) => format!("{} tokens, digest {digest:08x}", Golden::TOKENS),
     };
-    let lines = [
+    vec![
         ("name", model.name().to_owned()),
         ("checksum", format!("{:08x}", model.checksum())),
         ("golden text", golden),
@@ -77,9 +77,13 @@ pub fn describe(model: &Model<'_>) -> String {
             "multiply-adds",
             format!("{} a character", model.multiply_adds()),
         ),
-    ];
+    ]
+}
+
+/// What is in a model, a line each.
+pub fn describe(model: &Model<'_>) -> String {
+    let lines = facts(model).into_iter();
     lines
-        .iter()
         .map(|(what, value)| format!("{what:<14} {value}\n"))
         .collect()
 }

@@ -98,12 +98,13 @@ pub fn gather(
         name: name.unwrap_or_else(|| folder.display().to_string()),
         flags: std::fs::read_to_string(folder.join("config.toml")).unwrap_or_default(),
         observed: observed.collect(),
-        observed_part: match tokens.len() < validation.len() {
-            true => format!(
+        observed_part: if tokens.len() < validation.len() {
+            format!(
                 "the first {} characters of the validation part",
                 grouped(tokens.len())
-            ),
-            false => "the validation part".to_owned(),
+            )
+        } else {
+            "the validation part".to_owned()
         },
         cells: float_cells(&float),
         texts: texts.collect::<Result<_>>()?,

@@ -53,9 +53,10 @@ fn head(report: &Report) -> Markup {
     let last = report.rows.last();
     let float = &report.variants[0];
     let smallest = report.variants.iter().map(|v| v.file.bytes().len()).min();
-    let test = match report.config.holds_out() {
-        true => "bits per character on the test part, f32",
-        false => "bits per character on the last 5 %, which were trained on, f32",
+    let test = if report.config.holds_out() {
+        "bits per character on the test part, f32"
+    } else {
+        "bits per character on the last 5 %, which were trained on, f32"
     };
     let figures = [
         (format!("{:.3}", float.test.bits_per_char), test),

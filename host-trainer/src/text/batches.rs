@@ -215,9 +215,10 @@ impl<'t> Feeder<'t> {
 
     /// Whether a state of so many rows, 0 for none, is what goes with this place.
     pub fn carries(&self, rows: usize) -> bool {
-        match self.is_stateful() && self.cursor.position > 0 {
-            true => rows == self.batch_size(),
-            false => rows == 0,
+        if self.is_stateful() && self.cursor.position > 0 {
+            rows == self.batch_size()
+        } else {
+            rows == 0
         }
     }
 

@@ -137,14 +137,29 @@ pub fn text_of(path: &Path, bytes: Vec<u8>) -> Result<String> {
             path.display()
         )));
     }
-    String::from_utf8(bytes).map_err(|e| {
+    let text = String::from_utf8(bytes).map_err(|e| {
         let at = e.utf8_error().valid_up_to();
         Error::bad_input(format!(
             "{} is not UTF-8: found byte 0x{:02x} at offset {at}, expected text",
             path.display(),
             e.as_bytes()[at]
         ))
-    })
+    })?;
+    Ok(plain(path, text))
+}
+
+/// Without a byte order mark, and with line feeds alone at the ends of lines; tells what was changed.
+fn plain(path: &Path, mut text: String) -> String {
+    let path = path.display();
+    if let Some(rest) = text.strip_prefix('\u{feff}') {
+        tell!("{path}: left out the byte order mark");
+        text = rest.to_owned();
+    }
+    if text.contains('\r') {
+        tell!("{path}: read the ends of lines (CR LF or CR) as line feeds");
+        text = text.replace("\r\n", "\n").replace('\r', "\n");
+    }
+    text
 }
 
 #[cfg(test)]
@@ -155,6 +170,14 @@ mod tests {
     fn the_sonnets_split_as_documented() {
         let lengths = Split::ALL.map(|s| s.range(95_650).len());
         assert_eq!(lengths, [86_085, 4_782, 4_783]);
+    }
+
+    #[test]
+    fn a_text_is_the_same_whatever_wrote_it() {
+        let read = |text: &str| text_of(Path::new("a"), text.as_bytes().to_vec()).unwrap();
+        for text in ["one\r\ntwo\r\n", "one\rtwo\r", "\u{feff}one\ntwo\n"] {
+            assert_eq!(read(text), "one\ntwo\n");
+        }
     }
 
     #[test]

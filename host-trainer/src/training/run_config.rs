@@ -75,8 +75,7 @@ pub struct RunConfig {
 }
 
 /// [`TextFile::hash`] of `data/sonnets.txt` in 27 letters, the notebook's text.
-const NOTEBOOK_TEXT: &str =
-    "505720ba0b81c4bbbc0178a98a6a93f1fe487a3997ce882cbdf9972dd902b00c";
+const NOTEBOOK_TEXT: &str = "505720ba0b81c4bbbc0178a98a6a93f1fe487a3997ce882cbdf9972dd902b00c";
 
 impl RunConfig {
     /// Loss of each epoch in the notebook's own run, where this one trains the notebook's network on

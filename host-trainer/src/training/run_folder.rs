@@ -10,6 +10,7 @@
 //! | `samples.txt` | what the network wrote at each validation |
 //! | `checkpoint.safetensors` | all that it takes to go on |
 //! | `best.safetensors`, `final.safetensors` | networks |
+//! | `report.html` | the page of the run |
 
 use crate::files::error::{Error, Result};
 use crate::files::output::write_atomically;
@@ -31,8 +32,9 @@ const LOCK: &str = ".lock";
 const SAMPLES: &str = "samples.txt";
 const BEST: &str = "best.safetensors";
 const FINAL: &str = "final.safetensors";
+const REPORT: &str = "report.html";
 /// All of a run; the config first: without it there is no run to go on with.
-const FILES: [&str; 10] = [
+const FILES: [&str; 11] = [
     CONFIG,
     FLAGS,
     CHECKPOINT,
@@ -43,6 +45,7 @@ const FILES: [&str; 10] = [
     TABLE,
     BEST,
     FINAL,
+    REPORT,
 ];
 
 /// A run's folder, which no other trainer can have at the same time.
@@ -54,18 +57,33 @@ pub struct RunFolder {
 }
 
 impl RunFolder {
-    /// Refuses a folder that exists, unless `force`; creates nothing yet.
+    /// Refuses a folder in which anything is but, with `force`, a run; creates nothing yet.
     ///
     /// # Errors
-    /// It exists.
+    /// It holds something.
     pub fn check_new(path: &Path, force: bool) -> Result<()> {
-        if path.exists() && !(force && path.is_dir()) {
-            return Err(Error::bad_input(format!(
-                "{} exists, expected a new folder (--force overwrites it, --resume goes on)",
+        let refused = |found: &str| {
+            Err(Error::bad_input(format!(
+                "{} {found}, expected a new folder (--force overwrites a run, --resume goes on with it)",
                 path.display()
-            )));
+            )))
+        };
+        if !path.exists() {
+            return Ok(());
         }
-        Ok(())
+        let Ok(mut entries) = std::fs::read_dir(path) else {
+            return refused("exists");
+        };
+        if entries.all(|entry| entry.is_ok_and(|entry| entry.file_name() == LOCK)) {
+            return Ok(());
+        }
+        if !force {
+            refused("exists")
+        } else if read_config(path).is_err() {
+            refused("exists and holds no run")
+        } else {
+            Ok(())
+        }
     }
 
     /// Creates the folder, or clears an earlier run's files from it, and writes a run that has not
@@ -108,9 +126,10 @@ impl RunFolder {
         let config = read_config(path)?;
         let folder = Self::lock(path)?;
         let checkpoint = Checkpoint::load(&path.join(CHECKPOINT))?;
-        match checkpoint.is_of(&config) {
-            true => Ok((folder, config, checkpoint)),
-            false => Err(folder.has_another_checkpoint()),
+        if checkpoint.is_of(&config) {
+            Ok((folder, config, checkpoint))
+        } else {
+            Err(folder.has_another_checkpoint())
         }
     }
 
@@ -268,6 +287,11 @@ impl RunFolder {
 /// Whether a file is one that [`write_atomically`] has not yet given its name.
 fn is_temporary(name: &str) -> bool {
     name.starts_with(".tmp") && name.ends_with(".tmp")
+}
+
+/// Where the page of the run in a folder is written.
+pub fn report(folder: &Path) -> PathBuf {
+    folder.join(REPORT)
 }
 
 /// The files of the run in a folder, whether they are there or not.

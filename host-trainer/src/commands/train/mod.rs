@@ -7,9 +7,10 @@ use crate::commands::numbers::{Count, NotNegative};
 use crate::commands::threads;
 use crate::engine::graph::DeviceKind;
 use crate::files::error::{Error, Result};
+use crate::files::output::is_one_of;
 use crate::training::interrupt::on_ctrl_c;
 use crate::training::run_config::RunConfig;
-use crate::training::run_folder::RunFolder;
+use crate::training::run_folder::{self, RunFolder};
 use crate::training::texts::Texts;
 use crate::training::trainer::{Call, Trainer, start};
 use configure::{configure, default_folder, layer_over, recipe_of, settings_of};
@@ -78,6 +79,7 @@ pub fn run(args: Args) -> Result<()> {
     } else {
         RunFolder::check_new(&path, args.force)?;
         (config, texts) = configure(&settings)?;
+        refuse_texts_of_the_run(&path, &config)?;
         checkpoint = start(&config, &texts)?;
         let flags = format!(
             "# The settings of this run: host-trainer train --config FILE --out NEW\n{}",
@@ -86,6 +88,21 @@ pub fn run(args: Args) -> Result<()> {
         folder = RunFolder::create(&path, &config, &flags, &mut checkpoint)?;
     }
     Trainer::new(&config, &texts, &folder, checkpoint, call)?.train()
+}
+
+/// Refuses to train on a text that a new run in the folder would take the place of.
+fn refuse_texts_of_the_run(folder: &Path, config: &RunConfig) -> Result<()> {
+    let files: Vec<PathBuf> = run_folder::files(folder).collect();
+    for text in [Some(&config.corpus), config.pretrain.as_ref()] {
+        if let Some(text) = text.filter(|text| is_one_of(&text.path, files.iter().map(|f| &**f))) {
+            return Err(Error::bad_input(format!(
+                "found --out {}, which holds {}, which is read, expected another folder",
+                folder.display(),
+                text.path.display()
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Refuses settings that a run that goes on has already: only those that name its folder may be said again.

@@ -82,9 +82,10 @@ impl<'t> Source<'t> {
     /// Batches in an epoch.
     pub(super) fn batches(&self, text: &[u8]) -> usize {
         let rows = self.feeder.batch_size();
-        match self.feeder.is_stateful() {
-            true => (text.len() / rows / STEPS).max(1),
-            false => self.feeder.epoch_length().div_ceil(rows),
+        if self.feeder.is_stateful() {
+            (text.len() / rows / STEPS).max(1)
+        } else {
+            self.feeder.epoch_length().div_ceil(rows)
         }
     }
 
