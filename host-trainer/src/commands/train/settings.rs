@@ -24,7 +24,7 @@ pub struct Settings {
     /// The text to learn, UTF-8 [default: data/sonnets.txt]
     #[arg(long, value_name = "FILE")]
     pub corpus: Option<PathBuf>,
-    /// More text of the same kind, read first (recipes best, small and micro)
+    /// More text of the same kind, read first, with a recipe that pre-trains
     #[arg(long, value_name = "FILE")]
     pub pretrain: Option<PathBuf>,
     /// The symbols: 27 letters, or every character of the text [default: the recipe's]
