@@ -92,7 +92,7 @@ fn bad_input_is_one_line_and_exit_code_2() {
         ),
         (
             "train --corpus good.txt --pretrain good.txt",
-            "expected it with one of best, small, micro only",
+            "expected it with one of best, small, micro, poet only",
         ),
         (
             "train --corpus good.txt --hidden 0",
@@ -132,7 +132,7 @@ fn bad_input_is_one_line_and_exit_code_2() {
         ),
         (
             "train --corpus good.txt --pretrain-epochs 3",
-            "found --pretrain-epochs 3 with --recipe sonnets, expected it with one of best, small, micro",
+            "found --pretrain-epochs 3 with --recipe sonnets, expected it with one of best, small, micro, poet",
         ),
         (
             "train --corpus greek.txt",
@@ -374,6 +374,8 @@ fn every_recipe_runs() {
         "small --pretrain good.txt --pretrain-epochs 1 --projection 5",
         "micro --pretrain good.txt --pretrain-epochs 1 --projection 0 --cell lstm",
         "sonnets --cell cifg --projection 4 --layers 3",
+        "poet --projection 5 --out poet",
+        "poet --projection 5 --out poet-pretrained --pretrain good.txt --pretrain-epochs 1",
     ] {
         let line = format!("train {SMALL} --epochs 1 --recipe {recipe}");
         printed(folder.path(), &line);

@@ -8,6 +8,7 @@ mod building_blocks;
 mod many_to_many;
 mod many_to_one;
 mod micro;
+mod poet;
 mod small;
 mod sonnets;
 
@@ -24,6 +25,7 @@ pub static RECIPES: &[&Recipe] = &[
     &best::RECIPE,
     &small::RECIPE,
     &micro::RECIPE,
+    &poet::RECIPE,
 ];
 
 /// The one that is taken where none is asked for.
