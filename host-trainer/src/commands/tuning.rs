@@ -6,10 +6,10 @@ use crate::files::error::{Error, Result};
 use crate::files::stdout::tell;
 use crate::network::parameters::Network;
 use crate::quantize::QuantizedNetwork;
-use crate::quantize::qat::settings::Settings;
-use crate::quantize::qat::tune::{Call, tune};
 use crate::text::corpus::Corpus;
 use crate::training::interrupt::on_ctrl_c;
+use crate::training::tuning::settings::Settings;
+use crate::training::tuning::tune::{Call, tune};
 use std::path::{Path, PathBuf};
 
 /// What belongs to `--qat`.

@@ -18,3 +18,4 @@ pub mod run_config;
 pub mod run_folder;
 pub(crate) mod texts;
 pub(crate) mod trainer;
+pub mod tuning;

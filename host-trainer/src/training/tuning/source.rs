@@ -1,12 +1,12 @@
 //! A text that is read in tuning.
 
 use super::checkpoint::TextProgress;
-use super::teacher::Teacher;
 use crate::files::error::{Error, Result};
 use crate::kernels::random::Random;
 use crate::network::config::LayerConfig;
 use crate::network::parameters::Network;
 use crate::network::state::{State, state_rows, zero_states};
+use crate::quantize::qat::teacher::Teacher;
 use crate::text::batches::{Batch, Feed, Feeder, LossOn};
 
 /// Characters of each row of a batch.

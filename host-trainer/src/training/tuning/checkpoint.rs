@@ -1,7 +1,6 @@
 //! A checkpoint of fine-tuning: all that it takes to go on as if it had never stopped.
 
 use super::settings::Settings;
-use super::step::Loss;
 use crate::engine::optimizer::{Adam, AdamConfig};
 use crate::files::error::{Error, Result};
 use crate::files::hash::sha256;
@@ -12,6 +11,7 @@ use crate::network::config::LayerConfig;
 use crate::network::parameters::Network;
 use crate::network::state::{State, insert_states, state_rows, take_states};
 use crate::quantize::QuantizedNetwork;
+use crate::quantize::qat::step::Loss;
 use crate::text::batches::Cursor;
 use crate::text::corpus::Corpus;
 use serde::{Deserialize, Serialize};

@@ -1,11 +1,8 @@
 //! The loop of quantization-aware fine-tuning.
 
 use super::checkpoint::{self, Checkpoint, Progress, TuningConfig};
-use super::forward::IntegerNetwork;
-use super::masters::Masters;
 use super::settings::Settings;
 use super::source::Source;
-use super::step::{Engine, Loss};
 use crate::engine::optimizer::{Adam, AdamConfig, ParameterGroup, clip_by_global_norm};
 use crate::engine::schedule::Schedule;
 use crate::files::error::{Error, Result};
@@ -16,6 +13,9 @@ use crate::model::file::ModelFile;
 use crate::network::config::LayerConfig;
 use crate::network::parameters::Network;
 use crate::quantize::QuantizedNetwork;
+use crate::quantize::qat::forward::IntegerNetwork;
+use crate::quantize::qat::masters::Masters;
+use crate::quantize::qat::step::{Engine, Loss};
 use crate::text::corpus::{Corpus, Split};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
