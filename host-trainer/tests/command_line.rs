@@ -25,6 +25,7 @@ fn folder() -> tempfile::TempDir {
     write("greek.txt", greek.as_bytes());
     write("notes.safetensors", b"this is no network");
     std::fs::create_dir(folder.path().join("taken")).unwrap();
+    write("taken/notes", b"nothing of a run");
     folder
 }
 
@@ -228,6 +229,18 @@ fn bad_input_is_one_line_and_exit_code_2() {
             "taken exists, expected a new folder",
         ),
         (
+            "train --corpus good.txt --out taken --force",
+            "taken exists and holds no run, expected a new folder",
+        ),
+        (
+            "train --corpus good.txt --hiden 3",
+            "unexpected argument '--hiden' found tip: a similar argument exists: '--hidden'",
+        ),
+        (
+            "train --corpus good.txt --epochs -1",
+            "'--epochs <N>': found -1, expected a number above 0",
+        ),
+        (
             "train --corpus good.txt --out good.txt --force",
             "good.txt exists",
         ),
@@ -252,7 +265,6 @@ fn bad_input_is_one_line_and_exit_code_2() {
             "expected a safetensors file of this trainer",
         ),
         ("compose", "unrecognized subcommand 'compose'"),
-        ("", "requires a subcommand"),
     ];
     let folder = folder();
     let before = listing(folder.path());
@@ -309,7 +321,7 @@ fn a_corpus_of_one_letter_becomes_a_model() {
             "export r/best.safetensors --format {format} --out m.lstm"
         ));
         let written = succeed("generate m.lstm --temperature 0 --length 20 --prompt aaaa");
-        assert_eq!(written, "a".repeat(20) + "\n");
+        assert_eq!(written, "a".repeat(4 + 20) + "\n");
     }
 }
 
@@ -605,6 +617,10 @@ fn an_output_takes_the_place_of_no_input_and_no_text() {
             "found --save-state n.safetensors, which is read",
         ),
         ("report r --out good.txt", "which is read"),
+        (
+            "train --corpus r/samples.txt --out r --force",
+            "found --out r, which holds r/samples.txt, which is read, expected another folder",
+        ),
         ("report r --out r/best.safetensors", "which is read"),
     ] {
         refuses(folder.path(), line, expected);
@@ -733,4 +749,81 @@ fn a_network_that_says_lean_is_read() {
         assert!(exported(name) == exported(&format!("old-{name}")), "{name}");
     }
     assert!(Network::load(&path("old-n.safetensors")).unwrap() == network);
+}
+
+#[test]
+fn an_empty_folder_takes_a_run_and_quiet_prints_nothing() {
+    let folder = folder();
+    std::fs::create_dir(folder.path().join("r")).unwrap();
+    let told = printed(
+        folder.path(),
+        &format!("train {SMALL} --epochs 1 --out r -q"),
+    );
+    assert_eq!(told, "");
+    assert_eq!(printed(folder.path(), "report r --quiet"), "");
+    // A new run leaves no page of the old one.
+    let again = format!("train {SMALL} --epochs 1 --out r -q --force");
+    printed(folder.path(), &again);
+    assert!(!folder.path().join("r/report.html").exists());
+    // What a command is for is printed all the same.
+    let table = printed(
+        folder.path(),
+        "evaluate r/best.safetensors --corpus good.txt -q",
+    );
+    assert!(table.contains("validation"), "{table}");
+}
+
+#[test]
+fn programs_read_json() {
+    let folder = folder();
+    let json = |line: &str| -> serde_json::Value {
+        serde_json::from_str(&printed(folder.path(), line)).unwrap()
+    };
+    printed(folder.path(), &format!("train {SMALL} --epochs 1 --out r"));
+    let network = "r/best.safetensors";
+    let scores = json(&format!("evaluate {network} --corpus good.txt --json"));
+    let bits = scores["parts"]["validation"]["bits_per_char"]
+        .as_f64()
+        .unwrap();
+    let table = printed(
+        folder.path(),
+        &format!("evaluate {network} --corpus good.txt"),
+    );
+    assert!(table.contains(&format!("{bits:.4}")), "{scores} {table}");
+    let quantized = json(&format!("quantize {network} --out q --json"));
+    assert!(
+        quantized["tensors"][0]["error_rms"].as_f64().unwrap() > 0.0,
+        "{quantized}"
+    );
+    printed(folder.path(), "export q --out m.lstm");
+    let inspected = json("inspect m.lstm --json");
+    assert_eq!(inspected["network"], "LSTM 12, dense 27");
+    let budget = json("budget m.lstm --json");
+    let length = std::fs::metadata(folder.path().join("m.lstm"))
+        .unwrap()
+        .len();
+    assert_eq!(budget["file_bytes"].as_u64(), Some(length));
+    assert!(budget["boards"][0]["misfit"].is_null(), "{budget}");
+}
+
+#[test]
+fn a_bare_command_shows_help_and_shells_get_completions() {
+    let folder = folder();
+    let output = binary::run(folder.path(), "");
+    assert_eq!(output.status.code(), Some(2));
+    let help = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        help.contains("Usage:") && help.contains("evaluate"),
+        "{help}"
+    );
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(
+            printed(folder.path(), &format!("completions {shell}")).contains("pretrain-epochs")
+        );
+    }
+    let help = printed(folder.path(), "train --help");
+    assert!(
+        help.contains("- poet:") && help.contains("- cosine:"),
+        "{help}"
+    );
 }

@@ -72,10 +72,11 @@ fn a_stopped_run_goes_on_to_the_identical_files() {
         let child = spawn(folder.path(), &line("parts"));
         let parts = folder.path().join(format!("{name}-parts"));
         wait_for_reports(&parts, 2);
-        signal(&child, "-INT");
+        signal(&child, if name == "cifg" { "-TERM" } else { "-INT" });
         let output = child.wait_with_output().unwrap();
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(130), "{stderr}");
+        assert!(!stderr.contains("error"), "{stderr}");
         assert!(
             stderr.contains(&format!("--resume --out {name}-parts")),
             "{stderr}"

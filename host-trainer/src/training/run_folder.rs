@@ -71,18 +71,22 @@ impl RunFolder {
         if !path.exists() {
             return Ok(());
         }
-        let Ok(mut entries) = std::fs::read_dir(path) else {
+        let Ok(entries) = std::fs::read_dir(path) else {
             return refused("exists");
         };
-        if entries.all(|entry| entry.is_ok_and(|entry| entry.file_name() == LOCK)) {
-            return Ok(());
-        }
-        if !force {
-            refused("exists")
-        } else if read_config(path).is_err() {
-            refused("exists and holds no run")
-        } else {
+        let names = entries.flatten().map(|entry| entry.file_name());
+        let names: Vec<String> = names.map(|n| n.to_string_lossy().into_owned()).collect();
+        // What a run that was killed at its very start leaves.
+        let is_of_a_run =
+            |name: &String| name == LOCK || is_temporary(name) || FILES.contains(&name.as_str());
+        if names.iter().all(|name| name == LOCK) {
             Ok(())
+        } else if !force {
+            refused("exists")
+        } else if names.iter().all(is_of_a_run) || read_config(path).is_ok() {
+            Ok(())
+        } else {
+            refused("exists and holds no run")
         }
     }
 
