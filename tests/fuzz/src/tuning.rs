@@ -91,13 +91,13 @@ impl Tuning {
         assert_eq!(to_bytes(&self.read(&bytes).unwrap()), bytes);
         let (rows, steps) = (1, 2);
         let streams = Feed::Streams {
-            rows,
-            steps,
+            batch_size: rows,
+            sequence_length: steps,
             jitter: true,
         };
         let windows = Feed::Windows {
-            rows,
-            steps,
+            batch_size: rows,
+            sequence_length: steps,
             loss_on: LossOn::LastStep,
         };
         for text in checkpoint.texts {
