@@ -616,6 +616,10 @@ fn an_output_takes_the_place_of_no_input_and_no_text() {
             "generate n.safetensors --save-state n.safetensors",
             "found --save-state n.safetensors, which is read",
         ),
+        (
+            "evaluate n.safetensors --corpus good.txt --window 100000",
+            "'--window <N>': found 100000, expected 0 to 128",
+        ),
         ("report r --out good.txt", "which is read"),
         (
             "train --corpus r/samples.txt --out r --force",
@@ -630,6 +634,38 @@ fn an_output_takes_the_place_of_no_input_and_no_text() {
     succeed("export n.safetensors --format f32 --name other --out m.lstm");
     succeed("generate m.lstm --length 9 --save-state s");
     succeed("generate m.lstm --length 9 --state s --save-state s");
+}
+
+/// Lines that do not repeat.
+fn lines(name: &str) -> String {
+    (0..400)
+        .map(|i| format!("{name} {i} by {name}, {i} to {name}\n"))
+        .collect()
+}
+
+#[test]
+fn a_text_for_pre_training_that_holds_the_held_out_parts_is_told() {
+    let folder = folder();
+    let write = |name: &str, text: String| std::fs::write(folder.path().join(name), text).unwrap();
+    write("own.txt", lines("own"));
+    write("all.txt", lines("other") + &lines("own"));
+    write("other.txt", lines("other"));
+    let told = |pretrain: &str| {
+        let sizes =
+            "--hidden 4 --projection 0 --embedding 2 --batch-size 4 --threads 1 --epochs 0.1";
+        let texts =
+            format!("--corpus own.txt --alphabet text --pretrain {pretrain} --pretrain-epochs 0.1");
+        let line = format!("train --recipe micro {sizes} {texts} --out {pretrain}-run");
+        printed(folder.path(), &line)
+    };
+    let (all, other) = (told("all.txt"), told("other.txt"));
+    for part in ["validation", "test"] {
+        assert!(
+            all.contains(&format!(" excerpts of the {part} part: its score")),
+            "{all}"
+        );
+    }
+    assert!(!other.contains("excerpts"), "{other}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! `evaluate`: bits per character of a trained network or of a `.lstm` model on each part of a
 //! corpus. A `.lstm` is run by the device's own engine, so its figure is the device's.
 
+use crate::commands::numbers::Window;
 use crate::engine::graph::{DeviceKind, GraphPredictor};
 use crate::files::error::{Error, Result};
 use crate::files::stdout::say;
@@ -29,7 +30,7 @@ pub struct Args {
     /// Read only the last N characters for each prediction, from a zero state; 0 carries the state
     /// [default: as the network was trained]
     #[arg(long, value_name = "N")]
-    pub window: Option<usize>,
+    pub window: Option<Window>,
     /// What computes; integers and a .lstm are always run by the engine of the chip
     #[arg(long, value_enum, default_value_t)]
     pub device: DeviceKind,
@@ -45,6 +46,7 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<()> {
     let device = args.device.open()?;
     let splits = args.split.map_or(Split::ALL.to_vec(), |split| vec![split]);
+    let asked = args.window.map(Window::size);
     let (corpus, window, scores);
     if let Some(file) = model_of(&args.file)? {
         if device.is_some() {
@@ -54,12 +56,12 @@ pub fn run(args: &Args) -> Result<()> {
             )));
         }
         let model = file.model()?;
-        window = context(args.window, model.window());
+        window = context(asked, model.window());
         corpus = read(&args.corpus, alphabet_of(&model))?;
         scores = file.score(window, &corpus, &splits)?;
     } else {
         let network = Network::load(&args.file)?;
-        window = context(args.window, network.config.window);
+        window = context(asked, network.config.window);
         corpus = read(&args.corpus, network.config.alphabet())?;
         scores = match device {
             Some(device) => {

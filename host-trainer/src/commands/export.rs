@@ -1,6 +1,7 @@
 //! `export`: a network becomes a `.lstm` file, or another framework's.
 
 use crate::commands::evaluate::score_model;
+use crate::commands::numbers::Window;
 use crate::files::error::{Error, Result};
 use crate::files::output::{is_one_of, refuse_input_as_output};
 use crate::files::stdout::tell;
@@ -33,7 +34,7 @@ pub struct Args {
     /// The characters that the network was given each time in training, from a zero state; 0 if it
     /// learned to carry its state [default: as its file says]
     #[arg(long, value_name = "N")]
-    window: Option<usize>,
+    window: Option<Window>,
     /// A line for the .txt, such as the command that trained the network; may be repeated
     #[arg(long, value_name = "TEXT")]
     note: Vec<String>,
@@ -84,7 +85,7 @@ pub fn run(args: &Args) -> Result<()> {
         .map(|s| s.to_string_lossy().into_owned());
     let labels = Labels {
         name: args.name.clone().or(stem).unwrap_or_default(),
-        window: args.window,
+        window: args.window.map(Window::size),
     };
     let (file, errors) = encode_file(&args.network, args.format.map(Format::from), &labels)?;
     let mut notes = Vec::new();

@@ -2,6 +2,7 @@
 
 use crate::commands::evaluate::alphabet_of;
 use crate::commands::export::ExportFormat;
+use crate::commands::numbers::Window;
 use crate::files::error::{Error, Result};
 use crate::files::output::{refuse_input_as_output, write_atomically};
 use crate::files::stdout::is_quiet;
@@ -13,7 +14,7 @@ use crate::network::parameters::Network;
 use crate::network::predictor::context;
 use crate::report::columns;
 use crate::text::alphabet::Alphabet;
-use lstm_core::{Format, MAX_WINDOW, Sampler};
+use lstm_core::{Format, Sampler};
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::PathBuf;
@@ -47,7 +48,7 @@ pub struct Args {
     /// For each new character, read the last N again from a zero state, as many-to-one networks do with
     /// 40; 0 carries the state on instead [default: as the file says]
     #[arg(long, value_name = "N")]
-    window: Option<usize>,
+    window: Option<Window>,
     /// The number format that a network is run in [default: int8, or its own]
     #[arg(long, value_enum)]
     format: Option<ExportFormat>,
@@ -123,7 +124,7 @@ impl Args {
         let mut workspace = HeapWorkspace::new(&model);
         let session = workspace.session(&model)?;
         let sampler = self.first_sampler()?;
-        let mut generator = match context(self.window, model.window()) {
+        let mut generator = match context(self.window.map(Window::size), model.window()) {
             None => Generator::stateful(session, sampler),
             Some(window) => Generator::windowed(session, sampler, window)?,
         };
@@ -159,13 +160,6 @@ impl Args {
 /// The model or the state is refused, a setting is out of range, or standard output is closed.
 pub fn run(args: &Args) -> Result<()> {
     args.first_sampler()?;
-    if let Some(window) = args.window
-        && window > MAX_WINDOW
-    {
-        return Err(Error::bad_input(format!(
-            "found --window {window}, expected 0 to {MAX_WINDOW}"
-        )));
-    }
     if let Some(path) = &args.save_state {
         refuse_input_as_output("save-state", path, [args.model.as_path()])?;
     }

@@ -11,6 +11,8 @@ pub struct Whole<const MIN: i64, const MAX: i64>(i64);
 
 /// From 1 to `MAX`.
 pub type Count<const MAX: i64> = Whole<1, MAX>;
+/// Characters of a window; 0 for a carried state.
+pub type Window = Whole<0, { lstm_core::MAX_WINDOW as i64 }>;
 /// Any number from 0 on that a TOML file holds.
 pub type Natural = Whole<0, { i64::MAX }>;
 

@@ -110,6 +110,20 @@ impl Corpus {
         &self.tokens[split.range(self.tokens.len())]
     }
 
+    /// How many excerpts of a part another text holds, and of how many that were looked for.
+    pub fn excerpts_in(&self, split: Split, other: &[u8]) -> (usize, usize) {
+        /// Characters of an excerpt: too many for chance.
+        const LENGTH: usize = 40;
+        /// Excerpts of a part.
+        const EXCERPTS: usize = 32;
+        let part = self.split(split);
+        let apart = (part.len() / EXCERPTS).max(LENGTH);
+        let excerpts = part.chunks(apart).filter_map(|chunk| chunk.get(..LENGTH));
+        let found = excerpts.map(|excerpt| memchr::memmem::find(other, excerpt).is_some());
+        let found: Vec<bool> = found.collect();
+        (found.iter().filter(|found| **found).count(), found.len())
+    }
+
     /// The tokens just before a part (at most `length`), to carry the state into it.
     pub fn before(&self, split: Split, length: usize) -> &[u8] {
         let start = split.range(self.tokens.len()).start;

@@ -3,9 +3,10 @@
 use super::settings::Settings;
 use crate::commands::numbers::{BelowOne, NotNegative, Positive, Share, Whole};
 use crate::files::error::{Error, Result};
+use crate::files::stdout::tell;
 use crate::network::config::{CellKind, EMBEDDING, LayerConfig, NetworkConfig};
 use crate::text::batches::Feed;
-use crate::text::corpus::Corpus;
+use crate::text::corpus::{Corpus, Split};
 use crate::training::phase::{Phase, Source, window};
 use crate::training::recipe::{self, RECIPES, Recipe};
 use crate::training::run_config::{RunConfig, TextFile};
@@ -74,6 +75,9 @@ pub(crate) fn configure(settings: &Settings) -> Result<(RunConfig, Texts)> {
     let read = |path| Corpus::read_with(path, corpus.alphabet.clone());
     let pretrain = pretrain_path.map(read).transpose()?;
     let pretrain = pretrain.map(|corpus| corpus.tokens);
+    if let Some(tokens) = &pretrain {
+        tell_seen(&corpus, tokens);
+    }
     let named = |(path, tokens): (&Path, &Vec<u8>)| TextFile::new(path, tokens);
     let config = RunConfig {
         recipe,
@@ -88,6 +92,20 @@ pub(crate) fn configure(settings: &Settings) -> Result<(RunConfig, Texts)> {
     let texts = Texts { corpus, pretrain };
     texts.check_lengths(&config)?;
     Ok((config, texts))
+}
+
+/// Says so where the text for pre-training holds what the corpus holds out.
+fn tell_seen(corpus: &Corpus, pretrain: &[u8]) {
+    for part in [Split::Validation, Split::Test] {
+        let (found, all) = corpus.excerpts_in(part, pretrain);
+        if found > 0 {
+            tell!(
+                "--pretrain holds {found} of {all} excerpts of the {} part: its score does not tell of \
+                 unseen text",
+                part.name()
+            );
+        }
+    }
 }
 
 /// The recipe's phases with every setting applied.
