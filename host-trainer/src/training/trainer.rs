@@ -31,8 +31,6 @@ pub(crate) struct Call {
     /// Computes instead of the engine.
     pub(crate) device: Option<Device>,
     pub(crate) checkpoint_every: Duration,
-    /// The step of a phase whose gradients are spoiled.
-    pub(crate) nan_at: Option<u64>,
     /// Set from outside to end the run.
     pub(crate) stop: Arc<AtomicBool>,
 }
@@ -244,9 +242,6 @@ impl<'r> Trainer<'r> {
         };
         if !self.feeder.is_stateful() {
             now.states.clear();
-        }
-        if self.call.nan_at == Some(now.progress.update + 1) {
-            gradients[0][0] = f32::NAN;
         }
         let norm = clip_by_global_norm(gradients, phase.grad_clip.unwrap_or(f64::INFINITY));
         if !loss.is_finite() || !norm.is_finite() {

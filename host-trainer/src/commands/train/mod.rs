@@ -48,9 +48,6 @@ pub struct Args {
     /// Go on with the run in the folder, with the settings it was started with
     #[arg(long, conflicts_with = "config", help_heading = RUN)]
     resume: bool,
-    /// Spoils the gradients of this step of a phase, to try what comes then
-    #[arg(long, hide = true)]
-    nan_at: Option<u64>,
 }
 
 /// Trains, from the start or from a checkpoint, and reports.
@@ -67,7 +64,6 @@ pub fn run(args: Args) -> Result<()> {
         threads: threads(args.threads),
         device: args.device.open()?,
         checkpoint_every: Duration::from_secs_f64(args.checkpoint_every.into()),
-        nan_at: args.nan_at,
         stop: on_ctrl_c()?,
     };
     let (folder, config, mut checkpoint, texts);
