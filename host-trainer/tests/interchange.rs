@@ -213,9 +213,9 @@ fn bad_input_is_one_line_and_exit_code_2() {
     std::fs::write(at("text.h5"), "no weights").unwrap();
     std::fs::write(at("old.pt"), b"\x80\x02\x8a\x0a").unwrap();
     std::fs::write(at("empty"), "").unwrap();
-    let lean = NetworkConfig::stack(&seven(), 5, LayerConfig::lean(8, 4), 1);
-    let lean = Network::new(lean, &mut Random::new(1)).unwrap();
-    lean.save(&at("lean.safetensors")).unwrap();
+    let cifg = NetworkConfig::stack(&seven(), 5, LayerConfig::cifg(8, 4), 1);
+    let cifg = Network::new(cifg, &mut Random::new(1)).unwrap();
+    cifg.save(&at("cifg.safetensors")).unwrap();
     let layer = LayerConfig {
         projection: Some(4),
         ..LayerConfig::lstm(8)
@@ -254,16 +254,16 @@ fn bad_input_is_one_line_and_exit_code_2() {
             "required arguments were not provided: --symbols",
         ),
         (
-            "import lean.safetensors --out x --symbols seven",
-            "found tensor CIFG.0.projection [8, 4], expected names of an embedding, LSTMs and a dense",
+            "import cifg.safetensors --out x --symbols seven",
+            "found tensor cifg.0.projection [8, 4], expected names of an embedding, LSTMs and a dense",
         ),
         (
-            "export lean.safetensors --to npz --out x",
-            "found a layer CIFG 8 projected to 4, expected LSTMs: Keras has no lean cell",
+            "export cifg.safetensors --to npz --out x",
+            "found a layer CIFG 8 projected to 4, expected LSTMs: Keras has no CIFG",
         ),
         (
-            "export lean.safetensors --to safetensors --out x",
-            "PyTorch has no lean cell",
+            "export cifg.safetensors --to safetensors --out x",
+            "PyTorch has no CIFG",
         ),
         (
             "export projected.safetensors --to npz --out x",

@@ -25,11 +25,11 @@ pub type Train = Box<dyn FnMut() -> Result<(), Failure>>;
 /// A batch of an engine and a model: 128 windows of 40 random characters, forward, backward, Adam.
 ///
 /// `A` is many-to-one, `B` many-to-many, `C` lean.
-pub fn prepare(engine: Engine, model: &str, threads: usize) -> Result<Train, Failure> {
+pub(crate) fn prepare(engine: Engine, model: &str, threads: usize) -> Result<Train, Failure> {
     let (layer, loss_on) = match model {
         "A" => (LayerConfig::lstm(64), LossOn::LastStep),
         "B" => (LayerConfig::lstm(256), LossOn::EveryStep),
-        "C" => (LayerConfig::lean(384, 96), LossOn::EveryStep),
+        "C" => (LayerConfig::cifg(384, 96), LossOn::EveryStep),
         _ => return Err(format!("found model {model}").into()),
     };
     let random = &mut Random::new(1);
@@ -111,7 +111,7 @@ fn candle_nn_lstm(hidden: usize, loss_on: LossOn, batch: Batch) -> Result<Train,
 }
 
 /// The most multiply-adds that so many threads do together, in GFLOP/s (two operations each).
-pub fn peak(threads: usize) -> f64 {
+pub(crate) fn peak(threads: usize) -> f64 {
     const ROUNDS: usize = 2_000_000;
     let barrier = std::sync::Barrier::new(threads);
     let run = || {

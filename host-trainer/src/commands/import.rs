@@ -2,7 +2,7 @@
 
 use crate::files::error::{Error, Result};
 use crate::files::output::refuse_input_as_output;
-use crate::files::stdout::say;
+use crate::files::stdout::tell;
 use crate::interchange::{self, Contents, Context, Told};
 use crate::network::predictor::describe_context;
 use crate::text::alphabet::Alphabet;
@@ -63,12 +63,12 @@ pub fn run(args: &Args) -> Result<()> {
     mapped.network.config.window = window;
     mapped.network.config.check()?;
     let config = &mapped.network.config;
-    say!("{}: {}", args.file.display(), contents.kind);
+    tell!("{}: {}", args.file.display(), contents.kind);
     for line in &mapped.map {
-        say!("  {line}");
+        tell!("  {line}");
     }
     let layers: Vec<String> = config.layers.iter().map(|l| l.to_string()).collect();
-    say!(
+    tell!(
         "embedding {}, {}, dense {}: {} parameters; {}",
         config.embedding,
         layers.join(", "),
@@ -77,16 +77,16 @@ pub fn run(args: &Args) -> Result<()> {
         describe_context(window)
     );
     for note in contents.notes.iter().chain(&mapped.notes) {
-        say!("note: {note}");
+        tell!("note: {note}");
     }
     if contents.context == Context::Untold && args.window.is_none() {
-        say!(
+        tell!(
             "note: the file does not tell whether the network was trained on windows from a zero state \
              (--window N): taken as one that carries its state"
         );
     }
     mapped.network.save(&args.out)?;
-    say!("wrote {}", args.out.display());
+    tell!("wrote {}", args.out.display());
     Ok(())
 }
 

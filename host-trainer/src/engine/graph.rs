@@ -3,7 +3,7 @@
 //! graphics processors (cargo features `cuda` and `metal`), and as the reference of those engines.
 
 use crate::files::error::{Error, Result};
-use crate::network::config::{Cell, LayerConfig};
+use crate::network::config::{CellKind, LayerConfig};
 use crate::network::parameters::Network;
 use crate::network::predictor::Predictor;
 use crate::network::state::State;
@@ -79,8 +79,8 @@ impl Layer {
         let a = (x.matmul(&self.w_ih)? + h.matmul(&self.w_hh)?)?.broadcast_add(&self.bias)?;
         let a = a.chunk(self.config.cell.gates().len(), 1)?;
         let (i, f, g, o) = match self.config.cell {
-            Cell::Lstm => (sigmoid(&a[0])?, sigmoid(&a[1])?, &a[2], &a[3]),
-            Cell::Lean => (sigmoid(&a[0])?, sigmoid(&a[0].neg()?)?, &a[1], &a[2]),
+            CellKind::Lstm => (sigmoid(&a[0])?, sigmoid(&a[1])?, &a[2], &a[3]),
+            CellKind::Cifg => (sigmoid(&a[0])?, sigmoid(&a[0].neg()?)?, &a[1], &a[2]),
         };
         let c = ((f * c)? + (i * g.tanh()?)?)?;
         let m = (sigmoid(o)? * c.tanh()?)?;
@@ -267,7 +267,7 @@ mod tests {
     #[test]
     fn single_steps_equal_the_processors() {
         let mut config = NetworkConfig::lstm(&Alphabet::letters(), 8, 20, 3);
-        config.layers[1] = LayerConfig::lean(17, 5);
+        config.layers[1] = LayerConfig::cifg(17, 5);
         let random = &mut Random::new(6);
         let network = Network::new(config, random).unwrap();
         let mut graph = GraphPredictor::new(&network, &Device::Cpu).unwrap();

@@ -35,7 +35,7 @@ impl Tapes {
 pub struct Weights<'t> {
     /// The layer.
     pub layer: LayerConfig,
-    /// `[R, 4H]`, or `[R, 3H]` in a lean layer.
+    /// `[R, 4H]`, or `[R, 3H]` in a CIFG layer.
     pub w_hh: &'t Tensor,
     /// `[H, R]`.
     pub projection: Option<&'t Tensor>,
@@ -44,7 +44,7 @@ pub struct Weights<'t> {
 /// Runs a recurrent layer over a sequence as one node of the graph.
 ///
 /// `input` is either a folded table `[V, 4H]` with `tokens` `[T, B]`, or, without tokens,
-/// pre-activations `[T, B, 4H]` (3H in a lean layer). `state` is read as a constant and becomes the
+/// pre-activations `[T, B, 4H]` (3H in a CIFG layer). `state` is read as a constant and becomes the
 /// final state. Returns every step's output `[T, B, R]`.
 ///
 /// # Errors

@@ -7,4 +7,5 @@ pub mod fused;
 pub mod graph;
 pub mod lstm_op;
 pub mod optimizer;
+pub mod schedule;
 pub mod step;

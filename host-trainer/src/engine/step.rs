@@ -113,7 +113,7 @@ mod tests {
     use crate::engine::{fused, graph};
     use crate::kernels::random::Random;
     use crate::kernels::vectorize::instruction_sets;
-    use crate::network::config::{Cell, LayerConfig, NetworkConfig};
+    use crate::network::config::{CellKind, LayerConfig, NetworkConfig};
     use crate::network::state::zero_states;
     use crate::text::alphabet::Alphabet;
 
@@ -230,7 +230,7 @@ mod tests {
             (37, 19, 12, 7, LastStep),
             (64, 1, 40, 9, EveryStep),
         ];
-        for cell in [Cell::Lstm, Cell::Lean] {
+        for cell in [CellKind::Lstm, CellKind::Cifg] {
             let mut largest = 0.0f64;
             for (hidden, width, steps, rows, on) in cases {
                 for projection in [None, Some(width)] {
@@ -252,14 +252,14 @@ mod tests {
     fn so_they_do_in_a_stack_of_different_layers() {
         let (mut network, batch) = example(LayerConfig::lstm(10), 3, 7, 4);
         let layers = &mut network.config.layers;
-        (layers[0], layers[1].projection) = (LayerConfig::lean(12, 5), Some(3));
+        (layers[0], layers[1].projection) = (LayerConfig::cifg(12, 5), Some(3));
         let network = Network::new(network.config, &mut Random::new(1)).unwrap();
         compare_network(&network, &batch, LossOn::EveryStep);
     }
 
     #[test]
     fn a_run_in_two_parts_carries_its_state_exactly() {
-        for layer in [LayerConfig::lstm(24), LayerConfig::lean(24, 10)] {
+        for layer in [LayerConfig::lstm(24), LayerConfig::cifg(24, 10)] {
             two_parts(layer);
         }
     }

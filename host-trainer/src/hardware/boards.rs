@@ -1,6 +1,7 @@
 //! Boards that a model may fit.
 
 use crate::hardware::cost::{Core, Shape};
+use crate::hardware::figures::CORES;
 
 /// Bytes of RAM that the firmware keeps for its stack, as every `memory.x` asserts.
 const STACK: usize = 4 << 10;
@@ -66,8 +67,12 @@ pub struct Outcome {
 
 impl Board {
     /// The costs of its core.
+    ///
+    /// # Panics
+    /// It was not counted on; each board's was.
     pub fn costs(&self) -> &'static Core {
-        Core::named(self.core)
+        let core = CORES.iter().find(|core| core.name == self.core);
+        core.expect("a core that was counted on")
     }
 
     /// A model of this shape in so many bytes of flash, at `clock` hertz.

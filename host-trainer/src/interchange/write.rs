@@ -9,7 +9,7 @@ use super::formats::npz;
 use crate::files::error::{Error, Result};
 use crate::files::output::write_atomically;
 use crate::files::tensors::{NamedTensor, TensorFile, transpose};
-use crate::network::config::Cell;
+use crate::network::config::CellKind;
 use crate::network::parameters::Network;
 use std::io::{Cursor, Write};
 use std::path::Path;
@@ -46,10 +46,15 @@ fn tensor(shape: &[usize], values: &[f32]) -> NamedTensor {
     NamedTensor { shape, values }
 }
 
-fn refuse_lean(network: &Network, framework: &str) -> Result<()> {
-    match network.config.layers.iter().find(|l| l.cell == Cell::Lean) {
+fn refuse_cifg(network: &Network, framework: &str) -> Result<()> {
+    match network
+        .config
+        .layers
+        .iter()
+        .find(|l| l.cell == CellKind::Cifg)
+    {
         Some(layer) => Err(Error::bad_input(format!(
-            "found a layer {layer}, expected LSTMs: {framework} has no lean cell"
+            "found a layer {layer}, expected LSTMs: {framework} has no CIFG"
         ))),
         None => Ok(()),
     }
@@ -58,9 +63,9 @@ fn refuse_lean(network: &Network, framework: &str) -> Result<()> {
 /// The tensors of a module with `embedding`, `lstm` and `dense`, in the order of its state_dict.
 ///
 /// # Errors
-/// A lean layer.
+/// A CIFG layer.
 pub fn pytorch(network: &Network) -> Result<Vec<(String, NamedTensor)>> {
-    refuse_lean(network, "PyTorch")?;
+    refuse_cifg(network, "PyTorch")?;
     let config = &network.config;
     let vocabulary = config.vocabulary();
     let turned =
@@ -94,9 +99,9 @@ pub fn pytorch(network: &Network) -> Result<Vec<(String, NamedTensor)>> {
 /// The weights of a Sequential of Embedding, LSTMs and Dense, in the order of its `get_weights()`.
 ///
 /// # Errors
-/// A lean layer, or one with a projection.
+/// A CIFG layer, or one with a projection.
 pub fn keras(network: &Network) -> Result<Vec<(String, NamedTensor)>> {
-    refuse_lean(network, "Keras")?;
+    refuse_cifg(network, "Keras")?;
     let config = &network.config;
     if let Some(layer) = config.layers.iter().find(|l| l.projection.is_some()) {
         return Err(Error::bad_input(format!(

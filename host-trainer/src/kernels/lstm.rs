@@ -2,7 +2,7 @@
 //! [`crate::engine::fused`], for callers who keep their numbers in plain matrices.
 //!
 //! Shapes: T steps, B rows (texts side by side), H units, R outputs (H without a projection);
-//! `[T, B, 4H]` holds for each step and row the four gates i, f, g, o. In a lean layer read 3H for
+//! `[T, B, 4H]` holds for each step and row the four gates i, f, g, o. In a CIFG layer read 3H for
 //! 4H, and i, g, o.
 
 use crate::kernels::kernel::ROW_BLOCK;
@@ -355,8 +355,8 @@ mod tests {
 
     #[test]
     fn a_recorded_run_has_the_gradients_of_a_run() {
-        let lean = LayerConfig::lean(21, 18);
-        for (layer, tokens) in [(LayerConfig::lstm(19), true), (lean, true), (lean, false)] {
+        let cifg = LayerConfig::cifg(21, 18);
+        for (layer, tokens) in [(LayerConfig::lstm(19), true), (cifg, true), (cifg, false)] {
             let (steps, batch, vocabulary) = (5, 11, 7);
             let (hidden, output, columns) = (layer.hidden, layer.output(), layer.columns());
             let sizes = Sizes {

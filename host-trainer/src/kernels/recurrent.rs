@@ -1,7 +1,7 @@
 //! A recurrent layer over a sequence, forward and backward, on panels.
 //!
 //! T steps, B rows (texts side by side), H units, R outputs (H without a projection). With `a` the
-//! pre-activations `[B, 4H]` (3H in a lean layer) and the equations of [`crate::network::cell`] between them:
+//! pre-activations `[B, 4H]` (3H in a CIFG layer) and the equations of [`crate::network::cell`] between them:
 //!
 //! ```text
 //! a  = table[token], or bias + x · w_ih; + h · w_hh      forward, for t = 0..T
@@ -22,7 +22,7 @@ use crate::kernels::kernel::{
 };
 use crate::kernels::panels::{Axis, LANES, Packed, Strip, read_rows};
 use crate::network::cell::{Lean, Lstm};
-use crate::network::config::{Cell, LayerConfig};
+use crate::network::config::{CellKind, LayerConfig};
 use pulp::Arch;
 use std::marker::PhantomData;
 
@@ -299,8 +299,8 @@ impl LayerTape {
             };
         }
         match layer.cell {
-            Cell::Lstm => step!(Lstm, 4),
-            Cell::Lean => step!(Lean, 3),
+            CellKind::Lstm => step!(Lstm, 4),
+            CellKind::Cifg => step!(Lean, 3),
         }
         if layer.projection.is_some() {
             let m = &self.units[t * unit_slab..][..unit_slab];
@@ -379,8 +379,8 @@ impl LayerTape {
             };
         }
         match layer.cell {
-            Cell::Lstm => step!(Lstm, 4),
-            Cell::Lean => step!(Lean, 3),
+            CellKind::Lstm => step!(Lstm, 4),
+            CellKind::Cifg => step!(Lean, 3),
         }
     }
 }

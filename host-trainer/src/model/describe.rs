@@ -1,6 +1,7 @@
 //! What is in a model, for people.
 
-use crate::hardware::cost::{Core, Shape, layer_name};
+use crate::hardware::cost::{Shape, layer_name};
+use crate::hardware::figures::CORES;
 use crate::network::predictor::describe_context;
 use crate::quantize::{TensorError, error_table};
 use lstm_core::{Format, Golden, LayerShape, Model};
@@ -16,7 +17,7 @@ pub fn is_description(text: &str) -> bool {
 /// State, scratch and logits on each core.
 fn ram(shape: &Shape) -> String {
     let mut needs: Vec<(usize, Vec<&str>)> = Vec::new();
-    for core in Core::all() {
+    for core in &CORES {
         let bytes = core.ram(shape);
         match needs.iter_mut().find(|(known, _)| *known == bytes) {
             Some((_, cores)) => cores.push(core.name),
@@ -46,8 +47,8 @@ fn workspace(shape: &Shape) -> String {
     format!("Workspace<{{ {words} }}, {}>", shape.symbols)
 }
 
-/// What is in a model, a line each.
-pub fn describe(model: &Model<'_>) -> String {
+/// What is in a model: what is told, and what is so.
+pub fn facts(model: &Model<'_>) -> Vec<(&'static str, String)> {
     let alphabet = model.alphabet();
     let vocabulary = alphabet.len();
     let layers: Vec<String> = model.layers().iter().copied().map(layer_name).collect();
@@ -66,7 +67,7 @@ pub fn describe(model: &Model<'_>) -> String {
         None => "no digest in the file".to_owned(),
         Some(digest) => format!("{} tokens, digest {digest:08x}", Golden::TOKENS),
     };
-    let lines = [
+    vec![
         ("name", model.name().to_owned()),
         ("checksum", format!("{:08x}", model.checksum())),
         ("golden text", golden),
@@ -95,9 +96,13 @@ pub fn describe(model: &Model<'_>) -> String {
             "multiply-adds",
             format!("{} a character", model.multiply_adds()),
         ),
-    ];
+    ]
+}
+
+/// What is in a model, a line each.
+pub fn describe(model: &Model<'_>) -> String {
+    let lines = facts(model).into_iter();
     lines
-        .iter()
         .map(|(what, value)| format!("{what:<14} {value}\n"))
         .collect()
 }

@@ -13,12 +13,12 @@
 //! dc    = dc * f
 //! ```
 //!
-//! The lean cell has the gates i, g, o; there `f` is `1 - i` and
+//! The CIFG cell has the gates i, g, o; there `f` is `1 - i` and
 //! `da_i = dc * (g - c_before) * i (1 - i)`.
 
 use crate::kernels::panels::LANES;
 use crate::kernels::vectorize::{sigmoid, tanh};
-use crate::network::config::{Cell, LayerConfig};
+use crate::network::config::{CellKind, LayerConfig};
 use pulp::{Simd, WithSimd};
 
 /// The equations of a cell with `G` gates.
@@ -168,8 +168,8 @@ impl WithSimd for StepForward<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         match self.layer.cell {
-            Cell::Lstm => self.units::<S, Lstm, 4>(simd),
-            Cell::Lean => self.units::<S, Lean, 3>(simd),
+            CellKind::Lstm => self.units::<S, Lstm, 4>(simd),
+            CellKind::Cifg => self.units::<S, Lean, 3>(simd),
         }
     }
 }

@@ -13,20 +13,21 @@ pub const EMBEDDING: usize = 64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
-pub enum Cell {
+pub enum CellKind {
     /// Four gates, no peepholes: the LSTM of Keras and PyTorch.
     Lstm,
     /// Three gates: what the input gate lets in, the cell forgets (the coupled input-forget gate, CIFG, of
     /// Greff et al. 2015). Usually with a projection (LSTMP, Sak et al. 2014).
-    Lean,
+    #[serde(alias = "lean")]
+    Cifg,
 }
 
-impl Cell {
+impl CellKind {
     /// The gates in their order.
     pub const fn gates(self) -> &'static [&'static str] {
         match self {
             Self::Lstm => &["i", "f", "g", "o"],
-            Self::Lean => &["i", "g", "o"],
+            Self::Cifg => &["i", "g", "o"],
         }
     }
 
@@ -34,7 +35,7 @@ impl Cell {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Lstm => "lstm",
-            Self::Lean => "CIFG",
+            Self::Cifg => "cifg",
         }
     }
 }
@@ -44,7 +45,7 @@ impl Cell {
 #[serde(deny_unknown_fields)]
 pub struct LayerConfig {
     /// The kind of cell.
-    pub cell: Cell,
+    pub cell: CellKind,
     /// Units, H.
     pub hidden: usize,
     /// Width of the recurrent projection, R; `None` where there is none.
@@ -54,7 +55,7 @@ pub struct LayerConfig {
 impl LayerConfig {
     /// An LSTM of `hidden` units without projection.
     pub const fn lstm(hidden: usize) -> Self {
-        let (cell, projection) = (Cell::Lstm, None);
+        let (cell, projection) = (CellKind::Lstm, None);
         Self {
             cell,
             hidden,
@@ -62,9 +63,9 @@ impl LayerConfig {
         }
     }
 
-    /// A lean layer of `hidden` units, projected to `projection`.
-    pub const fn lean(hidden: usize, projection: usize) -> Self {
-        let (cell, projection) = (Cell::Lean, Some(projection));
+    /// A CIFG layer of `hidden` units, projected to `projection`.
+    pub const fn cifg(hidden: usize, projection: usize) -> Self {
+        let (cell, projection) = (CellKind::Cifg, Some(projection));
         Self {
             cell,
             hidden,
@@ -91,8 +92,8 @@ impl LayerConfig {
 impl std::fmt::Display for LayerConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let cell = match self.cell {
-            Cell::Lstm => lstm_core::CellKind::Lstm,
-            Cell::Lean => lstm_core::CellKind::Cifg,
+            CellKind::Lstm => lstm_core::CellKind::Lstm,
+            CellKind::Cifg => lstm_core::CellKind::Cifg,
         };
         f.write_str(&layer_name(cell, self.hidden, self.projection))
     }

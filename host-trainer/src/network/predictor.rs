@@ -238,18 +238,18 @@ mod tests {
             projection: Some(9),
             ..lstm(20)
         };
-        let lean = LayerConfig::lean(33, 10);
+        let cifg = LayerConfig::cifg(33, 10);
         let bare = LayerConfig {
             projection: None,
-            ..lean
+            ..cifg
         };
         for (layer, layers) in [
             (lstm(10), 1),
             (lstm(33), 2),
             (lstm(64), 4),
             (projected, 2),
-            (lean, 1),
-            (lean, 3),
+            (cifg, 1),
+            (cifg, 3),
             (bare, 2),
         ] {
             let random = &mut Random::new(2);

@@ -1,6 +1,6 @@
 //! The rows of the matrices in the order of the file.
 
-use crate::network::config::{Cell, LayerConfig, NetworkConfig};
+use crate::network::config::{CellKind, LayerConfig, NetworkConfig};
 use crate::network::parameters::Network;
 use lstm_core::export::BLOCK_ROWS;
 
@@ -20,16 +20,16 @@ impl GateRow {
 
 /// The rows of a layer in the order of the file; `None` for a row of zeros.
 ///
-/// An LSTM's come unit by unit, all gates of each. A lean layer's come by groups of four units: all
+/// An LSTM's come unit by unit, all gates of each. A CIFG layer's come by groups of four units: all
 /// four rows of a gate, then the next gate's; the last group is filled up with zeros.
 pub(crate) fn row_order(layer: LayerConfig) -> Vec<Option<GateRow>> {
     let gates = layer.cell.gates().len();
     let row = |gate, unit| (unit < layer.hidden).then_some(GateRow { gate, unit });
     match layer.cell {
-        Cell::Lstm => (0..layer.hidden)
+        CellKind::Lstm => (0..layer.hidden)
             .flat_map(|unit| (0..gates).map(move |gate| row(gate, unit)))
             .collect(),
-        Cell::Lean => (0..layer.hidden)
+        CellKind::Cifg => (0..layer.hidden)
             .step_by(BLOCK_ROWS)
             .flat_map(|first| {
                 let block = move |gate| (first..first + BLOCK_ROWS).map(move |u| row(gate, u));

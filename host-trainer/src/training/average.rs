@@ -3,7 +3,7 @@
 
 use crate::network::parameters::Network;
 use crate::training::checkpoint::Checkpoint;
-use crate::training::recipe::Phase;
+use crate::training::phase::Phase;
 
 /// The average at the start of a phase: the weights; nothing where none is kept.
 pub(crate) fn start(phase: &Phase, network: &Network) -> Vec<Vec<f32>> {
@@ -17,10 +17,10 @@ pub(crate) fn start(phase: &Phase, network: &Network) -> Vec<Vec<f32>> {
     }
 }
 
-/// After step `step` (from one): `average = d average + (1 - d) weights`, where `d` rises to `decay`
-/// over the first steps, so that the start is soon forgotten.
-pub(crate) fn update(average: &mut [Vec<f32>], network: &Network, decay: f64, step: u64) {
-    let rising = (1 + step) as f64 / (10 + step) as f64;
+/// After update `update` (from one): `average = d average + (1 - d) weights`, where `d` rises to `decay`
+/// over the first updates, so that the start is soon forgotten.
+pub(crate) fn update(average: &mut [Vec<f32>], network: &Network, decay: f64, update: u64) {
+    let rising = (1 + update) as f64 / (10 + update) as f64;
     let share = (1.0 - decay.min(rising)) as f32;
     for (average, weights) in average.iter_mut().zip(network.parameters()) {
         for (a, w) in average.iter_mut().zip(weights) {

@@ -7,14 +7,10 @@
 //! anew for each step ([`masters`]). The trained f32 network reads along as the [`teacher`] (Hinton
 //! et al. 2015).
 
-pub mod checkpoint;
 pub mod forward;
 pub mod masters;
-pub mod settings;
-mod source;
 pub mod step;
 pub mod teacher;
-pub mod tune;
 
 #[cfg(test)]
 mod tests {

@@ -12,7 +12,7 @@ pub struct Teacher<'n> {
     network: &'n Network,
     table: Vec<f32>,
     /// A state for each layer; none where nothing was read.
-    pub(super) states: Vec<State>,
+    pub states: Vec<State>,
     tape: Tape,
 }
 

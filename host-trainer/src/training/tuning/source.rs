@@ -1,12 +1,12 @@
 //! A text that is read in tuning.
 
 use super::checkpoint::TextProgress;
-use super::teacher::Teacher;
 use crate::files::error::{Error, Result};
 use crate::kernels::random::Random;
 use crate::network::config::LayerConfig;
 use crate::network::parameters::Network;
 use crate::network::state::{State, state_rows, zero_states};
+use crate::quantize::qat::teacher::Teacher;
 use crate::text::batches::{Batch, Feed, Feeder, LossOn};
 
 /// Characters of each row of a batch.
@@ -33,17 +33,17 @@ impl<'t> Source<'t> {
         // In the context that it was trained on.
         let feed = match network.config.window {
             None => Feed::Streams {
-                rows: batch,
-                steps: STEPS,
+                batch_size: batch,
+                sequence_length: STEPS,
                 jitter: true,
             },
-            Some(steps) => Feed::Windows {
-                rows: batch,
-                steps,
+            Some(window) => Feed::Windows {
+                batch_size: batch,
+                sequence_length: window,
                 loss_on: LossOn::LastStep,
             },
         };
-        let window = feed.steps();
+        let window = feed.sequence_length();
         if text.len() <= window {
             return Err(Error::bad_input(format!(
                 "found {} characters in {name}, expected at least {} (a window of {window} and the \
@@ -79,16 +79,17 @@ impl<'t> Source<'t> {
         self.feeder.go_to(progress.cursor) && self.feeder.carries(rows)
     }
 
-    /// Batches in a pass.
+    /// Batches in an epoch.
     pub(super) fn batches(&self, text: &[u8]) -> usize {
-        let rows = self.feeder.rows();
-        match self.feeder.is_stateful() {
-            true => (text.len() / rows / STEPS).max(1),
-            false => self.feeder.pass_length().div_ceil(rows),
+        let rows = self.feeder.batch_size();
+        if self.feeder.is_stateful() {
+            (text.len() / rows / STEPS).max(1)
+        } else {
+            self.feeder.epoch_length().div_ceil(rows)
         }
     }
 
-    /// The next batch; at the end of a pass the text starts anew, and so do the states.
+    /// The next batch; at the end of an epoch the text starts anew, and so do the states.
     pub(super) fn next_batch(&mut self, layers: &[LayerConfig], random: &mut Random) -> Batch {
         if !self.feeder.is_stateful() {
             self.states.clear();
@@ -101,7 +102,7 @@ impl<'t> Source<'t> {
                 }
                 return batch;
             }
-            self.feeder.start_pass(random);
+            self.feeder.start_epoch(random);
             self.states.clear();
             self.teacher.reset();
         }

@@ -1,10 +1,9 @@
 //! A checkpoint of fine-tuning: all that it takes to go on as if it had never stopped.
 
 use super::settings::Settings;
-use super::step::Loss;
 use crate::engine::optimizer::{Adam, AdamConfig};
 use crate::files::error::{Error, Result};
-use crate::files::hash::fnv1a;
+use crate::files::hash::sha256;
 use crate::files::tensors::TensorFile;
 use crate::kernels::random::Random;
 use crate::model::encode::{Labels, encode_quantized};
@@ -12,6 +11,7 @@ use crate::network::config::LayerConfig;
 use crate::network::parameters::Network;
 use crate::network::state::{State, insert_states, state_rows, take_states};
 use crate::quantize::QuantizedNetwork;
+use crate::quantize::qat::step::Loss;
 use crate::text::batches::Cursor;
 use crate::text::corpus::Corpus;
 use serde::{Deserialize, Serialize};
@@ -41,23 +41,22 @@ impl TuningConfig {
         corpus: &Corpus,
         extra: Option<&[u8]>,
     ) -> Result<Self> {
-        let text = |tokens: &[u8]| fnv1a(tokens.iter().copied());
         let parameters = network.parameters().into_iter().flatten();
-        let parameters = parameters.flat_map(|x| x.to_le_bytes());
+        let parameters: Vec<u8> = parameters.flat_map(|x| x.to_le_bytes()).collect();
         let rows = [
             ("--format", start.format.to_string()),
             ("--dead-zone", start.dead_zone.to_string()),
             ("--epochs", settings.epochs.to_string()),
             ("--learning-rate", settings.learning_rate.to_string()),
             ("--teacher", settings.teacher.to_string()),
-            ("--batch", settings.batch.to_string()),
+            ("--batch-size", settings.batch.to_string()),
             ("--seed", settings.seed.to_string()),
-            ("a --corpus of hash", text(&corpus.tokens)),
-            ("a --pretrain of hash", extra.map_or("none".into(), text)),
-            ("a network of hash", fnv1a(parameters)),
+            ("a --corpus of hash", sha256(&corpus.tokens)),
+            ("a --pretrain of hash", extra.map_or("none".into(), sha256)),
+            ("a network of hash", sha256(&parameters)),
             (
                 "a rounded network of hash",
-                fnv1a(encode_quantized(start, &Labels::default())?),
+                sha256(&encode_quantized(start, &Labels::default())?),
             ),
         ];
         Ok(Self(rows.map(|(name, value)| (name.into(), value)).into()))

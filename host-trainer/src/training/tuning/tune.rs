@@ -1,20 +1,21 @@
 //! The loop of quantization-aware fine-tuning.
 
 use super::checkpoint::{self, Checkpoint, Progress, TuningConfig};
-use super::forward::IntegerNetwork;
-use super::masters::Masters;
 use super::settings::Settings;
 use super::source::Source;
-use super::step::{Engine, Loss};
-use crate::engine::optimizer::{Adam, AdamConfig, ParameterGroup, Schedule, clip_by_global_norm};
+use crate::engine::optimizer::{Adam, AdamConfig, ParameterGroup, clip_by_global_norm};
+use crate::engine::schedule::Schedule;
 use crate::files::error::{Error, Result};
-use crate::files::stdout::say;
+use crate::files::stdout::tell;
 use crate::kernels::random::Random;
 use crate::model::encode::{Labels, encode_quantized};
 use crate::model::file::ModelFile;
 use crate::network::config::LayerConfig;
 use crate::network::parameters::Network;
 use crate::quantize::QuantizedNetwork;
+use crate::quantize::qat::forward::IntegerNetwork;
+use crate::quantize::qat::masters::Masters;
+use crate::quantize::qat::step::{Engine, Loss};
 use crate::text::corpus::{Corpus, Split};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -42,10 +43,7 @@ const ADAM: AdamConfig = AdamConfig {
     epsilon: 1e-8,
     weight_decay: 0.0,
 };
-const SCHEDULE: Schedule = Schedule::Cosine {
-    warm_up: 30,
-    floor: 0.02,
-};
+const SCHEDULE: Schedule = Schedule::cosine(30, 0.02);
 
 /// Bits per character of a quantized network on a part of a text, by the device's engine.
 fn score(network: &QuantizedNetwork, corpus: &Corpus, split: Split) -> Result<f64> {
@@ -59,14 +57,14 @@ fn score(network: &QuantizedNetwork, corpus: &Corpus, split: Split) -> Result<f6
 pub struct Tuned {
     /// Bits per character of the best on the validation part.
     pub validation: f64,
-    /// Passes that were made.
-    pub passes: f64,
+    /// Epochs that were done.
+    pub epochs: f64,
     /// Whether those are all.
     pub is_done: bool,
 }
 
 /// Tunes from `start`, over the training part of `corpus` and in turn over `extra`, until all is done
-/// or the call's `stop` is set; prints a line every half pass. The call's `out` gets what scores best on
+/// or the call's `stop` is set; prints a line every half epoch. The call's `out` gets what scores best on
 /// the validation part, whenever something does: the start first. A checkpoint beside it is written at
 /// the start, every 30 seconds, and at an early end; it goes when all is done.
 ///
@@ -89,17 +87,17 @@ pub fn tune(
         tuning.resume(start)?;
     }
     let names: Vec<&str> = texts.iter().map(|(name, _)| *name).collect();
-    say!("fine-tuning on {}", names.join(" and "));
+    tell!("fine-tuning on {}", names.join(" and "));
     for (name, source) in names.iter().zip(&tuning.sources) {
-        let (asked, found) = (settings.batch, source.feeder.rows());
+        let (asked, found) = (settings.batch, source.feeder.batch_size());
         if found < asked {
-            say!("{name} is long enough for {found} rows a batch, not for {asked}");
+            tell!("{name} is long enough for {found} rows a batch, not for {asked}");
         }
     }
     if call.resume {
-        say!(
+        tell!(
             "going on after epoch {:.1}, best so far: validation {:.4} bits/char",
-            tuning.passes(),
+            tuning.epochs(),
             tuning.progress.best
         );
     } else {
@@ -108,7 +106,7 @@ pub fn tune(
     let clock = Instant::now();
     let before = tuning.progress.done;
     while tuning.progress.done < tuning.total && !call.stop.load(Ordering::SeqCst) {
-        tuning.step()?;
+        tuning.update()?;
         let done = tuning.progress.done;
         if done.is_multiple_of(tuning.report_every) || done == tuning.total {
             let pace = clock.elapsed().as_secs_f64() / (done - before) as f64;
@@ -140,8 +138,8 @@ struct Tuning<'t> {
     groups: Vec<ParameterGroup>,
     adam: Adam,
     progress: Progress,
-    /// Batches in a pass over all texts.
-    pass: usize,
+    /// Batches in an epoch over all texts.
+    epoch_length: usize,
     /// Batches in all.
     total: u64,
     /// Batches from report to report.
@@ -181,7 +179,7 @@ impl<'t> Tuning<'t> {
         let sources = sources.collect::<Result<Vec<_>>>()?;
         let mut masters = Masters::new(network, start);
         let lengths: Vec<usize> = masters.parameters_mut().iter().map(|p| p.len()).collect();
-        let pass = sources[0].batches(texts[0].1) * sources.len();
+        let epoch_length = sources[0].batches(texts[0].1) * sources.len();
         Ok(Self {
             settings,
             call,
@@ -209,9 +207,9 @@ impl<'t> Tuning<'t> {
                 best: f64::INFINITY,
                 random,
             },
-            pass,
-            total: (settings.epochs * pass as f64).ceil() as u64,
-            report_every: (pass as u64).div_ceil(2),
+            epoch_length,
+            total: (settings.epochs * epoch_length as f64).ceil() as u64,
+            report_every: (epoch_length as u64).div_ceil(2),
         })
     }
 
@@ -220,7 +218,7 @@ impl<'t> Tuning<'t> {
         self.progress.best = score(start, self.corpus, Split::Validation)?;
         start.save(self.call.out)?;
         self.save()?;
-        say!(
+        tell!(
             "rounded only: validation {:.4} bits/char",
             self.progress.best
         );
@@ -238,7 +236,7 @@ impl<'t> Tuning<'t> {
         };
         let (done, total) = (found.progress.done, self.total);
         if done > total {
-            return refused(&format!("step {done}"), &format!("{total} at most"));
+            return refused(&format!("update {done}"), &format!("{total} at most"));
         }
         if found.adam.config != self.adam.config {
             return refused("another version's settings of Adam", &format!("{ADAM:?}"));
@@ -262,13 +260,13 @@ impl<'t> Tuning<'t> {
         self.best.quantized(&self.best.round()).save(self.call.out)
     }
 
-    /// Passes that were made.
-    fn passes(&self) -> f64 {
-        self.progress.done as f64 / self.pass as f64
+    /// Epochs that were done.
+    fn epochs(&self) -> f64 {
+        self.progress.done as f64 / self.epoch_length as f64
     }
 
     /// One batch: forward, backward, update.
-    fn step(&mut self) -> Result<()> {
+    fn update(&mut self) -> Result<()> {
         let (done, total) = (self.progress.done, self.total);
         let turn = (done % self.sources.len() as u64) as usize;
         let source = &mut self.sources[turn];
@@ -284,7 +282,7 @@ impl<'t> Tuning<'t> {
         let norm = clip_by_global_norm(&mut gradients, 1.0);
         if !norm.is_finite() {
             return Err(Error::failed(format!(
-                "found a gradient norm of {norm} at step {} of {total}, expected a finite number; \
+                "found a gradient norm of {norm} at update {} of {total}, expected a finite number; \
                  the best so far is kept; remove {} and begin anew with a lower --learning-rate",
                 done + 1,
                 self.path.display()
@@ -312,10 +310,10 @@ impl<'t> Tuning<'t> {
         };
         let bits = |nats: f64| nats / steps as f64 / std::f64::consts::LN_2;
         let is_best = validation < progress.best;
-        say!(
+        tell!(
             "epoch {:.1} of {}: train {:.4}, from the teacher {:.4}, validation {validation:.4} \
              bits/char{}, {}:{:02} left",
-            progress.done as f64 / self.pass as f64,
+            progress.done as f64 / self.epoch_length as f64,
             self.settings.epochs,
             bits(progress.sum.text),
             bits(progress.sum.teacher),
@@ -362,7 +360,7 @@ impl<'t> Tuning<'t> {
         }
         Ok(Tuned {
             validation: self.progress.best,
-            passes: self.passes(),
+            epochs: self.epochs(),
             is_done,
         })
     }
