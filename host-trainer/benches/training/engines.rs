@@ -20,7 +20,7 @@ const STEPS: usize = 40;
 const EMBEDDING: usize = 64;
 
 /// One training batch.
-pub type Train = Box<dyn FnMut() -> Result<(), Failure>>;
+pub(crate) type Train = Box<dyn FnMut() -> Result<(), Failure>>;
 
 /// A batch of an engine and a model: 128 windows of 40 random characters, forward, backward, Adam.
 ///
