@@ -174,7 +174,7 @@ fn table(shape: &Shape, model: &lstm_core::Model<'_>, clock: Option<f64>) -> Str
         "{:<14} {:<11} {:>6} {:>11} {:>11} {:>13}  {}\n",
         "board", "core", "MHz", "model room", "RAM", "characters/s", "fits"
     );
-    for board in BOARDS {
+    for board in BOARDS.iter() {
         let clock = clock.unwrap_or(board.clock);
         let outcome = board.try_model(shape, flash, clock);
         let line = format!(

@@ -37,6 +37,7 @@ fn characters(format: Format) -> u32 {
     }
 }
 
+/// Counts, prints, and exits.
 #[entry]
 fn main() -> ! {
     match bench() {
