@@ -9,14 +9,11 @@ use std::{
     time::Instant,
 };
 
+use board_list::ImageFormat;
 use cross_tests::{Console, Flash, board_firmware, shipped};
 use lstm_core::export::{HEAD_BYTES, Head};
 use lstm_core::{Model, ModelError};
-use xtask::{
-    boards::Board,
-    image::{self, Format},
-    qemu::Machine,
-};
+use xtask::{boards::Board, image, qemu::Machine};
 
 /// The polynomial of the CRC-32, bits reflected.
 const POLYNOMIAL: u32 = 0xedb8_8320;
@@ -252,11 +249,11 @@ fn flips_in_flash(board: &str, model: &str, flips: usize) {
     let board = Board::parse(board).unwrap();
     let model = xtask::shell::root().join("models").join(model);
     let image = image::build(board, Some(&board_firmware(board)), &model).unwrap();
-    let image = image.encode(Format::Bin).unwrap();
+    let image = image.encode(ImageFormat::Bin).unwrap();
     let model = fs::read(model).unwrap();
     let segments = image::load_segments(&board_firmware(board)).unwrap();
     let start = segments[0].address;
-    let place = (board.model_address - start) as usize;
+    let place = (board.memory.model.start - start) as usize;
     let file = tempfile::NamedTempFile::new().unwrap();
     let mut random = Random(4);
     for number in 0..flips {

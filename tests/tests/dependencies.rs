@@ -6,7 +6,7 @@ use std::{
 };
 
 use toml::Table;
-use xtask::{shell::root, test::crates};
+use xtask::{firmware, shell::root, test::crates};
 
 /// The direct dependencies of each crate.
 type Dependencies = BTreeMap<String, BTreeSet<String>>;
@@ -25,30 +25,31 @@ fn names(manifest: &Table) -> BTreeSet<String> {
     tables(manifest).into_iter().chain(of_targets).collect()
 }
 
-/// What the Cargo.toml files say, without the crates of this repository.
+/// What the Cargo.toml files say, without the crates of this repository. The boards count as one, so
+/// that a new one on a known HAL needs no new line on the page.
 fn declared() -> Dependencies {
     let folders = crates(&root()).unwrap();
-    let manifests = folders.iter().map(|folder| {
+    let boards = firmware::workspace().join("boards");
+    let packages = folders.iter().filter_map(|folder| {
         let text = fs::read_to_string(folder.join("Cargo.toml")).unwrap();
-        text.parse::<Table>().unwrap()
+        let manifest = text.parse::<Table>().unwrap();
+        let name = manifest.get("package")?.get("name")?.as_str()?.to_owned();
+        let is_board = folder.parent() == Some(&boards);
+        Some((name, is_board, names(&manifest)))
     });
-    let packages: BTreeMap<String, Table> = manifests
-        .filter_map(|manifest| {
-            let name = manifest.get("package")?.get("name")?.as_str()?.to_owned();
-            Some((name, manifest))
-        })
-        .collect();
-    let outside = |manifest| {
-        let mut names = names(manifest);
-        names.retain(|name| !packages.contains_key(name));
-        names
-    };
-    let all = packages
-        .iter()
-        .map(|(name, manifest)| (name, outside(manifest)));
-    all.filter(|(_, names)| !names.is_empty())
-        .map(|(name, names)| (name.clone(), names))
-        .collect()
+    let packages: Vec<_> = packages.collect();
+    let is_ours = |name: &String| packages.iter().any(|(ours, ..)| ours == name);
+    let mut declared = Dependencies::new();
+    for (name, is_board, names) in &packages {
+        let group = if *is_board { "boards" } else { name };
+        let outside = names.iter().filter(|&name| !is_ours(name)).cloned();
+        declared
+            .entry(group.to_owned())
+            .or_default()
+            .extend(outside);
+    }
+    declared.retain(|_, names| !names.is_empty());
+    declared
 }
 
 /// What the page says: a heading names the crates of the table below it.

@@ -5,7 +5,7 @@ use std::{fs, process::Command};
 use cross_tests::{Sizes, board_firmware, sections};
 use object::ObjectSection;
 use xtask::{
-    boards::{BOARDS, Board, on_board_support},
+    boards::{self, Board, bare_metal},
     firmware,
     shell::root,
     table::{Table, differences, grouped},
@@ -13,7 +13,7 @@ use xtask::{
 
 /// Bytes that the start-up code and the board's own variables may take.
 const FEW: u64 = 64;
-/// As in the symbols that `board-support` defines.
+/// As in the symbols that `support-uart` defines.
 const HIDDEN: u64 = 256;
 /// What an LSTM may take besides what grows with its units.
 const FIXED: u64 = 300;
@@ -24,7 +24,7 @@ fn sizes_of(board: &Board) -> Sizes {
 
 #[test]
 fn variables_are_the_workspace_and_the_ring_and_no_weights() {
-    for board in on_board_support() {
+    for board in bare_metal() {
         let sizes = sizes_of(board);
         assert!(sizes.data <= FEW, "{}: {}", board.name, sizes.data);
         let ring = sizes.symbol("RECEIVED").1;
@@ -35,11 +35,10 @@ fn variables_are_the_workspace_and_the_ring_and_no_weights() {
 
 #[test]
 fn the_model_region_is_free_for_a_model() {
-    for board in on_board_support() {
+    for board in bare_metal() {
         let bytes = fs::read(board_firmware(board)).unwrap();
         let elf = object::File::parse(&*bytes).unwrap();
-        let start = u64::from(board.model_address);
-        let region = start..start + u64::from(board.model_room);
+        let region = board.memory.model.range();
         for section in sections(&elf) {
             let (start, end) = (section.address(), section.address() + section.size());
             assert!(
@@ -62,7 +61,7 @@ fn there_is_no_heap_and_no_panic() {
         "__rg_alloc",
         "malloc",
     ];
-    for board in on_board_support() {
+    for board in bare_metal() {
         let sizes = sizes_of(board);
         assert!(sizes.names().any(|name| name.contains("WORKSPACE")));
         let is_refused = |name: &&str| parts.iter().any(|part| name.contains(part));
@@ -76,8 +75,9 @@ fn a_firmware_that_can_panic_does_not_link() {
     for name in ["mps2-an386", "microbit", "riscv-virt"] {
         let board = Board::parse(name).unwrap();
         let mut build = Command::new(env!("CARGO"));
-        build.args(["build", "--quiet", "--release", "--target", board.target]);
-        build.args(["--features", "board-support/planted-panic", "--target-dir"]);
+        build.args(["build", "--quiet", "--release"]);
+        build.args(["--target", &board.target]);
+        build.args(["--features", "support-uart/planted-panic", "--target-dir"]);
         build.arg(firmware::workspace().join("target"));
         let output = build.current_dir(firmware::folder(board)).output().unwrap();
         let stderr = String::from_utf8_lossy(&output.stderr);
@@ -89,7 +89,7 @@ fn a_firmware_that_can_panic_does_not_link() {
 
 #[test]
 fn the_stack_takes_less_than_half_of_its_room() {
-    for board in on_board_support() {
+    for board in bare_metal() {
         let depth = stack_depth::depth(&board_firmware(board)).unwrap();
         let room = sizes_of(board).stack_room;
         println!("{}: {} of {room} bytes", board.name, depth.bytes);
@@ -106,7 +106,7 @@ fn the_stack_takes_less_than_half_of_its_room() {
 
 #[test]
 fn an_lstm_takes_few_bytes_of_ram_a_unit() {
-    for board in on_board_support() {
+    for board in bare_metal() {
         let symbol = |format| format!("workspace_lstm256_{format}");
         let words = |format| sizes_of(board).symbol(&symbol(format)).0;
         let [int8, int4] = ["int8", "int4"].map(words);
@@ -140,17 +140,17 @@ fn table() -> String {
         "stack-room",
         "stack-depth",
     ]);
-    for board in BOARDS {
+    for board in boards::all() {
         let sizes = sizes_of(board);
         let variables = sizes.data + sizes.bss;
-        let stack = match board.on_board_support {
+        let stack = match board.is_bare_metal() {
             true => {
                 let depth = stack_depth::depth(&board_firmware(board)).unwrap();
                 [sizes.stack_room, depth.bytes].map(grouped)
             }
             false => ["-", "-"].map(str::to_owned),
         };
-        let mut row = vec![board.name.to_owned(), board.core.to_owned()];
+        let mut row = vec![board.name.clone(), board.core.to_string()];
         row.extend([sizes.flash, variables, sizes.workspace()].map(grouped));
         row.extend(stack);
         table.push(row);

@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, Result};
 
 use crate::{
-    boards::Board,
+    boards::{Board, default_board, emulator},
     firmware, qemu, setup,
     shell::{self, root, step, target},
     trainer,
@@ -39,8 +39,8 @@ pub fn default_model(board: &Board) -> PathBuf {
 
 /// Runs the demo.
 pub fn run(options: &Options) -> Result<()> {
-    let board = Board::DEFAULT;
-    setup::install([board.emulator()?.program])?;
+    let board = default_board();
+    setup::install([&*emulator(board)?.program])?;
     let model = if options.pretrained {
         default_model(board)
     } else {
@@ -56,7 +56,7 @@ pub fn run(options: &Options) -> Result<()> {
     };
     println!(
         "==> running on QEMU's {}, with {} in its model region ({until})",
-        board.emulator()?.machine,
+        emulator(board)?.machine,
         shown(&model)
     );
     qemu::show(board, &elf, &model, options.chars)

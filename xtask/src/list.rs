@@ -5,7 +5,7 @@ use std::fs;
 use anyhow::{Context, Result};
 
 use crate::{
-    boards::{BOARDS, Board},
+    boards::{self, Board},
     shell::root,
     table::{Table, grouped},
 };
@@ -19,7 +19,7 @@ struct Model {
 /// `cargo xtask boards`.
 pub fn run() -> Result<()> {
     let models = models()?;
-    print!("{}", table(BOARDS, &models));
+    print!("{}", table(boards::all(), &models));
     println!(
         "\nroom: bytes of flash for a model. fits: how many of the {} models in models/ are no \
          larger; the largest of them.\n`cargo xtask image BOARD --model FILE` writes a file for the board's flash; \
@@ -32,18 +32,19 @@ pub fn run() -> Result<()> {
 fn table(boards: &[Board], models: &[Model]) -> String {
     let mut table = Table::new(&["board", "core", "room", "fits", "largest", "image", "QEMU"]);
     for board in boards {
-        let fits = |model: &&Model| model.bytes <= board.model_room.into();
+        let fits = |model: &&Model| model.bytes <= board.memory.model.size.0.into();
         let largest = models.iter().filter(fits).max_by_key(|model| model.bytes);
         table.push(vec![
-            board.name.to_owned(),
-            board.core.to_owned(),
-            grouped(board.model_room.into()),
+            board.name.clone(),
+            board.core.to_string(),
+            grouped(board.memory.model.size.0.into()),
             models.iter().filter(fits).count().to_string(),
             largest.map_or("-".to_owned(), |model| model.name.clone()),
-            board.image.to_string(),
+            board.image.format.to_string(),
             board
                 .emulator
-                .map_or("-", |emulator| emulator.machine)
+                .as_ref()
+                .map_or("-", |emulator| &emulator.machine)
                 .to_owned(),
         ]);
     }
@@ -68,14 +69,14 @@ fn models() -> Result<Vec<Model>> {
 
 #[cfg(test)]
 mod tests {
+    use board_list::Bytes;
+
     use super::*;
 
     #[test]
     fn a_model_fits_where_its_bytes_do() {
-        let board = Board {
-            model_room: 1000,
-            ..*Board::DEFAULT
-        };
+        let mut board = boards::default_board().clone();
+        board.memory.model.size = Bytes(1000);
         let model = |name: &str, bytes| Model {
             name: name.to_owned(),
             bytes,
@@ -89,8 +90,8 @@ mod tests {
     #[test]
     fn every_board_has_a_shipped_model_that_fits() {
         let models = models().unwrap();
-        for board in BOARDS {
-            let room = u64::from(board.model_room);
+        for board in boards::all() {
+            let room = u64::from(board.memory.model.size.0);
             assert!(models.iter().any(|m| m.bytes <= room), "{}", board.name);
         }
     }

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::{
     bench::MACHINES,
-    boards::{BOARDS, Board},
+    boards::{self, Board, default_board},
     firmware, setup,
     shell::{self, cargo, root, step, watch},
 };
@@ -94,9 +94,11 @@ pub fn run(options: &Options) -> Result<()> {
 
 /// The QEMU programs that the tests need.
 pub fn emulators() -> impl Iterator<Item = &'static str> {
-    let boards = BOARDS.iter().filter_map(|board| board.emulator.as_ref());
+    let boards = boards::all()
+        .iter()
+        .filter_map(|board| board.emulator.as_ref());
     let machines = MACHINES.iter().map(|machine| machine.qemu);
-    boards.map(|emulator| emulator.program).chain(machines)
+    boards.map(|emulator| &*emulator.program).chain(machines)
 }
 
 /// The steps with one of the names in theirs. For the names that no step has, the tests that have
@@ -155,8 +157,8 @@ fn steps(options: &Options) -> Result<Vec<Step>> {
         vec![clippy(&firmware, &["--all-targets"])],
     );
     let target_dir = firmware.join("target").display().to_string();
-    for board in BOARDS {
-        let arguments = ["--target", board.target, "--target-dir", &target_dir];
+    for board in boards::all() {
+        let arguments = ["--target", &*board.target, "--target-dir", &target_dir];
         check(
             format!("clippy: {}", board.name),
             vec![clippy(&firmware::folder(board), &arguments)],
@@ -182,8 +184,8 @@ fn steps(options: &Options) -> Result<Vec<Step>> {
         command
     };
     check("docs: desk".into(), vec![docs(&root, &["--workspace"])]);
-    let target = Board::DEFAULT.target;
-    let support = ["--package", "board-support", "--target", target];
+    let target = &*default_board().target;
+    let support = ["--package", "support-uart", "--target", target];
     check(
         "docs: firmware".into(),
         vec![docs(&firmware, &[]), docs(&firmware, &support)],
@@ -195,7 +197,7 @@ fn steps(options: &Options) -> Result<Vec<Step>> {
         core.args(["--target", target]);
         check(format!("build: lstm-core for {target}"), vec![core]);
     }
-    steps.extend(BOARDS.iter().map(|board| Step {
+    steps.extend(boards::all().iter().map(|board| Step {
         name: format!("build: {}", board.name),
         work: Work::Build(board),
     }));
@@ -330,7 +332,7 @@ mod tests {
 
     #[test]
     fn every_board_is_built_and_linted() {
-        let (steps, boards) = (all(), BOARDS.iter());
+        let (steps, boards) = (all(), boards::all().iter());
         for board in boards {
             for what in ["clippy", "build"] {
                 let name = format!("{what}: {}", board.name);

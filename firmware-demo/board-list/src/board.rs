@@ -2,7 +2,10 @@ use std::fmt;
 
 use serde::Deserialize;
 
-use crate::units::{Bytes, Region};
+use crate::{
+    error::Error,
+    units::{Bytes, Region},
+};
 
 /// What a `board.toml` says of a board.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -139,48 +142,73 @@ pub struct Memory {
 
 /// The file from which a board's flash is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(try_from = "ImageTable")]
 pub struct Image {
     /// What kind of file.
     pub format: ImageFormat,
-    /// As in Microsoft's list of families, for UF2.
-    pub family: Option<u32>,
     /// Whether it holds the firmware too. Otherwise a tool of the chip's maker writes the firmware.
-    #[serde(default = "holds")]
     pub firmware: bool,
 }
 
-fn holds() -> bool {
-    true
-}
-
 /// The file formats of images.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ImageFormat {
     /// Intel hex.
     Hex,
     /// The bytes alone, from the first address to the last. What lies between is 0xff, as in erased
     /// flash.
     Bin,
-    /// Microsoft's UF2.
-    Uf2,
+    /// Microsoft's UF2, for the chips of this family.
+    Uf2 {
+        /// As in Microsoft's list of families.
+        family: u32,
+    },
 }
 
-impl ImageFormat {
-    /// The end of such a file's name.
-    pub fn extension(self) -> &'static str {
-        match self {
+/// Shown as the end of such a file's name.
+impl fmt::Display for ImageFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
             ImageFormat::Hex => "hex",
             ImageFormat::Bin => "bin",
-            ImageFormat::Uf2 => "uf2",
-        }
+            ImageFormat::Uf2 { .. } => "uf2",
+        })
     }
 }
 
-impl fmt::Display for ImageFormat {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.extension())
+/// An [`Image`] as it stands in a file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ImageTable {
+    format: String,
+    family: Option<u32>,
+    #[serde(default = "yes")]
+    firmware: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl TryFrom<ImageTable> for Image {
+    type Error = Error;
+
+    fn try_from(table: ImageTable) -> Result<Self, Error> {
+        let format = match (&*table.format, table.family) {
+            ("hex", None) => ImageFormat::Hex,
+            ("bin", None) => ImageFormat::Bin,
+            ("uf2", Some(family)) => ImageFormat::Uf2 { family },
+            ("uf2", None) => return Err(Error::new("found no family, expected one for uf2")),
+            ("hex" | "bin", Some(_)) => {
+                return Err(Error::new("found a family, expected it for uf2 alone"));
+            }
+            (other, _) => {
+                let line = format!("found format {other:?}, expected hex, bin or uf2");
+                return Err(Error::new(line));
+            }
+        };
+        let firmware = table.firmware;
+        Ok(Image { format, firmware })
     }
 }
 

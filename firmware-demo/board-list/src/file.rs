@@ -3,7 +3,7 @@
 use toml::{Table, Value};
 
 use crate::{
-    board::{Board, ImageFormat, Memory},
+    board::{Board, Memory},
     error::{Error, Result},
 };
 
@@ -120,11 +120,6 @@ fn check(board: &Board) -> Result<()> {
             "{} of RAM in use, expected the {} of the chip at most",
             ram.size, board.ram
         ));
-    }
-    if (board.image.format == ImageFormat::Uf2) != board.image.family.is_some() {
-        return wrong(
-            "an image whose family does not suit, expected a family for uf2 alone".into(),
-        );
     }
     Ok(())
 }
@@ -244,7 +239,12 @@ machine = "small"
             (
                 "\"hex\"",
                 "\"uf2\"",
-                "small: found an image whose family does not suit",
+                "found no family, expected one for uf2 in `image`",
+            ),
+            (
+                "\"hex\"",
+                "\"elf\"",
+                "found format \"elf\", expected hex, bin or uf2 in `image`",
             ),
             (
                 "machine = \"small\"",

@@ -39,6 +39,7 @@ fn characters(format: Format) -> u32 {
     }
 }
 
+/// Counts, prints, and exits.
 #[entry]
 fn main() -> ! {
     match bench() {

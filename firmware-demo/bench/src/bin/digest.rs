@@ -14,6 +14,7 @@ use text_digest::Text;
 /// QEMU hands over the arguments only, no path.
 const ARGUMENTS_BYTES: usize = 256;
 
+/// Writes a text and prints digests of it.
 #[entry]
 fn main() -> ! {
     let Some((offset, tokens, blocks)) = arguments() else {

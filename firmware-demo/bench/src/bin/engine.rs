@@ -10,6 +10,7 @@ use firmware_bench::{WORDS, entry, model_region};
 use lstm_core::{MAX_SYMBOLS, Model, Sampler, Session, Token, Workspace};
 use semihosting::process;
 
+/// Runs the engine once.
 #[entry]
 fn main() -> ! {
     let region = model_region();

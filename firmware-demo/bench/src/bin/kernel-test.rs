@@ -38,6 +38,7 @@ const LIMIT: i8 = 127;
 const FILLINGS: usize = 7;
 const DEAD_ZONES: [u8; 4] = [0, 1, 8, 127];
 
+/// Compares the kernels.
 #[entry]
 fn main() -> ! {
     let mut test = Test {
