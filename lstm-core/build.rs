@@ -77,15 +77,15 @@ fn has_dsp(flags: &str) -> bool {
         let flags = flags.split('\x1f');
         flags.map(|flag| flag.strip_prefix("-C").unwrap_or(flag).trim())
     };
-    let cpus = options().filter_map(|option| option.strip_prefix("target-cpu="));
+    let mut cpus = options().filter_map(|option| option.strip_prefix("target-cpu="));
     let features = options()
         .filter_map(|option| option.strip_prefix("target-feature="))
         .flat_map(|features| features.split(','));
-    let said = features.filter_map(|feature| match feature {
+    let mut said = features.filter_map(|feature| match feature {
         "+dsp" => Some(true),
         "-dsp" => Some(false),
         _ => None,
     });
-    said.last()
-        .unwrap_or_else(|| cpus.last().is_some_and(|cpu| WITH_DSP.contains(&cpu)))
+    said.next_back()
+        .unwrap_or_else(|| cpus.next_back().is_some_and(|cpu| WITH_DSP.contains(&cpu)))
 }

@@ -2,7 +2,15 @@
 
 use crate::format::{MAX_SYMBOLS, ModelError};
 
-/// A symbol's number in its alphabet, the currency of the network.
+/// A symbol's number in its alphabet: what the network reads and writes.
+///
+/// ```
+/// use lstm_core::{Alphabet, Token};
+///
+/// let alphabet = Alphabet::new(" abc", false)?;
+/// assert_eq!(alphabet.encode('c'), Token::new(3));
+/// # Ok::<(), lstm_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Token(u8);

@@ -5,6 +5,14 @@ use crate::workspace::Memory;
 use crate::{Generator, Sampler, Token};
 
 /// CRC-32 of token numbers, a byte each.
+///
+/// ```
+/// use lstm_core::{Token, TokenDigest};
+///
+/// let mut digest = TokenDigest::new();
+/// b"123456789".map(|index| digest.push(Token::new(index)));
+/// assert_eq!(digest.value(), 0xcbf4_3926);
+/// ```
 #[derive(Clone)]
 pub struct TokenDigest(Crc);
 
@@ -40,6 +48,22 @@ impl core::fmt::Debug for TokenDigest {
 /// The golden text of a model, a token at a time: [`Golden::TOKENS`] from the start, with
 /// `Sampler::new(1)`. The file of a model may hold its digest,
 /// [`Model::golden`](crate::Model::golden).
+///
+/// ```
+/// use lstm_core::{Aligned, Generator, Golden, Model, ModelShape, Sampler, Session, Workspace};
+///
+/// # const FILE: &Aligned<[u8]> =
+/// #     &Aligned(*include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/tiny.lstm")));
+/// # const SHAPE: ModelShape = ModelShape::of(&FILE.0).expect("a .lstm file");
+/// # let file = &FILE.0;
+/// let model = Model::from_bytes(file)?;
+/// let memory = Workspace::<{ SHAPE.words() }, { SHAPE.num_symbols() }>::new();
+/// let mut generator = Generator::new(Session::new(model, memory)?, Sampler::new(1))?;
+/// // A chip computes as it should if the file's digest is the one that it finds.
+/// let is_right = model.golden().is_none_or(|golden| golden == Golden::digest(&mut generator));
+/// assert!(is_right);
+/// # Ok::<(), lstm_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Golden {
     digest: TokenDigest,

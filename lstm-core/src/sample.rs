@@ -78,6 +78,7 @@ impl Sampler {
     }
 
     /// The same settings, with the random numbers of a seed from their start.
+    #[must_use]
     pub fn with_seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self.random = Xoshiro128PlusPlus::seed_from_u64(seed);

@@ -48,6 +48,20 @@ impl<const WORDS: usize, const SYMBOLS: usize> Default for Workspace<WORDS, SYMB
 }
 
 /// A workspace whose size is known at run time only.
+///
+/// ```
+/// use lstm_core::{Aligned, Model, Session, Token, WorkspaceSlices};
+///
+/// # const FILE: &Aligned<[u8]> =
+/// #     &Aligned(*include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/tiny.lstm")));
+/// # let file = &FILE.0;
+/// let model = Model::from_bytes(file)?;
+/// let mut words = vec![0; model.workspace_words()];
+/// let mut logits = vec![0; model.alphabet().len()];
+/// let memory = WorkspaceSlices::new(&mut words, &mut logits);
+/// Session::new(model, memory)?.step(Token::new(1));
+/// # Ok::<(), lstm_core::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct WorkspaceSlices<'w> {
     words: &'w mut [u32],

@@ -370,6 +370,16 @@ fn a_refused_state_leaves_the_session_alone() {
             impossible[end - 2 * units - 1] = 0x80;
         }
         assert_eq!(session.restore(&impossible), Err(SnapshotError::Damaged));
+        let top = model.layers().last().unwrap().cell;
+        if model.format() != Format::F32 && top.has_unit_cell_state() {
+            // In Q14: 1 is the most, beyond it h would wrap.
+            for (value, is_refused) in [(0x4000i16, false), (0x4001, true), (-0x4001, true)] {
+                let mut beyond = state.clone();
+                beyond[end - 2..].copy_from_slice(&value.to_le_bytes());
+                assert_eq!(session.restore(&beyond).is_err(), is_refused, "{value}");
+            }
+            session.restore(&state).unwrap();
+        }
         let expected = state.len();
         for found in [0, 1, expected - 1, expected + 1] {
             let error = Err(SnapshotError::Length { found, expected });

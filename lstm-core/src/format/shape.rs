@@ -88,6 +88,13 @@ impl core::fmt::Display for CellKind {
 
 /// The shape of a layer. Its input is the table for the first layer, and the layer below for the
 /// others.
+///
+/// ```
+/// use lstm_core::LayerShape;
+///
+/// let shape = LayerShape::cifg(384).project(96);
+/// assert_eq!((shape.hidden, shape.output()), (384, 96));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct LayerShape {
@@ -125,6 +132,7 @@ impl LayerShape {
     }
 
     /// The same with a recurrent projection to this width.
+    #[must_use]
     pub const fn project(self, width: u16) -> Self {
         LayerShape {
             projection: Some(width),
