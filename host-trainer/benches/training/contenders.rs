@@ -9,10 +9,7 @@ use std::{
     time::Instant,
 };
 
-use crate::{
-    Failure,
-    engines::{self, Train},
-};
+use crate::engines::{self, Engine, Failure, Train};
 
 /// PyTorch's side.
 const SCRIPT: &str = include_str!("pytorch.py");
@@ -22,14 +19,6 @@ const SCRIPT: &str = include_str!("pytorch.py");
 pub struct Contender {
     engine: Engine,
     pub threads: usize,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Engine {
-    Fused,
-    Graph,
-    CandleNn,
-    PyTorch,
 }
 
 impl Contender {

@@ -12,11 +12,23 @@ use host_trainer::{fused, step};
 use pulp::{Arch, Simd, WithSimd};
 use std::time::Instant;
 
-use crate::{Failure, contenders::Engine};
-
 const ROWS: usize = 128;
 const STEPS: usize = 40;
 const EMBEDDING: usize = 64;
+
+pub type Failure = Box<dyn std::error::Error>;
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Engine {
+    /// What `train` runs.
+    Fused,
+    /// The same layer as a node of a candle graph.
+    Graph,
+    /// Candle's own LSTM.
+    CandleNn,
+    /// In a process of its own.
+    PyTorch,
+}
 
 /// One training batch.
 pub type Train = Box<dyn FnMut() -> Result<(), Failure>>;
