@@ -1,7 +1,7 @@
 //! The engines that are timed, and what can be asked of them.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     fmt,
     io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
@@ -16,22 +16,22 @@ const SCRIPT: &str = include_str!("pytorch.py");
 
 /// One way to train.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Contender {
+pub(crate) struct Contender {
     engine: Engine,
-    pub threads: usize,
+    pub(crate) threads: usize,
 }
 
 impl Contender {
     /// PyTorch and candle have no lean layer.
-    pub fn can_train(&self, model: &str) -> bool {
+    pub(crate) fn can_train(&self, model: &str) -> bool {
         model != "C" || matches!(self.engine, Engine::Fused | Engine::Graph)
     }
 
-    pub fn is_ours(&self) -> bool {
+    pub(crate) fn is_ours(&self) -> bool {
         self.engine == Engine::Fused
     }
 
-    pub fn is_pytorch(&self) -> bool {
+    pub(crate) fn is_pytorch(&self) -> bool {
         self.engine == Engine::PyTorch
     }
 }
@@ -48,16 +48,16 @@ impl fmt::Display for Contender {
 }
 
 /// All of them, ready to train.
-pub struct Contenders {
+pub(crate) struct Contenders {
     engines: HashMap<(Contender, &'static str), Train>,
     pytorch: PyTorch,
-    pub version: String,
+    pub(crate) version: String,
     threads: usize,
 }
 
 impl Contenders {
     /// Starts PyTorch; installs it unless there is a `python` that has it.
-    pub fn start(threads: usize, python: Option<&Path>) -> Result<Self, Failure> {
+    pub(crate) fn start(threads: usize, python: Option<&Path>) -> Result<Self, Failure> {
         let python = match python {
             Some(python) => python.to_path_buf(),
             None => install_pytorch()?,
@@ -72,7 +72,7 @@ impl Contenders {
     }
 
     /// Every engine, with one thread and with all; candle-nn is no faster with more than one.
-    pub fn list(&self) -> Vec<Contender> {
+    pub(crate) fn list(&self) -> Vec<Contender> {
         let engines = [
             Engine::Fused,
             Engine::PyTorch,
@@ -89,7 +89,7 @@ impl Contenders {
     }
 
     /// Milliseconds of each batch, and of processor time a batch.
-    pub fn train(
+    pub(crate) fn train(
         &mut self,
         contender: Contender,
         model: &'static str,
@@ -121,12 +121,12 @@ impl Contenders {
         model: &'static str,
         batches: usize,
     ) -> Result<Vec<f64>, Failure> {
-        let key = (contender, model);
-        if !self.engines.contains_key(&key) {
-            let train = engines::prepare(engine, model, contender.threads)?;
-            self.engines.insert(key, train);
-        }
-        let train = self.engines.get_mut(&key).ok_or("it is there now")?;
+        let train = match self.engines.entry((contender, model)) {
+            Entry::Occupied(train) => train.into_mut(),
+            Entry::Vacant(place) => {
+                place.insert(engines::prepare(engine, model, contender.threads)?)
+            }
+        };
         let mut times = Vec::new();
         for _ in 0..batches {
             let start = Instant::now();

@@ -16,10 +16,10 @@ const ROWS: usize = 128;
 const STEPS: usize = 40;
 const EMBEDDING: usize = 64;
 
-pub type Failure = Box<dyn std::error::Error>;
+pub(crate) type Failure = Box<dyn std::error::Error>;
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Engine {
+pub(crate) enum Engine {
     /// What `train` runs.
     Fused,
     /// The same layer as a node of a candle graph.
@@ -31,12 +31,12 @@ pub enum Engine {
 }
 
 /// One training batch.
-pub type Train = Box<dyn FnMut() -> Result<(), Failure>>;
+pub(crate) type Train = Box<dyn FnMut() -> Result<(), Failure>>;
 
 /// A batch of an engine and a model: 128 windows of 40 random characters, forward, backward, Adam.
 ///
 /// `A` is many-to-one, `B` many-to-many, `C` lean.
-pub fn prepare(engine: Engine, model: &str, threads: usize) -> Result<Train, Failure> {
+pub(crate) fn prepare(engine: Engine, model: &str, threads: usize) -> Result<Train, Failure> {
     let (layer, loss_on) = match model {
         "A" => (LayerConfig::lstm(64), LossOn::LastStep),
         "B" => (LayerConfig::lstm(256), LossOn::EveryStep),
@@ -122,7 +122,7 @@ fn candle_nn_lstm(hidden: usize, loss_on: LossOn, batch: Batch) -> Result<Train,
 }
 
 /// The most multiply-adds that so many threads do together, in GFLOP/s (two operations each).
-pub fn peak(threads: usize) -> f64 {
+pub(crate) fn peak(threads: usize) -> f64 {
     const ROUNDS: usize = 2_000_000;
     let barrier = std::sync::Barrier::new(threads);
     let run = || {
