@@ -1,7 +1,7 @@
 //! The engines that are timed, and what can be asked of them.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     fmt,
     io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
@@ -9,10 +9,7 @@ use std::{
     time::Instant,
 };
 
-use crate::{
-    Failure,
-    engines::{self, Train},
-};
+use crate::engines::{self, Engine, Failure, Train};
 
 /// PyTorch's side.
 const SCRIPT: &str = include_str!("pytorch.py");
@@ -22,14 +19,6 @@ const SCRIPT: &str = include_str!("pytorch.py");
 pub(crate) struct Contender {
     engine: Engine,
     pub(crate) threads: usize,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Engine {
-    Fused,
-    Graph,
-    CandleNn,
-    PyTorch,
 }
 
 impl Contender {
@@ -132,12 +121,12 @@ impl Contenders {
         model: &'static str,
         batches: usize,
     ) -> Result<Vec<f64>, Failure> {
-        let key = (contender, model);
-        if !self.engines.contains_key(&key) {
-            let train = engines::prepare(engine, model, contender.threads)?;
-            self.engines.insert(key, train);
-        }
-        let train = self.engines.get_mut(&key).ok_or("it is there now")?;
+        let train = match self.engines.entry((contender, model)) {
+            Entry::Occupied(train) => train.into_mut(),
+            Entry::Vacant(place) => {
+                place.insert(engines::prepare(engine, model, contender.threads)?)
+            }
+        };
         let mut times = Vec::new();
         for _ in 0..batches {
             let start = Instant::now();

@@ -13,11 +13,23 @@ use host_trainer::text::batches::{Batch, LossOn};
 use pulp::{Arch, Simd, WithSimd};
 use std::time::Instant;
 
-use crate::{Failure, contenders::Engine};
-
 const ROWS: usize = 128;
 const STEPS: usize = 40;
 const EMBEDDING: usize = 64;
+
+pub(crate) type Failure = Box<dyn std::error::Error>;
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Engine {
+    /// What `train` runs.
+    Fused,
+    /// The same layer as a node of a candle graph.
+    Graph,
+    /// Candle's own LSTM.
+    CandleNn,
+    /// In a process of its own.
+    PyTorch,
+}
 
 /// One training batch.
 pub(crate) type Train = Box<dyn FnMut() -> Result<(), Failure>>;

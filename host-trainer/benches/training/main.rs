@@ -16,8 +16,7 @@ use clap::Parser;
 use comfy_table::{CellAlignment, Table};
 
 use contenders::{Contender, Contenders};
-
-type Failure = Box<dyn std::error::Error>;
+use engines::Failure;
 
 /// Time a training batch on this computer, beside PyTorch and candle
 #[derive(Parser)]
