@@ -6,8 +6,8 @@ use lstm_core::{Golden, Sampler};
 use std::path::Path;
 use std::process::{Command, Output};
 
-const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/lean-96.lstm");
-const OTHER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/lean-256.lstm");
+const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/cifg-96.lstm");
+const OTHER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/cifg-256.lstm");
 
 fn generate(folder: &Path, model: &str, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_host-trainer"));

@@ -470,7 +470,7 @@ fn rows_and_weights_are_what_was_written() {
 #[test]
 fn lengths_of_the_data_are_those_of_the_arrays() {
     let (lstm, cifg) = (LayerShape::lstm, LayerShape::cifg);
-    // Five symbols. LSTM 7: a table of 28 rows, 7 blocks; lean 6 to 5: 2 * 3 blocks, then 2 blocks.
+    // Five symbols. LSTM 7: a table of 28 rows, 7 blocks; CIFG 6 to 5: 2 * 3 blocks, then 2 blocks.
     let layers = [lstm(7), cifg(6).project(5)];
     let up = |n: usize| n.next_multiple_of(16);
     let f32 = up(5 * 28 * 4)

@@ -53,8 +53,8 @@ fn windowed(file: &[u8], window: u16) -> Vec<u8> {
 
 fn each_model(check: impl Fn(&Model<'_>)) {
     // The units of each layer.
-    let [lean, lstm] = [times(13, 5), times(6, 2)].map(|units| units as u16);
-    let stack = [LayerShape::cifg(lean).project(5), LayerShape::lstm(lstm)];
+    let [cifg, lstm] = [times(13, 5), times(6, 2)].map(|units| units as u16);
+    let stack = [LayerShape::cifg(cifg).project(5), LayerShape::lstm(lstm)];
     let f32 = Net::<f32, F32Plain>::random_shapes(VOCAB, &stack, 1).file();
     check(&At::new(&f32, 0).model());
     for format in [Format::Int8, Format::Int4] {

@@ -80,13 +80,13 @@ fn flashing_table() -> Table {
 /// What fits, and how fast it may be.
 fn fitting_table() -> Table {
     let head = "| board | room for a model | firmware: flash, variables | instructions a character, \
-                lean-96 | characters a second, lean-96 | the same for lean-384, in its faster format |";
+                cifg-96 | characters a second, cifg-96 | the same for cifg-384, in its faster format |";
     Table::new(head, |board| {
         board.flashing.as_ref()?;
         let [flash, variables] = firmware_bytes(&board.name).map(|bytes| (bytes / 1024.0).round());
-        let lean_96 = instructions(board.core, "int8", "D");
+        let cifg_96 = instructions(board.core, "int8", "D");
         let rate = |instructions: f64| two_digits(f64::from(board.clock) / instructions);
-        let formats = [("lean-384.lstm", "int8"), ("lean-384-int4.lstm", "int4")];
+        let formats = [("cifg-384.lstm", "int8"), ("cifg-384-int4.lstm", "int4")];
         let fitting = formats.iter().filter(|(file, _)| {
             let model = fs::metadata(root().join("models").join(file)).unwrap();
             model.len() <= board.memory.model.size.0.into()
@@ -94,15 +94,15 @@ fn fitting_table() -> Table {
         let rates =
             fitting.map(|(_, format)| (rate(instructions(board.core, format, "C")), format));
         let fastest = rates.max_by(|a, b| a.0.total_cmp(&b.0));
-        let lean_384 = fastest.map_or("too large".into(), |(rate, format)| {
+        let cifg_384 = fastest.map_or("too large".into(), |(rate, format)| {
             format!("{} ({format})", grouped(rate as u64))
         });
         Some(format!(
-            "| `{}` | {} | {flash} KB, {variables} KB | {} | {} | {lean_384} |",
+            "| `{}` | {} | {flash} KB, {variables} KB | {} | {} | {cifg_384} |",
             board.name,
             board.memory.model.size,
-            grouped(lean_96 as u64),
-            grouped(rate(lean_96) as u64),
+            grouped(cifg_96 as u64),
+            grouped(rate(cifg_96) as u64),
         ))
     })
 }

@@ -31,7 +31,7 @@ pub struct Options {
 
 /// The model that is shown when none is named: the best that the board has room for.
 pub fn default_model(board: &Board) -> PathBuf {
-    let models = ["verse-384.lstm", "verse-384-int4.lstm", "lean-96.lstm"];
+    let models = ["verse-384.lstm", "verse-384-int4.lstm", "cifg-96.lstm"];
     let models = models.map(|name| root().join("models").join(name));
     let fitting = models.iter().find(|m| qemu::check_model(board, m).is_ok());
     fitting.unwrap_or(&models[0]).clone()

@@ -144,7 +144,7 @@ fn it_streams_until_the_port_fails() {
     run_on(&mut port);
     let text = port.text();
     let (banner, text) = text.split_once('\n').unwrap();
-    assert!(banner.starts_with("# model lean-96"), "{banner}");
+    assert!(banner.starts_with("# model cifg-96"), "{banner}");
     assert_eq!(text, written(&letters(), "", SEED, text.len()));
 }
 

@@ -22,7 +22,7 @@ pub(crate) struct Contender {
 }
 
 impl Contender {
-    /// PyTorch and candle have no lean layer.
+    /// PyTorch and candle have no CIFG layer.
     pub(crate) fn can_train(&self, model: &str) -> bool {
         model != "C" || matches!(self.engine, Engine::Fused | Engine::Graph)
     }

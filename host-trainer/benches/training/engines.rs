@@ -36,7 +36,7 @@ pub(crate) type Train = Box<dyn FnMut() -> Result<(), Failure>>;
 
 /// A batch of an engine and a model: 128 windows of 40 random characters, forward, backward, Adam.
 ///
-/// `A` is many-to-one, `B` many-to-many, `C` lean.
+/// `A` is many-to-one, `B` many-to-many, `C` CIFG.
 pub(crate) fn prepare(engine: Engine, model: &str, threads: usize) -> Result<Train, Failure> {
     let (layer, loss_on) = match model {
         "A" => (LayerConfig::lstm(64), LossOn::LastStep),

@@ -87,7 +87,7 @@ const MODELS: [Model; 3] = [
     },
     Model {
         name: "C",
-        description: "lean layer of 384 units, projected to 96, loss on every character",
+        description: "CIFG layer of 384 units, projected to 96, loss on every character",
         multiply_adds: 3.0 * CHARACTERS * 96.0 * (1152.0 + 384.0 + 27.0),
         batches: 3,
     },

@@ -4,7 +4,7 @@
 //!
 //! A million tokens of every model on every core take more than an hour. A pair of model and computer that came
 //! to its end is recorded under `target/equal`, and is not run again as long as neither the program,
-//! nor what runs it, nor the model changes. `DIGEST_MODEL=lean-96` takes the models alone whose file begins so.
+//! nor what runs it, nor the model changes. `DIGEST_MODEL=cifg-96` takes the models alone whose file begins so.
 
 use std::{
     fs,
@@ -382,7 +382,7 @@ fn a_million_tokens_on_rv32() {
 
 /// Two models, whatever `DIGEST_MODEL` says.
 fn two_models() -> [PathBuf; 2] {
-    ["lean-96", "sonnets-64"].map(|name| root().join(format!("models/{name}.lstm")))
+    ["cifg-96", "sonnets-64"].map(|name| root().join(format!("models/{name}.lstm")))
 }
 
 /// A record of another program, another model or another text is none.

@@ -40,15 +40,15 @@ pub(super) const NETWORKS: [Network; 4] = [
     },
     Network {
         name: "C",
-        description: "a lean layer of 384 units, projected to 96",
+        description: "a CIFG layer of 384 units, projected to 96",
         layer: LayerShape::cifg(384).project(96),
-        model: "lean-384",
+        model: "cifg-384",
     },
     Network {
         name: "D",
-        description: "a lean layer of 96 units, projected to 32",
+        description: "a CIFG layer of 96 units, projected to 32",
         layer: LayerShape::cifg(96).project(32),
-        model: "lean-96",
+        model: "cifg-96",
     },
 ];
 pub(super) const SYMBOLS: &str = " abcdefghijklmnopqrstuvwxyz";

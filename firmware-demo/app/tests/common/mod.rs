@@ -26,10 +26,10 @@ pub type Desktop = Ram<WORDS>;
 
 /// A model of small letters.
 pub static LETTERS: Aligned<[u8; 17_684]> =
-    Aligned(*include_bytes!("../../../../models/lean-96-int4.lstm"));
+    Aligned(*include_bytes!("../../../../models/cifg-96-int4.lstm"));
 /// The same network in another format.
 pub static OTHER: Aligned<[u8; 23_828]> =
-    Aligned(*include_bytes!("../../../../models/lean-96.lstm"));
+    Aligned(*include_bytes!("../../../../models/cifg-96.lstm"));
 
 pub fn letters() -> Model<'static> {
     Model::from_bytes(&LETTERS.0).unwrap()
