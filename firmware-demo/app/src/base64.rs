@@ -185,11 +185,11 @@ mod tests {
     #[test]
     fn text_of_up_to_four_characters_decodes_as_the_library_decodes_it() {
         let characters: Vec<u8> = (0..=255).collect();
-        let few: Vec<u8> = b"AQgw09-_+/= ".iter().copied().collect();
+        let few = b"AQgw09-_+/= ";
         let mut texts: Vec<Vec<u8>> = characters.iter().map(|&c| vec![c]).collect();
-        for &a in &few {
+        for &a in few {
             texts.extend(characters.iter().map(|&b| vec![a, b]));
-            for &b in &few {
+            for &b in few {
                 texts.extend(characters.iter().map(|&c| vec![a, b, c]));
                 texts.extend(characters.iter().map(|&d| vec![a, b, b'A', d]));
             }
