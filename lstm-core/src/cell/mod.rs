@@ -151,6 +151,8 @@ fn summed<A: Arithmetic, C: Cell>(
     }
 }
 
+// Not inlined, so that its second batch takes no stack of the other cells.
+#[inline(never)]
 fn apart<A: Arithmetic, C: CellApart>(
     line: &[u32],
     products: Products<'_, A>,
