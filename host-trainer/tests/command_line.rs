@@ -372,7 +372,7 @@ fn files_of_another_run_are_refused() {
     std::fs::write(path("b/config.json"), "{\"recipe\": \"haiku\"}").unwrap();
     refuse(
         "train --resume --out b",
-        "b/config.json: unknown variant `haiku`",
+        "b/config.json: found recipe \"haiku\", expected one of many-to-one, many-to-many,",
     );
 }
 
@@ -508,11 +508,11 @@ fn bad_models_and_settings_are_one_line_and_exit_code_2() {
     for (line, expected) in [
         (
             "generate good.lstm --temperature=-1",
-            "--temperature -1: temperature is neither 0 nor in 0.01 to 100",
+            "--temperature -1: the temperature is out of range, expected 0, or 0.01 to 100",
         ),
         (
             "generate good.lstm --temperature NaN",
-            "--temperature NaN: temperature is neither",
+            "--temperature NaN: the temperature is out of range",
         ),
         (
             "generate good.lstm --top-k 0",
@@ -520,7 +520,7 @@ fn bad_models_and_settings_are_one_line_and_exit_code_2() {
         ),
         (
             "generate good.lstm --top-p 1.5",
-            "--top-p 1.5: top-p is not above 0 and at most 1",
+            "--top-p 1.5: top-p is out of range, expected above 0, to 1",
         ),
         ("generate good.lstm --length many", "invalid value 'many'"),
         (

@@ -70,7 +70,7 @@ fn a_state_that_cannot_be_used_is_one_line_and_exit_code_2() {
     for (state, expected) in [
         (
             "nothing.txt",
-            "the snapshot holds the byte 2e, expected only",
+            "the snapshot holds '.', expected only",
         ),
         ("", &*format!("the snapshot has 0 bytes, expected {bytes}")),
         (&*damaged, "the snapshot is damaged"),

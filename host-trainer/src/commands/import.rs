@@ -36,7 +36,7 @@ pub struct Args {
     #[arg(long, value_name = "NAME")]
     pub ignore: Vec<String>,
     /// Where a checkpoint of PyTorch holds several networks: the key of one, such as model.ema
-    #[arg(long, value_name = "KEY")]
+    #[arg(long, value_name = "NAME")]
     pub key: Option<String>,
 }
 

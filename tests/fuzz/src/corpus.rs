@@ -27,9 +27,9 @@ pub(crate) fn run(data: &[u8]) {
     let (alphabet, tokens) = (&corpus.alphabet, &corpus.tokens);
     assert_eq!(tokens.len(), text.chars().count());
     let mut decoded = alphabet.decode(tokens);
-    // One end of a line for another.
+    // The end of the last line, lost.
     if is_planted() {
-        decoded = decoded.replace("\r\n", "\n");
+        decoded.truncate(decoded.trim_end().len());
     }
     match kind {
         AlphabetKind::Text => assert_eq!(decoded, text),
@@ -58,7 +58,7 @@ pub(crate) fn run(data: &[u8]) {
     for part in Split::ALL {
         let _ = corpus.before(part, 10);
     }
-    assert_eq!(TextFile::new(path, tokens).hash.len(), 16);
+    assert_eq!(TextFile::new(path, tokens).hash.len(), 64);
 }
 
 pub(crate) fn seeds() -> Vec<Vec<u8>> {
