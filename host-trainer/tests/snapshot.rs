@@ -68,10 +68,7 @@ fn a_state_that_cannot_be_used_is_one_line_and_exit_code_2() {
     let other = generate(folder, OTHER, &["--length", "9", "--save-state", "other"]);
     assert!(other.status.success());
     for (state, expected) in [
-        (
-            "nothing.txt",
-            "the snapshot holds '.', expected only",
-        ),
+        ("nothing.txt", "the snapshot holds '.', expected only"),
         ("", &*format!("the snapshot has 0 bytes, expected {bytes}")),
         (&*damaged, "the snapshot is damaged"),
         (
