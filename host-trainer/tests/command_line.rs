@@ -16,10 +16,11 @@ fn folder() -> tempfile::TempDir {
     let write = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).unwrap();
     write("empty.txt", b"");
     write("latin1.txt", b"caf\xe9 au lait");
+    write("utf16.txt", b"\xff\xfea\0b\0");
     write("short.txt", b"shorter than one window");
     write("forty.txt", "a".repeat(40).as_bytes());
     write("same.txt", "a".repeat(4000).as_bytes());
-    let many: String = ('\u{4e00}'..).take(300).collect();
+    let many: String = ('\u{4e00}'..).take(2000).collect();
     write("many.txt", many.as_bytes());
     let greek = format!("{} ", "\u{3b1}".repeat(400));
     write("greek.txt", greek.as_bytes());
@@ -53,7 +54,11 @@ fn bad_input_is_one_line_and_exit_code_2() {
         ),
         (
             "train --corpus many.txt --alphabet text",
-            "many.txt: found 300 different characters, expected 2 to 256",
+            "many.txt: 1744 of 2000 characters (87.2 %) are not in the alphabet, expected at most half",
+        ),
+        (
+            "train --corpus utf16.txt",
+            "if it is in UTF-16, `iconv -f UTF-16 -t UTF-8 utf16.txt > NEW` converts it",
         ),
         (
             "train --corpus good.txt --alphabet runes",
@@ -137,7 +142,7 @@ fn bad_input_is_one_line_and_exit_code_2() {
         ),
         (
             "train --corpus greek.txt",
-            "greek.txt: 400 of 401 characters are not in the alphabet, expected at most half",
+            "greek.txt: 400 of 401 characters (99.8 %) are not in the alphabet, expected at most half; --alphabet text keeps them",
         ),
         (
             "train --corpus good.txt --minutes=-1",
@@ -145,11 +150,11 @@ fn bad_input_is_one_line_and_exit_code_2() {
         ),
         (
             "train --corpus same.txt --alphabet text",
-            "same.txt: found 1 different characters, expected 2 to 256",
+            "same.txt: found 1 different characters, expected at least 2",
         ),
         (
-            "train --corpus good.txt --hidden 4097",
-            "found 4097, expected 1 to 4096",
+            "train --corpus good.txt --hidden 1025",
+            "found 1025, expected 1 to 1024",
         ),
         (
             "train --corpus good.txt --batch-size 4097",
@@ -678,12 +683,39 @@ fn what_the_alphabet_does_not_hold_is_told() {
     write("few.txt", text(300) + "Q?Q");
     let told = printed(folder.path(), &format!("{evaluate} few.txt"));
     let all = text(300).chars().count() + 3;
-    let expected =
-        format!("few.txt: 3 of {all} characters are not in the alphabet, and are read as ' '\n");
+    let expected = format!(
+        "few.txt: 3 of {all} characters ({:.1} %) are not in the alphabet, and are read as ' '\n",
+        300.0 / all as f64
+    );
     assert!(told.starts_with(&expected), "{told}");
     write("other.txt", "QUITE OTHER ".repeat(40));
-    let expected = "360 of 480 characters are not in the alphabet, expected at most half";
+    let expected = "360 of 480 characters (75.0 %) are not in the alphabet, expected at most half";
     refuses(folder.path(), &format!("{evaluate} other.txt"), expected);
+    // Of many symbols the rare ones go, and control characters always.
+    let rare: String = ('\u{4e00}'..).take(300).collect();
+    write("rare.txt", text(3000) + &rare + "\x1b[0m");
+    let told = printed(
+        folder.path(),
+        "train --corpus rare.txt --alphabet text --epochs 0.01 --out s",
+    );
+    assert!(
+        told.contains(" are not in the alphabet, and are read as ' '\n"),
+        "{told}"
+    );
+    let model = std::fs::read(folder.path().join("s/best.safetensors")).unwrap();
+    assert!(!model.contains(&0x1b));
+    // Greek letters in a text of mostly Latin ones.
+    write("mixed.txt", text(3000) + "\u{3b1}");
+    let told = printed(
+        folder.path(),
+        "train --corpus mixed.txt --epochs 0.01 --out t",
+    );
+    assert!(told.contains("; --alphabet text keeps them\n"), "{told}");
+    assert!(
+        told.contains("too few to choose the best weights by"),
+        "{told}"
+    );
+
     write("short.txt", "shall I".to_owned());
     let expected = "short.txt has 7 characters, expected at least 20 to split it in three";
     refuses(folder.path(), &format!("{evaluate} short.txt"), expected);

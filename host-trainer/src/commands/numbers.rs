@@ -1,5 +1,6 @@
 //! Numbers within bounds, which a flag and a config file refuse alike.
 
+use crate::network::config::MAX_EMBEDDING;
 use serde::{Deserialize, Serialize};
 use std::fmt::{self, Display};
 use std::str::FromStr;
@@ -13,6 +14,10 @@ pub struct Whole<const MIN: i64, const MAX: i64>(i64);
 pub type Count<const MAX: i64> = Whole<1, MAX>;
 /// Characters of a window; 0 for a carried state.
 pub type Window = Whole<0, { lstm_core::MAX_WINDOW as i64 }>;
+/// Units of a layer, as many as the device's engine takes.
+pub type Hidden = Count<{ lstm_core::MAX_HIDDEN as i64 }>;
+/// The width of an embedding.
+pub type Embedding = Count<{ MAX_EMBEDDING as i64 }>;
 /// Any number from 0 on that a TOML file holds.
 pub type Natural = Whole<0, { i64::MAX }>;
 

@@ -2,10 +2,13 @@
 
 use crate::files::error::{Error, Result};
 use crate::text::alphabet::{Alphabet, MAX_SYMBOLS};
+use lstm_core::{MAX_HIDDEN, MAX_WINDOW};
 use serde::{Deserialize, Serialize};
 
 /// More layers than this are refused.
 pub const MAX_LAYERS: usize = 4;
+/// The widest embedding. The device never holds it: it is multiplied into the first layer.
+pub const MAX_EMBEDDING: usize = 4096;
 /// Width of the embedding unless flags say otherwise, as in the notebook.
 pub const EMBEDDING: usize = 64;
 
@@ -185,15 +188,17 @@ impl NetworkConfig {
                 self.layers.len()
             ));
         }
-        let widths = self.layers.iter().map(|l| ("hidden", l.hidden));
-        for (what, width) in std::iter::once(("embedding", self.embedding)).chain(widths) {
-            if !(1..=4096).contains(&width) {
-                return found(format!("found {what} size {width}, expected 1 to 4096"));
+        let hidden = self.layers.iter().map(|l| ("hidden", l.hidden, MAX_HIDDEN));
+        let embedding = ("embedding", self.embedding, MAX_EMBEDDING);
+        for (what, width, most) in std::iter::once(embedding).chain(hidden) {
+            if !(1..=most).contains(&width) {
+                return found(format!("found {what} size {width}, expected 1 to {most}"));
             }
         }
-        if let Some(window) = self.window.filter(|window| !(1..=4096).contains(window)) {
+        let is_window = |window: &usize| (1..=MAX_WINDOW).contains(window);
+        if let Some(window) = self.window.filter(|window| !is_window(window)) {
             return found(format!(
-                "found windows of {window} characters, expected 1 to 4096"
+                "found windows of {window} characters, expected 1 to {MAX_WINDOW}"
             ));
         }
         for layer in &self.layers {

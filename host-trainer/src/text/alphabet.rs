@@ -1,6 +1,8 @@
 //! The alphabet: which characters a network knows, and their numbers.
 
 use crate::files::error::{Error, Result};
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
 /// A token is one byte, so an alphabet holds at most this many symbols.
 pub const MAX_SYMBOLS: usize = 256;
@@ -11,7 +13,7 @@ pub const MAX_SYMBOLS: usize = 256;
 pub enum AlphabetKind {
     /// 27 symbols: a to z with case folded, and a space for everything else.
     Letters,
-    /// Every character that the corpus holds, as it is.
+    /// Every character that the corpus holds, as it is; of more than 256, the most frequent.
     Text,
 }
 
@@ -40,23 +42,31 @@ impl Alphabet {
         }
     }
 
-    /// The distinct characters of `text`: the space first if there is one, then by code point.
+    /// The characters of `text` but its control characters, which would move a terminal's cursor; the end
+    /// of a line and the tab are kept. The space stands first if there is one, then all by code point. Of
+    /// more than 256, the most frequent.
     ///
     /// # Errors
-    /// More than 256 distinct characters, or fewer than 2.
+    /// Fewer than 2.
     pub fn from_text(text: &str) -> Result<Self> {
-        let distinct: std::collections::BTreeSet<char> = text.chars().collect();
-        if !(2..=MAX_SYMBOLS).contains(&distinct.len()) {
+        let mut counts: BTreeMap<char, usize> = BTreeMap::new();
+        for character in text.chars().filter(|&c| is_shown(c)) {
+            *counts.entry(character).or_default() += 1;
+        }
+        if counts.len() < 2 {
             return Err(Error::bad_input(format!(
-                "found {} different characters, expected 2 to {MAX_SYMBOLS} (--alphabet letters folds \
-                 everything to 27)",
-                distinct.len()
+                "found {} different characters, expected at least 2",
+                counts.len()
             )));
         }
-        let space = distinct.contains(&' ').then_some(' ');
-        let others = distinct.iter().copied().filter(|&c| c != ' ');
+        let mut symbols: Vec<(char, usize)> = counts.into_iter().collect();
+        // A stable sort: of two as frequent, the one with the lower code point.
+        symbols.sort_by_key(|&(_, count)| Reverse(count));
+        symbols.truncate(MAX_SYMBOLS);
+        let mut symbols: Vec<char> = symbols.into_iter().map(|(symbol, _)| symbol).collect();
+        symbols.sort_by_key(|&symbol| (symbol != ' ', symbol));
         Ok(Self {
-            symbols: space.into_iter().chain(others).collect(),
+            symbols,
             fold_case: false,
         })
     }
@@ -120,6 +130,11 @@ impl Alphabet {
     }
 }
 
+/// Whether a character is no command to a terminal.
+fn is_shown(character: char) -> bool {
+    !character.is_control() || matches!(character, '\n' | '\t')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -149,13 +164,26 @@ mod tests {
     }
 
     #[test]
-    fn at_most_256_symbols() {
+    fn the_256_most_frequent_symbols() {
         let text =
             |n: u32| -> String { (0..n).filter_map(|i| char::from_u32(0x4e00 + i)).collect() };
-        assert_eq!(Alphabet::from_text(&text(256)).unwrap().len(), 256);
-        let error = Alphabet::from_text(&text(257)).unwrap_err().to_string();
-        assert!(error.contains("257 different characters"), "{error}");
         let full = Alphabet::from_text(&text(256)).unwrap();
+        assert_eq!(full.len(), 256);
         assert_eq!(full.encode(&text(256)).last(), Some(&255));
+        // The first is the rarest of 300, and the next 43 are as rare as those that are kept.
+        let more = text(300) + &text(300)["\u{4e00}".len()..];
+        let most = Alphabet::from_text(&more).unwrap();
+        assert_eq!(most.symbols, text(257).chars().skip(1).collect::<Vec<_>>());
+        assert_eq!(most.unknown(&more), 1 + 2 * 43);
+    }
+
+    #[test]
+    fn a_terminal_is_never_commanded() {
+        let text = "red \x1b[31m\u{9b}0m\0\x7f\n\tend";
+        let alphabet = Alphabet::from_text(text).unwrap();
+        assert_eq!(
+            alphabet.decode(&alphabet.encode(text)),
+            "red  [31m 0m  \n\tend"
+        );
     }
 }

@@ -90,17 +90,33 @@ impl Corpus {
 
     /// Tells how much of the text is not in the alphabet, and refuses it if that is most of it.
     fn check(&self, path: &Path, text: &str) -> Result<()> {
+        /// The share of a text that, as a space, is more than the spaces and marks of prose.
+        const MUCH: f64 = 0.3;
         let (all, unknown) = (self.tokens.len(), self.alphabet.unknown(text));
+        if unknown == 0 {
+            return Ok(());
+        }
+        let share = unknown as f64 / all as f64;
         let found = format!(
-            "{}: {unknown} of {all} characters are not in the alphabet",
-            path.display()
+            "{}: {unknown} of {all} characters ({:.1} %) are not in the alphabet",
+            path.display(),
+            100.0 * share
         );
-        if unknown > all / 2 {
-            return Err(Error::bad_input(format!("{found}, expected at most half")));
+        let is_letters = self.alphabet == Alphabet::letters();
+        let keep = if is_letters {
+            "; --alphabet text keeps them"
+        } else {
+            ""
+        };
+        if share > 0.5 {
+            return Err(Error::bad_input(format!(
+                "{found}, expected at most half{keep}"
+            )));
         }
         // To read all that is no letter as a space is what the 27 symbols are for.
-        if unknown > 0 && self.alphabet != Alphabet::letters() {
-            tell!("{found}, and are read as {:?}", self.alphabet.symbols[0]);
+        if !is_letters || share > MUCH || text.chars().any(is_foreign_letter) {
+            let read_as = self.alphabet.symbols[0];
+            tell!("{found}, and are read as {read_as:?}{keep}");
         }
         Ok(())
     }
@@ -131,6 +147,11 @@ impl Corpus {
     }
 }
 
+/// Whether a character is a letter that the 27 symbols have not.
+fn is_foreign_letter(character: char) -> bool {
+    character.is_alphabetic() && !character.is_ascii()
+}
+
 /// Reads a whole text file.
 ///
 /// # Errors
@@ -152,11 +173,17 @@ pub fn text_of(path: &Path, bytes: Vec<u8>) -> Result<String> {
         )));
     }
     let text = String::from_utf8(bytes).map_err(|e| {
-        let at = e.utf8_error().valid_up_to();
+        let (at, bytes) = (e.utf8_error().valid_up_to(), e.as_bytes());
+        let name = path.display();
+        // How UTF-16 begins; and what else older programs write.
+        let encoding = match bytes {
+            [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => "UTF-16",
+            _ => "LATIN1",
+        };
         Error::bad_input(format!(
-            "{} is not UTF-8: found byte 0x{:02x} at offset {at}, expected text",
-            path.display(),
-            e.as_bytes()[at]
+            "{name} is not UTF-8: found byte 0x{:02x} at offset {at}, expected text; if it is in \
+             {encoding}, `iconv -f {encoding} -t UTF-8 {name} > NEW` converts it",
+            bytes[at]
         ))
     })?;
     Ok(plain(path, text))

@@ -66,6 +66,7 @@ pub(crate) fn configure(settings: &Settings) -> Result<(RunConfig, Texts)> {
     let phases = phases(settings, recipe)?;
     let kind = settings.alphabet.unwrap_or(recipe.alphabet);
     let corpus = Corpus::read(corpus_path, kind)?;
+    tell_small(&corpus, corpus_path);
     let layer = layer_over(settings, recipe.layer);
     let embedding = settings.embedding.map_or(EMBEDDING, Whole::size);
     let layers = settings.layers.map_or(1, Whole::size);
@@ -92,6 +93,25 @@ pub(crate) fn configure(settings: &Settings) -> Result<(RunConfig, Texts)> {
     let texts = Texts { corpus, pretrain };
     texts.check_lengths(&config)?;
     Ok((config, texts))
+}
+
+/// Says so where a part that is held out tells little.
+fn tell_small(corpus: &Corpus, path: &Path) {
+    /// With as many characters, a score is right to about 0.05 bits: a character's vary by about 2.
+    const ENOUGH: usize = 1500;
+    for (part, use_of_it) in [
+        (Split::Validation, "choose the best weights"),
+        (Split::Test, "judge the network"),
+    ] {
+        let found = corpus.split(part).len();
+        if found < ENOUGH {
+            tell!(
+                "{}: its {} part has {found} characters, too few to {use_of_it} by; {ENOUGH} or more tell",
+                path.display(),
+                part.name()
+            );
+        }
+    }
 }
 
 /// Says so where the text for pre-training holds what the corpus holds out.

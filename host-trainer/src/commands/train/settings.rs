@@ -1,6 +1,8 @@
 //! What decides a run, as flags and as the keys of a config file: both are defined here, once.
 
-use crate::commands::numbers::{BelowOne, Count, Natural, NotNegative, Positive, Share};
+use crate::commands::numbers::{
+    BelowOne, Count, Embedding, Hidden, Natural, NotNegative, Positive, Share,
+};
 use crate::engine::schedule::Decay;
 use crate::files::error::{Error, Result};
 use crate::network::config::CellKind;
@@ -44,7 +46,7 @@ pub struct Settings {
     pub cell: Option<CellKind>,
     /// Units of each layer [default: the recipe's]
     #[arg(long, value_name = "N", help_heading = NETWORK)]
-    pub hidden: Option<Count<4096>>,
+    pub hidden: Option<Hidden>,
     /// Width that each layer's output is projected to; 0 for no projection [default: the recipe's]
     #[arg(long, value_name = "R", help_heading = NETWORK)]
     pub projection: Option<Natural>,
@@ -53,7 +55,7 @@ pub struct Settings {
     pub layers: Option<Count<4>>,
     /// Width of the embedding [default: 64]
     #[arg(long, value_name = "N", help_heading = NETWORK)]
-    pub embedding: Option<Count<4096>>,
+    pub embedding: Option<Embedding>,
 
     /// Epochs: how often the text of --pretrain is read
     #[arg(long, value_name = "N", help_heading = TRAINING)]
