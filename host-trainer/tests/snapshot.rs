@@ -1,7 +1,8 @@
 //! `generate --state` and `--save-state`, through the real binary.
 
-use host_trainer::model::file::Generator;
-use host_trainer::model::file::{HeapWorkspace, ModelFile};
+use host_trainer::model::file::ModelFile;
+use host_trainer::model::workspace::Generator;
+use host_trainer::model::workspace::HeapWorkspace;
 use lstm_core::{Golden, Sampler};
 use std::path::Path;
 use std::process::{Command, Output};

@@ -3,7 +3,8 @@
 use crate::files::error::{Error, Result};
 use crate::files::output::write_atomically;
 use crate::model::describe::description;
-use crate::model::file::{Generator, HeapWorkspace, ModelFile};
+use crate::model::file::ModelFile;
+use crate::model::workspace::{Generator, HeapWorkspace};
 use crate::network::config::{CellKind, LayerConfig, NetworkConfig};
 use crate::network::parameters::Network;
 use crate::network::predictor::context;

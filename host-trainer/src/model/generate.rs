@@ -1,7 +1,8 @@
 //! The text that a model writes when nothing else is asked for.
 
 use crate::files::error::Result;
-use crate::model::file::{Generator, HeapWorkspace, ModelFile, encode};
+use crate::model::file::{ModelFile, encode};
+use crate::model::workspace::{Generator, HeapWorkspace};
 use lstm_core::Sampler;
 
 /// Read before the first character, unless `--prompt` or `--state` say otherwise.

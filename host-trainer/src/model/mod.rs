@@ -11,3 +11,4 @@ pub mod file;
 pub mod generate;
 pub mod predictor;
 pub mod snapshot;
+pub mod workspace;

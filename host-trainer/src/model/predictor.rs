@@ -1,6 +1,6 @@
 //! A `.lstm` model as a predictor, run by the device's own engine.
 
-use crate::model::file::Session;
+use crate::model::workspace::Session;
 use crate::network::predictor::Predictor;
 use lstm_core::Token;
 

@@ -1,7 +1,7 @@
 //! Snapshots of a generator as lines of text, the ones that `:save` of the firmware prints.
 
 use crate::files::error::{Error, Result};
-use crate::model::file::Generator;
+use crate::model::workspace::Generator;
 use base64ct::{Base64UrlUnpadded, Encoding};
 use std::path::Path;
 

@@ -19,8 +19,9 @@ mod tests {
     use crate::kernels::lstm::Sizes;
     use crate::kernels::random::Random;
     use crate::model::encode::{Labels, encode_quantized};
-    use crate::model::file::{HeapWorkspace, ModelFile};
+    use crate::model::file::ModelFile;
     use crate::model::predictor::ModelPredictor;
+    use crate::model::workspace::HeapWorkspace;
     use crate::network::predictor::Predictor;
     use crate::network::state::State;
     use crate::quantize::tests::{INTEGERS, networks};
