@@ -73,6 +73,8 @@
 //!
 //! * `f32`, `int8`, `int4` (all on by default): the formats. One that is left out takes no flash, and
 //!   its models are refused with [`ModelError::Format`].
+//! * `gru` (on by default): the GRU. Without it, a model with one is refused with
+//!   [`ModelError::Cell`].
 //! * `defmt`: errors and small types can be logged with [defmt](https://defmt.ferrous-systems.com).
 //! * `export`: what writes models; for the desk, as it allocates.
 //!

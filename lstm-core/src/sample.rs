@@ -331,6 +331,13 @@ fn q16(p: f32) -> u32 {
 }
 
 /// Why a setting of a [`Sampler`] was refused.
+///
+/// ```
+/// use lstm_core::{Sampler, SamplerError};
+///
+/// let refused = Sampler::new(1).with_temperature(-1.0).unwrap_err();
+/// assert_eq!(refused, SamplerError::Temperature { found: -1.0 });
+/// ```
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]

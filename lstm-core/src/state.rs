@@ -185,6 +185,19 @@ fn copy_little_endian(from: &[u8], to: &mut [u8], element_bytes: usize) {
 }
 
 /// Why a saved state, or a snapshot of a [`Generator`](crate::Generator), was refused.
+///
+/// ```
+/// # const FILE: &lstm_core::Aligned<[u8]> =
+/// #     &lstm_core::Aligned(*include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/tiny.lstm")));
+/// use lstm_core::{Model, Session, SnapshotError, WorkspaceSlices};
+///
+/// let model = Model::from_bytes(&FILE.0)?;
+/// let (mut words, mut logits) = ([0; 1000], [0; 256]);
+/// let mut session = Session::new(model, WorkspaceSlices::new(&mut words, &mut logits))?;
+/// let refused = session.restore(b"half a mind").unwrap_err();
+/// assert!(matches!(refused, SnapshotError::Length { found: 11, .. }));
+/// # Ok::<(), lstm_core::Error>(())
+/// ```
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]

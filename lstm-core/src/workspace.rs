@@ -83,6 +83,27 @@ impl<'w> WorkspaceSlices<'w> {
 
 /// The RAM of a [`Session`](crate::Session): a [`Workspace`] that it owns, `&mut` of one that it
 /// borrows, or [`WorkspaceSlices`].
+///
+/// ```
+/// # const FILE: &lstm_core::Aligned<[u8]> =
+/// #     &lstm_core::Aligned(*include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/tiny.lstm")));
+/// use lstm_core::{Memory, Model, Session, Workspace, WorkspaceError};
+///
+/// /// Runs in whatever room the caller has.
+/// fn read<M: Memory>(model: Model<'_>, text: &str, room: M) -> Result<(), WorkspaceError> {
+///     let mut session = Session::new(model, room)?;
+///     for character in text.chars() {
+///         session.step(model.alphabet().encode(character));
+///     }
+///     Ok(())
+/// }
+///
+/// let model = Model::from_bytes(&FILE.0)?;
+/// let mut borrowed = Workspace::<1000, 256>::new();
+/// read(model, "once", &mut borrowed)?;
+/// read(model, "twice", Workspace::<1000, 256>::new())?;
+/// # Ok::<(), lstm_core::Error>(())
+/// ```
 pub trait Memory: sealed::Parts {}
 
 impl<const WORDS: usize, const SYMBOLS: usize> Memory for Workspace<WORDS, SYMBOLS> {}
@@ -254,6 +275,18 @@ const fn max(a: usize, b: usize) -> usize {
 }
 
 /// Why a workspace was refused.
+///
+/// ```
+/// # const FILE: &lstm_core::Aligned<[u8]> =
+/// #     &lstm_core::Aligned(*include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/tiny.lstm")));
+/// use lstm_core::{Model, Session, Workspace, WorkspaceError};
+///
+/// let model = Model::from_bytes(&FILE.0)?;
+/// let refused = Session::new(model, Workspace::<1, 256>::new()).unwrap_err();
+/// let expected = model.workspace_words();
+/// assert_eq!(refused, WorkspaceError::Words { found: 1, expected });
+/// # Ok::<(), lstm_core::Error>(())
+/// ```
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]

@@ -3,6 +3,13 @@ use core::fmt;
 use super::{CellKind, Format, MAX_DEAD_ZONE, MAX_HIDDEN, MAX_INTEGER_COLUMNS, MAX_WINDOW, Order};
 
 /// Why a model file was refused.
+///
+/// ```
+/// use lstm_core::{Model, ModelError};
+///
+/// let refused = Model::from_bytes(b"a text, no model").unwrap_err();
+/// assert_eq!(refused, ModelError::Magic { found: *b"a te" });
+/// ```
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]

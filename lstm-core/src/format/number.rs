@@ -3,6 +3,14 @@ use serde::{Deserialize, Serialize};
 use super::{BLOCK_ROWS, INT4_ROWS};
 
 /// How the numbers of a model are stored and computed.
+///
+/// ```
+/// use lstm_core::Format;
+///
+/// // What a model costs in RAM: an element of the hidden state and one of the cell state.
+/// assert_eq!(Format::Int8.state_element_bytes(), (1, 2));
+/// assert_eq!(Format::Int4.to_string(), "int4");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Format {
@@ -122,6 +130,13 @@ impl WeightFormat {
 }
 
 /// The order in which the data holds the weights.
+///
+/// ```
+/// use lstm_core::{Format, Order};
+///
+/// assert_eq!(Order::of(Format::Int8, 8).dead_zone(), 0);
+/// assert_eq!(Order::of(Format::Int4, 8).dead_zone(), 8);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Order {

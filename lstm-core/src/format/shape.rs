@@ -3,6 +3,14 @@ use serde::{Deserialize, Serialize};
 use super::{COLUMN_ALIGN, blocks, round_up};
 
 /// The kind of a recurrent layer.
+///
+/// ```
+/// use lstm_core::CellKind;
+///
+/// assert_eq!(CellKind::Lstm.gates(), 4);
+/// // Three blocks of four rows are four units.
+/// assert_eq!(CellKind::Gru.gate_blocks(64), 48);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum CellKind {
