@@ -76,7 +76,7 @@ fn mismatched<K: kernel::Kernel>(case: &Case<'_>, packed_for: usize) -> usize {
         matrix,
         entries: &[],
     };
-    K::rows(&rows, packed, 0, &mut Batch::new()).len()
+    K::rows(&rows, packed, 0, Batch::new().whole()).len()
 }
 
 /// The most that a kernel needs: 136 bytes for 32 columns.
@@ -95,7 +95,7 @@ fn sums_of<K: kernel::Kernel>(case: &Case<'_>, sums: &mut [[i32; BLOCK_ROWS]]) -
     let mut batch = Batch::new();
     let mut count = 0;
     loop {
-        let found = K::rows(&rows, packed, count, &mut batch);
+        let found = K::rows(&rows, packed, count, batch.whole());
         if found.is_empty() {
             return count;
         }

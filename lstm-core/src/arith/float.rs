@@ -5,7 +5,7 @@
 use super::Arithmetic;
 use crate::bytes::split;
 use crate::format::BLOCK_ROWS;
-use crate::kernel::Batch;
+use crate::kernel::Room;
 use crate::layout::Matrix;
 
 /// The arithmetic of [`Format::F32`](crate::Format::F32).
@@ -82,7 +82,7 @@ impl Arithmetic for F32 {
         line: &[u32],
         packed: &[u32],
         first: usize,
-        batch: &'b mut Batch<f32>,
+        batch: Room<'b, f32>,
     ) -> &'b [[f32; BLOCK_ROWS]] {
         let columns = fours(packed);
         let weights = fours(matrix.weights);

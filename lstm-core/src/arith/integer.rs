@@ -4,7 +4,7 @@
 
 use super::Arithmetic;
 use crate::format::{BLOCK_ROWS, COLUMN_ALIGN, WeightFormat};
-use crate::kernel::{self, Batch, Int4, Int8, Kernel, Rows};
+use crate::kernel::{self, Int4, Int8, Kernel, Room, Rows};
 use crate::layout::Matrix;
 use crate::tables::SIGMOID;
 
@@ -86,7 +86,7 @@ impl Arithmetic for Integer {
         line: &[u32],
         packed: Packed<'_>,
         first: usize,
-        batch: &'b mut Batch<i32>,
+        batch: Room<'b, i32>,
     ) -> &'b [[i32; BLOCK_ROWS]] {
         let entries = bytemuck::cast_slice(line);
         let rows = Rows { matrix, entries };

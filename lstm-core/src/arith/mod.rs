@@ -17,7 +17,7 @@ pub(crate) use integer::{portable_sigmoid_q12, sigmoid_q12};
 use bytemuck::Pod;
 
 use crate::format::BLOCK_ROWS;
-use crate::kernel::Batch;
+use crate::kernel::Room;
 use crate::layout::Matrix;
 
 #[cfg_attr(
@@ -58,7 +58,7 @@ pub(crate) trait Arithmetic {
         line: &[u32],
         packed: Self::Packed<'_>,
         first: usize,
-        batch: &'b mut Batch<Self::Sum>,
+        batch: Room<'b, Self::Sum>,
     ) -> &'b [[Self::Sum; BLOCK_ROWS]];
 
     /// The logistic function.

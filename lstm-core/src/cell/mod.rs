@@ -149,7 +149,7 @@ fn summed<A: Arithmetic, C: Cell>(
     };
     let mut first = 0;
     while first < matrix.blocks() {
-        let sums = A::rows(matrix, line, packed, first, batch);
+        let sums = A::rows(matrix, line, packed, first, batch.whole());
         if sums.is_empty() {
             break;
         }
@@ -162,8 +162,6 @@ fn summed<A: Arithmetic, C: Cell>(
 }
 
 #[cfg(feature = "gru")]
-// Not inlined, so that its second batch takes no stack of the other cells.
-#[inline(never)]
 fn apart<A: Arithmetic, C: CellApart>(
     line: &[u32],
     products: Products<'_, A>,
@@ -171,20 +169,14 @@ fn apart<A: Arithmetic, C: CellApart>(
     cell_state: &mut [A::CellState],
     batch: &mut Batch<A::Sum>,
 ) {
-    let Products::Apart([(input, packed_input), (recurrent, packed_recurrent)]) = products else {
+    let Products::Apart([(below, packed_below), (own, packed_own)]) = products else {
         return;
     };
-    let mut recurrent_batch = Batch::new();
     let mut first = 0;
-    while first < recurrent.blocks() {
-        let input = A::rows(input, line, packed_input, first, batch);
-        let recurrent = A::rows(
-            recurrent,
-            &[],
-            packed_recurrent,
-            first,
-            &mut recurrent_batch,
-        );
+    while first < own.blocks() {
+        let [input, recurrent] = batch.halves();
+        let input = A::rows(below, line, packed_below, first, input);
+        let recurrent = A::rows(own, &[], packed_own, first, recurrent);
         if input.is_empty() || recurrent.is_empty() {
             break;
         }
@@ -217,7 +209,7 @@ fn rows<A: Arithmetic, T>(
 ) {
     let mut first = 0;
     while first < matrix.blocks() {
-        let sums = A::rows(matrix, &[], packed, first, batch);
+        let sums = A::rows(matrix, &[], packed, first, batch.whole());
         if sums.is_empty() {
             break;
         }

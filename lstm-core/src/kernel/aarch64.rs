@@ -13,7 +13,7 @@ use core::arch::aarch64::*;
 use bytemuck::must_cast;
 
 use super::vector::{self, BLOCKS, Blocks, List, column};
-use super::{Batch, Kernel, Rows, sums};
+use super::{Kernel, Room, Rows, sums};
 use crate::format::{BLOCK_ROWS, COLUMN_ALIGN};
 use crate::layout::Matrix;
 
@@ -36,7 +36,7 @@ impl Kernel for Int8 {
         rows: &Rows<'_>,
         packed: &[[i8; TURN]],
         first: usize,
-        batch: &'b mut Batch<i32>,
+        batch: Room<'b, i32>,
     ) -> &'b [[i32; BLOCK_ROWS]] {
         let turns = rows.matrix.weight_bytes().as_chunks().0;
         let blocks = turns.chunks_exact(packed.len().max(1)).skip(first);
@@ -89,7 +89,7 @@ impl Kernel for Int4 {
         rows: &Rows<'_>,
         packed: List<'_>,
         first: usize,
-        batch: &'b mut Batch<i32>,
+        batch: Room<'b, i32>,
     ) -> &'b [[i32; BLOCK_ROWS]] {
         // SAFETY: the target has NEON.
         let dots = vector::dots(rows, packed, first, |blocks| unsafe { int4_dots(blocks) });

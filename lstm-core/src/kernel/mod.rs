@@ -30,9 +30,9 @@ mod thumb2;
 #[cfg(any(lstm_kernel = "aarch64", lstm_kernel = "x86_64"))]
 mod vector;
 
-pub(crate) use batch::Batch;
 #[cfg(any(target_arch = "arm", target_arch = "riscv32"))]
 use batch::MAX_BATCH;
+pub(crate) use batch::{Batch, Room};
 #[cfg(all(lstm_kernel = "cortex_m0", feature = "int8"))]
 pub(crate) use cpu::sigmoid_q12;
 pub(crate) use cpu::{Int4, Int8};
@@ -61,14 +61,14 @@ pub(crate) trait Kernel {
     fn pack<'a>(matrix: &Matrix<'_>, columns: &[i8], scratch: &'a mut [u32]) -> Self::Packed<'a>;
 
     /// The sums of the rows over the packed columns, in Q18, a block of four rows after the other:
-    /// from the block `first` on, a multiple of [`MAX_BATCH`], as many as `batch` has room for;
+    /// from the block `first` on, a multiple of what `batch` has room for, as many as that;
     /// none behind the last block. None overflows: [`Row::in_range`] was checked when the file was
     /// read.
     fn rows<'b>(
         rows: &Rows<'_>,
         packed: Self::Packed<'_>,
         first: usize,
-        batch: &'b mut Batch<i32>,
+        batch: Room<'b, i32>,
     ) -> &'b [[i32; BLOCK_ROWS]];
 }
 
@@ -76,7 +76,7 @@ pub(crate) trait Kernel {
 pub(crate) fn sums_of_entries<'b>(
     rows: &Rows<'_>,
     first: usize,
-    batch: &'b mut Batch<i32>,
+    batch: Room<'b, i32>,
 ) -> &'b [[i32; BLOCK_ROWS]] {
     sums(rows, core::iter::repeat([0; BLOCK_ROWS]), first, batch)
 }
@@ -87,7 +87,7 @@ fn sums<'b>(
     rows: &Rows<'_>,
     dots: impl Iterator<Item = [i32; BLOCK_ROWS]>,
     first: usize,
-    batch: &'b mut Batch<i32>,
+    batch: Room<'b, i32>,
 ) -> &'b [[i32; BLOCK_ROWS]] {
     let parameters = rows.matrix.parameters().get(first..).unwrap_or_default();
     let mut entries = rows.entries.get(first..).unwrap_or_default().iter();

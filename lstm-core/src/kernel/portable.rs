@@ -1,7 +1,7 @@
 //! Every CPU: the definition of the dot products, in plain Rust.
 #![deny(clippy::float_arithmetic)]
 
-use super::{Batch, Kernel, Rows, sums};
+use super::{Kernel, Room, Rows, sums};
 use crate::bytes::prefix;
 use crate::format::{BLOCK_ROWS, COLUMN_ALIGN, INT4_ROWS};
 use crate::layout::Matrix;
@@ -35,7 +35,7 @@ impl Kernel for Int8 {
         rows: &Rows<'_>,
         packed: Columns<'_>,
         first: usize,
-        batch: &'b mut Batch<i32>,
+        batch: Room<'b, i32>,
     ) -> &'b [[i32; BLOCK_ROWS]] {
         let block_bytes = BLOCK_ROWS * rows.matrix.columns.max(1);
         let blocks = rows.matrix.weight_bytes().chunks_exact(block_bytes);
@@ -78,7 +78,7 @@ impl Kernel for Int4 {
         rows: &Rows<'_>,
         packed: &[i8],
         first: usize,
-        batch: &'b mut Batch<i32>,
+        batch: Room<'b, i32>,
     ) -> &'b [[i32; BLOCK_ROWS]] {
         let block_bytes = INT4_ROWS / 2 * rows.matrix.columns.max(1);
         let blocks = rows.matrix.weight_bytes().chunks_exact(block_bytes);

@@ -25,7 +25,7 @@ pub(super) fn product<K: Kernel>(matrix: &Matrix<'_>, hidden: &[i8]) -> Vec<[i32
     let mut batch = Batch::new();
     let mut sums = Vec::new();
     loop {
-        let found = K::rows(&rows, packed, sums.len(), &mut batch);
+        let found = K::rows(&rows, packed, sums.len(), batch.whole());
         if found.is_empty() {
             return sums;
         }
@@ -167,7 +167,7 @@ fn other_columns<K: Kernel>(format: WeightFormat) {
             entries: &[],
         };
         // The numbers mean nothing; no memory beyond the matrix may be read.
-        K::rows(&rows, packed, 0, &mut Batch::new());
+        K::rows(&rows, packed, 0, Batch::new().whole());
     }
 }
 

@@ -14,7 +14,7 @@ use core::arch::x86_64::*;
 use bytemuck::must_cast;
 
 use super::vector::{self, BLOCKS, Blocks, List, column};
-use super::{Batch, Kernel, Rows, sums};
+use super::{Kernel, Room, Rows, sums};
 use crate::format::{BLOCK_ROWS, COLUMN_ALIGN};
 use crate::layout::Matrix;
 
@@ -62,7 +62,7 @@ impl Kernel for Int8 {
         rows: &Rows<'_>,
         packed: Columns<'_>,
         first: usize,
-        batch: &'b mut Batch<i32>,
+        batch: Room<'b, i32>,
     ) -> &'b [[i32; BLOCK_ROWS]] {
         sums(
             rows,
@@ -213,7 +213,7 @@ impl Kernel for Int4 {
         rows: &Rows<'_>,
         packed: List<'_>,
         first: usize,
-        batch: &'b mut Batch<i32>,
+        batch: Room<'b, i32>,
     ) -> &'b [[i32; BLOCK_ROWS]] {
         sums(
             rows,
@@ -371,7 +371,7 @@ mod tests {
             rows: &Rows<'_>,
             packed: Columns<'_>,
             first: usize,
-            batch: &'b mut Batch<i32>,
+            batch: Room<'b, i32>,
         ) -> &'b [[i32; BLOCK_ROWS]] {
             sums(rows, int8_dots(AVX2, rows, packed, first), first, batch)
         }
@@ -389,7 +389,7 @@ mod tests {
             rows: &Rows<'_>,
             packed: List<'_>,
             first: usize,
-            batch: &'b mut Batch<i32>,
+            batch: Room<'b, i32>,
         ) -> &'b [[i32; BLOCK_ROWS]] {
             sums(rows, int4_dots(AVX2, rows, packed, first), first, batch)
         }

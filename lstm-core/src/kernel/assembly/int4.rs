@@ -10,7 +10,7 @@ use core::marker::PhantomData;
 
 use super::Assembly;
 use crate::format::{BLOCK_ROWS, COLUMN_ALIGN, WeightFormat};
-use crate::kernel::{Batch, Kernel, Rows};
+use crate::kernel::{Kernel, Room, Rows};
 use crate::layout::Matrix;
 
 /// What a CPU's file says of its assembly for 4-bit weights.
@@ -62,7 +62,7 @@ impl<C: Int4Assembly> Kernel for Int4<C> {
         rows: &Rows<'_>,
         packed: List<'_>,
         first: usize,
-        batch: &'b mut Batch<i32>,
+        batch: Room<'b, i32>,
     ) -> &'b [[i32; BLOCK_ROWS]] {
         if rows.matrix.format != WeightFormat::Int4
             || packed.columns != rows.matrix.columns

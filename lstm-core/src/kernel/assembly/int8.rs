@@ -3,7 +3,7 @@ use core::marker::PhantomData;
 use super::Assembly;
 use crate::bytes::prefix;
 use crate::format::{BLOCK_ROWS, COLUMN_ALIGN, WeightFormat};
-use crate::kernel::{Batch, Kernel, Rows};
+use crate::kernel::{Kernel, Room, Rows};
 use crate::layout::Matrix;
 
 /// What a CPU's file says of its assembly for 8-bit weights.
@@ -46,7 +46,7 @@ impl<C: Int8Assembly> Kernel for Int8<C> {
         rows: &Rows<'_>,
         packed: Self::Packed<'_>,
         first: usize,
-        batch: &'b mut Batch<i32>,
+        batch: Room<'b, i32>,
     ) -> &'b [[i32; BLOCK_ROWS]] {
         let columns = packed.columns;
         if rows.matrix.format != WeightFormat::Int8

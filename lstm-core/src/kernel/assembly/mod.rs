@@ -13,7 +13,7 @@ pub(super) use int8::{Int8, Int8Assembly};
 
 use core::ops::Range;
 
-use super::{Batch, MAX_BATCH, Rows};
+use super::{MAX_BATCH, Room, Rows};
 use crate::format::{BLOCK_ROWS, INT4_ROWS, WeightFormat};
 
 /// What the assembly is to compute, and where it is; the assembly knows the offsets.
@@ -64,12 +64,12 @@ unsafe fn rows<'b>(
     input: Range<*const u32>,
     start: i32,
     first: usize,
-    batch: &'b mut Batch<i32>,
+    mut batch: Room<'b, i32>,
 ) -> &'b [[i32; BLOCK_ROWS]] {
     /// The entries where there is no table.
     static NO_ENTRIES: [[u8; BLOCK_ROWS]; MAX_BATCH] = [[0; BLOCK_ROWS]; MAX_BATCH];
     let matrix = rows.matrix;
-    let range = first..matrix.parameters().len().min(first + MAX_BATCH);
+    let range = first..matrix.parameters().len().min(first + batch.blocks());
     let filled = range.len();
     // In words, blocks of four rows, or of 16 in two words a column.
     let (block, blocks, block_words) = match matrix.format {
