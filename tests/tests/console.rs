@@ -45,7 +45,7 @@ fn start(board: &Board, file: &Flash) -> Console {
 
 #[test]
 fn a_session() {
-    let file = shipped("lean-96.lstm");
+    let file = shipped("cifg-96.lstm");
     let model = Model::from_bytes(file.bytes()).unwrap();
     for board in large_and_small() {
         let mut console = start(board, &file);
@@ -125,7 +125,7 @@ fn poets_are_swapped_without_a_new_build() {
 
 #[test]
 fn without_a_model_the_console_lives() {
-    let mut damaged = fs::read(path("lean-96.lstm")).unwrap();
+    let mut damaged = fs::read(path("cifg-96.lstm")).unwrap();
     damaged[17_000] ^= 0x10;
     for board in [board("mps2-an386"), board("microbit"), board("riscv-virt")] {
         for (file, found) in [
@@ -165,7 +165,7 @@ fn without_a_model_the_console_lives() {
 /// Every board, after everything that takes much stack.
 #[test]
 fn the_stack_gets_no_deeper_than_estimated() {
-    let file = shipped("lean-96-int4.lstm");
+    let file = shipped("cifg-96-int4.lstm");
     for board in emulated() {
         let depth = stack_depth::depth(&board_firmware(board)).unwrap();
         let mut console = start(board, &file);
@@ -220,7 +220,7 @@ fn generate(folder: &TempDir, model: &str, arguments: &[&str]) -> String {
 /// With the largest state that a board of 16 KB of RAM takes.
 #[test]
 fn a_mind_moves_from_host_to_m0_to_risc_v_and_back() {
-    const MODEL: &str = "lean-512-int4.lstm";
+    const MODEL: &str = "cifg-512-int4.lstm";
     let folder = TempDir::new().unwrap();
     let settings = ["--seed", "11", "--temperature", "0.7", "--top-k", "12"];
     let save = ["--length", "100", "--save-state", "mind"];
@@ -254,7 +254,7 @@ fn a_mind_moves_from_host_to_m0_to_risc_v_and_back() {
 #[test]
 fn what_overflows_is_counted_to_the_byte() {
     const SENT: usize = 5000;
-    let file = shipped("lean-96.lstm");
+    let file = shipped("cifg-96.lstm");
     for board in large_and_small() {
         let mut console = start(board, &file);
         console.pause();
@@ -298,7 +298,7 @@ fn noise() -> impl Iterator<Item = u8> {
 
 /// Sends bytes without a meaning while the board writes. Afterwards it must be its old self.
 fn soak(board: &Board, bytes: usize) {
-    let file = shipped("lean-96.lstm");
+    let file = shipped("cifg-96.lstm");
     let model = Model::from_bytes(file.bytes()).unwrap();
     let mut console = start(board, &file);
     console.chars(100);
