@@ -82,9 +82,9 @@ pub struct Console<'s, 'm> {
     decoder: Decoder,
     /// The first error in it.
     load_error: Option<TextError>,
-    /// Whether a blank came behind it, and whether there is something of it in this line.
+    /// Whether a blank came behind it.
     load_is_over: bool,
-    load_is_in_line: bool,
+    load_line: LoadLine,
     /// Characters of the line that the alphabet lacks, and the first of them.
     unknown: u32,
     first_unknown: char,
@@ -119,6 +119,17 @@ impl Quiet {
         self.then = now;
         self.ticks
     }
+}
+
+/// A line of a typed snapshot.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum LoadLine {
+    /// The first, with nothing of the snapshot yet.
+    First,
+    /// There is something of the snapshot in it.
+    Begun,
+    /// A later one, with nothing of the snapshot yet.
+    Next,
 }
 
 /// Why a typed snapshot was refused.
@@ -207,7 +218,7 @@ impl<'s, 'm> Console<'s, 'm> {
             decoder: Decoder::new(),
             load_error: None,
             load_is_over: false,
-            load_is_in_line: false,
+            load_line: LoadLine::First,
             unknown: 0,
             first_unknown: ' ',
             is_after_line: false,
@@ -264,7 +275,7 @@ impl<'s, 'm> Console<'s, 'm> {
                     self.decoder = Decoder::new();
                     self.load_error = None;
                     self.load_is_over = false;
-                    self.load_is_in_line = false;
+                    self.load_line = LoadLine::First;
                 }
             }
         }
@@ -563,11 +574,20 @@ impl<'s, 'm> Console<'s, 'm> {
 
     /// Takes a character of a snapshot.
     fn load(&mut self, character: u8) {
+        if character == b':' && self.load_line == LoadLine::Next {
+            // Whoever types a command has given the snapshot up.
+            self.editor.clear();
+            self.editor.input(character, self.output);
+            return;
+        }
+        if character.is_ascii() {
+            self.output.push(character.into());
+        }
         if character == b' ' {
             self.load_is_over = true;
             return;
         }
-        self.load_is_in_line = true;
+        self.load_line = LoadLine::Begun;
         let character = match self.load_is_over {
             true => b' ',
             false => character,
@@ -585,8 +605,9 @@ impl<'s, 'm> Console<'s, 'm> {
             return false;
         };
         let (found, expected) = (self.decoder.bytes(), poet.snapshot_bytes());
-        let is_in_line = core::mem::take(&mut self.load_is_in_line);
-        if !is_in_line || self.load_error.is_some() || found >= expected {
+        let is_begun = self.load_line == LoadLine::Begun;
+        self.load_line = LoadLine::Next;
+        if !is_begun || self.load_error.is_some() || found >= expected {
             return false;
         }
         self.load_is_over = false;

@@ -20,7 +20,7 @@ pub(crate) enum Event {
     Edited,
     /// The line is to be shown anew: how wide its last character was, the terminal alone knows.
     Redraw,
-    /// A character of what follows the line, after [`Editor::hand_on`].
+    /// A character of what follows the line, after [`Editor::hand_on`]; not echoed.
     Character(u8),
     /// The end of the line.
     Enter,
@@ -246,9 +246,6 @@ impl Editor {
 
     fn character(&mut self, byte: u8, output: &mut Output) -> Event {
         if self.hands_on {
-            if byte.is_ascii() {
-                output.push(byte.into());
-            }
             return Event::Character(byte);
         }
         if self.partial > 0 && !is_continuation(byte) {
@@ -507,6 +504,6 @@ mod tests {
         assert_eq!(editor.input(0xff, &mut output), Event::Character(0xff));
         assert_eq!(editor.input(0x7f, &mut output), Event::Edited);
         assert_eq!(editor.input(b'\r', &mut output), Event::Enter);
-        assert_eq!((editor.line(), output.as_str()), ("a", "b\x07"));
+        assert_eq!((editor.line(), output.as_str()), ("a", "\x07"));
     }
 }

@@ -230,6 +230,9 @@ fn a_state_in_several_lines_is_loaded() {
             let end = "\n# state loaded: after 33 characters\n";
             assert!(answer.ends_with(end), "{answer}");
         }
+        // A command ends one that goes on.
+        desk.answer(":load AAAA");
+        assert_eq!(desk.answer(":temp"), "# temperature 0.8\n");
         desk.enter(":resume");
         assert_eq!(desk.chars(100), written(&letters(), "", SEED, 133)[33..]);
     });
