@@ -217,6 +217,32 @@ fn a_drive_that_would_destroy_the_firmware_is_warned_of() {
 }
 
 #[test]
+fn the_next_step_is_told() {
+    let folder = TempDir::new().unwrap();
+    let small = small();
+    let small = small.to_str().unwrap();
+    for (board, end, expected) in [
+        ("pico", "uf2", "next: Hold BOOTSEL while connecting USB. "),
+        ("bluepill", "hex", " -c \"program OUT verify reset exit\"."),
+        ("esp32c3", "bin", "espflash write-bin 0x200000 OUT"),
+        (
+            "mps2-an386",
+            "hex",
+            "next: cargo xtask qemu mps2-an386 --model ",
+        ),
+    ] {
+        let out = folder.path().join(format!("out.{end}"));
+        let out = out.to_str().unwrap();
+        let arguments = ["--model", small, "--model-only", "--out", out];
+        let output = xtask_image(board, &arguments);
+        let stdout = String::from_utf8(output.stdout).unwrap();
+        let expected = expected.replace("OUT", out);
+        assert!(stdout.contains(&expected), "{board}: {stdout}");
+        assert!(!stdout.contains(['`', '<']), "{board}: {stdout}");
+    }
+}
+
+#[test]
 fn a_firmware_that_reaches_into_the_model_region_is_refused() {
     // The micro:bit's firmware begins at 0, where a board with its model there would have no room.
     let elf = board_firmware(Board::parse("microbit").unwrap());

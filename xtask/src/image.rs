@@ -20,7 +20,7 @@ use object::{
     read::elf::{ElfFile32, FileHeader, ProgramHeader},
 };
 
-use crate::{boards::Board, qemu::check_model, shell::target};
+use crate::{boards::Board, models, shell::target};
 
 /// What an image is for.
 #[derive(clap::Args)]
@@ -181,7 +181,7 @@ pub fn load_segments(elf: &Path) -> Result<Vec<Segment>> {
 
 /// The model as a segment, if it is a model and fits.
 fn model_segment(board: &Board, path: &Path) -> Result<Segment> {
-    check_model(board, path)?;
+    models::check(board, path)?;
     let bytes = fs::read(path).with_context(|| path.display().to_string())?;
     let mut words = vec![0u128; bytes.len().div_ceil(size_of::<u128>())];
     let aligned = bytemuck::cast_slice_mut(&mut words);
@@ -221,6 +221,22 @@ pub fn build(board: &Board, firmware: Option<&Path>, model: &Path) -> Result<Ima
     Image::new(segments)
 }
 
+/// What a person does with the image.
+fn next_step(board: &Board, model: &Path, image: &Path) -> String {
+    let Some(flashing) = &board.flashing else {
+        let (name, model) = (&board.name, model.display());
+        return format!("next: cargo xtask qemu {name} --model {model}");
+    };
+    // The page of the boards is in Markdown.
+    let how = flashing.how.trim().replace('`', "");
+    let end = format!("FILE.{}", board.image.format);
+    let how = how.replace(&end, &image.display().to_string());
+    format!(
+        "next: {how}\nthen: open the serial port at 115200 baud; Enter shows what runs, :help what it can \
+         (docs/BOARDS.md)"
+    )
+}
+
 /// Where the image goes, unless the user says so.
 fn default_path(board: &Board, model: &Path, model_only: bool) -> PathBuf {
     let model = model.file_stem().unwrap_or_default().display().to_string();
@@ -238,6 +254,8 @@ pub struct Plan {
     path: PathBuf,
     /// Of what may go wrong with it.
     warning: Option<String>,
+    /// How it comes to the board.
+    next: String,
 }
 
 impl Options {
@@ -275,11 +293,13 @@ impl Options {
                 name = self.board.name
             )
         });
+        let next = next_step(self.board, &self.model, &path);
         Ok(Plan {
             image,
             format,
             path,
             warning,
+            next,
         })
     }
 }
@@ -311,6 +331,7 @@ impl Plan {
             range.start,
             range.end
         );
+        println!("{}", self.next);
         if let Some(warning) = &self.warning {
             eprintln!("{warning}");
         }
