@@ -1,11 +1,13 @@
 //! What the cross-crate tests share: models in memory, the text that the host writes with them, and
 //! boards under QEMU with a time limit.
 
+mod boot_rom;
 mod console;
 mod model;
 mod sizes;
 mod text;
 
+pub use boot_rom::flash_of_rp2040;
 pub use console::Console;
 pub use model::{Flash, shipped};
 pub use sizes::{Sizes, sections};

@@ -301,6 +301,10 @@ fn soak(board: &Board, bytes: usize) {
     let file = shipped("cifg-96.lstm");
     let model = Model::from_bytes(file.bytes()).unwrap();
     let mut console = start(board, &file);
+    console.pause();
+    // What a reset would undo.
+    console.ask(":topk 99", "#");
+    console.send(b":resume\r");
     console.chars(100);
     let mut random = noise();
     let mut sent = 0;
@@ -330,7 +334,6 @@ fn soak(board: &Board, bytes: usize) {
         output += &more;
     }
     output += &console.received();
-    assert!(!output.contains("# model "), "{}: it was reset", board.name);
     let remarks: BTreeSet<_> = output
         .lines()
         .filter(|line| line.starts_with("# found "))
@@ -338,8 +341,9 @@ fn soak(board: &Board, bytes: usize) {
     assert!(remarks.len() > 10, "{}: {remarks:?}", board.name);
 
     for (command, answer) in [
-        (":temp 0.8", "# temperature 0.8\n"),
+        (":topk", "# top-k 99\n"),
         (":topk 256", "# top-k 256\n"),
+        (":temp 0.8", "# temperature 0.8\n"),
         (":topp 1", "# top-p 1\n"),
         (":speed 0", "# speed 0\n"),
         (":seed 5", "# seed 5\n"),
@@ -356,6 +360,41 @@ fn soak(board: &Board, bytes: usize) {
         ..HostText::default()
     };
     assert_same_text(&console.chars(1000), &text.write(&model, 1000));
+}
+
+/// A text that is pasted while the board writes: it reads all of it, with its line breaks.
+#[test]
+fn a_pasted_text_is_read() {
+    let file = shipped("verse-384-int4.lstm");
+    let model = Model::from_bytes(file.bytes()).unwrap();
+    let text = "Shall I compare thee to a summer's day?\nThou art more lovely\n\nRough winds";
+    for board in large_and_small() {
+        let mut console = start(board, &file);
+        console.pause();
+        console.send(b":reset\r:resume\r");
+        console.until("> :resume\n");
+        console.pause();
+        console.send(b":reset\r");
+        console.until("> :reset\n");
+        console.send(format!("{}\r", text.replace('\n', "\r")).as_bytes());
+        console.until("> Rough winds");
+        console.send(b"\x11");
+        let text = HostText {
+            prompt: &format!("\n{text}"),
+            ..HostText::default()
+        };
+        assert_same_text(&console.chars(200), &text.write(&model, 200));
+        // What it lacks, and what it does not.
+        console.pause();
+        console.send("caf\u{e9} \u{1f600}\x7f\r".as_bytes());
+        console.until("# found 1 characters that the model lacks, first \u{e9}; ");
+        assert_eq!(
+            console.ask(" :tmep 1", "#"),
+            "# found :tmep 1, expected a command of :help; did you mean :temp?\n"
+        );
+        console.send(b"\r");
+        console.until("# model verse-384-int4, ");
+    }
 }
 
 #[test]

@@ -7,11 +7,13 @@ use std::{
 };
 
 use board_list::ImageFormat;
-use cross_tests::{Console, Flash, assert_same_text, board_firmware, host_text};
+use cross_tests::{
+    Console, Flash, assert_same_text, board_firmware, flash_of_rp2040, host_text, shipped,
+};
 use lstm_core::Model;
 use tempfile::TempDir;
 use xtask::{
-    boards::{Board, emulated},
+    boards::{Board, all, emulated},
     image::{self, Segment, load_segments},
     qemu::Machine,
     shell::root,
@@ -103,6 +105,53 @@ fn a_new_poet_comes_without_the_firmware() {
     }
 }
 
+/// The family of the RP2040 in Microsoft's list.
+const RP2040: ImageFormat = ImageFormat::Uf2 {
+    family: 0xe48b_ff56,
+};
+
+#[test]
+fn the_boot_rom_of_the_rp2040_keeps_every_byte_of_a_uf2() {
+    let boards = all().iter().filter(|board| board.image.format == RP2040);
+    let mut tried = 0;
+    for board in boards {
+        let elf = board_firmware(board);
+        for (model, firmware) in shipped().iter().flat_map(|m| [(m, Some(&*elf)), (m, None)]) {
+            let image = image::build(board, firmware, model).unwrap();
+            let uf2 = image.encode(RP2040).unwrap();
+            let start = board.memory.code.start;
+            for before in [0x00, 0xff] {
+                let flash = flash_of_rp2040(&uf2, start, board.flash.size.0 as usize, before);
+                for Segment { address, bytes } in image.segments() {
+                    let found = &flash[(address - start) as usize..][..bytes.len()];
+                    let wrong = found.iter().zip(bytes).filter(|(a, b)| a != b).count();
+                    assert_eq!(wrong, 0, "{}, {}", board.name, model.display());
+                }
+            }
+            tried += 1;
+        }
+    }
+    assert!(tried >= 2 * 2 * shipped().len(), "{tried}");
+}
+
+/// That the test above can fail: a page that is left out moves the numbers of those behind it.
+#[test]
+fn the_boot_rom_of_the_rp2040_loses_pages_of_a_uf2_with_a_gap() {
+    let board = Board::parse("pico").unwrap();
+    let image = image::build(board, None, &small()).unwrap();
+    let mut uf2 = image.encode(RP2040).unwrap();
+    uf2.drain(512..1024);
+    for (number, block) in (0u32..).zip(uf2.chunks_mut(512)) {
+        block[20..24].copy_from_slice(&number.to_le_bytes());
+    }
+    let [Segment { address, bytes }] = image.segments() else {
+        panic!("found {image:?}, expected one segment");
+    };
+    let flash = flash_of_rp2040(&uf2, *address, bytes.len().next_multiple_of(4096), 0xff);
+    let wrong = flash.iter().zip(bytes).filter(|(a, b)| a != b).count();
+    assert!(wrong > 256, "{wrong}");
+}
+
 /// `cargo xtask image`, without building xtask again.
 fn xtask_image(board: &str, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO"));
@@ -164,6 +213,32 @@ fn a_drive_that_would_destroy_the_firmware_is_warned_of() {
         assert!(stderr.contains(expected), "{board}: {stderr}");
         let lines = usize::from(!expected.is_empty());
         assert_eq!(stderr.lines().count(), lines, "{board}: {stderr}");
+    }
+}
+
+#[test]
+fn the_next_step_is_told() {
+    let folder = TempDir::new().unwrap();
+    let small = small();
+    let small = small.to_str().unwrap();
+    for (board, end, expected) in [
+        ("pico", "uf2", "next: Hold BOOTSEL while connecting USB. "),
+        ("bluepill", "hex", " -c \"program OUT verify reset exit\"."),
+        ("esp32c3", "bin", "espflash write-bin 0x200000 OUT"),
+        (
+            "mps2-an386",
+            "hex",
+            "next: cargo xtask qemu mps2-an386 --model ",
+        ),
+    ] {
+        let out = folder.path().join(format!("out.{end}"));
+        let out = out.to_str().unwrap();
+        let arguments = ["--model", small, "--model-only", "--out", out];
+        let output = xtask_image(board, &arguments);
+        let stdout = String::from_utf8(output.stdout).unwrap();
+        let expected = expected.replace("OUT", out);
+        assert!(stdout.contains(&expected), "{board}: {stdout}");
+        assert!(!stdout.contains(['`', '<']), "{board}: {stdout}");
     }
 }
 

@@ -6,7 +6,7 @@ use cross_tests::{Console, Flash, assert_same_text, host_text, shipped};
 use lstm_core::{Format, LayerShape, Model};
 use xtask::{
     boards::{Board, default_board, emulated},
-    qemu::check_model,
+    models,
     random_model::random_model,
 };
 
@@ -97,11 +97,11 @@ fn a_model_longer_than_its_region_never_reaches_the_board() {
     file.as_file()
         .set_len(u64::from(default_board().memory.model.size.0) + 1)
         .unwrap();
-    let error = check_model(default_board(), file.path())
+    let error = models::check(default_board(), file.path())
         .unwrap_err()
         .to_string();
     let expected = "does not fit the model region of mps2-an386: \
-                    found 3145729 bytes, expected at most 3145728";
+                    found 3145729 bytes, expected at most 3145728; models/verse-384.lstm fits";
     assert!(error.ends_with(expected), "{error}");
 }
 

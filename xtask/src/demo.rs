@@ -9,8 +9,8 @@ use std::{
 use anyhow::{Context, Result};
 
 use crate::{
-    boards::{Board, default_board, emulator},
-    firmware, qemu, setup,
+    boards::{default_board, emulator},
+    firmware, models, qemu, setup,
     shell::{self, root, step, target},
     trainer,
 };
@@ -18,9 +18,8 @@ use crate::{
 /// What a person may choose.
 #[derive(clap::Args)]
 pub struct Options {
-    /// Stop after this many characters of text, instead of at Ctrl-C
-    #[arg(long, value_name = "N")]
-    chars: Option<usize>,
+    #[command(flatten)]
+    text: qemu::Options,
     /// Show a model from models/ instead of training one
     #[arg(long)]
     pretrained: bool,
@@ -29,28 +28,20 @@ pub struct Options {
     minutes: f64,
 }
 
-/// The model that is shown when none is named: the best that the board has room for.
-pub fn default_model(board: &Board) -> PathBuf {
-    let models = ["verse-384.lstm", "verse-384-int4.lstm", "cifg-96.lstm"];
-    let models = models.map(|name| root().join("models").join(name));
-    let fitting = models.iter().find(|m| qemu::check_model(board, m).is_ok());
-    fitting.unwrap_or(&models[0]).clone()
-}
-
 /// Runs the demo.
 pub fn run(options: &Options) -> Result<()> {
     let board = default_board();
     setup::install([&*emulator(board)?.program])?;
     let model = if options.pretrained {
-        default_model(board)
+        models::default(board)
     } else {
         train(options.minutes)?
     };
-    qemu::check_model(board, &model)?;
+    models::check(board, &model)?;
     let elf = step(&format!("building the firmware for {}", board.name), || {
         firmware::build(board)
     })?;
-    let until = match options.chars {
+    let until = match options.text.chars {
         Some(chars) => format!("{chars} characters"),
         None => "until Ctrl-C".to_owned(),
     };
@@ -59,7 +50,7 @@ pub fn run(options: &Options) -> Result<()> {
         emulator(board)?.machine,
         shown(&model)
     );
-    qemu::show(board, &elf, &model, options.chars)
+    qemu::show(board, &elf, &model, &options.text)
 }
 
 fn train(minutes: f64) -> Result<PathBuf> {
@@ -80,12 +71,12 @@ fn train(minutes: f64) -> Result<PathBuf> {
     fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", shown(&folder)))?;
     let run = folder.join("run");
     let network = run.join("best.safetensors");
-    let model = folder.join("sonnets.lstm");
+    let model = folder.join("poet.lstm");
 
     let what = format!("training on data/sonnets.txt for {minutes} min");
     step(&what, || {
         let mut train = trainer("train");
-        train.args(["--recipe", "sonnets", "--minutes", &minutes.to_string()]);
+        train.args(["--recipe", "poet", "--minutes", &minutes.to_string()]);
         shell::attach(train.arg("--out").arg(&run))
     })?;
     // The last twentieth of the text: the training has never looked at it.

@@ -1,6 +1,8 @@
 //! `cargo xtask image`: one file for a board's flash, with the firmware and a model, or with a model
 //! alone.
 
+mod uf2;
+
 use std::{
     fs::{self, File},
     io::Write,
@@ -18,7 +20,7 @@ use object::{
     read::elf::{ElfFile32, FileHeader, ProgramHeader},
 };
 
-use crate::{boards::Board, qemu::check_model, shell::target};
+use crate::{boards::Board, models, shell::target};
 
 /// What an image is for.
 #[derive(clap::Args)]
@@ -116,7 +118,7 @@ impl Image {
         match format {
             ImageFormat::Hex => self.hex(),
             ImageFormat::Bin => Ok(self.bin()),
-            ImageFormat::Uf2 { family } => Ok(self.uf2(family)),
+            ImageFormat::Uf2 { family } => Ok(uf2::encode(&self.0, family)),
         }
     }
 
@@ -156,41 +158,6 @@ impl Image {
         }
         bytes
     }
-
-    /// Whole pages, as the boot ROM of the RP2040 wants them; zeros where the image has nothing.
-    fn uf2(&self, family: u32) -> Vec<u8> {
-        const PAGE: usize = 256;
-        const HAS_FAMILY: u32 = 0x2000;
-        let mut pages: Vec<(u32, [u8; PAGE])> = Vec::new();
-        for segment in &self.0 {
-            let addresses = segment.address..;
-            for (address, &byte) in addresses.zip(&segment.bytes) {
-                let offset = address as usize % PAGE;
-                let start = address - offset as u32;
-                if pages.last().is_none_or(|page| page.0 != start) {
-                    pages.push((start, [0; PAGE]));
-                }
-                if let Some(page) = pages.last_mut() {
-                    page.1[offset] = byte;
-                }
-            }
-        }
-        let mut file = Vec::new();
-        for (number, (address, page)) in pages.iter().enumerate() {
-            let end = file.len() + 512;
-            let count = pages.len() as u32;
-            for word in [0x0a32_4655, 0x9e5d_5157, HAS_FAMILY, *address] {
-                file.extend(u32::to_le_bytes(word));
-            }
-            for word in [PAGE as u32, number as u32, count, family] {
-                file.extend(word.to_le_bytes());
-            }
-            file.extend(page);
-            file.resize(end - 4, 0);
-            file.extend(u32::to_le_bytes(0x0ab1_6f30));
-        }
-        file
-    }
 }
 
 /// What an ELF file brings into memory before it starts.
@@ -214,7 +181,7 @@ pub fn load_segments(elf: &Path) -> Result<Vec<Segment>> {
 
 /// The model as a segment, if it is a model and fits.
 fn model_segment(board: &Board, path: &Path) -> Result<Segment> {
-    check_model(board, path)?;
+    models::check(board, path)?;
     let bytes = fs::read(path).with_context(|| path.display().to_string())?;
     let mut words = vec![0u128; bytes.len().div_ceil(size_of::<u128>())];
     let aligned = bytemuck::cast_slice_mut(&mut words);
@@ -254,6 +221,22 @@ pub fn build(board: &Board, firmware: Option<&Path>, model: &Path) -> Result<Ima
     Image::new(segments)
 }
 
+/// What a person does with the image.
+fn next_step(board: &Board, model: &Path, image: &Path) -> String {
+    let Some(flashing) = &board.flashing else {
+        let (name, model) = (&board.name, model.display());
+        return format!("next: cargo xtask qemu {name} --model {model}");
+    };
+    // The page of the boards is in Markdown.
+    let how = flashing.how.trim().replace('`', "");
+    let end = format!("FILE.{}", board.image.format);
+    let how = how.replace(&end, &image.display().to_string());
+    format!(
+        "next: {how}\nthen: open the serial port at 115200 baud; Enter shows what runs, :help what it can \
+         (docs/BOARDS.md)"
+    )
+}
+
 /// Where the image goes, unless the user says so.
 fn default_path(board: &Board, model: &Path, model_only: bool) -> PathBuf {
     let model = model.file_stem().unwrap_or_default().display().to_string();
@@ -271,6 +254,8 @@ pub struct Plan {
     path: PathBuf,
     /// Of what may go wrong with it.
     warning: Option<String>,
+    /// How it comes to the board.
+    next: String,
 }
 
 impl Options {
@@ -308,11 +293,13 @@ impl Options {
                 name = self.board.name
             )
         });
+        let next = next_step(self.board, &self.model, &path);
         Ok(Plan {
             image,
             format,
             path,
             warning,
+            next,
         })
     }
 }
@@ -344,6 +331,7 @@ impl Plan {
             range.start,
             range.end
         );
+        println!("{}", self.next);
         if let Some(warning) = &self.warning {
             eprintln!("{warning}");
         }
@@ -404,22 +392,6 @@ mod tests {
             image().encode(ImageFormat::Bin).unwrap(),
             flat(&image(), 0xff)
         );
-    }
-
-    #[test]
-    fn uf2_is_read_back() {
-        let family = 0xe48b_ff56;
-        let uf2 = image().encode(ImageFormat::Uf2 { family }).unwrap();
-        assert_eq!(uf2.len() % 512, 0);
-        let (found, families) = uf2_decode::convert_from_uf2(&uf2).unwrap();
-        assert_eq!(
-            families.into_iter().collect::<Vec<_>>(),
-            [(family, 0x1_ff00)]
-        );
-        let expected = [vec![0; 5], flat(&image(), 0)].concat();
-        assert_eq!(found[..expected.len()], expected);
-        assert!(found[expected.len()..].iter().all(|&byte| byte == 0));
-        assert_eq!(found.len() % 256, 0);
     }
 
     #[test]

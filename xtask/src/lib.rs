@@ -9,6 +9,7 @@ pub mod demo;
 pub mod firmware;
 pub mod image;
 pub mod list;
+pub mod models;
 pub mod qemu;
 pub mod random_model;
 pub mod setup;

@@ -1,24 +1,16 @@
 //! `cargo xtask boards`: the boards, and which of the shipped models fit their flash.
 
-use std::fs;
-
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use crate::{
     boards::{self, Board},
-    shell::root,
+    models::{self, Model},
     table::{Table, grouped},
 };
 
-/// A shipped model.
-struct Model {
-    name: String,
-    bytes: u64,
-}
-
 /// `cargo xtask boards`.
 pub fn run() -> Result<()> {
-    let models = models()?;
+    let models = models::shipped()?;
     print!("{}", table(boards::all(), &models));
     println!(
         "\nroom: bytes of flash for a model. fits: how many of the {} models in models/ are no \
@@ -51,22 +43,6 @@ fn table(boards: &[Board], models: &[Model]) -> String {
     table.render()
 }
 
-/// The shipped models.
-fn models() -> Result<Vec<Model>> {
-    let folder = root().join("models");
-    let mut models = Vec::new();
-    for entry in fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
-        let entry = entry?;
-        if let Some(name) = entry.file_name().to_string_lossy().strip_suffix(".lstm") {
-            models.push(Model {
-                name: name.to_owned(),
-                bytes: entry.metadata()?.len(),
-            });
-        }
-    }
-    Ok(models)
-}
-
 #[cfg(test)]
 mod tests {
     use board_list::Bytes;
@@ -89,7 +65,7 @@ mod tests {
 
     #[test]
     fn every_board_has_a_shipped_model_that_fits() {
-        let models = models().unwrap();
+        let models = models::shipped().unwrap();
         for board in boards::all() {
             let room = u64::from(board.memory.model.size.0);
             assert!(models.iter().any(|m| m.bytes <= room), "{}", board.name);

@@ -4,7 +4,9 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use xtask::{bench, boards::Board, corpus, demo, firmware, image, list, qemu, setup, shell, test};
+use xtask::{
+    bench, boards::Board, corpus, demo, firmware, image, list, models, qemu, setup, shell, test,
+};
 
 #[derive(Parser)]
 #[command(
@@ -33,9 +35,8 @@ enum Command {
         /// The model to put into its flash [default: the best in models/ that fits]
         #[arg(long, value_name = "FILE")]
         model: Option<PathBuf>,
-        /// Stop after this many characters of text
-        #[arg(long, value_name = "N")]
-        chars: Option<usize>,
+        #[command(flatten)]
+        text: qemu::Options,
         /// Run this firmware instead of building it
         #[arg(long, value_name = "FILE")]
         elf: Option<PathBuf>,
@@ -102,16 +103,16 @@ fn run(command: Command) -> Result<()> {
         Command::Qemu {
             board,
             model,
-            chars,
+            text,
             elf,
         } => {
-            let model = model.unwrap_or_else(|| demo::default_model(board));
-            qemu::check_model(board, &model).map_err(BadInput)?;
+            let model = model.unwrap_or_else(|| models::default(board));
+            models::check(board, &model).map_err(BadInput)?;
             let elf = match elf {
                 Some(elf) => elf,
                 None => firmware::build(board)?,
             };
-            qemu::show(board, &elf, &model, chars)
+            qemu::show(board, &elf, &model, &text)
         }
         Command::Image(options) => {
             options.check().map_err(BadInput)?;

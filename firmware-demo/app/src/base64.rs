@@ -83,6 +83,11 @@ impl Decoder {
         Ok(())
     }
 
+    /// The bytes so far, with those of a group that is not complete.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes + self.characters * 6 / 8
+    }
+
     /// After the last character: the number of bytes.
     ///
     /// # Errors

@@ -5,7 +5,8 @@ use lstm_core::{Error, FORMAT_VERSION, MAX_SYMBOLS, Model, ModelError, SnapshotE
 use crate::{
     Board, Memory,
     base64::{CHUNK_BYTES, Decoder, TextError, encode},
-    editor::{Editor, Event, LONGEST_LINE},
+    commands::{HELP, nearest},
+    editor::{Editor, Event, LONGEST_LINE, PROMPT},
     number::{decimal, divide, whole},
     output::Output,
     poet::Poet,
@@ -17,23 +18,12 @@ const LOAD: &str = ":load ";
 /// The most characters a second that `:speed` takes.
 const FASTEST: u32 = 100_000;
 const PAUSED: &str = "paused; :resume goes on";
-
-/// What `:help` says.
-const HELP: [&str; 13] = [
-    "type a line: the model reads it, and the text goes on from there",
-    ":temp 0.8   temperature: 0 the likeliest, or 0.01 to 100",
-    ":topk 256   from so many likeliest, 1 to 256",
-    ":topp 1     from the likeliest with this probability, above 0 to 1",
-    ":seed 1     random numbers anew",
-    ":speed 0    characters a second, 0 as fast as it can",
-    ":reset      the text anew, from its seed",
-    ":pause      :resume goes on",
-    ":info       model, memory, settings",
-    ":stats      characters, ticks, losses",
-    ":selftest   checksum, 1000 golden tokens, state",
-    ":save       the state as a :load line, for any board or the host",
-    "without a number, a setting is shown; Ctrl-C and Ctrl-U drop the line",
-];
+const A_COMMAND: &str = "a command of :help";
+/// Seconds after which a line that nobody goes on with is dropped, so that a stray byte does not stop
+/// the text for good.
+const PATIENCE: u32 = 60;
+/// The part of a second in which a line may follow another, as it does in a text that is pasted.
+const PASTE: u32 = 50;
 
 /// The RAM of a console and of a model for which `WORDS` are enough
 /// ([`workspace_words`](lstm_core::workspace_words)), with any alphabet.
@@ -92,12 +82,54 @@ pub struct Console<'s, 'm> {
     decoder: Decoder,
     /// The first error in it.
     load_error: Option<TextError>,
+    /// Whether a blank came behind it.
+    load_is_over: bool,
+    load_line: LoadLine,
+    /// Characters of the line that the alphabet lacks, and the first of them.
+    unknown: u32,
+    first_unknown: char,
+    /// Whether the model has read a line, and nothing has been written since.
+    is_after_line: bool,
+    quiet: Quiet,
     is_paused: bool,
     /// Characters a second; 0 as fast as it can.
     speed: u32,
     /// When the last character was due.
     last_due: u32,
     stats: Stats,
+}
+
+/// For how long no byte has come.
+#[derive(Default)]
+struct Quiet {
+    ticks: u64,
+    /// When that was.
+    then: u32,
+    /// A byte has come since.
+    is_over: bool,
+}
+
+impl Quiet {
+    /// Ticks until now.
+    fn until(&mut self, now: u32) -> u64 {
+        match core::mem::take(&mut self.is_over) {
+            true => self.ticks = 0,
+            false => self.ticks += u64::from(now.wrapping_sub(self.then)),
+        }
+        self.then = now;
+        self.ticks
+    }
+}
+
+/// A line of a typed snapshot.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum LoadLine {
+    /// The first, with nothing of the snapshot yet.
+    First,
+    /// There is something of the snapshot in it.
+    Begun,
+    /// A later one, with nothing of the snapshot yet.
+    Next,
 }
 
 /// Why a typed snapshot was refused.
@@ -124,8 +156,12 @@ enum Task {
     Banner,
     /// A line has been typed.
     Line,
+    /// The model reads the end of the line before.
+    Break,
     /// The model reads the line from here.
     Prime(usize),
+    /// The line is shown anew, from here.
+    Redraw(usize),
     /// These lines come next.
     Help(u8),
     Info(u8),
@@ -181,6 +217,12 @@ impl<'s, 'm> Console<'s, 'm> {
             task: Task::Start,
             decoder: Decoder::new(),
             load_error: None,
+            load_is_over: false,
+            load_line: LoadLine::First,
+            unknown: 0,
+            first_unknown: ' ',
+            is_after_line: false,
+            quiet: Quiet::default(),
             is_paused: false,
             speed: 0,
             last_due: 0,
@@ -210,15 +252,30 @@ impl<'s, 'm> Console<'s, 'm> {
 
     /// Takes a byte that has arrived, and gives what is to be sent for it: its echo.
     pub fn input(&mut self, byte: u8) -> &str {
+        const CTRL_S: u8 = 0x13;
+        const CTRL_Q: u8 = 0x11;
         self.output.clear();
+        self.quiet.is_over = true;
+        if byte == CTRL_S || byte == CTRL_Q {
+            self.is_paused = byte == CTRL_S;
+            return "";
+        }
         match self.editor.input(byte, self.output) {
             Event::Enter => self.task = Task::Line,
+            Event::Redraw => {
+                let bytes = PROMPT.len() + self.editor.line().len();
+                self.output.clear_line(bytes).str(PROMPT);
+                self.task = Task::Redraw(0);
+            }
             Event::Character(character) => self.load(character),
             Event::Edited => {
-                if self.editor.is_open() && self.editor.line() == LOAD && !self.editor.hands_on() {
+                let line = self.editor.line().trim_ascii_start();
+                if self.editor.is_open() && line == LOAD && !self.editor.hands_on() {
                     self.editor.hand_on();
                     self.decoder = Decoder::new();
                     self.load_error = None;
+                    self.load_is_over = false;
+                    self.load_line = LoadLine::First;
                 }
             }
         }
@@ -252,15 +309,26 @@ impl<'s, 'm> Console<'s, 'm> {
 
     /// Writes a character, if it is time for one.
     fn text(&mut self, board: &mut impl Board) -> bool {
+        let start = board.ticks();
+        let quiet = self.quiet.until(start);
+        let second = board.ticks_per_second();
+        if self.editor.is_open() {
+            if quiet < u64::from(second) * u64::from(PATIENCE) {
+                return false;
+            }
+            self.editor.clear();
+            self.output.remark("no key for ").number(PATIENCE.into());
+            self.output.str(" s: the line is dropped").end();
+            return true;
+        }
         let Ok(poet) = &mut self.poet else {
             return false;
         };
-        if self.editor.is_open() || self.is_paused {
+        if self.is_paused || self.is_after_line && quiet < u64::from(second / PASTE) {
             return false;
         }
-        let start = board.ticks();
         // None is as fast as it can.
-        if let Some(interval) = board.ticks_per_second().checked_div(self.speed) {
+        if let Some(interval) = second.checked_div(self.speed) {
             let late = start.wrapping_sub(self.last_due);
             if late < interval {
                 return false;
@@ -274,6 +342,7 @@ impl<'s, 'm> Console<'s, 'm> {
         }
         let character = poet.write();
         self.output.push(character);
+        self.is_after_line = false;
         let ticks = board.ticks().wrapping_sub(start);
         self.stats.ticks = self.stats.ticks.wrapping_add(ticks.into());
         self.stats.characters = self.stats.characters.wrapping_add(1);
@@ -295,14 +364,34 @@ impl<'s, 'm> Console<'s, 'm> {
                 self.task = Task::Text;
             }
             Task::Line => self.run_line(),
-            Task::Prime(at) => {
-                let rest = self.editor.line().get(*at..).unwrap_or_default();
-                match (rest.chars().next(), &mut self.poet) {
-                    (Some(character), Ok(poet)) => {
-                        *at += character.len_utf8();
-                        poet.read(character);
+            Task::Break => {
+                if let Ok(poet) = &mut self.poet {
+                    poet.read('\n');
+                }
+                self.task = Task::Prime(0);
+            }
+            Task::Prime(at) => match &mut self.poet {
+                Ok(poet) if *at < self.editor.line().len() => {
+                    let rest = self.editor.line().get(*at..).unwrap_or_default();
+                    let (bytes, character) = next_of_line(poet, rest);
+                    *at += bytes;
+                    if character != '\n' && !poet.knows(character) {
+                        if self.unknown == 0 {
+                            self.first_unknown = character;
+                        }
+                        self.unknown += 1;
                     }
-                    _ => self.end_line(),
+                    poet.read(character);
+                }
+                _ => self.end_prime(),
+            },
+            Task::Redraw(at) => {
+                let rest = self.editor.line().get(*at..).unwrap_or_default();
+                let piece = beginning(rest);
+                *at += piece.len();
+                self.output.str(piece);
+                if piece.is_empty() {
+                    self.task = Task::Text;
                 }
             }
             Task::Help(next) => {
@@ -343,6 +432,19 @@ impl<'s, 'm> Console<'s, 'm> {
         }
     }
 
+    /// The model has read the line.
+    fn end_prime(&mut self) {
+        let unknown = core::mem::take(&mut self.unknown);
+        if unknown > 0 {
+            self.output.remark("found ").number(unknown.into());
+            self.output.str(" characters that the model lacks, first ");
+            self.output.push(self.first_unknown);
+            self.output.str("; it read its symbol 0 instead").end();
+        }
+        self.is_after_line = true;
+        self.end_line();
+    }
+
     /// Done with the line.
     fn end_line(&mut self) {
         self.editor.clear();
@@ -356,6 +458,9 @@ impl<'s, 'm> Console<'s, 'm> {
                 self.output.str("; type :help").end();
             }
             Err(error) => no_model(error, self.output.remark("")),
+        }
+        if self.is_paused {
+            self.output.remark(PAUSED).end();
         }
     }
 
@@ -371,18 +476,29 @@ impl<'s, 'm> Console<'s, 'm> {
             self.output.remark("found byte ").number(found.into());
             self.output.str(" in the line, expected UTF-8").end();
         } else if self.editor.hands_on() {
+            if self.goes_on() {
+                return;
+            }
+            self.is_after_line = false;
             self.end_load();
-        } else if line.starts_with(':') {
+        } else if line.trim_ascii_start().starts_with(':') {
+            self.is_after_line = false;
             self.run_command();
+        } else if line.is_empty() && self.editor.is_open() {
+            self.output.start_line();
+        } else if line.is_empty() && !self.is_after_line {
+            self.task = Task::Banner;
         } else if let Err(error) = &self.poet {
             no_model(error, self.output.remark(""));
-        } else if !line.is_empty() {
-            self.task = Task::Prime(0);
+        } else {
+            if line.is_empty() {
+                self.output.start_line();
+            }
+            self.task = match self.is_after_line {
+                true => Task::Break,
+                false => Task::Prime(0),
+            };
             return;
-        } else if self.is_paused {
-            self.output.remark(PAUSED).end();
-        } else if self.editor.is_open() {
-            self.output.start_line();
         }
         self.editor.clear();
     }
@@ -390,7 +506,7 @@ impl<'s, 'm> Console<'s, 'm> {
     /// The line is a command.
     fn run_command(&mut self) {
         self.output.start_line();
-        let line = self.editor.line().trim_ascii_end();
+        let line = self.editor.line().trim_ascii();
         let (name, argument) = match line.bytes().position(|byte| byte == b' ') {
             Some(space) => {
                 let (name, argument) = line.split_at_checked(space).unwrap_or_default();
@@ -438,24 +554,69 @@ impl<'s, 'm> Console<'s, 'm> {
                 }
             },
             (":load", _) => Err(":load and a state that :save has shown"),
-            _ => Err("a command of :help"),
+            _ => Err(A_COMMAND),
         };
         match result {
             // Help and the others need the line no longer.
             Ok(task) => self.task = task,
             Err(expected) => {
                 self.output.remark("found ").str(beginning(line));
-                self.output.str(", expected ").str(expected).end();
+                self.output.str(", expected ").str(expected);
+                if expected == A_COMMAND
+                    && let Some(nearest) = nearest(name)
+                {
+                    self.output.str("; did you mean ").str(nearest).str("?");
+                }
+                self.output.end();
             }
         }
     }
 
     /// Takes a character of a snapshot.
     fn load(&mut self, character: u8) {
+        if character == b':' && self.load_line == LoadLine::Next {
+            // Whoever types a command has given the snapshot up.
+            self.editor.clear();
+            self.editor.input(character, self.output);
+            return;
+        }
+        if character.is_ascii() {
+            self.output.push(character.into());
+        }
+        if character == b' ' {
+            self.load_is_over = true;
+            return;
+        }
+        self.load_line = LoadLine::Begun;
+        let character = match self.load_is_over {
+            true => b' ',
+            false => character,
+        };
         if let (Ok(poet), None) = (&mut self.poet, self.load_error) {
             let pushed = self.decoder.push(character, poet.snapshot_room());
             self.load_error = pushed.err();
         }
+    }
+
+    /// Whether a snapshot goes on in the next line, as one that was copied from a narrow terminal does. A
+    /// line with nothing of it ends it.
+    fn goes_on(&mut self) -> bool {
+        let Ok(poet) = &self.poet else {
+            return false;
+        };
+        let (found, expected) = (self.decoder.bytes(), poet.snapshot_bytes());
+        let is_begun = self.load_line == LoadLine::Begun;
+        self.load_line = LoadLine::Next;
+        if !is_begun || self.load_error.is_some() || found >= expected {
+            return false;
+        }
+        self.load_is_over = false;
+        self.output.remark("found ").number(found as u64);
+        self.output.str(" of ").number(expected as u64);
+        self.output
+            .str(" bytes; the next line goes on, an empty one ends")
+            .end();
+        true
     }
 
     /// A snapshot has been typed.
@@ -553,6 +714,16 @@ impl<'s, 'm> Console<'s, 'm> {
         self.output.str(" port errors").end();
         self.end_line();
     }
+}
+
+/// The next character for the model to read, and its bytes in the line: `\\n` stands for a line break.
+fn next_of_line(poet: &Poet<'_, '_>, rest: &str) -> (usize, char) {
+    const LINE_BREAK: &str = "\\n";
+    if rest.starts_with(LINE_BREAK) && !poet.knows('\\') {
+        return (LINE_BREAK.len(), '\n');
+    }
+    let character = rest.chars().next().unwrap_or(' ');
+    (character.len_utf8(), character)
 }
 
 /// Runs a command that needs a model: what is to be done next, or what was expected.

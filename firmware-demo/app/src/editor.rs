@@ -1,20 +1,26 @@
 //! The line that is being typed.
 
-use crate::output::{BACKSPACE, BELL, Output};
+use crate::{
+    REMARK,
+    output::{BACKSPACE, BELL, Output},
+};
 
 /// Bytes of the longest line that is taken.
 pub(crate) const LONGEST_LINE: usize = 252;
 /// Room for that line and one more character on its way.
 const ROOM: usize = LONGEST_LINE + 4;
 /// What stands before a line that is being typed.
-const PROMPT: &str = "> ";
+pub(crate) const PROMPT: &str = "> ";
+const ECHO: &str = "found an echo, expected a terminal without; after Ctrl-C, it listens again";
 
 /// What a byte was.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Event {
     /// Part of the line, or nothing.
     Edited,
-    /// A character of what follows the line, after [`Editor::hand_on`].
+    /// The line is to be shown anew: how wide its last character was, the terminal alone knows.
+    Redraw,
+    /// A character of what follows the line, after [`Editor::hand_on`]; not echoed.
     Character(u8),
     /// The end of the line.
     Enter,
@@ -24,14 +30,19 @@ pub(crate) enum Event {
 /// both end it.
 ///
 /// What it does not take never gets into the line: characters beyond its room and control
-/// characters ring the bell, escape sequences of arrow keys are skipped, and bytes that are not
-/// UTF-8 are remembered for the one that runs the line.
+/// characters ring the bell, escape sequences of keys are skipped, and bytes that are not UTF-8 are
+/// remembered for the one that runs the line.
+///
+/// A terminal in echo mode sends back what it gets, and so would the console, for ever. So a line that
+/// begins as a remark of the console is skipped, without an echo; and after one that begins with its
+/// prompt, everything is, until Ctrl-C.
 pub(crate) struct Editor {
     line: heapless::Vec<u8, ROOM>,
     /// How many of the last bytes of the line are a character that has not come whole.
     partial: usize,
     is_open: bool,
     hands_on: bool,
+    skips: Skip,
     /// Bytes that found no room.
     refused: u32,
     /// The first byte that was not UTF-8.
@@ -41,12 +52,25 @@ pub(crate) struct Editor {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
+enum Skip {
+    Nothing,
+    /// To the end of the line.
+    Line,
+    /// To Ctrl-C.
+    Everything,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Escape {
     No,
     /// After ESC.
     Start,
     /// After ESC and `[` or `O`.
-    Sequence,
+    First,
+    /// In the parameters of such a sequence.
+    Parameters,
+    /// In a character of several bytes behind ESC: the Alt key with it.
+    Rest,
 }
 
 impl Editor {
@@ -56,6 +80,7 @@ impl Editor {
             partial: 0,
             is_open: false,
             hands_on: false,
+            skips: Skip::Nothing,
             refused: 0,
             noise: None,
             escape: Escape::No,
@@ -98,6 +123,7 @@ impl Editor {
         self.partial = 0;
         self.is_open = false;
         self.hands_on = false;
+        self.skips = Skip::Nothing;
         self.refused = 0;
         self.noise = None;
         self.escape = Escape::No;
@@ -106,22 +132,16 @@ impl Editor {
     /// Takes a byte, and echoes it.
     pub(crate) fn input(&mut self, byte: u8, output: &mut Output) -> Event {
         let is_after_cr = core::mem::replace(&mut self.is_after_cr, byte == b'\r');
-        if self.escape != Escape::No && byte >= b' ' {
-            self.escape = match (self.escape, byte) {
-                (Escape::Start, b'[' | b'O') => Escape::Sequence,
-                (Escape::Sequence, ..=b'?') => Escape::Sequence,
-                _ => Escape::No,
-            };
+        if self.is_of_escape(byte) || self.is_skipped(byte) {
             return Event::Edited;
         }
-        self.escape = Escape::No;
         if byte < b' ' || byte == 0x7f {
             self.drop_partial();
         }
         match byte {
             b'\n' if is_after_cr => {}
             b'\r' | b'\n' => return Event::Enter,
-            0x08 | 0x7f => self.rub_out(output),
+            0x08 | 0x7f => return self.rub_out(output),
             // Ctrl-C
             0x03 if self.is_open => {
                 output.str("^C\n");
@@ -141,6 +161,50 @@ impl Editor {
         Event::Edited
     }
 
+    /// Whether a byte is part of an escape sequence.
+    fn is_of_escape(&mut self, byte: u8) -> bool {
+        let next = match (self.escape, byte) {
+            (Escape::Start, b'[' | b'O') => Some(Escape::First),
+            // Alt and a key.
+            (Escape::Start, b' '..0x7f) => Some(Escape::No),
+            (Escape::Start, 0xc0..) => Some(Escape::Rest),
+            (Escape::Rest, 0x80..0xc0) => Some(Escape::Rest),
+            // The function keys of Linux' console.
+            (Escape::First, b'[') => Some(Escape::Parameters),
+            (Escape::First | Escape::Parameters, b' '..=b'?') => Some(Escape::Parameters),
+            (Escape::First | Escape::Parameters, b'@'..0x7f) => Some(Escape::No),
+            _ => None,
+        };
+        self.escape = next.unwrap_or(Escape::No);
+        next.is_some()
+    }
+
+    /// Whether a byte is of an echo, and so to be skipped.
+    fn is_skipped(&mut self, byte: u8) -> bool {
+        const CTRL_C: u8 = 0x03;
+        match (self.skips, byte) {
+            (Skip::Nothing, _) => return false,
+            (_, CTRL_C) | (Skip::Line, b'\r' | b'\n') => self.clear(),
+            _ => {}
+        }
+        true
+    }
+
+    /// Drops a line that begins as one of the console's own.
+    fn drop_echo(&mut self, output: &mut Output) {
+        let skips = match self.line() {
+            REMARK => Skip::Line,
+            PROMPT => Skip::Everything,
+            _ => return,
+        };
+        self.clear();
+        self.skips = skips;
+        output.end();
+        if skips == Skip::Everything {
+            output.remark(ECHO).end();
+        }
+    }
+
     fn open(&mut self, output: &mut Output) {
         if !self.is_open {
             self.is_open = true;
@@ -156,11 +220,14 @@ impl Editor {
         }
     }
 
-    fn rub_out(&mut self, output: &mut Output) {
+    fn rub_out(&mut self, output: &mut Output) -> Event {
         if self.hands_on || self.line.is_empty() {
-            return self.ring(output);
+            self.ring(output);
+            return Event::Edited;
         }
+        let mut is_ascii = true;
         while let Some(byte) = self.line.pop() {
+            is_ascii &= byte.is_ascii();
             if !is_continuation(byte) {
                 break;
             }
@@ -168,16 +235,17 @@ impl Editor {
         // Whoever corrects the line has seen what it lacks.
         self.refused = 0;
         self.noise = None;
+        if !is_ascii {
+            return Event::Redraw;
+        }
         output.push(BACKSPACE);
         output.push(' ');
         output.push(BACKSPACE);
+        Event::Edited
     }
 
     fn character(&mut self, byte: u8, output: &mut Output) -> Event {
         if self.hands_on {
-            if byte.is_ascii() {
-                output.push(byte.into());
-            }
             return Event::Character(byte);
         }
         if self.partial > 0 && !is_continuation(byte) {
@@ -202,6 +270,7 @@ impl Editor {
                     output.str(PROMPT);
                 }
                 output.str(character);
+                self.drop_echo(output);
             }
             // More of it may come.
             Err(error) if error.error_len().is_none() => {}
@@ -233,7 +302,7 @@ fn is_continuation(byte: u8) -> bool {
 mod tests {
     extern crate std;
 
-    use std::{string::String, vec::Vec};
+    use std::{format, string::String, vec::Vec};
 
     use super::*;
 
@@ -283,9 +352,11 @@ mod tests {
     fn both_backspaces_take_a_whole_character() {
         for backspace in [0x08, 0x7f] {
             let bytes = ["aé—".as_bytes(), &[backspace, backspace], b"b"].concat();
-            let (_, echo, editor) = typed(&bytes);
+            let (events, echo, editor) = typed(&bytes);
             assert_eq!(editor.line(), "ab");
-            assert_eq!(echo, "> aé—\x08 \x08\x08 \x08b");
+            // How many columns they take, the terminal alone knows.
+            assert_eq!(events, [Event::Redraw, Event::Redraw]);
+            assert_eq!(echo, "> aé—b");
             let (_, echo, editor) = typed(&[b'a', backspace, backspace]);
             assert_eq!((editor.line(), &*echo), ("", "> a\x08 \x08\x07"));
             assert_eq!(typed(&[backspace]).1, "");
@@ -309,9 +380,65 @@ mod tests {
             "abcdef g"
         );
         // A sequence cut short does not swallow the end of the line.
-        let (events, _, editor) = typed(b"a\x1b[\r");
-        assert_eq!((events.len(), editor.line()), (1, "a"));
+        for start in [
+            &b"a\x1b"[..],
+            b"a\x1b[",
+            b"a\x1bO",
+            b"a\x1b[1;",
+            b"a\x1b[[",
+            b"a\x1b\xc3",
+        ] {
+            let (events, echo, editor) = typed(&[start, b"\r"].concat());
+            assert_eq!((events.len(), editor.line()), (1, "a"));
+            assert_eq!((&*echo, editor.noise()), ("> a", None));
+        }
         assert_eq!(typed(b"a\x01").1, "> a\x07");
+    }
+
+    #[test]
+    fn odd_escape_sequences_leave_nothing_in_the_line() {
+        for (bytes, expected) in [
+            // Function keys of Linux' console, of xterm, and with modifiers.
+            (&b"a\x1b[[Ab"[..], "ab"),
+            (b"a\x1b[15~b", "ab"),
+            (b"a\x1bOPb", "ab"),
+            (b"a\x1bO1;5Pb", "ab"),
+            // Alt with an arrow, and with a character of two bytes.
+            (b"a\x1b\x1b[Ab", "ab"),
+            (b"a\x1b\xc3\xa9b", "ab"),
+            (b"\x1b\xc3\xa9", ""),
+            // A sequence that breaks off at another, at a character or at a backspace.
+            (b"a\x1b[1\x1b[Bb", "ab"),
+            (b"a\x1b[\xc3\xa9", "aé"),
+            (b"ax\x1b[\x7fb", "ab"),
+            (b"ax\x1b\x7fb", "ab"),
+        ] {
+            let editor = typed(bytes).2;
+            assert_eq!(editor.line(), expected, "{bytes:x?}");
+            assert_eq!(editor.noise(), None, "{bytes:x?}");
+        }
+    }
+
+    #[test]
+    fn what_the_console_itself_writes_is_skipped() {
+        let (events, echo, editor) = typed(b"# model a; type :help\r\nto be\r");
+        assert_eq!(events, [Event::Enter]);
+        assert_eq!((&*echo, editor.line()), ("> # \r\n> to be", "to be"));
+        // What begins with its prompt is an echo, and so is all that comes.
+        let (events, echo, mut editor) = typed(b"> t\r\n# temperature\r\n\x7f\x15x\r");
+        assert_eq!(events, []);
+        let remark = "# found an echo, expected a terminal without; after Ctrl-C, it listens again";
+        assert_eq!(echo, format!("> > \r\n{remark}\r\n"));
+        assert!(!editor.is_open());
+        let mut output = Output::new();
+        for &byte in b"\x03to be" {
+            assert_eq!(editor.input(byte, &mut output), Event::Edited);
+        }
+        assert_eq!(editor.line(), "to be");
+        // Neither is one of these.
+        for text in ["#to be", "to # be", " # to be", ">to be", "to > be"] {
+            assert_eq!(line(text.as_bytes()), text);
+        }
     }
 
     #[test]
@@ -377,6 +504,6 @@ mod tests {
         assert_eq!(editor.input(0xff, &mut output), Event::Character(0xff));
         assert_eq!(editor.input(0x7f, &mut output), Event::Edited);
         assert_eq!(editor.input(b'\r', &mut output), Event::Enter);
-        assert_eq!((editor.line(), output.as_str()), ("a", "b\x07"));
+        assert_eq!((editor.line(), output.as_str()), ("a", "\x07"));
     }
 }

@@ -34,6 +34,7 @@
 
 mod base64;
 mod board;
+mod commands;
 mod console;
 mod driver;
 mod editor;

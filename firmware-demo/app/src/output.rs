@@ -12,16 +12,18 @@ const LINE_END: usize = 2;
 pub(crate) const BELL: char = '\x07';
 pub(crate) const BACKSPACE: char = '\x08';
 
-/// What one step sends: valid UTF-8, in which `\r\n` ends a line, as serial terminals want it.
+/// What one step sends: valid UTF-8, in which `\r\n` ends a line, as serial terminals want it; CR, LF
+/// or both are such an end.
 ///
-/// No other control character is in it: whoever made a model chose its name and its symbols, and a
-/// terminal obeys escape sequences. What has no room is left out, but the end of the line. Numbers go through few functions: in a
-/// small flash, every use of `write!` counts.
+/// No control character of a model is in it: whoever made the model chose its name and its symbols, and
+/// a terminal obeys escape sequences. What has no room is left out, but the end of the line. Numbers go
+/// through few functions: in a small flash, every use of `write!` counts.
 pub(crate) struct Output {
     text: heapless::String<BYTES>,
     /// Whether the terminal's cursor is behind something in its line. (Not the opposite, so that a
     /// new one is all zeros and takes no flash.)
     is_mid_line: bool,
+    is_after_cr: bool,
 }
 
 impl Output {
@@ -29,6 +31,7 @@ impl Output {
         Output {
             text: heapless::String::new(),
             is_mid_line: false,
+            is_after_cr: false,
         }
     }
 
@@ -42,9 +45,14 @@ impl Output {
 
     #[inline(never)]
     pub(crate) fn push(&mut self, character: char) {
-        self.is_mid_line = character != '\n';
-        if character == '\n' {
-            let _ = self.text.push_str("\r\n");
+        let is_after_cr = core::mem::replace(&mut self.is_after_cr, character == '\r');
+        let is_end = matches!(character, '\r' | '\n');
+        self.is_mid_line = !is_end;
+        if is_end {
+            // The LF behind a CR has been sent with it.
+            if character == '\r' || !is_after_cr {
+                let _ = self.text.push_str("\r\n");
+            }
             return;
         }
         let shown = match character {
@@ -62,6 +70,17 @@ impl Output {
         for character in text.chars() {
             self.push(character);
         }
+        self
+    }
+
+    /// Clears a line of this many bytes, and goes to its start; to a new line if it may be longer than
+    /// the terminal is wide.
+    pub(crate) fn clear_line(&mut self, bytes: usize) -> &mut Self {
+        const NARROWEST: usize = 70;
+        let _ = self.text.push_str(match bytes {
+            ..NARROWEST => "\r\x1b[K",
+            _ => "\r\n",
+        });
         self
     }
 
@@ -162,9 +181,26 @@ mod tests {
     #[test]
     fn control_characters_do_not_reach_the_terminal() {
         let mut output = Output::new();
-        output.str("a\x1b[2J\u{9b}2J\r\0\x7fb\t\n");
-        let expected = "a\u{fffd}[2J\u{fffd}2J\u{fffd}\u{fffd}\u{fffd}b\t\r\n";
+        output.str("a\x1b[2J\u{9b}2J\0\x7fb\t\n");
+        let expected = "a\u{fffd}[2J\u{fffd}2J\u{fffd}\u{fffd}b\t\r\n";
         assert_eq!(output.as_str(), expected);
+    }
+
+    /// The alphabet of an imported model may have a CR.
+    #[test]
+    fn cr_lf_or_both_end_one_line() {
+        for (text, sent) in [
+            ("a\r\nb", "a\r\nb"),
+            ("a\rb", "a\r\nb"),
+            ("a\n\rb", "a\r\n\r\nb"),
+            ("\r\n\r\n", "\r\n\r\n"),
+            ("\r\r\n\n", "\r\n\r\n\r\n"),
+        ] {
+            let mut output = Output::new();
+            output.str(text);
+            assert_eq!(output.as_str(), sent, "{text:?}");
+            assert_eq!(output.is_mid_line, text.ends_with('b'));
+        }
     }
 
     #[test]

@@ -50,7 +50,12 @@ impl<'s, 'm> Poet<'s, 'm> {
         self.alphabet.decode(self.generator.next_token())
     }
 
-    /// Reads one character.
+    /// Whether the model's alphabet has a character.
+    pub(crate) fn knows(&self, character: char) -> bool {
+        self.alphabet.find(character).is_some()
+    }
+
+    /// Reads one character; symbol 0 for one that the alphabet lacks.
     pub fn read(&mut self, character: char) {
         self.generator.prime(self.alphabet.encode(character));
     }
@@ -86,6 +91,11 @@ impl<'s, 'm> Poet<'s, 'm> {
         let snapshot = self.snapshot.get_mut(..expected).ok_or(error)?;
         self.generator.save(snapshot)?;
         Ok(snapshot)
+    }
+
+    /// Bytes of a snapshot.
+    pub(crate) fn snapshot_bytes(&self) -> usize {
+        self.generator.snapshot_bytes()
     }
 
     /// The snapshot that is held: so many bytes.

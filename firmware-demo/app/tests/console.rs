@@ -148,8 +148,9 @@ fn what_cannot_be_used_gets_one_line() {
             (":", "# found :, expected a command of :help\n"),
             (
                 ":temperature 1",
-                "# found :temperature 1, expected a command of :help\n",
+                "# found :temperature 1, expected a command of :help; did you mean :temp?\n",
             ),
+            (":Slef 1", "# found :Slef 1, expected a command of :help\n"),
             (
                 &long,
                 &format!("# found {}, expected a command of :help\n", &long[..40]),
@@ -180,27 +181,11 @@ fn what_cannot_be_used_gets_one_line() {
 }
 
 #[test]
-fn help_tells_of_every_command() {
+fn help_is_remarks_that_fit_a_terminal() {
     with_desk(|mut desk| {
         let help = desk.answer(":help");
-        for command in [
-            ":temp",
-            ":topk",
-            ":topp",
-            ":seed",
-            ":reset",
-            ":pause",
-            ":resume",
-            ":info",
-            ":stats",
-            ":selftest",
-            ":speed",
-            ":save",
-            ":load",
-        ] {
-            assert!(help.contains(command), "{command}");
-        }
-        assert!(help.lines().all(|line| line.starts_with("# ")));
+        assert!(help.lines().count() > 10, "{help}");
+        assert!(help.lines().all(|line| line.starts_with("# ")), "{help}");
         assert!(help.lines().all(|line| line.len() < 80), "{help}");
     });
 }
@@ -247,7 +232,6 @@ fn a_temperature_of_zero_needs_no_seed() {
 #[test]
 fn a_pause_ends_when_it_is_told_to() {
     with_desk(|mut desk| {
-        assert_eq!(desk.enter(""), "# paused; :resume goes on\n");
         desk.enter("a line");
         for _ in 0..1000 {
             desk.step();
@@ -439,11 +423,6 @@ fn a_state_that_cannot_be_used_changes_nothing() {
             format!("the snapshot is of model {found:08x}, expected model {expected:08x}");
         for (line, refusal) in [
             (":load ", "the snapshot has 0 bytes, expected 278"),
-            (":load AAAA", "the snapshot has 3 bytes, expected 278"),
-            (
-                ":load A",
-                "the snapshot is cut off: its characters do not make whole bytes",
-            ),
             (
                 ":load A+",
                 "the snapshot holds the byte 2b, expected only A-Z a-z 0-9 - _",
@@ -466,6 +445,21 @@ fn a_state_that_cannot_be_used_changes_nothing() {
                 desk.answer(line),
                 format!("# state not loaded: {refusal}\n")
             );
+        }
+        // A state that is too short may go on in the next line, until there is nothing in one.
+        for (line, found, refusal) in [
+            (":load AAAA", 3, "the snapshot has 3 bytes, expected 278"),
+            (
+                ":load A",
+                0,
+                "the snapshot is cut off: its characters do not make whole bytes",
+            ),
+        ] {
+            let more =
+                format!("# found {found} of 278 bytes; the next line goes on, an empty one ends\n");
+            assert_eq!(desk.answer(line), more);
+            let refusal = format!("# state not loaded: {refusal}\n");
+            assert_eq!(desk.enter(""), refusal);
         }
         // Given up half way.
         desk.type_bytes(&line.as_bytes()[..100]);

@@ -186,6 +186,16 @@ impl<'s, 'm> Desk<'s, 'm> {
         answer.unwrap_or_else(|| panic!("{sent:?}")).to_owned()
     }
 
+    /// Lets seconds pass, in which nobody types.
+    pub fn wait(&mut self, seconds: u32) {
+        self.step();
+        self.board.now = self
+            .board
+            .now
+            .wrapping_add(seconds * self.board.ticks_per_second());
+        self.step();
+    }
+
     /// The next characters of text.
     pub fn chars(&mut self, count: usize) -> String {
         self.take();

@@ -40,13 +40,21 @@ where
     })
 }
 
-/// Waits until a terminal program opens the port, greets it, and goes on until it goes.
+/// Waits until a terminal program opens the port, greets it a tenth of a second later, and goes on until
+/// it goes.
+///
+/// Linux opens a port in echo mode, and a terminal program ends that mode a moment later. What comes until
+/// then is dropped.
 pub fn session<'d, D: Driver<'d>>(
     port: &mut Port<'_, 'd, D>,
     console: &mut Console<'_, '_>,
     board: &mut impl Board,
 ) {
     port.wait_for_terminal();
+    let (start, wait) = (board.ticks(), board.ticks_per_second() / 10);
+    while board.ticks().wrapping_sub(start) < wait {
+        port.drop_received();
+    }
     console.greet();
     drive(console, port, board);
 }

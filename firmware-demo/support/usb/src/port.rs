@@ -103,6 +103,13 @@ impl<'d, D: Driver<'d>> Port<'_, 'd, D> {
         let sender = &self.sender;
         block_on(select(self.device.as_mut(), until(|| sender.dtr())));
     }
+
+    /// Drops what has come.
+    pub(crate) fn drop_received(&mut self) {
+        // That nobody is there, whoever reads or writes next is told.
+        let _ = self.read_ready();
+        self.received = 0..0;
+    }
 }
 
 /// Waits until this holds, and meanwhile lets others run.
