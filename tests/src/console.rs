@@ -137,8 +137,16 @@ impl Console {
     /// Types a command, and gives the lines that answer it: up to the last, which starts with
     /// `last`. The text must pause.
     pub fn ask(&mut self, command: &str, last: &str) -> String {
-        self.send(format!("{command}\r").as_bytes());
-        self.until(&format!("> {command}\n"));
+        // No more at a time than the ring of the port takes, however slow the board is.
+        let mut prompt = "> ";
+        for part in command.as_bytes().chunks(256) {
+            let part = std::str::from_utf8(part).expect("an ASCII command");
+            self.send(part.as_bytes());
+            self.until(&format!("{prompt}{part}"));
+            prompt = "";
+        }
+        self.send(b"\r");
+        self.until("\n");
         let mut answer = String::new();
         loop {
             let line = self.line();

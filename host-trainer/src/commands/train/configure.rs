@@ -66,7 +66,6 @@ pub(crate) fn configure(settings: &Settings) -> Result<(RunConfig, Texts)> {
     let phases = phases(settings, recipe)?;
     let kind = settings.alphabet.unwrap_or(recipe.alphabet);
     let corpus = Corpus::read(corpus_path, kind)?;
-    tell_small(&corpus, corpus_path);
     let layer = layer_over(settings, recipe.layer);
     let embedding = settings.embedding.map_or(EMBEDDING, Whole::size);
     let layers = settings.layers.map_or(1, Whole::size);
@@ -76,9 +75,6 @@ pub(crate) fn configure(settings: &Settings) -> Result<(RunConfig, Texts)> {
     let read = |path| Corpus::read_with(path, corpus.alphabet.clone());
     let pretrain = pretrain_path.map(read).transpose()?;
     let pretrain = pretrain.map(|corpus| corpus.tokens);
-    if let Some(tokens) = &pretrain {
-        tell_seen(&corpus, tokens);
-    }
     let named = |(path, tokens): (&Path, &Vec<u8>)| TextFile::new(path, tokens);
     let config = RunConfig {
         recipe,
@@ -93,6 +89,14 @@ pub(crate) fn configure(settings: &Settings) -> Result<(RunConfig, Texts)> {
     let texts = Texts { corpus, pretrain };
     texts.check_lengths(&config)?;
     Ok((config, texts))
+}
+
+/// Says where the scores of a run will tell little.
+pub(crate) fn tell_doubts(config: &RunConfig, texts: &Texts) {
+    tell_small(&texts.corpus, &config.corpus.path);
+    if let Some(pretrain) = &texts.pretrain {
+        tell_seen(&texts.corpus, pretrain);
+    }
 }
 
 /// Says so where a part that is held out tells little.

@@ -13,7 +13,7 @@ use crate::training::run_config::RunConfig;
 use crate::training::run_folder::{self, RunFolder};
 use crate::training::texts::Texts;
 use crate::training::trainer::{Call, Trainer, start};
-use configure::{configure, default_folder, layer_over, recipe_of, settings_of};
+use configure::{configure, default_folder, layer_over, recipe_of, settings_of, tell_doubts};
 use settings::Settings;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -76,6 +76,7 @@ pub fn run(args: Args) -> Result<()> {
         RunFolder::check_new(&path, args.force)?;
         (config, texts) = configure(&settings)?;
         refuse_texts_of_the_run(&path, &config)?;
+        tell_doubts(&config, &texts);
         checkpoint = start(&config, &texts)?;
         let flags = format!(
             "# The settings of this run: host-trainer train --config FILE --out NEW\n{}",
