@@ -7,7 +7,7 @@ use crate::hardware::boards::BOARDS;
 use crate::hardware::cost::{Core, Shape, layer_name};
 use crate::model::encode::encode_zeros;
 use crate::model::file::ModelFile;
-use crate::network::config::{Cell, LayerConfig, NetworkConfig};
+use crate::network::config::{CellKind, LayerConfig, NetworkConfig};
 use crate::network::parameters::Network;
 use crate::quantize::QuantizedNetwork;
 use crate::text::alphabet::{Alphabet, AlphabetKind};
@@ -23,8 +23,8 @@ pub struct Args {
     file: Option<PathBuf>,
     /// Kind of each layer: the LSTM of Keras and PyTorch, or one whose input and forget gate are coupled
     /// (CIFG), which is smaller
-    #[arg(long, value_enum, default_value_t = Cell::Lstm)]
-    cell: Cell,
+    #[arg(long, value_enum, default_value_t = CellKind::Lstm)]
+    cell: CellKind,
     /// Units of each layer
     #[arg(long, value_name = "N", default_value_t = 256)]
     hidden: usize,

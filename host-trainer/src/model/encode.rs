@@ -4,7 +4,7 @@ use crate::files::error::{Error, Result};
 use crate::files::output::write_atomically;
 use crate::model::describe::description;
 use crate::model::file::{HeapWorkspace, ModelFile};
-use crate::network::config::{Cell, LayerConfig, NetworkConfig};
+use crate::network::config::{CellKind, LayerConfig, NetworkConfig};
 use crate::network::parameters::Network;
 use crate::network::predictor::context;
 use crate::quantize::{self, QuantizedMatrix, QuantizedNetwork, TensorError};
@@ -147,8 +147,8 @@ impl Data {
 fn shape(layer: LayerConfig) -> LayerShape {
     let size = |n: usize| u16::try_from(n).unwrap_or(u16::MAX);
     let shape = match layer.cell {
-        Cell::Lstm => LayerShape::lstm(size(layer.hidden)),
-        Cell::Lean => LayerShape::lean(size(layer.hidden)),
+        CellKind::Lstm => LayerShape::lstm(size(layer.hidden)),
+        CellKind::Lean => LayerShape::lean(size(layer.hidden)),
     };
     match layer.projection {
         Some(width) => shape.project(size(width)),

@@ -12,8 +12,7 @@ pub const EMBEDDING: usize = 64;
 /// The kind of recurrent cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum Cell {
+pub enum CellKind {
     /// Four gates, no peepholes: the LSTM of Keras and PyTorch.
     Lstm,
     /// Three gates: what the input gate lets in, the cell forgets (the coupled input-forget gate, CIFG, of
@@ -21,30 +20,12 @@ pub enum Cell {
     Lean,
 }
 
-impl Cell {
-    /// The gates in their order.
-    pub const fn gates(self) -> &'static [&'static str] {
-        match self {
-            Self::Lstm => &["i", "f", "g", "o"],
-            Self::Lean => &["i", "g", "o"],
-        }
-    }
-
-    /// The name of a layer's tensors.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Lstm => "lstm",
-            Self::Lean => "lean",
-        }
-    }
-}
-
 /// One recurrent layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LayerConfig {
     /// The kind of cell.
-    pub cell: Cell,
+    pub cell: CellKind,
     /// Units, H.
     pub hidden: usize,
     /// Width of the recurrent projection, R; `None` where there is none.
@@ -54,7 +35,7 @@ pub struct LayerConfig {
 impl LayerConfig {
     /// An LSTM of `hidden` units without projection.
     pub const fn lstm(hidden: usize) -> Self {
-        let (cell, projection) = (Cell::Lstm, None);
+        let (cell, projection) = (CellKind::Lstm, None);
         Self {
             cell,
             hidden,
@@ -64,7 +45,7 @@ impl LayerConfig {
 
     /// A lean layer of `hidden` units, projected to `projection`.
     pub const fn lean(hidden: usize, projection: usize) -> Self {
-        let (cell, projection) = (Cell::Lean, Some(projection));
+        let (cell, projection) = (CellKind::Lean, Some(projection));
         Self {
             cell,
             hidden,
@@ -82,7 +63,7 @@ impl LayerConfig {
     }
 
     /// Columns of all gates together: 4H or 3H.
-    pub const fn columns(self) -> usize {
+    pub fn columns(self) -> usize {
         self.cell.gates().len() * self.hidden
     }
 }
@@ -91,8 +72,8 @@ impl LayerConfig {
 impl std::fmt::Display for LayerConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let cell = match self.cell {
-            Cell::Lstm => lstm_core::Cell::Lstm,
-            Cell::Lean => lstm_core::Cell::Lean,
+            CellKind::Lstm => lstm_core::Cell::Lstm,
+            CellKind::Lean => lstm_core::Cell::Lean,
         };
         f.write_str(&layer_name(cell, self.hidden, self.projection))
     }

@@ -19,7 +19,7 @@ use crate::files::error::{Error, Result};
 use crate::files::tensors::TensorFile;
 use crate::kernels::gemm::{Matrix, gemm};
 use crate::kernels::random::Random;
-use crate::network::config::{Cell, LayerConfig, NetworkConfig};
+use crate::network::config::{LayerConfig, NetworkConfig};
 use std::path::Path;
 
 /// The metadata key of a network file.
@@ -70,18 +70,11 @@ impl Network {
             let (input, hidden) = (config.input_width(i), layer.hidden);
             let (columns, output) = (layer.columns(), layer.output());
             let mut bias = vec![0.0; columns];
-            match layer.cell {
-                Cell::Lstm => bias[hidden..2 * hidden].fill(1.0),
-                Cell::Lean => bias[..hidden].fill(-1.0),
-            }
+            let cell = layer.cell.definition();
+            cell.start_bias(&mut bias, hidden);
             layers.push(Layer {
                 w_ih: random.glorot_uniform(input, columns),
-                w_hh: match layer.cell {
-                    Cell::Lstm => random.orthogonal(output, columns),
-                    Cell::Lean => {
-                        random.uniform_vec(output * columns, (3.0 / output as f32).sqrt())
-                    }
-                },
+                w_hh: cell.start_recurrence(output, columns, random),
                 bias,
                 projection: layer.projection.map(|r| random.glorot_uniform(hidden, r)),
             });
@@ -150,8 +143,16 @@ impl Network {
         for (name, shape) in config.shapes() {
             tensors.push(file.take_finite(path, &name, &shape)?);
         }
-        let mut tensors = tensors.into_iter();
-        let mut next = || tensors.next().expect("one for each shape");
+        Ok(Self::from_parameters(config, tensors))
+    }
+
+    /// Builds a network from the numbers of every tensor, in the order of [`NetworkConfig::shapes`].
+    ///
+    /// # Panics
+    /// There are fewer.
+    pub(crate) fn from_parameters(config: NetworkConfig, values: Vec<Vec<f32>>) -> Self {
+        let mut values = values.into_iter();
+        let mut next = || values.next().expect("one for each shape");
         let embedding = next();
         let layer = |layer: &LayerConfig| Layer {
             w_ih: next(),
@@ -161,13 +162,13 @@ impl Network {
         };
         let layers = config.layers.iter().map(layer).collect();
         let (dense_weight, dense_bias) = (next(), next());
-        Ok(Self {
+        Self {
             config,
             embedding,
             layers,
             dense_weight,
             dense_bias,
-        })
+        }
     }
 
     /// Adds every tensor to `file`.

@@ -1,6 +1,6 @@
 //! The rows of the matrices in the order of the file.
 
-use crate::network::config::{Cell, LayerConfig, NetworkConfig};
+use crate::network::config::{CellKind, LayerConfig, NetworkConfig};
 use crate::network::parameters::Network;
 use lstm_core::file::BLOCK_ROWS;
 
@@ -26,10 +26,10 @@ pub(crate) fn row_order(layer: LayerConfig) -> Vec<Option<GateRow>> {
     let gates = layer.cell.gates().len();
     let row = |gate, unit| (unit < layer.hidden).then_some(GateRow { gate, unit });
     match layer.cell {
-        Cell::Lstm => (0..layer.hidden)
+        CellKind::Lstm => (0..layer.hidden)
             .flat_map(|unit| (0..gates).map(move |gate| row(gate, unit)))
             .collect(),
-        Cell::Lean => (0..layer.hidden)
+        CellKind::Lean => (0..layer.hidden)
             .step_by(BLOCK_ROWS)
             .flat_map(|first| {
                 let block = move |gate| (first..first + BLOCK_ROWS).map(move |u| row(gate, u));

@@ -1,7 +1,7 @@
 //! The flags of `train`.
 
 use crate::engine::graph::DeviceKind;
-use crate::network::config::{Cell, EMBEDDING};
+use crate::network::config::{CellKind, EMBEDDING};
 use crate::text::alphabet::AlphabetKind;
 use std::path::{Path, PathBuf};
 
@@ -33,7 +33,7 @@ pub struct Args {
     /// Kind of each layer: the LSTM of Keras and PyTorch, or one whose input and forget gate are coupled
     /// (CIFG), which is smaller [default: the recipe's]
     #[arg(long, value_enum, help_heading = "Network")]
-    pub(crate) cell: Option<Cell>,
+    pub(crate) cell: Option<CellKind>,
     /// Units of each layer [default: the recipe's]
     #[arg(long, value_name = "N", help_heading = "Network")]
     pub(crate) hidden: Option<usize>,

@@ -3,7 +3,7 @@
 use super::flags::{Args, ScheduleKind};
 use crate::engine::optimizer::Schedule;
 use crate::files::error::{Error, Result};
-use crate::network::config::{Cell, LayerConfig, NetworkConfig};
+use crate::network::config::{CellKind, LayerConfig, NetworkConfig};
 use crate::text::corpus::Corpus;
 use crate::training::recipe::{Phase, RecipeName, Source, window};
 use crate::training::run_folder::{RunConfig, TextFile};
@@ -28,7 +28,7 @@ pub(crate) fn layer_over(args: &Args, default: LayerConfig) -> LayerConfig {
 pub(crate) fn folder_name(layer: LayerConfig) -> String {
     let hidden = layer.hidden;
     match (layer.cell, layer.projection) {
-        (Cell::Lstm, None) => hidden.to_string(),
+        (CellKind::Lstm, None) => hidden.to_string(),
         (cell, None) => format!("{}-{hidden}", cell.name()),
         (cell, Some(width)) => format!("{}-{hidden}-{width}", cell.name()),
     }

@@ -9,7 +9,7 @@
 use crate::kernels::gemm::{Matrix, gemm};
 use crate::kernels::lstm::Sizes;
 use crate::kernels::threads::{on_threads, row_ranges};
-use crate::network::config::{Cell, LayerConfig, NetworkConfig};
+use crate::network::config::{CellKind, LayerConfig, NetworkConfig};
 use crate::network::state::State;
 use crate::quantize::fixed_point::{HIDDEN_UNIT, ONE_Q18};
 use lstm_core::integer;
@@ -250,7 +250,7 @@ fn sums(dots: &[f32], matrix: &IntegerMatrix, entries: Option<&[i32]>, sums: &mu
 /// The units of a row of the batch: from the sums of their gates to the gates' values `[4H]`, the
 /// next cells' values and `m` in units of 1/127.
 fn step_units(
-    cell: Cell,
+    cell: CellKind,
     z: &[i32],
     before: &[f32],
     gates: &mut [f32],
@@ -262,8 +262,8 @@ fn step_units(
     let (z_i, z_o) = (&z[gate(0)], &z[z.len() - hidden..]);
     let z_g = &z[z.len() - 2 * hidden..z.len() - hidden];
     let z_f = match cell {
-        Cell::Lstm => Some(&z[gate(1)]),
-        Cell::Lean => None,
+        CellKind::Lstm => Some(&z[gate(1)]),
+        CellKind::Lean => None,
     };
     for u in 0..hidden {
         let (i, g, o) = (
@@ -281,7 +281,7 @@ fn step_units(
         let (i, f, o) = (i as f32 / ONE_Q15, f as f32 / ONE_Q15, o as f32 / ONE_Q15);
         let g = g as f32 / ONE_Q14;
         match cell {
-            Cell::Lstm => {
+            CellKind::Lstm => {
                 (
                     gates[u],
                     gates[hidden + u],
@@ -289,7 +289,7 @@ fn step_units(
                     gates[3 * hidden + u],
                 ) = (i, f, g, o)
             }
-            Cell::Lean => (gates[u], gates[hidden + u], gates[2 * hidden + u]) = (i, g, o),
+            CellKind::Lean => (gates[u], gates[hidden + u], gates[2 * hidden + u]) = (i, g, o),
         }
     }
 }
