@@ -13,9 +13,8 @@
 
 use candle_core::{D, DType, Device, IndexOp, Tensor};
 use candle_nn::{AdamW, LSTMConfig, Module, Optimizer, ParamsAdamW, RNN, VarBuilder, VarMap};
-use host_trainer::engine::fused;
 use host_trainer::engine::optimizer::{Adam, AdamConfig, ParameterGroup};
-use host_trainer::engine::step;
+use host_trainer::engine::{fused, step};
 use host_trainer::kernels::random::Random;
 use host_trainer::network::config::{LayerConfig, NetworkConfig};
 use host_trainer::network::parameters::Network;

@@ -1,8 +1,7 @@
 //! One training step against PyTorch's nn.LSTM: loss, logits, final state and every gradient.
 //! The command that made the reference is on the first line of its file.
 
-use host_trainer::engine::fused;
-use host_trainer::engine::step;
+use host_trainer::engine::{fused, step};
 use host_trainer::kernels::random::Random;
 use host_trainer::network::config::NetworkConfig;
 use host_trainer::network::parameters::Network;

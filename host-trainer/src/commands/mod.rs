@@ -14,3 +14,4 @@ pub(crate) mod refusal;
 pub mod report;
 pub mod train;
 pub mod tuning;
+mod values;

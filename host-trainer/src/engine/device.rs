@@ -5,7 +5,7 @@ use candle_core::{Device, Result as CandleResult};
 use std::panic;
 
 /// What computes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DeviceKind {
     /// The processor, by the kernels of this crate.
     #[default]

@@ -2,7 +2,8 @@
 
 use crate::files::error::{Error, Result};
 use crate::files::output::write_atomically;
-use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
 use std::collections::BTreeMap;
 use std::path::Path;
 

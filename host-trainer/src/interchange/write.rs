@@ -16,7 +16,7 @@ use std::path::Path;
 use zip::write::SimpleFileOptions;
 
 /// Another framework's file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileKind {
     /// PyTorch's state_dict, in safetensors.
     Safetensors,

@@ -10,7 +10,7 @@ pub const MAX_LAYERS: usize = 4;
 pub const EMBEDDING: usize = 64;
 
 /// The kind of recurrent cell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CellKind {
     /// Four gates, no peepholes: the LSTM of Keras and PyTorch.
@@ -199,7 +199,7 @@ impl NetworkConfig {
         format!("{}.{index}", self.layers[index].cell.name())
     }
 
-    /// Name and shape of every tensor, in the order of [`Network::parameters`].
+    /// Name and shape of every tensor, in the order of [`Network::parameters`](crate::network::parameters::Network::parameters).
     pub fn shapes(&self) -> Vec<(String, Vec<usize>)> {
         let vocabulary = self.vocabulary();
         let mut shapes = vec![(

@@ -7,7 +7,8 @@ use crate::files::output::write_atomically;
 use crate::network::config::NetworkConfig;
 use lstm_core::Format;
 use lstm_core::file::Row;
-use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
 use std::path::Path;
 
 /// The tensor of int4 that is the dead zone.

@@ -9,7 +9,8 @@ use crate::quantize::QuantizedNetwork;
 use crate::report::signals::{Histogram, Observed, float_cells, float_flow, observe};
 use crate::text::corpus::{Corpus, Split};
 use crate::training::metrics::Row;
-use crate::training::run_folder::{self, RunConfig, read_metrics};
+use crate::training::run_config::RunConfig;
+use crate::training::run_folder::{self, read_metrics};
 use lstm_core::Format;
 use std::path::{Path, PathBuf};
 

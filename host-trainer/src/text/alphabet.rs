@@ -6,9 +6,7 @@ use crate::files::error::{Error, Result};
 pub const MAX_SYMBOLS: usize = 256;
 
 /// How the alphabet is chosen.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, serde::Serialize, serde::Deserialize,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum AlphabetKind {
     /// 27 symbols: a to z with case folded, and a space for everything else.

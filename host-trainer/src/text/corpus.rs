@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::path::Path;
 
 /// One of the three parts of a corpus.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Split {
     /// The first 90 %: the weights are fitted to it.
     Train,

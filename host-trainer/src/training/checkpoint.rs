@@ -8,9 +8,21 @@ use crate::network::config::NetworkConfig;
 use crate::network::parameters::Network;
 use crate::network::state::{State, insert_states, state_rows, take_states};
 use crate::text::batches::Cursor;
-use crate::training::run_folder::{Lengths, RunConfig};
+use crate::training::run_config::RunConfig;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
+
+/// Lengths of the files that grow, in bytes, at a checkpoint.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lengths {
+    /// metrics.csv.
+    pub metrics: u64,
+    /// metrics.jsonl.
+    pub metric_lines: u64,
+    /// samples.txt.
+    pub samples: u64,
+}
 
 /// The metadata key of a checkpoint.
 const KEY: &str = "checkpoint";

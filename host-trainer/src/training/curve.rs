@@ -2,7 +2,7 @@
 
 use crate::training::chart::{self, Line};
 use crate::training::metrics::Row;
-use crate::training::run_folder::RunConfig;
+use crate::training::run_config::RunConfig;
 
 /// Bits per character over the characters read, or over the reports where phases of very different
 /// lengths follow each other. A run of the notebook is shown beside the notebook's own losses.

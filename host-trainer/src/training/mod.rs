@@ -13,6 +13,7 @@ pub mod metrics;
 pub(crate) mod phases;
 pub mod recipe;
 pub(crate) mod reports;
+pub mod run_config;
 pub mod run_folder;
 pub(crate) mod texts;
 pub(crate) mod trainer;

@@ -1,7 +1,6 @@
 //! Where in the run a trainer is, and how fast it learns there.
 
-use crate::text::batches::Feed;
-use crate::text::batches::Feeder;
+use crate::text::batches::{Feed, Feeder};
 use crate::training::average;
 use crate::training::recipe::Phase;
 use crate::training::trainer::{Trainer, fresh_adam};

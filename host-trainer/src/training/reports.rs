@@ -9,12 +9,11 @@ use crate::network::predictor::{InContext, NetworkPredictor};
 use crate::network::sample;
 use crate::network::score::{score_split, score_table, scores};
 use crate::text::corpus::Split;
-use crate::training::average;
-use crate::training::chart;
 use crate::training::curve::loss_curve;
 use crate::training::metrics::{Row, notebook_table};
 use crate::training::recipe::RecipeName;
 use crate::training::trainer::Trainer;
+use crate::training::{average, chart};
 use std::fmt::Write;
 
 /// Characters in a sample.

@@ -3,7 +3,7 @@
 use crate::files::error::{Error, Result};
 use crate::text::corpus::{Corpus, Split};
 use crate::training::recipe::Source;
-use crate::training::run_folder::{RunConfig, TextFile};
+use crate::training::run_config::{RunConfig, TextFile};
 
 /// The texts of a run as tokens.
 pub(crate) struct Texts {

@@ -4,7 +4,7 @@ use crate::assert_one_line;
 use host_trainer::network::config::{LayerConfig, NetworkConfig};
 use host_trainer::text::alphabet::AlphabetKind;
 use host_trainer::text::corpus::{Corpus, Split, text_of};
-use host_trainer::training::run_folder::TextFile;
+use host_trainer::training::run_config::TextFile;
 use std::path::Path;
 
 pub(crate) fn run(data: &[u8]) {

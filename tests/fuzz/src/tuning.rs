@@ -1,13 +1,15 @@
 //! A checkpoint of fine-tuning, for the target `checkpoint`.
 
-use crate::training::checkpoint::checkpoints;
+use crate::checkpoint::checkpoints;
 use host_trainer::engine::optimizer::{Adam, AdamConfig};
 use host_trainer::files::error::Result;
 use host_trainer::files::tensors::TensorFile;
 use host_trainer::kernels::random::Random;
 use host_trainer::network::config::LayerConfig;
 use host_trainer::quantize::qat::checkpoint::{self as qat, TextProgress, TuningConfig};
-use host_trainer::quantize::qat::{masters::Masters, step::Loss, tune::Settings};
+use host_trainer::quantize::qat::masters::Masters;
+use host_trainer::quantize::qat::settings::Settings;
+use host_trainer::quantize::qat::step::Loss;
 use host_trainer::quantize::quantize;
 use host_trainer::text::alphabet::AlphabetKind;
 use host_trainer::text::batches::Feed;

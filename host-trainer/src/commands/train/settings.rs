@@ -6,7 +6,7 @@ use crate::files::error::{Error, Result};
 use crate::network::config::{CellKind, LayerConfig, NetworkConfig};
 use crate::text::corpus::Corpus;
 use crate::training::recipe::{Phase, RecipeName, Source, window};
-use crate::training::run_folder::{RunConfig, TextFile};
+use crate::training::run_config::{RunConfig, TextFile};
 use crate::training::texts::Texts;
 use clap::ValueEnum;
 use std::path::PathBuf;

@@ -1,7 +1,7 @@
 //! A checkpoint of fine-tuning: all that it takes to go on as if it had never stopped.
 
+use super::settings::Settings;
 use super::step::Loss;
-use super::tune::Settings;
 use crate::engine::optimizer::{Adam, AdamConfig};
 use crate::files::error::{Error, Result};
 use crate::files::hash::fnv1a;

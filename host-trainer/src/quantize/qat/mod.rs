@@ -10,6 +10,7 @@
 pub mod checkpoint;
 pub mod forward;
 pub mod masters;
+pub mod settings;
 mod source;
 pub mod step;
 pub mod teacher;

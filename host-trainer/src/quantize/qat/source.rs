@@ -7,9 +7,7 @@ use crate::kernels::random::Random;
 use crate::network::config::LayerConfig;
 use crate::network::parameters::Network;
 use crate::network::state::{State, state_rows, zero_states};
-use crate::text::batches::Feed;
-use crate::text::batches::Feeder;
-use crate::text::batches::{Batch, LossOn};
+use crate::text::batches::{Batch, Feed, Feeder, LossOn};
 
 /// Characters of each row of a batch.
 const STEPS: usize = 64;

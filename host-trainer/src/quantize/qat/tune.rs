@@ -3,6 +3,7 @@
 use super::checkpoint::{self, Checkpoint, Progress, TuningConfig};
 use super::forward::IntegerNetwork;
 use super::masters::Masters;
+use super::settings::Settings;
 use super::source::Source;
 use super::step::{Engine, Loss};
 use crate::engine::optimizer::{Adam, AdamConfig, ParameterGroup, Schedule, clip_by_global_norm};
@@ -19,21 +20,6 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-
-/// How to tune.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Settings {
-    /// Passes over the training part.
-    pub epochs: f64,
-    /// Highest learning rate.
-    pub learning_rate: f64,
-    /// Share of the teacher in the loss, 0 to 1.
-    pub teacher: f32,
-    /// Rows of a batch.
-    pub batch: usize,
-    /// Seed of every random choice.
-    pub seed: u64,
-}
 
 /// What belongs to one call of the program, and decides none of the result.
 #[derive(Clone, Copy, Debug)]

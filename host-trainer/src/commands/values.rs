@@ -1,0 +1,50 @@
+//! The values of flags that stand for types of the folders below.
+
+use crate::engine::graph::DeviceKind;
+use crate::interchange::write::FileKind;
+use crate::network::config::Cell;
+use crate::text::alphabet::AlphabetKind;
+use crate::text::corpus::Split;
+use clap::ValueEnum;
+use clap::builder::PossibleValue;
+
+/// Lets a flag take each variant by its name, with a line of help.
+macro_rules! values {
+    ($kind:ty { $($variant:ident: $name:literal, $help:literal;)* }) => {
+        impl ValueEnum for $kind {
+            fn value_variants<'a>() -> &'a [Self] {
+                &[$(Self::$variant),*]
+            }
+
+            fn to_possible_value(&self) -> Option<PossibleValue> {
+                let (name, help) = match self {
+                    $(Self::$variant => ($name, $help),)*
+                };
+                Some(PossibleValue::new(name).help(help))
+            }
+        }
+    };
+}
+
+values!(AlphabetKind {
+    Letters: "letters", "27 symbols: a to z with case folded, and a space for everything else";
+    Text: "text", "Every character that the corpus holds, as it is";
+});
+values!(Cell {
+    Lstm: "lstm", "Four gates, no peepholes: the LSTM of Keras and PyTorch";
+    Lean: "lean", "Three gates: what the input gate lets in, the cell forgets (the coupled input-forget gate, CIFG, of Greff et al. 2015). Usually with a projection (LSTMP, Sak et al. 2014)";
+});
+values!(DeviceKind {
+    Cpu: "cpu", "The processor, by the engines of this crate";
+    Cuda: "cuda", "The first NVIDIA device, by candle; needs the cargo feature `cuda`";
+    Metal: "metal", "The first Apple device, by candle; needs the cargo feature `metal`";
+});
+values!(FileKind {
+    Safetensors: "safetensors", "PyTorch's state_dict, in safetensors";
+    Npz: "npz", "Keras's weights, in NumPy's .npz";
+});
+values!(Split {
+    Train: "train", "The first 90 %: the weights are fitted to it";
+    Validation: "validation", "The next 5 %: early stopping and every other choice look at it";
+    Test: "test", "The last 5 %: only ever reported";
+});

@@ -1,0 +1,173 @@
+//! Everything that decides a run.
+
+use crate::files::error::{Error, Result};
+use crate::files::hash::fnv1a;
+use crate::network::config::{EMBEDDING, NetworkConfig};
+use crate::text::alphabet::{Alphabet, AlphabetKind};
+use crate::text::corpus::Corpus;
+use crate::training::recipe::{Phase, RecipeName, Source, window};
+use serde::{Deserialize, Serialize};
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+
+/// A text that a run reads; equal to one of the same tokens, wherever it lies.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TextFile {
+    /// Where it lies.
+    pub path: PathBuf,
+    /// FNV-1a of its tokens, to notice that it was changed.
+    pub hash: String,
+}
+
+impl PartialEq for TextFile {
+    fn eq(&self, other: &Self) -> bool {
+        self.hash == other.hash
+    }
+}
+
+impl TextFile {
+    /// Describes a text that was read from `path`.
+    pub fn new(path: &Path, tokens: &[u8]) -> Self {
+        let (path, hash) = (path.to_owned(), fnv1a(tokens.iter().copied()));
+        Self { path, hash }
+    }
+
+    /// Reads it again.
+    ///
+    /// # Errors
+    /// It cannot be read, or is another than before.
+    pub fn read(&self, alphabet: Alphabet) -> Result<Corpus> {
+        let corpus = Corpus::read_with(&self.path, alphabet)?;
+        let found = Self::new(&self.path, &corpus.tokens).hash;
+        if found != self.hash {
+            return Err(Error::bad_input(format!(
+                "{} has hash {found}, expected {} as when the run began",
+                self.path.display(),
+                self.hash
+            )));
+        }
+        Ok(corpus)
+    }
+}
+
+/// Everything that decides a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunConfig {
+    /// The recipe that the phases come from.
+    pub recipe: RecipeName,
+    /// Seed of every random choice.
+    pub seed: u64,
+    /// Time to train for; the phases' passes if `None`.
+    pub minutes: Option<f64>,
+    /// How the alphabet was chosen.
+    pub alphabet: AlphabetKind,
+    /// The corpus.
+    pub corpus: TextFile,
+    /// Text for pre-training.
+    pub pretrain: Option<TextFile>,
+    /// The network.
+    pub network: NetworkConfig,
+    /// The phases with every flag applied.
+    pub phases: Vec<Phase>,
+}
+
+/// [`TextFile::hash`] of `data/sonnets.txt` in 27 letters, the notebook's text.
+const NOTEBOOK_TEXT: &str = "1aefbc00a3a07b06";
+
+impl RunConfig {
+    /// Loss of each epoch in the notebook's own run, where this one trains the notebook's network on
+    /// the notebook's text, as the notebook does; the number of epochs may be another.
+    pub fn notebook_losses(&self) -> Option<&'static [f64; 10]> {
+        let losses = self.recipe.notebook_losses()?;
+        let layer = self.recipe.default_layer();
+        let mut network = NetworkConfig::stack(&Alphabet::letters(), EMBEDDING, layer, 1);
+        let mut phases = self.recipe.phases();
+        network.window = window(&phases);
+        for (phase, own) in phases.iter_mut().zip(&self.phases) {
+            phase.passes = own.passes;
+        }
+        let is_the_notebook =
+            self.corpus.hash == NOTEBOOK_TEXT && self.network == network && self.phases == phases;
+        is_the_notebook.then_some(losses)
+    }
+
+    /// Whether the validation and the test part are kept from the training.
+    pub fn holds_out(&self) -> bool {
+        let mut phases = self.phases.iter();
+        phases.all(|phase| phase.source != Source::Whole)
+    }
+
+    /// Reads the text of a `config.json`; `path` only names it in errors.
+    ///
+    /// # Errors
+    /// It is no run's config.
+    pub fn parse(path: &Path, text: &str) -> Result<Self> {
+        let bad = |what: &dyn Display| {
+            Error::bad_input(format!(
+                "{}: {what}, expected a run's config",
+                path.display()
+            ))
+        };
+        let mut config: Self = serde_json::from_str(text).map_err(|e| bad(&e))?;
+        // A file of before does not say it.
+        config.network.window = window(&config.phases);
+        let is_empty = |phase: &Phase| phase.feed.rows() == 0 || phase.feed.steps() == 0;
+        if config.phases.is_empty() || config.phases.iter().any(is_empty) {
+            return Err(bad(&"found no phase, or one of empty batches"));
+        }
+        Ok(config)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_notebooks_losses_are_of_its_own_training_alone() {
+        let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../data/sonnets.txt"));
+        let corpus = Corpus::read(path, AlphabetKind::Letters).unwrap();
+        for recipe in [RecipeName::ManyToOne, RecipeName::ManyToMany] {
+            let layer = recipe.default_layer();
+            let mut config = RunConfig {
+                recipe,
+                seed: 7,
+                minutes: None,
+                alphabet: AlphabetKind::Letters,
+                corpus: TextFile::new(path, &corpus.tokens),
+                pretrain: None,
+                network: NetworkConfig::stack(&corpus.alphabet, EMBEDDING, layer, 1),
+                phases: recipe.phases(),
+            };
+            config.network.window = window(&config.phases);
+            assert_eq!(config.notebook_losses(), recipe.notebook_losses());
+            let changed = |change: fn(&mut RunConfig)| {
+                let mut config = config.clone();
+                change(&mut config);
+                config.notebook_losses().is_some()
+            };
+            assert!(changed(|config| config.phases[0].passes = 3.0));
+            let changes: [fn(&mut RunConfig); 6] = [
+                |config| config.corpus = TextFile::new(Path::new("a"), &[1]),
+                |config| config.network.layers[0].hidden = 65,
+                |config| config.network.fold_case = false,
+                |config| *config.phases[0].feed.rows_mut() = 64,
+                |config| config.phases[0].report_every = Some(50),
+                |config| config.phases[0].embedding_rate = 1.0,
+            ];
+            assert!(!changes.into_iter().any(changed));
+        }
+        assert_eq!(RecipeName::Sonnets.notebook_losses(), None);
+    }
+
+    #[test]
+    fn a_config_of_before_is_read() {
+        let phases = RecipeName::Sonnets.phases();
+        let mut value = serde_json::to_value(&phases[0]).unwrap();
+        value.as_object_mut().unwrap().remove("embedding_rate");
+        let phase: Phase = serde_json::from_value(value).unwrap();
+        assert_eq!(phase, phases[0]);
+    }
+}
