@@ -7,14 +7,16 @@
 //! peak THREADS                      multiply-adds of all threads together, in GFLOP/s
 //! ```
 //!
-//! ENGINE is `fused` (what `train` runs), `graph` (the same layer as a node of a candle graph) or
-//! `candle-nn` (candle's own LSTM). MODEL is `A` (many-to-one), `B` (many-to-many) or `C` (lean). A
+//! ENGINE is `ours` (what `train` runs) or `candle-nn` (candle's own LSTM). MODEL is `A` (many-to-one), `B`
+//! (many-to-many) or `C` (lean). A
 //! batch is 128 windows of 40 random characters: forward, backward, Adam.
 
 use candle_core::{D, DType, Device, IndexOp, Tensor};
 use candle_nn::{AdamW, LSTMConfig, Module, Optimizer, ParamsAdamW, RNN, VarBuilder, VarMap};
-use host_trainer::engine::optimizer::{Adam, AdamConfig, ParameterGroup};
-use host_trainer::engine::{fused, step};
+use host_trainer::engine::loss::cross_entropy;
+use host_trainer::engine::model::Model;
+use host_trainer::engine::optimizer::{Adam, AdamConfig};
+use host_trainer::kernels::pool::Pool;
 use host_trainer::kernels::random::Random;
 use host_trainer::network::config::{LayerConfig, NetworkConfig};
 use host_trainer::network::parameters::Network;
@@ -73,33 +75,25 @@ fn prepare(engine: &str, model: &str, threads: usize) -> Result<Train, Failure> 
     };
     let random = &mut Random::new(1);
     let config = NetworkConfig::stack(&Alphabet::letters(), EMBEDDING, layer, 1);
-    let mut network = Network::new(config, random)?;
-    let lengths: Vec<usize> = network.parameters().iter().map(|p| p.len()).collect();
-    let groups = vec![ParameterGroup::PLAIN; lengths.len()];
-    let mut adam = Adam::new(AdamConfig::KERAS, lengths.into_iter());
+    let layers = config.layers.clone();
+    let model = Model::new(&Network::new(config, random)?, &Device::Cpu)?;
     let text: Vec<u8> = (0..ROWS * (STEPS + 1))
         .map(|_| random.below(27) as u8)
         .collect();
     let batch = Batch::gather(ROWS, STEPS, |r, t| text[r * (STEPS + 1) + t]);
     Ok(match engine {
-        "fused" => {
-            let mut engine = fused::Engine::new(threads);
+        "ours" => {
+            let pool = Pool::new(threads)?;
+            let mut adam = Adam::new(model.vars().to_vec(), AdamConfig::KERAS)?;
+            adam.set_learning_rate(1e-3);
             Box::new(move || {
-                let mut states = zero_states(&network.config.layers, ROWS);
-                let (_, gradients) =
-                    engine.loss_and_gradients(&network, &batch, loss_on, &mut states, &[])?;
-                adam.update(&mut network.parameters_mut(), gradients, &groups, 1e-3);
-                Ok(())
-            })
-        }
-        "graph" => {
-            let engine = step::Engine::new(threads);
-            Box::new(move || {
-                let mut states = zero_states(&network.config.layers, ROWS);
-                let (_, gradients) =
-                    engine.loss_and_gradients(&network, &batch, loss_on, &mut states, &[])?;
-                adam.update(&mut network.parameters_mut(), &gradients, &groups, 1e-3);
-                Ok(())
+                Ok(pool.run(|| -> host_trainer::files::error::Result<()> {
+                    let mut states = zero_states(&layers, ROWS);
+                    let logits = model.logits(&batch, loss_on, &mut states, &[])?;
+                    let (loss, _) = cross_entropy(&logits, batch.counted_targets(loss_on))?;
+                    adam.step(&loss.backward()?)?;
+                    Ok(())
+                })?)
             })
         }
         "candle-nn" if layer.projection.is_none() => candle_nn_lstm(layer.hidden, loss_on, batch)?,

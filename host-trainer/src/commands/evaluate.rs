@@ -1,7 +1,8 @@
 //! `evaluate`: bits per character of a trained network or of a `.lstm` model on each part of a
 //! corpus. A `.lstm` is run by the device's own engine, so its figure is the device's.
 
-use crate::engine::graph::{DeviceKind, GraphPredictor};
+use crate::engine::device::DeviceKind;
+use crate::engine::unrolled::DevicePredictor;
 use crate::files::error::{Error, Result};
 use crate::files::stdout::say;
 use crate::model::encode::{Labels, encode_quantized};
@@ -43,7 +44,7 @@ pub fn run(args: &Args) -> Result<()> {
     let splits = args.split.map_or(Split::ALL.to_vec(), |split| vec![split]);
     let (corpus, window, scores);
     if let Some(file) = model_of(&args.file)? {
-        if device.is_some() {
+        if !device.is_cpu() {
             return Err(Error::bad_input(format!(
                 "{} is run by the engine of the chip, expected a network in f32 with --device",
                 args.file.display()
@@ -57,15 +58,12 @@ pub fn run(args: &Args) -> Result<()> {
         let network = Network::load(&args.file)?;
         window = context(args.window, network.config.window);
         corpus = read(&args.corpus, network.config.alphabet())?;
-        scores = match device {
-            Some(device) => {
-                let predictor = GraphPredictor::new(&network, &device)?;
-                score::scores(InContext::new(predictor, window), &corpus, &splits)
-            }
-            None => {
-                let predictor = NetworkPredictor::new(&network);
-                score::scores(InContext::new(predictor, window), &corpus, &splits)
-            }
+        scores = if device.is_cpu() {
+            let predictor = NetworkPredictor::new(&network);
+            score::scores(InContext::new(predictor, window), &corpus, &splits)
+        } else {
+            let predictor = DevicePredictor::new(&network, &device)?;
+            score::scores(InContext::new(predictor, window), &corpus, &splits)
         };
     }
     say!("{}, {}", args.corpus.display(), describe_context(window));

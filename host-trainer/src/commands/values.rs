@@ -1,8 +1,8 @@
 //! The values of flags that stand for types of the folders below.
 
-use crate::engine::graph::DeviceKind;
+use crate::engine::device::DeviceKind;
 use crate::interchange::write::FileKind;
-use crate::network::config::Cell;
+use crate::network::config::CellKind;
 use crate::text::alphabet::AlphabetKind;
 use crate::text::corpus::Split;
 use clap::ValueEnum;
@@ -30,12 +30,12 @@ values!(AlphabetKind {
     Letters: "letters", "27 symbols: a to z with case folded, and a space for everything else";
     Text: "text", "Every character that the corpus holds, as it is";
 });
-values!(Cell {
+values!(CellKind {
     Lstm: "lstm", "Four gates, no peepholes: the LSTM of Keras and PyTorch";
     Lean: "lean", "Three gates: what the input gate lets in, the cell forgets (the coupled input-forget gate, CIFG, of Greff et al. 2015). Usually with a projection (LSTMP, Sak et al. 2014)";
 });
 values!(DeviceKind {
-    Cpu: "cpu", "The processor, by the engines of this crate";
+    Cpu: "cpu", "The processor, by the kernels of this crate";
     Cuda: "cuda", "The first NVIDIA device, by candle; needs the cargo feature `cuda`";
     Metal: "metal", "The first Apple device, by candle; needs the cargo feature `metal`";
 });

@@ -6,6 +6,7 @@
 //! May import [`network`](crate::network), [`text`](crate::text), [`kernels`](crate::kernels) and
 //! [`files`](crate::files).
 
+pub mod average;
 pub mod device;
 pub mod loss;
 pub(crate) mod many;

@@ -122,6 +122,11 @@ impl Model {
         })
     }
 
+    /// The shapes of the layers.
+    pub fn layers(&self) -> &[LayerConfig] {
+        &self.config.layers
+    }
+
     /// The parameters, in the order of [`Network::parameters`].
     pub fn vars(&self) -> &[Var] {
         &self.vars
@@ -194,5 +199,251 @@ impl Model {
             layer.w_hh = (&layer.w_hh * mask)?;
         }
         Ok(layers)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::loss::cross_entropy;
+    use crate::kernels::pool::Pool;
+    use crate::kernels::random::Random;
+    use crate::kernels::vectorize::instruction_sets;
+    use crate::network::config::CellKind;
+    use crate::network::predictor::NetworkPredictor;
+    use crate::network::score::bits_per_char;
+    use crate::network::state::zero_states;
+    use crate::text::alphabet::Alphabet;
+
+    fn example(layer: LayerConfig, layers: usize, steps: usize, rows: usize) -> (Network, Batch) {
+        let random = &mut Random::new(layer.hidden as u64);
+        let config = NetworkConfig::stack(&Alphabet::letters(), 7, layer, layers);
+        let network = Network::new(config, random).unwrap();
+        let text: Vec<u8> = (0..rows * (steps + 1))
+            .map(|_| random.below(27) as u8)
+            .collect();
+        (
+            network,
+            Batch::gather(rows, steps, |r, t| text[r * (steps + 1) + t]),
+        )
+    }
+
+    /// Masks that keep most of the recurrence.
+    fn masks(network: &Network) -> Vec<Vec<f32>> {
+        let random = &mut Random::new(8);
+        let layers = network.layers.iter();
+        layers.map(|l| random.mask(l.w_hh.len(), 0.3)).collect()
+    }
+
+    /// Loss, gradient of every parameter, and the state after the batch.
+    type Found = (f64, Vec<Vec<f32>>, Vec<State>);
+
+    fn train(model: &Model, batch: &Batch, on: LossOn, start: &[State], masks: &[Vec<f32>]) -> Found {
+        let mut states = start.to_vec();
+        let logits = model.logits(batch, on, &mut states, masks).unwrap();
+        let (node, loss) = cross_entropy(&logits, batch.counted_targets(on)).unwrap();
+        let gradients = node.backward().unwrap();
+        let gradient = |var: &Var| {
+            let gradient = gradients.get(var).expect("every parameter takes part");
+            gradient.flatten_all().unwrap().to_vec1().unwrap()
+        };
+        (loss, model.vars().iter().map(gradient).collect(), states)
+    }
+
+    /// Runs from a random state on every instruction set and with several threads, with masks and without.
+    /// Gives the largest difference of a tensor's gradient from candle's autograd, relative to its norm.
+    fn compare(network: &Network, batch: &Batch, on: LossOn) -> f64 {
+        let random = &mut Random::new(4);
+        let state = |layer: &LayerConfig| State {
+            h: random.uniform_vec(batch.rows * layer.output(), 0.5),
+            c: random.uniform_vec(batch.rows * layer.hidden, 2.0),
+        };
+        let carried: Vec<State> = network.config.layers.iter().map(state).collect();
+        let zero = zero_states(&network.config.layers, batch.rows);
+        let unrolled = Model::with_candle(network, &Device::Cpu).unwrap();
+        let mut largest = 0.0f64;
+        for (start, masks) in [(carried, Vec::new()), (zero, masks(network))] {
+            let expected = train(&unrolled, batch, on, &start, &masks);
+            for (index, (name, arch)) in instruction_sets().into_iter().enumerate() {
+                let model = Model::with_kernels(network, arch).unwrap();
+                // How rows are split has nothing to do with the instruction set.
+                let threads: &[usize] = if index == 0 { &[1, 2, 3, 5] } else { &[1] };
+                let runs = threads.iter().map(|&threads| {
+                    let pool = Pool::new(threads).unwrap();
+                    pool.run(|| train(&model, batch, on, &start, &masks))
+                });
+                let runs: Vec<Found> = runs.collect();
+                assert!(runs.iter().all(|run| *run == runs[0]), "threads changed a bit");
+                let found = difference(network, &runs[0], &expected, name);
+                largest = largest.max(found);
+            }
+        }
+        largest
+    }
+
+    fn difference(network: &Network, found: &Found, expected: &Found, by: &str) -> f64 {
+        let norm =
+            |x: &mut dyn Iterator<Item = f32>| x.map(|x| f64::from(x).powi(2)).sum::<f64>().sqrt();
+        assert!((found.0 - expected.0).abs() < 1e-5, "{by}");
+        let names = network.config.shapes();
+        assert_eq!(found.1.len(), names.len());
+        let mut largest = 0.0f64;
+        for ((name, _), (a, b)) in names.iter().zip(found.1.iter().zip(&expected.1)) {
+            let difference = norm(&mut a.iter().zip(b).map(|(a, b)| a - b));
+            let relative = difference / norm(&mut b.iter().copied()).max(1e-12);
+            let layers = &network.config.layers;
+            assert!(relative < 2e-5, "{by} {layers:?} {name} {relative:e}");
+            largest = largest.max(relative);
+        }
+        for (a, b) in found.2.iter().zip(&expected.2) {
+            let pairs = a.h.iter().zip(&b.h).chain(a.c.iter().zip(&b.c));
+            assert!(pairs.into_iter().all(|(a, b)| (a - b).abs() < 1e-5), "{by}");
+        }
+        largest
+    }
+
+    #[test]
+    fn loss_and_gradients_equal_candles_autograd_of_the_unrolled_network() {
+        use LossOn::{EveryStep, LastStep};
+        let cases = [
+            (6, 1, 5, 3, EveryStep),
+            (21, 2, 9, 4, EveryStep),
+            (16, 1, 1, 1, LastStep),
+            (37, 1, 12, 7, LastStep),
+            (40, 4, 6, 5, EveryStep),
+            (64, 1, 40, 9, LastStep),
+            (20, 2, 3, 70, EveryStep),
+        ];
+        for (hidden, layers, steps, rows, on) in cases {
+            let (network, batch) = example(LayerConfig::lstm(hidden), layers, steps, rows);
+            compare(&network, &batch, on);
+        }
+    }
+
+    #[test]
+    fn so_they_do_with_either_cell_with_and_without_projection() {
+        use LossOn::{EveryStep, LastStep};
+        let cases = [
+            (6, 4, 5, 3, EveryStep),
+            (21, 5, 9, 4, EveryStep),
+            (16, 16, 1, 1, LastStep),
+            (37, 19, 12, 7, LastStep),
+            (64, 1, 40, 9, EveryStep),
+        ];
+        for cell in [CellKind::Lstm, CellKind::Lean] {
+            let mut largest = 0.0f64;
+            for (hidden, width, steps, rows, on) in cases {
+                for projection in [None, Some(width)] {
+                    let layer = LayerConfig {
+                        cell,
+                        hidden,
+                        projection,
+                    };
+                    for layers in 1..=3 {
+                        let (network, batch) = example(layer, layers, steps, rows);
+                        largest = largest.max(compare(&network, &batch, on));
+                    }
+                }
+            }
+            println!("{cell:?}: largest relative error of a gradient {largest:.1e}");
+        }
+    }
+
+    #[test]
+    fn so_they_do_in_a_stack_of_different_layers() {
+        let (mut network, batch) = example(LayerConfig::lstm(10), 3, 7, 4);
+        let layers = &mut network.config.layers;
+        (layers[0], layers[1].projection) = (LayerConfig::lean(12, 5), Some(3));
+        let network = Network::new(network.config, &mut Random::new(1)).unwrap();
+        compare(&network, &batch, LossOn::EveryStep);
+    }
+
+    #[test]
+    fn a_run_in_two_parts_carries_its_state_exactly() {
+        for layer in [LayerConfig::lstm(24), LayerConfig::lean(24, 10)] {
+            let (network, whole) = example(layer, 2, 10, 3);
+            let model = Model::new(&network, &Device::Cpu).unwrap();
+            let run = |states: &mut Vec<State>, from: usize, steps: usize| {
+                let at = |r: usize, t: usize| match (from + t) * 3 + r {
+                    i if i < 30 => whole.inputs[i],
+                    i => whole.targets[i - 3],
+                };
+                let part = Batch::gather(3, steps, at);
+                let (loss, _, after) = train(&model, &part, LossOn::EveryStep, states, &[]);
+                *states = after;
+                loss
+            };
+            let layers = &network.config.layers;
+            let (mut one, mut two) = (zero_states(layers, 3), zero_states(layers, 3));
+            let loss = run(&mut one, 0, 10);
+            let (first, second) = (run(&mut two, 0, 4), run(&mut two, 4, 6));
+            assert_eq!(one, two);
+            assert!((loss - (0.4 * first + 0.6 * second)).abs() < 1e-6);
+        }
+    }
+
+    #[test]
+    fn single_steps_equal_the_training_pass() {
+        let lstm = LayerConfig::lstm;
+        let projected = LayerConfig {
+            projection: Some(9),
+            ..lstm(20)
+        };
+        let lean = LayerConfig::lean(33, 10);
+        let bare = LayerConfig {
+            projection: None,
+            ..lean
+        };
+        for (layer, layers) in [
+            (lstm(10), 1),
+            (lstm(33), 2),
+            (lstm(64), 4),
+            (projected, 2),
+            (lean, 1),
+            (lean, 3),
+            (bare, 2),
+        ] {
+            let random = &mut Random::new(2);
+            let config = NetworkConfig::stack(&Alphabet::letters(), 8, layer, layers);
+            let network = Network::new(config, random).unwrap();
+            let text: Vec<u8> = (0..51).map(|_| random.below(27) as u8).collect();
+            let batch = Batch::gather(1, 50, |_, t| text[t]);
+            let start = zero_states(&network.config.layers, 1);
+            let model = Model::new(&network, &Device::Cpu).unwrap();
+            let (loss, _, states) = train(&model, &batch, LossOn::EveryStep, &start, &[]);
+            let mut predictor = NetworkPredictor::new(&network);
+            let score = bits_per_char(&mut predictor, &[], &text);
+            assert_eq!(score.characters, 50);
+            assert!((score.bits_per_char * std::f64::consts::LN_2 - loss).abs() < 1e-5);
+            for (index, state) in states.iter().enumerate() {
+                let (h, c) = (predictor.output(index), predictor.cells(index));
+                assert_eq!((h.len(), c.len()), (state.h.len(), state.c.len()));
+                for (a, b) in h.iter().zip(&state.h).chain(c.iter().zip(&state.c)) {
+                    assert!((a - b).abs() < 1e-5);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_one_line() {
+        let (network, batch) = example(LayerConfig::lstm(6), 2, 5, 3);
+        let model = Model::new(&network, &Device::Cpu).unwrap();
+        let good = zero_states(&network.config.layers, 3);
+        let short = zero_states(&network.config.layers, 2);
+        let outside = Batch::gather(3, 5, |_, _| 27);
+        let mut broken = batch.clone();
+        broken.rows = 4;
+        for (batch, states) in [
+            (&batch, &short),
+            (&batch, &good[..1].to_vec()),
+            (&outside, &good),
+            (&broken, &good),
+        ] {
+            let on = LossOn::EveryStep;
+            let error = model.logits(batch, on, &mut states.clone(), &[]).unwrap_err();
+            let error = error.to_string();
+            assert!(error.contains("found") && error.lines().count() == 1, "{error}");
+        }
     }
 }

@@ -135,3 +135,146 @@ impl Drop for StackOp {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::cell::Step;
+    use crate::kernels::gemm::{Matrix, gemm};
+    use crate::kernels::layer::LayerShape;
+    use crate::kernels::random::Random;
+    use crate::kernels::stack::RecordedLayer;
+    use crate::network::config::{LayerConfig, NetworkConfig};
+    use crate::network::state::zero_states;
+    use crate::text::alphabet::Alphabet;
+
+    /// What a layer computes, row by row.
+    #[derive(Default)]
+    struct Recorded {
+        kept: Vec<f32>,
+        states: Vec<f32>,
+        units: Vec<f32>,
+        h0: Vec<f32>,
+        outputs: Vec<f32>,
+    }
+
+    /// Runs one layer from its input products `[T, B, G H]`.
+    fn run(
+        shape: LayerShape,
+        batch: usize,
+        input: &[f32],
+        (w_hh, projection): (&[f32], Option<&[f32]>),
+        state: &State,
+    ) -> Recorded {
+        let (hidden, output) = (shape.hidden, shape.output());
+        let (columns, kept) = (shape.cell.gates() * hidden, shape.cell.kept() * hidden);
+        let mut found = Recorded {
+            states: state.c.clone(),
+            h0: state.h.clone(),
+            ..Recorded::default()
+        };
+        let mut h = state.h.clone();
+        for input in input.chunks_exact(batch * columns) {
+            let before = found.states[found.states.len() - batch * hidden..].to_vec();
+            let mut products = vec![0.0; batch * columns];
+            let w_hh = Matrix::new(w_hh, output, columns);
+            gemm(Matrix::new(&h, batch, output), w_hh, &mut products, false);
+            let mut m = vec![0.0; batch * hidden];
+            for row in 0..batch {
+                let at = |width: usize| row * width..(row + 1) * width;
+                let (mut values, mut after) = (vec![0.0; kept], vec![0.0; hidden]);
+                let step = Step {
+                    input: &input[at(columns)],
+                    recurrent: &products[at(columns)],
+                    kept: &mut values,
+                    before: &before[at(hidden)],
+                    after: &mut after,
+                    output: &mut m[at(hidden)],
+                };
+                shape.cell.step(Arch::new(), step);
+                found.kept.extend(values);
+                found.states.extend(after);
+            }
+            h = match projection {
+                None => m,
+                Some(projection) => {
+                    let mut h = vec![0.0; batch * output];
+                    let projection = Matrix::new(projection, hidden, output);
+                    gemm(Matrix::new(&m, batch, hidden), projection, &mut h, false);
+                    found.units.extend(m);
+                    h
+                }
+            };
+            found.outputs.extend(&h);
+        }
+        found
+    }
+
+    #[test]
+    fn a_recorded_run_has_the_gradients_of_a_run() {
+        let random = &mut Random::new(3);
+        let (steps, rows) = (5, 11);
+        let mut config = NetworkConfig::lstm(&Alphabet::letters(), 1, 19, 2);
+        config.layers[0] = LayerConfig::lean(21, 18);
+        let shape = StackShape {
+            vocabulary: 27,
+            layers: config.layer_shapes(),
+        };
+        let weights: Vec<Vec<f32>> = (shape.weights().into_iter())
+            .map(|length| random.uniform_vec(length, 0.5))
+            .collect();
+        let weights: Vec<&[f32]> = weights.iter().map(Vec::as_slice).collect();
+        let [table, w_hh, projection, w_ih, bias, above_w_hh, ..] = weights[..] else {
+            unreachable!("two layers");
+        };
+        let tokens: Vec<u8> = (0..steps * rows).map(|_| random.below(27) as u8).collect();
+        let sequence = Sequence {
+            steps,
+            rows,
+            tokens: &tokens,
+            first: 2,
+        };
+        let mut start = zero_states(&config.layers, rows);
+        for state in &mut start {
+            state.h = random.uniform_vec(state.h.len(), 0.5);
+            state.c = random.uniform_vec(state.c.len(), 0.5);
+        }
+        let count = sequence.counted() * rows * 27;
+        let d_logits = random.uniform_vec(count, 0.5);
+
+        let (mut tape, mut states) = (StackTape::default(), start.clone());
+        let arch = Arch::new();
+        let mut logits = vec![0.0; count];
+        tape.forward(arch, &shape, &weights, sequence, &mut states, &mut logits);
+        let expected = tape.backward(arch, &shape, sequence, &d_logits);
+
+        let columns = config.layers[0].columns();
+        let row = |&token: &u8| &table[usize::from(token) * columns..][..columns];
+        let input: Vec<f32> = tokens.iter().flat_map(row).copied().collect();
+        let own = (w_hh, Some(projection));
+        let below = run(shape.layers[0], rows, &input, own, &start[0]);
+        let mut input = bias.repeat(steps * rows);
+        let outputs = Matrix::new(&below.outputs, steps * rows, 18);
+        gemm(outputs, Matrix::new(w_ih, 18, bias.len()), &mut input, true);
+        let own = (above_w_hh, None);
+        let above = run(shape.layers[1], rows, &input, own, &start[1]);
+        let layers = [&below, &above].map(|run| RecordedLayer {
+            kept: &run.kept,
+            states: &run.states,
+            units: &run.units,
+            h0: &run.h0,
+            outputs: &run.outputs,
+        });
+        let top = &above.outputs[2 * rows * 19..];
+        let mut tape = StackTape::default();
+        tape.record(&shape, &weights, sequence, &layers, top);
+        let found = tape.backward(arch, &shape, sequence, &d_logits);
+        assert_eq!(found.len(), expected.len());
+        for (found, expected) in found.iter().zip(&expected) {
+            assert_eq!(found.len(), expected.len());
+            for (f, e) in found.iter().zip(expected) {
+                assert!((f - e).abs() <= 1e-5 * (1.0 + e.abs()), "{f} {e}");
+            }
+        }
+    }
+}

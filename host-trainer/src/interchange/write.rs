@@ -9,7 +9,7 @@ use super::npy;
 use crate::files::error::{Error, Result};
 use crate::files::output::write_atomically;
 use crate::files::tensors::{NamedTensor, TensorFile, transpose};
-use crate::network::config::CellKind;
+use crate::network::config::{CellKind, LayerConfig};
 use crate::network::parameters::Network;
 use std::io::{Cursor, Write};
 use std::path::Path;
@@ -47,7 +47,11 @@ fn tensor(shape: &[usize], values: &[f32]) -> NamedTensor {
 }
 
 fn refuse_lean(network: &Network, framework: &str) -> Result<()> {
-    match network.config.layers.iter().find(|l| l.cell == CellKind::Lean) {
+    let is_lean = |layer: &&LayerConfig| match layer.cell {
+        CellKind::Lstm => false,
+        CellKind::Lean => true,
+    };
+    match network.config.layers.iter().find(is_lean) {
         Some(layer) => Err(Error::bad_input(format!(
             "found a layer {layer}, expected LSTMs: {framework} has no lean cell"
         ))),

@@ -1,12 +1,15 @@
 //! What a recurrent cell is to the kernels, and one step of it, forward and backward, on panels.
 //!
+//! In the loops here arrays are not mapped by closures that compute: the compiler leaves those out of line, without the
+//! instructions of the CPU at hand.
+//!
 //! A cell of G gates gets the products of its input and of the output before, `[G]` for each unit, apart
 //! from each other, and the number that the unit holds (the cell state). It gives the next such number,
 //! the unit's output, and K numbers to keep for the way back: the gates first. On the way back these become K
 //! gradients, in which each gate's input product and recurrent product have theirs.
 
 use crate::kernels::panels::{LANES, Strip, get, put};
-use crate::kernels::product::{Sum, Term};
+use crate::kernels::product::{Start, Sum, Term};
 use pulp::{Arch, Simd, WithSimd};
 use std::fmt::Debug;
 use std::marker::PhantomData;
@@ -122,6 +125,8 @@ pub(crate) struct Forward<'a> {
     pub(crate) recurrence: Option<Term<'a>>,
     /// Added to the recurrent products: `[unit panel][gate]`, or empty.
     pub(crate) recurrent_bias: &'a [Strip],
+    /// Memory for the recurrent products of sixteen units, `[gate]`.
+    pub(crate) products: &'a mut [Strip],
     /// What is kept, `[unit panel][K]`.
     pub(crate) kept: &'a mut [Strip],
     /// The cell states before.
@@ -137,65 +142,50 @@ impl<E: Equations<G, K>, const G: usize, const K: usize> WithSimd for By<Forward
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        match (S::REGISTER_COUNT >= 32, G) {
-            (true, 4) => self.run::<S, 4>(simd),
-            (true, _) => self.run::<S, 8>(simd),
-            (false, 4) => self.run::<S, 2>(simd),
-            (false, _) => self.run::<S, 4>(simd),
-        }
-    }
-}
-
-impl<E: Equations<G, K>, const G: usize, const K: usize> By<Forward<'_>, E, G, K> {
-    /// `M` rows at a time.
-    #[inline(always)]
-    fn run<S: Simd, const M: usize>(self, simd: S) {
         let Self(step, _) = self;
         let rows = step.rows;
-        let zero = simd.splat_f32s(0.0);
         let kept = step.kept.chunks_exact_mut(K * rows);
         let states = step.before.chunks_exact(rows);
         let out = step.after.chunks_exact_mut(rows);
         let out = out.zip(step.output.chunks_exact_mut(rows));
+        let recurrent = step.products;
         for (group, ((kept, before), (after, output))) in kept.zip(states).zip(out).enumerate() {
+            let bias = step.recurrent_bias.get(group * G..(group + 1) * G);
             let sum = Sum {
                 rows,
+                start: bias.map_or(Start::Zero, Start::Bias),
                 terms: step.recurrence.as_slice(),
                 group,
             };
-            let bias = step.recurrent_bias.get(group * G..(group + 1) * G);
-            for row in (0..rows).step_by(M) {
+            sum.write::<S, G>(simd, recurrent);
+            // Each of these loops takes rows that do not wait for each other: their long chains of operations run side
+            // by side.
+            for row in 0..rows {
                 for part in 0..LANES / S::F32_LANES {
-                    let start = match bias {
-                        Some(bias) => std::array::from_fn(|g| get::<S>(&bias[g], part)),
-                        None => [zero; G],
-                    };
-                    let tile = sum.add_to(simd, [start; M], row, part);
-                    // Many rows at once, so that their long chains of operations run side by side.
-                    let mut results = [([zero; K], zero); M];
-                    for (m, recurrent) in tile.into_iter().enumerate() {
-                        let row = row + m;
-                        let input = match step.input {
-                            InputProducts::Table(table, symbols, tokens) => {
-                                let token = usize::from(tokens[row]);
-                                let strips = &table[(group * symbols + token) * G..][..G];
-                                std::array::from_fn(|g| get::<S>(&strips[g], part))
-                            }
-                            InputProducts::InPlace => {
-                                std::array::from_fn(|g| get::<S>(&kept[g * rows + row], part))
-                            }
-                        };
-                        let before = get::<S>(&before[row], part);
-                        let (values, state) = E::advance(simd, input, recurrent, before);
-                        for (k, &value) in values.iter().enumerate() {
-                            put::<S>(&mut kept[k * rows + row], part, value);
+                    let recurrent = std::array::from_fn(|g| get::<S>(&recurrent[g * rows + row], part));
+                    let input = match step.input {
+                        InputProducts::Table(table, symbols, tokens) => {
+                            let token = usize::from(tokens[row]);
+                            let strips = &table[(group * symbols + token) * G..][..G];
+                            std::array::from_fn(|g| get::<S>(&strips[g], part))
                         }
-                        put::<S>(&mut after[row], part, state);
-                        results[m] = (values, state);
+                        InputProducts::InPlace => {
+                            std::array::from_fn(|g| get::<S>(&kept[g * rows + row], part))
+                        }
+                    };
+                    let before = get::<S>(&before[row], part);
+                    let (values, state) = E::advance(simd, input, recurrent, before);
+                    for (k, &value) in values.iter().enumerate() {
+                        put::<S>(&mut kept[k * rows + row], part, value);
                     }
-                    for (strip, (kept, after)) in output[row..].iter_mut().zip(results) {
-                        put::<S>(strip, part, E::output(simd, kept, after));
-                    }
+                    put::<S>(&mut after[row], part, state);
+                }
+            }
+            for row in 0..rows {
+                for part in 0..LANES / S::F32_LANES {
+                    let values = std::array::from_fn(|k| get::<S>(&kept[k * rows + row], part));
+                    let after = get::<S>(&after[row], part);
+                    put::<S>(&mut output[row], part, E::output(simd, values, after));
                 }
             }
         }
@@ -233,7 +223,7 @@ impl<E: Equations<G, K>, const G: usize, const K: usize> WithSimd for By<Backwar
             for row in 0..rows {
                 for part in 0..LANES / S::F32_LANES {
                     let values = std::array::from_fn(|k| get::<S>(&kept[k * rows + row], part));
-                    let states = [before, after].map(|states| get::<S>(&states[row], part));
+                    let states = [get::<S>(&before[row], part), get::<S>(&after[row], part)];
                     let d_output = get::<S>(&d_output[row], part);
                     let d_after = get::<S>(&d_state[row], part);
                     let (d, d_before) = E::backward(simd, values, states, d_output, d_after);
@@ -278,9 +268,8 @@ impl<E: Equations<G, K>, const G: usize, const K: usize> WithSimd for By<Step<'_
             let mut state = load(&step.before[at.clone()]);
             let (mut kept, mut output) = ([Strip::default(); K], Strip::default());
             for part in 0..LANES / S::F32_LANES {
-                let products = [&input, &recurrent]
-                    .map(|strips| std::array::from_fn(|g| get::<S>(&strips[g], part)));
-                let [input, recurrent] = products;
+                let input = std::array::from_fn(|g| get::<S>(&input[g], part));
+                let recurrent = std::array::from_fn(|g| get::<S>(&recurrent[g], part));
                 let before = get::<S>(&state, part);
                 let (values, after) = E::advance(simd, input, recurrent, before);
                 for (kept, value) in kept.iter_mut().zip(values) {

@@ -93,7 +93,7 @@ impl LayerShape {
     }
 
     /// The gradients of the products of the input, or of the recurrence, as a factor.
-    fn gradients(self, kept: &[Strip], chosen: &'static [usize]) -> Slab<'_> {
+    fn gradients<'a>(self, kept: &'a [Strip], chosen: &'static [usize]) -> Slab<'a> {
         Slab::some(kept, self.cell.kept(), chosen)
     }
 }
@@ -239,6 +239,8 @@ pub(crate) struct LayerTape {
     outputs: Vec<Strip>,
     /// Gradient of all that the projection gives `[T][R][B]`; empty without one.
     d_outputs: Vec<Strip>,
+    /// Recurrent products of sixteen units `[G][B]`.
+    products: Vec<Strip>,
     /// Gradients of the output, of m and of the cell state at the step at hand.
     d_h: Vec<Strip>,
     d_m: Vec<Strip>,
@@ -272,6 +274,7 @@ impl LayerTape {
             (&mut self.outputs, (steps + 1) * outputs),
             (&mut self.units, projected * units),
             (&mut self.d_outputs, projected * outputs),
+            (&mut self.products, shape.cell.gates() * rows),
             (&mut self.d_h, outputs),
             (&mut self.d_m, projected.min(1) * units),
             (&mut self.d_state, units),
@@ -373,6 +376,7 @@ impl LayerTape {
             },
             recurrence: (t > 0 || !self.starts_at_zero).then_some(recurrence),
             recurrent_bias: &weights.recurrent_bias,
+            products: &mut self.products,
             kept: &mut self.kept[t * kept_slab..][..kept_slab],
             before: &before[t * unit_slab..],
             after: &mut after[..unit_slab],
@@ -473,13 +477,10 @@ pub(crate) struct LayerGradient {
 
 /// A piece of a gradient that one thread computes.
 pub(crate) enum Piece<'a> {
-    /// What the gates of sixteen units give.
+    /// What the gates of a few panels of units give, from panel `first` on.
     Gates {
-        unit_panel: usize,
-        base: &'a mut [Strip],
-        w_ih: &'a mut [Strip],
-        w_hh: &'a mut [Strip],
-        recurrent_bias: &'a mut [Strip],
+        first: usize,
+        panels: Vec<PanelGradient<'a>>,
     },
     /// A group of panels of the projection, and its bias.
     Projection {
@@ -487,6 +488,14 @@ pub(crate) enum Piece<'a> {
         weight: &'a mut [Strip],
         bias: &'a mut [Strip],
     },
+}
+
+/// The gradients of the weights of sixteen units' gates.
+pub(crate) struct PanelGradient<'a> {
+    base: &'a mut [Strip],
+    w_ih: &'a mut [Strip],
+    w_hh: &'a mut [Strip],
+    recurrent_bias: &'a mut [Strip],
 }
 
 fn depth(axis: Axis) -> usize {
@@ -510,25 +519,37 @@ impl LayerGradient {
             &mut self.w_hh,
             &mut self.recurrent_bias,
         ];
-        let mut rest: [&mut [Strip]; 4] = [const { &mut [] }; 4];
-        for ((rest, strips), length) in rest.iter_mut().zip(strips).zip(lengths) {
-            strips.resize(length * units.panels(), Strip::default());
-            *rest = strips;
-        }
-        let mut pieces = Vec::new();
-        for unit_panel in 0..units.panels() {
+        let mut each = lengths.iter();
+        let mut rest: [&mut [Strip]; 4] = strips.map(|strips| {
+            let length = each.next().expect("one for each") * units.panels();
+            strips.resize(length, Strip::default());
+            &mut strips[..]
+        });
+        // Two panels read what they have in common once. There are enough pieces for all threads to end at about the same
+        // time.
+        let width = if units.panels() < 8 * rayon::current_num_threads() {
+            1
+        } else {
+            2
+        };
+        let mut gradient = || {
             let mut lengths = lengths.iter();
             let [base, w_ih, w_hh, recurrent_bias] = rest.each_mut().map(|strips| {
                 let length = *lengths.next().expect("one for each");
                 strips.split_off_mut(..length).expect("one for each panel")
             });
-            pieces.push(Piece::Gates {
-                unit_panel,
+            PanelGradient {
                 base,
                 w_ih,
                 w_hh,
                 recurrent_bias,
-            });
+            }
+        };
+        let mut pieces = Vec::new();
+        for first in (0..units.panels()).step_by(width) {
+            let panels = first..units.panels().min(first + width);
+            let panels = panels.map(|_| gradient()).collect();
+            pieces.push(Piece::Gates { first, panels });
         }
         if layer.projection.is_some() {
             let panels = outputs.panels();
@@ -592,53 +613,81 @@ pub(crate) struct Ran<'a> {
     pub(crate) below: Option<&'a LayerTape>,
 }
 
+/// The sums that make a [`PanelGradient`].
+struct PanelSums<'g, 'a> {
+    cell: &'static dyn Cell,
+    base: &'g mut [Strip],
+    recurrent_bias: &'g mut [Strip],
+    w_ih: Outer<'g, 'a>,
+    w_hh: Outer<'g, 'a>,
+}
+
+impl<'g, 'a> PanelSums<'g, 'a> {
+    fn new(arch: Arch, cell: &'static dyn Cell, gradient: PanelGradient<'g>) -> Self {
+        gradient.base.fill(Strip::default());
+        gradient.recurrent_bias.fill(Strip::default());
+        Self {
+            cell,
+            base: gradient.base,
+            recurrent_bias: gradient.recurrent_bias,
+            w_ih: Outer::new(arch, cell.input(), gradient.w_ih),
+            w_hh: Outer::new(arch, cell.recurrent(), gradient.w_hh),
+        }
+    }
+
+    /// Adds the share of step `t` of some rows, `dy` being the gradients of the products.
+    fn add(&mut self, arch: Arch, t: usize, ran: Ran<'a>, dy: &'a [Strip]) {
+        let rows = ran.tape.rows;
+        arch.dispatch(AddRows {
+            rows,
+            chosen: self.cell.input(),
+            dy,
+            tokens: ran.tokens.get(t * rows..(t + 1) * rows),
+            table: self.base,
+        });
+        if !self.recurrent_bias.is_empty() {
+            arch.dispatch(AddRows {
+                rows,
+                chosen: self.cell.recurrent(),
+                dy,
+                tokens: None,
+                table: self.recurrent_bias,
+            });
+        }
+        if let Some(below) = ran.below {
+            self.w_ih.add(below.output(t + 1), dy, rows);
+        }
+        if t > 0 || !ran.tape.starts_at_zero {
+            self.w_hh.add(ran.tape.output(t), dy, rows);
+        }
+    }
+
+    fn finish(&mut self) {
+        self.w_ih.finish();
+        self.w_hh.finish();
+    }
+}
+
 impl Piece<'_> {
     /// Computes the piece from what all rows ran.
     pub(crate) fn compute(self, arch: Arch, layer: LayerShape, steps: usize, all: &[Ran<'_>]) {
-        let each = || (0..steps).flat_map(|t| all.iter().map(move |ran| (t, ran)));
+        let each = || (0..steps).flat_map(|t| all.iter().map(move |&ran| (t, ran)));
         match self {
-            Self::Gates {
-                unit_panel,
-                base,
-                w_ih,
-                w_hh,
-                recurrent_bias,
-            } => {
-                let kept = layer.cell.kept();
-                let (input, recurrent) = (layer.cell.input(), layer.cell.recurrent());
-                base.fill(Strip::default());
-                recurrent_bias.fill(Strip::default());
-                let mut of_input = Outer::new(arch, input, w_ih);
-                let mut of_output = Outer::new(arch, recurrent, w_hh);
+            Self::Gates { first, panels } => {
+                let cell = layer.cell;
+                let mut panels: Vec<PanelSums<'_, '_>> = panels
+                    .into_iter()
+                    .map(|panel| PanelSums::new(arch, cell, panel))
+                    .collect();
                 for (t, ran) in each() {
                     let rows = ran.tape.rows;
-                    let block = kept * rows;
-                    let dy = &ran.tape.kept(t)[unit_panel * block..][..block];
-                    arch.dispatch(AddRows {
-                        rows,
-                        chosen: input,
-                        dy,
-                        tokens: ran.tokens.get(t * rows..(t + 1) * rows),
-                        table: base,
-                    });
-                    if !recurrent_bias.is_empty() {
-                        arch.dispatch(AddRows {
-                            rows,
-                            chosen: recurrent,
-                            dy,
-                            tokens: None,
-                            table: recurrent_bias,
-                        });
-                    }
-                    if let Some(below) = ran.below {
-                        of_input.add(below.output(t + 1), dy, rows);
-                    }
-                    if t > 0 || !ran.tape.starts_at_zero {
-                        of_output.add(ran.tape.output(t), dy, rows);
+                    let block = cell.kept() * rows;
+                    let all = ran.tape.kept(t)[first * block..].chunks_exact(block);
+                    for (panel, dy) in panels.iter_mut().zip(all) {
+                        panel.add(arch, t, ran, dy);
                     }
                 }
-                of_input.finish();
-                of_output.finish();
+                panels.iter_mut().for_each(PanelSums::finish);
             }
             Self::Projection {
                 group,

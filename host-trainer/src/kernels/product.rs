@@ -39,16 +39,6 @@ impl<'a> Slab<'a> {
             chosen,
         }
     }
-
-    /// The panels that count.
-    #[inline(always)]
-    fn panels(self, rows: usize) -> impl Iterator<Item = &'a [Strip]> {
-        let blocks = self.strips.chunks_exact(self.block * rows);
-        blocks.flat_map(move |block| {
-            let chosen = self.chosen.iter();
-            chosen.map(move |panel| &block[panel * rows..][..rows])
-        })
-    }
 }
 
 /// One addend of a sum of products: a slab times a weight matrix.
@@ -59,8 +49,6 @@ pub(crate) type Term<'a> = (Slab<'a>, &'a Packed);
 pub(crate) enum Start<'a> {
     /// Zero.
     Zero,
-    /// What is in the output.
-    Output,
     /// A row for all rows: `[panel]`.
     Bias(&'a [Strip]),
 }
@@ -91,21 +79,18 @@ impl WithSimd for Product<'_> {
         for (group, out) in self.out.chunks_mut(self.block * self.rows).enumerate() {
             let sum = Sum {
                 rows: self.rows,
+                start: match self.start {
+                    Start::Bias(bias) => Start::Bias(&bias[group * weights.width()..]),
+                    Start::Zero => Start::Zero,
+                },
                 terms: self.terms,
                 group,
             };
-            let start = match self.start {
-                Start::Bias(bias) => Start::Bias(&bias[group * weights.width()..]),
-                start => start,
-            };
-            match (weights.group_width(group), S::REGISTER_COUNT >= 32) {
-                (1, _) => sum.write::<S, 8, 1>(simd, start, out),
-                (2, true) => sum.write::<S, 8, 2>(simd, start, out),
-                (2, false) => sum.write::<S, 4, 2>(simd, start, out),
-                (3, true) => sum.write::<S, 8, 3>(simd, start, out),
-                (3, false) => sum.write::<S, 4, 3>(simd, start, out),
-                (_, true) => sum.write::<S, 4, 4>(simd, start, out),
-                (_, false) => sum.write::<S, 2, 4>(simd, start, out),
+            match weights.group_width(group) {
+                1 => sum.write::<S, 1>(simd, out),
+                2 => sum.write::<S, 2>(simd, out),
+                3 => sum.write::<S, 3>(simd, out),
+                _ => sum.write::<S, 4>(simd, out),
             }
         }
     }
@@ -116,6 +101,8 @@ impl WithSimd for Product<'_> {
 pub(crate) struct Sum<'a> {
     /// Rows of every slab.
     pub(crate) rows: usize,
+    /// The sum's start.
+    pub(crate) start: Start<'a>,
     /// The addends.
     pub(crate) terms: &'a [Term<'a>],
     /// The group of their weights.
@@ -123,34 +110,29 @@ pub(crate) struct Sum<'a> {
 }
 
 impl Sum<'_> {
+    /// Computes the sum, of `N` panels, into the first panels of `out`: as many rows at a time as the registers hold.
     #[inline(always)]
-    fn write<S: Simd, const M: usize, const N: usize>(
-        self,
-        simd: S,
-        start: Start<'_>,
-        out: &mut [Strip],
-    ) {
+    pub(crate) fn write<S: Simd, const N: usize>(self, simd: S, out: &mut [Strip]) {
+        match (N, S::REGISTER_COUNT >= 32) {
+            (1, _) | (2 | 3, true) => self.write_rows::<S, 8, N>(simd, out),
+            (2 | 3, false) | (_, true) => self.write_rows::<S, 4, N>(simd, out),
+            (_, false) => self.write_rows::<S, 2, N>(simd, out),
+        }
+    }
+
+    /// As [`Sum::write`], `M` rows at a time.
+    #[inline(always)]
+    fn write_rows<S: Simd, const M: usize, const N: usize>(self, simd: S, out: &mut [Strip]) {
         for row in (0..self.rows).step_by(M) {
             for part in 0..LANES / S::F32_LANES {
-                let mut tile = [[simd.splat_f32s(0.0); N]; M];
-                match start {
-                    Start::Zero => {}
-                    Start::Output => {
-                        for (n, panel) in out.chunks_exact(self.rows).take(N).enumerate() {
-                            for (tile, strip) in tile.iter_mut().zip(&panel[row..][..M]) {
-                                tile[n] = get::<S>(strip, part);
-                            }
-                        }
-                    }
-                    Start::Bias(bias) => {
-                        for tile in &mut tile {
-                            for (x, bias) in tile.iter_mut().zip(bias) {
-                                *x = get::<S>(bias, part);
-                            }
-                        }
-                    }
+                let start = match self.start {
+                    Start::Zero => [simd.splat_f32s(0.0); N],
+                    Start::Bias(bias) => std::array::from_fn(|n| get::<S>(&bias[n], part)),
+                };
+                let mut tile = [start; M];
+                for (x, weights) in self.terms {
+                    tile = self.add(simd, tile, *x, weights, (row, part));
                 }
-                let tile = self.add_to(simd, tile, row, part);
                 for (n, panel) in out.chunks_exact_mut(self.rows).take(N).enumerate() {
                     for (strip, values) in panel[row..][..M].iter_mut().zip(&tile) {
                         put::<S>(strip, part, values[n]);
@@ -160,24 +142,25 @@ impl Sum<'_> {
         }
     }
 
-    /// `start` and the products, for `M` rows and `N` panels; of each strip one vector.
+    /// `sum` and a product, for `M` rows and `N` panels; of each strip one vector.
     #[inline(always)]
-    pub(crate) fn add_to<S: Simd, const M: usize, const N: usize>(
+    fn add<S: Simd, const M: usize, const N: usize>(
         &self,
         simd: S,
-        start: [[S::f32s; N]; M],
-        row: usize,
-        part: usize,
+        mut sum: [[S::f32s; N]; M],
+        x: Slab<'_>,
+        weights: &Packed,
+        (row, part): (usize, usize),
     ) -> [[S::f32s; N]; M] {
-        let mut tile = start;
-        for (x, weights) in self.terms {
-            let (weights, _) = weights.group(self.group).as_chunks::<N>();
-            let (weights, _) = weights.as_chunks::<LANES>();
-            // A local copy stays in registers.
-            let mut sum = tile;
-            for (x, weights) in x.panels(self.rows).zip(weights) {
-                let x: &[Strip; M] = x[row..][..M].try_into().expect("M rows");
-                for (k, weights) in weights.iter().enumerate() {
+        let (weights, _) = weights.group(self.group).as_chunks::<N>();
+        let (mut weights, _) = weights.as_chunks::<LANES>();
+        for block in x.strips.chunks_exact(x.block * self.rows) {
+            for panel in x.chosen {
+                let x = &block[panel * self.rows + row..][..M];
+                let x: &[Strip; M] = x.try_into().expect("M rows");
+                let (panel, rest) = weights.split_first().expect("as deep as the slab");
+                weights = rest;
+                for (k, weights) in panel.iter().enumerate() {
                     let w: [S::f32s; N] = std::array::from_fn(|n| get::<S>(&weights[n], part));
                     for m in 0..M {
                         let x = simd.splat_f32s(x[m].0[k]);
@@ -187,9 +170,8 @@ impl Sum<'_> {
                     }
                 }
             }
-            tile = sum;
         }
-        tile
+        sum
     }
 }
 
@@ -347,11 +329,11 @@ impl WithSimd for AddRows<'_> {
         for row in 0..rows {
             let token = self.tokens.map_or(0, |tokens| usize::from(tokens[row]));
             let sums = &mut self.table[token * width..][..width];
-            for (sum, panel) in sums.iter_mut().zip(self.chosen) {
-                let dy = &self.dy[panel * rows + row];
+            for n in 0..width {
+                let dy = &self.dy[self.chosen[n] * rows + row];
                 for part in 0..LANES / S::F32_LANES {
-                    let x = simd.add_f32s(get::<S>(sum, part), get::<S>(dy, part));
-                    put::<S>(sum, part, x);
+                    let x = simd.add_f32s(get::<S>(&sums[n], part), get::<S>(dy, part));
+                    put::<S>(&mut sums[n], part, x);
                 }
             }
         }

@@ -4,12 +4,14 @@ use crate::kernels::panels::LANES;
 use crate::kernels::vectorize::exp;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 /// Rows that one thread computes at a time.
 const ROWS: usize = 128;
 
 /// What some characters cost.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Loss {
     /// Cross-entropy with the text, nats a character.
     pub text: f64,

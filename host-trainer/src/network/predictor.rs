@@ -238,60 +238,10 @@ pub fn describe_context(window: Option<usize>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::step::Engine;
     use crate::kernels::random::Random;
     use crate::network::config::{LayerConfig, NetworkConfig};
     use crate::network::score::bits_per_char;
-    use crate::network::state::zero_states;
     use crate::text::alphabet::Alphabet;
-    use crate::text::batches::{Batch, LossOn};
-
-    #[test]
-    fn single_steps_equal_the_training_pass() {
-        let lstm = LayerConfig::lstm;
-        let projected = LayerConfig {
-            projection: Some(9),
-            ..lstm(20)
-        };
-        let lean = LayerConfig::lean(33, 10);
-        let bare = LayerConfig {
-            projection: None,
-            ..lean
-        };
-        for (layer, layers) in [
-            (lstm(10), 1),
-            (lstm(33), 2),
-            (lstm(64), 4),
-            (projected, 2),
-            (lean, 1),
-            (lean, 3),
-            (bare, 2),
-        ] {
-            let random = &mut Random::new(2);
-            let config = NetworkConfig::stack(&Alphabet::letters(), 8, layer, layers);
-            let network = Network::new(config, random).unwrap();
-            let text: Vec<u8> = (0..51).map(|_| random.below(27) as u8).collect();
-            let batch = Batch::gather(1, 50, |_, t| text[t]);
-            let mut states = zero_states(&network.config.layers, 1);
-            let (loss, _) = Engine::new(1)
-                .loss_and_gradients(&network, &batch, LossOn::EveryStep, &mut states, &[])
-                .unwrap();
-            let mut predictor = NetworkPredictor::new(&network);
-            let score = bits_per_char(&mut predictor, &[], &text);
-            assert_eq!(score.characters, 50);
-            assert!((score.bits_per_char * std::f64::consts::LN_2 - loss).abs() < 1e-5);
-            for (layer, state) in predictor.layers.iter().zip(&states) {
-                assert_eq!(
-                    (layer.h.len(), layer.c.len()),
-                    (state.h.len(), state.c.len())
-                );
-                let pairs = layer.h.iter().zip(&state.h);
-                for (a, b) in pairs.chain(layer.c.iter().zip(&state.c)) {
-                    assert!((a - b).abs() < 1e-5);
-                }
-            }
-        }
-    }
 
     #[test]
     fn a_window_reads_its_characters_from_a_fresh_state() {

@@ -1,6 +1,7 @@
 //! The fixed point of the device, see docs/NUMBERS.md.
 
 use crate::files::error::{Error, Result};
+use crate::network::cell::GateKind;
 use crate::network::config::{LayerConfig, NetworkConfig};
 use std::ops::RangeInclusive;
 
@@ -25,10 +26,10 @@ const LARGEST_BIAS: i32 = 1 << 30;
 
 /// Half a step of the shift before a gate's activation: the argument of tanh keeps one bit more than
 /// that of the sigmoid.
-pub(crate) fn gate_half(gate: &str) -> i32 {
-    match gate {
-        "g" => 1 << 4,
-        _ => 1 << 5,
+pub(crate) fn gate_half(kind: GateKind) -> i32 {
+    match kind {
+        GateKind::Tanh => 1 << 4,
+        GateKind::Sigmoid => 1 << 5,
     }
 }
 

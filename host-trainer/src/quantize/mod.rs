@@ -25,6 +25,7 @@ pub use error_table::{TensorError, error_table};
 pub(crate) use layout::{GateRow, dense_rows, layer_rows, projection_rows, row_order};
 
 use crate::files::error::{Error, Result};
+use crate::network::cell::Gate;
 use crate::network::config::NetworkConfig;
 use crate::network::parameters::Network;
 use crate::quantize::calibrate::{LayerColumns, observe};
@@ -151,7 +152,7 @@ fn quantize_gates(
     let config = &network.config;
     let layer = config.layers[index];
     let name = config.layer_name(index);
-    let gate_meter = |gate: &&str| Meter::new(format!("{name} weights {gate}"));
+    let gate_meter = |gate: &Gate| Meter::new(format!("{name} weights {}", gate.name));
     let mut meters: Vec<Meter> = layer.cell.gates().iter().map(gate_meter).collect();
     let mut table_meter = Meter::new(format!("{name} table"));
     let folded = match index {
@@ -183,7 +184,7 @@ fn quantize_gates(
         } else {
             row.bias += bias_q18(network.layers[index].bias[column])?;
         }
-        row.bias += gate_half(layer.cell.gates()[place.gate]);
+        row.bias += gate_half(layer.cell.gates()[place.gate].kind);
         gates.push(&weights, row);
     }
     errors.extend(meters.into_iter().map(Meter::finish));

@@ -8,6 +8,7 @@ use crate::kernels::random::{Random, dot};
 use crate::model::encode::{Labels, encode_f32, encode_quantized};
 use crate::model::file::{HeapWorkspace, ModelFile};
 use crate::model::predictor::ModelPredictor;
+use crate::network::cell::GateKind;
 use crate::network::config::LayerConfig;
 use crate::network::predictor::{NetworkPredictor, Predictor};
 use crate::quantize::calibrate::Columns;
@@ -91,9 +92,9 @@ fn dequantized(quantized: &QuantizedNetwork) -> Network {
                 let weight = value(w.into(), row.weight_scale) / step;
                 matrix[k * shape.columns() + column] = weight as f32;
             }
-            let half = match shape.cell.gates()[place.gate] {
-                "g" => 16,
-                _ => 32,
+            let half = match shape.cell.gates()[place.gate].kind {
+                GateKind::Tanh => 16,
+                GateKind::Sigmoid => 32,
             };
             weights.bias[column] = value(row.bias - half, 1) as f32;
             for v in (0..vocabulary).filter(|_| index == 0) {

@@ -3,7 +3,8 @@
 //! A recipe is a network and one or more phases; a phase is a text, a way to cut it into batches,
 //! an optimizer and some regularization. To add a recipe, add a variant and its phases here.
 
-use crate::engine::optimizer::{AdamConfig, Schedule};
+use crate::engine::optimizer::AdamConfig;
+use crate::engine::schedule::Schedule;
 use crate::files::error::{Error, Result};
 use crate::network::config::LayerConfig;
 use crate::text::batches::{Feed, LossOn};

@@ -1,6 +1,6 @@
 //! The flags of `train`.
 
-use crate::engine::graph::DeviceKind;
+use crate::engine::device::DeviceKind;
 use crate::network::config::{CellKind, EMBEDDING};
 use crate::text::alphabet::AlphabetKind;
 use std::path::{Path, PathBuf};

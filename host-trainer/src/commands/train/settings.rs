@@ -1,7 +1,7 @@
 //! What a person asks for: flags as typed become a run as meant.
 
 use super::flags::{Args, ScheduleKind};
-use crate::engine::optimizer::Schedule;
+use crate::engine::schedule::Schedule;
 use crate::files::error::{Error, Result};
 use crate::network::config::{CellKind, LayerConfig, NetworkConfig};
 use crate::text::corpus::Corpus;

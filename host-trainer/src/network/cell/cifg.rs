@@ -84,12 +84,13 @@ impl Equations<3, 3> for Cifg {
     #[inline(always)]
     fn advance<S: Simd>(
         simd: S,
-        input: [S::f32s; 3],
+        [i, g, o]: [S::f32s; 3],
         recurrent: [S::f32s; 3],
         before: S::f32s,
     ) -> ([S::f32s; 3], S::f32s) {
-        let [i, o] = [0, 2].map(|gate| sigmoid_of(simd, input[gate], recurrent[gate]));
-        let g = tanh_of(simd, input[1], recurrent[1]);
+        let i = sigmoid_of(simd, i, recurrent[0]);
+        let g = tanh_of(simd, g, recurrent[1]);
+        let o = sigmoid_of(simd, o, recurrent[2]);
         let keep = simd.sub_f32s(simd.splat_f32s(1.0), i);
         let after = simd.mul_add_e_f32s(keep, before, simd.mul_f32s(i, g));
         ([i, g, o], after)

@@ -98,12 +98,14 @@ impl Equations<4, 4> for Lstm {
     #[inline(always)]
     fn advance<S: Simd>(
         simd: S,
-        input: [S::f32s; 4],
+        [i, f, g, o]: [S::f32s; 4],
         recurrent: [S::f32s; 4],
         before: S::f32s,
     ) -> ([S::f32s; 4], S::f32s) {
-        let [i, f, o] = [0, 1, 3].map(|gate| sigmoid_of(simd, input[gate], recurrent[gate]));
-        let g = tanh_of(simd, input[2], recurrent[2]);
+        let i = sigmoid_of(simd, i, recurrent[0]);
+        let f = sigmoid_of(simd, f, recurrent[1]);
+        let g = tanh_of(simd, g, recurrent[2]);
+        let o = sigmoid_of(simd, o, recurrent[3]);
         let after = simd.mul_add_e_f32s(f, before, simd.mul_f32s(i, g));
         ([i, f, g, o], after)
     }
