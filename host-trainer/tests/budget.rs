@@ -16,7 +16,7 @@ fn the_bytes_are_those_of_a_trained_model() {
     let random = &mut Random::new(3);
     for layers in [
         vec![LayerConfig::lstm(33)],
-        vec![LayerConfig::lean(40, 12), LayerConfig::lstm(10)],
+        vec![LayerConfig::cifg(40, 12), LayerConfig::lstm(10)],
     ] {
         let mut config = NetworkConfig::lstm(&Alphabet::letters(), 8, 1, 1);
         config.layers = layers;
@@ -36,12 +36,12 @@ fn the_bytes_are_those_of_a_trained_model() {
 #[test]
 fn flags_and_files_of_one_shape_have_one_budget() {
     let folder = tempfile::tempdir().unwrap();
-    let config = NetworkConfig::stack(&Alphabet::letters(), 64, LayerConfig::lean(96, 32), 1);
+    let config = NetworkConfig::stack(&Alphabet::letters(), 64, LayerConfig::cifg(96, 32), 1);
     let network = Network::new(config, &mut Random::new(3)).unwrap();
     network.save(&folder.path().join("n.safetensors")).unwrap();
     let zeros = encode_zeros(&network.config, Format::Int4).unwrap();
     std::fs::write(folder.path().join("m.lstm"), zeros).unwrap();
-    let flags = "budget --cell lean --hidden 96 --projection 32 --format int4 --clock 100";
+    let flags = "budget --cell cifg --hidden 96 --projection 32 --format int4 --clock 100";
     let by_flags = printed(folder.path(), flags);
     let network = "budget n.safetensors --format int4 --clock 100";
     assert_eq!(printed(folder.path(), network), by_flags);
@@ -87,13 +87,13 @@ fn bad_input_is_one_line_and_exit_code_2() {
         ),
         (
             "budget --clock 0",
-            "found --clock 0, expected megahertz above 0",
+            "'--clock <MHZ>': found 0, expected megahertz above 0",
         ),
         (
             "budget --clock 200000",
-            "found --clock 200000, expected megahertz above 0 and up to 100000",
+            "found 200000, expected megahertz above 0 and up to 100000",
         ),
-        ("budget --clock NaN", "found --clock NaN"),
+        ("budget --clock NaN", "found NaN, expected megahertz"),
         ("budget --format int2", "invalid value 'int2'"),
         (
             "budget --alphabet text --corpus missing.txt",

@@ -167,7 +167,7 @@ fn an_output_that_takes_nothing_is_told_and_ends_no_training() {
         "generate r/best.safetensors",
         "budget r/best.safetensors",
         "report r",
-        "quantize r/best.safetensors --qat --corpus good.txt --batch 4 --epochs 1 --out q.safetensors",
+        "quantize r/best.safetensors --qat --corpus good.txt --batch-size 4 --epochs 1 --out q.safetensors",
         "export r/best.safetensors --out m.lstm",
     ] {
         let output = to_full(line);

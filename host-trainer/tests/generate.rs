@@ -123,9 +123,9 @@ fn bad_input_is_one_line_and_exit_code_2() {
     for (line, expected) in [
         (
             "generate m.lstm --window 5000",
-            "found --window 5000, expected 0 to 128",
+            "'--window <N>': found 5000, expected 0 to 128",
         ),
-        ("generate m.lstm --window=-1", "invalid value '-1'"),
+        ("generate m.lstm --window -1", "found -1, expected 0 to 128"),
         (
             "generate m.lstm --format f32",
             "m.lstm is in int8, expected a network (.safetensors) for --format f32",

@@ -28,7 +28,7 @@ fn folder() -> tempfile::TempDir {
     std::fs::write(folder.path().join("text.txt"), text).unwrap();
     std::fs::write(folder.path().join("short.txt"), "short").unwrap();
     let mut config = NetworkConfig::lstm(&Alphabet::letters(), 8, 24, 1);
-    config.layers = vec![LayerConfig::lean(20, 12)];
+    config.layers = vec![LayerConfig::cifg(20, 12)];
     let mut network = Network::new(config, &mut Random::new(2)).unwrap();
     // Strong enough that its hidden state does not round to zero.
     let parameters = network.parameters_mut().into_iter();
@@ -51,7 +51,7 @@ fn tuning_learns_and_its_threads_change_no_bit() {
         let tune = |threads: usize| {
             let line = format!(
                 "quantize n.safetensors --format {format} --qat --corpus text.txt --teacher 0 \
-                 --epochs 6 --batch 8 --learning-rate 1e-2 --threads {threads} --out q.safetensors"
+                 --epochs 6 --batch-size 8 --learning-rate 1e-2 --threads {threads} --out q.safetensors"
             );
             let text = printed(folder, &line);
             (text, std::fs::read(folder.join("q.safetensors")).unwrap())
@@ -83,7 +83,7 @@ fn windows_are_tuned_as_they_are_run() {
     let mut network = Network::load(&folder.join("n.safetensors")).unwrap();
     network.config.window = Some(12);
     network.save(&folder.join("n.safetensors")).unwrap();
-    let line = "quantize n.safetensors --qat --corpus text.txt --teacher 0 --epochs 1 --batch 16 \
+    let line = "quantize n.safetensors --qat --corpus text.txt --teacher 0 --epochs 1 --batch-size 16 \
                 --learning-rate 1e-2 --out q.safetensors";
     let text = printed(folder, line);
     assert!(!text.contains("long enough"), "{text}");
@@ -133,7 +133,7 @@ fn stopped(
 fn ctrl_c_keeps_the_best_so_far() {
     let folder = folder();
     let folder = folder.path();
-    let line = "quantize n.safetensors --qat --corpus text.txt --epochs 1e6 --batch 8 --teacher 0 \
+    let line = "quantize n.safetensors --qat --corpus text.txt --epochs 1e6 --batch-size 8 --teacher 0 \
                 --learning-rate 1e-2 --out q.safetensors";
     // After half a pass that is better than rounding alone.
     let (lines, output) = stopped(folder, line, "-INT", |line| line.contains('*'));
@@ -188,7 +188,7 @@ fn tuning_goes_on_as_if_it_had_never_stopped() {
         network.save(&folder.join("n.safetensors")).unwrap();
         let line = |out: &str| {
             format!(
-                "quantize n.safetensors --format int4 --qat --corpus text.txt {flags} --batch 8 \
+                "quantize n.safetensors --format int4 --qat --corpus text.txt {flags} --batch-size 8 \
                  --out {out}"
             )
         };
@@ -230,7 +230,7 @@ fn tuning_goes_on_as_if_it_had_never_stopped() {
 fn a_checkpoint_that_lost_something_ends_otherwise() {
     let folder = folder();
     let folder = folder.path();
-    let line = "quantize n.safetensors --qat --corpus text.txt --teacher 0.2 --epochs 80 --batch 8 \
+    let line = "quantize n.safetensors --qat --corpus text.txt --teacher 0.2 --epochs 80 --batch-size 8 \
                 --learning-rate 1e-2 --out q";
     let (_, output) = stopped(folder, line, "-INT", |line| line.contains('*'));
     assert_eq!(output.status.code(), Some(130), "{output:?}");
@@ -295,7 +295,7 @@ fn a_checkpoint_that_lost_something_ends_otherwise() {
     let expected = "q.checkpoint: tensor master.1 holds NaN at 3, expected finite numbers";
     refused(&not_finite, expected);
     let place = "q.checkpoint: found a place that is not in the texts, expected one that is";
-    let steps = "q.checkpoint: found step 9999, expected ";
+    let steps = "q.checkpoint: found update 9999, expected ";
     let adam = "q.checkpoint: found another version's settings of Adam, expected ";
     for (pointer, value, expected) in [
         ("/cursors/0/position", 9999.into(), place),
@@ -315,7 +315,7 @@ fn a_tuning_goes_on_with_what_it_began_with() {
     let folder = folder();
     let folder = folder.path();
     let line = |flags: &str| {
-        format!("quantize n.safetensors --qat --corpus text.txt --batch 8 {flags} --out q")
+        format!("quantize n.safetensors --qat --corpus text.txt --batch-size 8 {flags} --out q")
     };
     let none = "found no q.checkpoint, expected one to --resume from";
     refuses(folder, &line("--epochs 1e6 --resume"), none);
@@ -376,7 +376,8 @@ fn a_tuning_goes_on_with_what_it_began_with() {
 #[test]
 fn a_text_too_short_for_the_batch_is_told() {
     let folder = folder();
-    let line = "quantize n.safetensors --qat --corpus text.txt --batch 999 --epochs 0.1 --out q";
+    let line =
+        "quantize n.safetensors --qat --corpus text.txt --batch-size 999 --epochs 0.1 --out q";
     let text = printed(folder.path(), line);
     let told = text.lines().nth(1).unwrap();
     let start = "the training part of text.txt is long enough for ";
@@ -388,7 +389,7 @@ fn a_text_too_short_for_the_batch_is_told() {
 fn what_is_not_finite_ends_the_tuning() {
     let folder = folder();
     let folder = folder.path();
-    let line = "quantize n.safetensors --qat --corpus text.txt --batch 8 --learning-rate 1e8 \
+    let line = "quantize n.safetensors --qat --corpus text.txt --batch-size 8 --learning-rate 1e8 \
                 --out q.safetensors";
     let output = run(folder, line);
     let stderr = String::from_utf8(output.stderr).unwrap();
@@ -404,19 +405,28 @@ fn bad_input_is_one_line_and_exit_code_2() {
     let folder = folder();
     let folder = folder.path();
     for (flags, expected) in [
-        ("--qat --epochs 0", "found --epochs 0, expected"),
-        ("--qat --epochs nan", "found --epochs NaN, expected"),
+        ("--qat --epochs 0", "'--epochs <N>': found 0, expected"),
+        ("--qat --epochs nan", "found NaN, expected"),
         (
             "--qat --epochs 1e10",
-            "found --epochs 10000000000, expected a number above 0 and below 1e9",
+            "found 10000000000, expected a number above 0 and below 1e9",
         ),
-        ("--qat --learning-rate=-1", "found --learning-rate -1"),
+        (
+            "--qat --learning-rate=-1",
+            "'--learning-rate <RATE>': found -1",
+        ),
         (
             "--qat --teacher 1.5",
-            "found --teacher 1.5, expected 0 to 1",
+            "'--teacher <SHARE>': found 1.5, expected 0 to 1",
         ),
-        ("--qat --batch 0", "found --batch 0, expected 1 to 4096"),
-        ("--qat --threads 0", "found --threads 0, expected 1 to 256"),
+        (
+            "--qat --batch-size 0",
+            "'--batch-size <N>': found 0, expected 1 to 4096",
+        ),
+        (
+            "--qat --threads 0",
+            "'--threads <N>': found 0, expected 1 to 256",
+        ),
         ("--qat --corpus none.txt", "none.txt"),
         ("--qat --corpus short.txt", "expected at least 65"),
         (

@@ -41,7 +41,7 @@ fn bits(folder: &Path, file: &str, split: &str) -> String {
 fn the_page_holds_what_the_commands_say() {
     let folder = folder();
     let path = folder.path();
-    let flags = "--epochs 60 --ema 0.9 --cell lean --projection 5 --layers 2";
+    let flags = "--epochs 60 --ema 0.9 --cell cifg --projection 5 --layers 2";
     let trained = printed(path, &format!("train {SMALL} {flags} --out r"));
     let told = printed(path, "report r");
     assert_eq!(told, "wrote r/report.html\n");
@@ -78,12 +78,12 @@ fn the_page_holds_what_the_commands_say() {
     }
     // Three gates, c, what goes into the projection, and h, of each layer.
     for signal in [
-        "lean.0 i",
-        "lean.0 g",
-        "lean.0 o",
-        "lean.0 c",
-        "lean.1 o·tanh c",
-        "lean.1 h",
+        "cifg.0 i",
+        "cifg.0 g",
+        "cifg.0 o",
+        "cifg.0 c",
+        "cifg.1 o·tanh c",
+        "cifg.1 h",
     ] {
         assert_eq!(row(&html, signal).len(), 6);
     }
@@ -139,7 +139,7 @@ fn a_network_that_was_quantized_elsewhere_is_shown_too() {
 fn a_network_too_large_for_the_engine_is_trained_all_the_same() {
     let folder = folder();
     let settings =
-        "--corpus good.txt --hidden 1030 --projection 4 --embedding 6 --batch 1 --epochs 0.01";
+        "--corpus good.txt --hidden 1030 --projection 4 --embedding 6 --batch-size 1 --epochs 0.01";
     let told = printed(folder.path(), &format!("train {settings} --out r"));
     let expected = "a layer has 1030 hidden units, expected 1 to 1024";
     let refused = |format: &str| {

@@ -7,7 +7,7 @@
 //!
 //! The second form makes a model of random weights: its format, then the width of each layer.
 
-use lstm_core::{Format, Model, Sampler, Session};
+use lstm_core::{Format, Model, Sampler, Session, WorkspaceSlices};
 use std::time::{Duration, Instant};
 
 #[path = "../tests/common/mod.rs"]
@@ -42,7 +42,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let file = common::At::new(&file, 0);
     let model = Model::from_bytes(file.bytes()).map_err(|e| e.to_string())?;
     let rate = (0..ROUNDS).map(|_| rate(&model)).fold(0.0, f64::max);
-    let layers: Vec<_> = model.shapes().map(|shape| shape.hidden).collect();
+    let layers: Vec<_> = model.layers().iter().map(|shape| shape.hidden).collect();
     println!(
         "{} {layers:?}: {rate:.0} characters a second",
         model.format()
@@ -52,10 +52,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 /// Characters a second in one round.
 fn rate(model: &Model<'_>) -> f64 {
-    let mut words = vec![0; Session::words(model)];
+    let mut words = vec![0; model.workspace_words()];
     let mut logits = vec![0; model.alphabet().len()];
-    let mut session = Session::from_slices(model, &mut words, &mut logits).unwrap();
-    let mut sampler = Sampler::new(1).temperature(TEMPERATURE).unwrap();
+    let workspace = WorkspaceSlices::new(&mut words, &mut logits);
+    let mut session = Session::new(*model, workspace).unwrap();
+    let mut sampler = Sampler::new(1).with_temperature(TEMPERATURE).unwrap();
     let mut token = model.alphabet().encode('\n');
     let mut characters = 0;
     let start = Instant::now();

@@ -1,9 +1,18 @@
 //! The digest of a text that a model always writes: proof that a chip computes as it should.
 
 use crate::crc::Crc;
+use crate::workspace::Memory;
 use crate::{Generator, Sampler, Token};
 
 /// CRC-32 of token numbers, a byte each.
+///
+/// ```
+/// use lstm_core::{Token, TokenDigest};
+///
+/// let mut digest = TokenDigest::new();
+/// b"123456789".map(|index| digest.push(Token::new(index)));
+/// assert_eq!(digest.value(), 0xcbf4_3926);
+/// ```
 #[derive(Clone)]
 pub struct TokenDigest(Crc);
 
@@ -39,6 +48,22 @@ impl core::fmt::Debug for TokenDigest {
 /// The golden text of a model, a token at a time: [`Golden::TOKENS`] from the start, with
 /// `Sampler::new(1)`. The file of a model may hold its digest,
 /// [`Model::golden`](crate::Model::golden).
+///
+/// ```
+/// use lstm_core::{Aligned, Generator, Golden, Model, ModelShape, Sampler, Session, Workspace};
+///
+/// # const FILE: &Aligned<[u8]> =
+/// #     &Aligned(*include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/tiny.lstm")));
+/// # const SHAPE: ModelShape = ModelShape::of(&FILE.0).expect("a .lstm file");
+/// # let file = &FILE.0;
+/// let model = Model::from_bytes(file)?;
+/// let memory = Workspace::<{ SHAPE.words() }, { SHAPE.num_symbols() }>::new();
+/// let mut generator = Generator::new(Session::new(model, memory)?, Sampler::new(1))?;
+/// // A chip computes as it should if the file's digest is the one that it finds.
+/// let is_right = model.golden().is_none_or(|golden| golden == Golden::digest(&mut generator));
+/// assert!(is_right);
+/// # Ok::<(), lstm_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Golden {
     digest: TokenDigest,
@@ -50,7 +75,7 @@ impl Golden {
     pub const TOKENS: u16 = 1000;
 
     /// Takes the generator back to the start.
-    pub fn start(generator: &mut Generator<'_, '_>) -> Self {
+    pub fn start<M: Memory, const WINDOW: usize>(generator: &mut Generator<'_, M, WINDOW>) -> Self {
         generator.restart(Sampler::new(1));
         Golden {
             digest: TokenDigest::new(),
@@ -59,16 +84,19 @@ impl Golden {
     }
 
     /// Writes a token; after the last one it gives the digest of them all.
-    pub fn step(&mut self, generator: &mut Generator<'_, '_>) -> Option<u32> {
+    pub fn step<M: Memory, const WINDOW: usize>(
+        &mut self,
+        generator: &mut Generator<'_, M, WINDOW>,
+    ) -> Option<u32> {
         if self.left > 0 {
-            self.digest.push(generator.write());
+            self.digest.push(generator.next_token());
             self.left -= 1;
         }
         (self.left == 0).then(|| self.digest.value())
     }
 
     /// The digest of the whole text.
-    pub fn digest(generator: &mut Generator<'_, '_>) -> u32 {
+    pub fn digest<M: Memory, const WINDOW: usize>(generator: &mut Generator<'_, M, WINDOW>) -> u32 {
         let mut golden = Self::start(generator);
         loop {
             if let Some(digest) = golden.step(generator) {

@@ -1,13 +1,16 @@
-//! The dot products of each weight format, this CPU's and the portable ones, for the test that
-//! compares them on the CPU itself. Not part of the interface.
+//! The sums of the rows of each weight format, by this CPU's kernel and by the portable one, for the
+//! test that compares them on the CPU itself. Not part of the interface.
 
-use crate::file::{BLOCK_ROWS, MAX_HIDDEN, WeightFormat};
-use crate::kernel::{self, DeadZones, Rows};
-use crate::model::Matrix;
+use crate::format::MAX_HIDDEN;
+pub use crate::format::{BLOCK_ROWS, COLUMN_ALIGN, WeightFormat, round_up};
+use crate::kernel::{self, Batch, Rows, portable};
+use crate::layout::{DeadZones, Matrix};
 
 /// A matrix and what it is multiplied with.
 #[derive(Clone, Copy, Debug)]
 pub struct Case<'a> {
+    /// How the weights are stored.
+    pub format: WeightFormat,
     /// The weights as they stand in the file, on a multiple of 16 in memory.
     pub weights: &'a [u8],
     /// Blocks of four rows.
@@ -23,7 +26,7 @@ pub struct Case<'a> {
 }
 
 /// The sums of the rows: fills `sums` from its start and returns how many blocks there were.
-pub type Dots = fn(case: &Case<'_>, sums: &mut [[i32; BLOCK_ROWS]]) -> usize;
+pub type Sums = fn(case: &Case<'_>, sums: &mut [[i32; BLOCK_ROWS]]) -> usize;
 
 /// One weight format in two kernels.
 #[derive(Clone, Copy, Debug)]
@@ -31,9 +34,77 @@ pub struct Kernel {
     /// How the weights are stored.
     pub format: WeightFormat,
     /// This CPU's kernel.
-    pub arch: Dots,
+    pub cpu: Sums,
     /// The definition.
-    pub portable: Dots,
+    pub portable: Sums,
+    /// How many blocks this CPU's kernel computes with columns that were packed for a matrix of so
+    /// many: the assembly must not see them.
+    pub mismatched: fn(case: &Case<'_>, packed_for: usize) -> usize,
+}
+
+/// Every weight format that has kernels.
+pub const KERNELS: &[Kernel] = &[
+    Kernel {
+        format: WeightFormat::Int8,
+        cpu: sums_of::<kernel::Int8>,
+        portable: sums_of::<portable::Int8>,
+        mismatched: mismatched::<kernel::Int8>,
+    },
+    Kernel {
+        format: WeightFormat::Int4,
+        cpu: sums_of::<kernel::Int4>,
+        portable: sums_of::<portable::Int4>,
+        mismatched: mismatched::<kernel::Int4>,
+    },
+];
+
+/// The sigmoid of this CPU and the portable one: Q12, Q15.
+pub const SIGMOIDS: [fn(i32) -> i32; 2] = [
+    crate::arith::sigmoid_q12,
+    crate::arith::portable_sigmoid_q12,
+];
+
+fn mismatched<K: kernel::Kernel>(case: &Case<'_>, packed_for: usize) -> usize {
+    let mut scratch = [0; SCRATCH_WORDS];
+    let matrix = &matrix(case);
+    let other = Matrix {
+        columns: packed_for,
+        ..*matrix
+    };
+    let packed = K::pack(&other, case.hidden, &mut scratch);
+    let rows = Rows {
+        matrix,
+        entries: &[],
+    };
+    K::rows(&rows, packed, 0, &mut Batch::new()).len()
+}
+
+/// The most that a kernel needs: 136 bytes for 32 columns.
+const SCRATCH_WORDS: usize = (MAX_HIDDEN / COLUMN_ALIGN) * (136 / 4);
+
+/// Packs the columns and multiplies, as a step does.
+fn sums_of<K: kernel::Kernel>(case: &Case<'_>, sums: &mut [[i32; BLOCK_ROWS]]) -> usize {
+    let mut scratch = [0; SCRATCH_WORDS];
+    let matrix = &matrix(case);
+    let rows = Rows {
+        matrix,
+        // As good as random.
+        entries: case.weights.as_chunks().0,
+    };
+    let packed = K::pack(matrix, case.hidden, &mut scratch);
+    let mut batch = Batch::new();
+    let mut count = 0;
+    loop {
+        let found = K::rows(&rows, packed, count, &mut batch);
+        if found.is_empty() {
+            return count;
+        }
+        let sums = sums.get_mut(count..).unwrap_or_default();
+        for (sums, found) in sums.iter_mut().zip(found) {
+            *sums = *found;
+        }
+        count += found.len();
+    }
 }
 
 /// The matrix, with row parameters of all kinds.
@@ -52,70 +123,13 @@ fn matrix<'a>(case: &Case<'a>) -> Matrix<'a> {
     };
     let rows = PARAMETERS.get(..case.blocks * BLOCK_ROWS);
     Matrix {
+        format: case.format,
         rows: rows.unwrap_or_default().as_flattened(),
         weights: bytemuck::try_cast_slice(case.weights).unwrap_or_default(),
-        format: WeightFormat::default(),
         columns: case.columns,
-        dead_zones: DeadZones::NONE,
+        dead_zones: DeadZones {
+            below: case.below,
+            zones: case.dead_zones,
+        },
     }
 }
-
-/// Packs the columns and multiplies, as a step does.
-macro_rules! dots {
-    (int8 $($kernel:ident)::+) => {
-        dots!(@ $($kernel)::+, |columns| columns, |case, input| pack(case.hidden, input))
-    };
-    (int4 $($kernel:ident)::+) => {
-        dots!(@ $($kernel)::+, $($kernel::)+input_len, |case, input| pack(
-            case.hidden,
-            DeadZones {
-                below: case.below,
-                zones: case.dead_zones,
-            },
-            input,
-        ))
-    };
-    (@ $($kernel:ident)::+, $input_len:expr, |$case:ident, $input:ident| $pack:expr) => {
-        |$case, sums| {
-            use $($kernel)::+::{Input, for_each_batch, pack};
-            let mut scratch = [0u32; 2 * MAX_HIDDEN];
-            let input = bytemuck::cast_slice_mut::<u32, Input>(&mut scratch);
-            let $input = input.get_mut(..$input_len($case.columns)).unwrap_or_default();
-            let packed = $pack;
-            let mut sums = sums.iter_mut();
-            let mut count = 0;
-            let rows = Rows {
-                matrix: &matrix($case),
-                // As good as random.
-                entries: $case.weights.as_chunks().0,
-            };
-            for_each_batch(&rows, $input, packed, &mut |batch| {
-                for (dots, sums) in batch.iter().zip(sums.by_ref()) {
-                    *sums = *dots;
-                    count += 1;
-                }
-            });
-            count
-        }
-    };
-}
-
-/// Every weight format that has kernels.
-pub const KERNELS: &[Kernel] = &[
-    Kernel {
-        format: WeightFormat::Int8,
-        arch: dots!(int8 kernel::int8),
-        portable: dots!(int8 kernel::portable::int8),
-    },
-    Kernel {
-        format: WeightFormat::Int4,
-        arch: dots!(int4 kernel::int4),
-        portable: dots!(int4 kernel::portable::int4),
-    },
-];
-
-/// The sigmoid of this CPU and the portable one: Q12, Q15.
-pub const SIGMOIDS: [fn(i32) -> i32; 2] = [
-    crate::numbers::sigmoid_q12,
-    crate::numbers::portable_sigmoid_q12,
-];

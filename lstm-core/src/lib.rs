@@ -1,5 +1,5 @@
-//! Runs a character-level LSTM on a microcontroller: `no_std`, no heap, no panic, no `unsafe` in
-//! the portable build.
+//! Runs a recurrent network on a microcontroller, a character at a time: `no_std`, no heap, no panic,
+//! no `unsafe` in the portable build.
 //!
 //! # The path of a character
 //!
@@ -16,14 +16,16 @@
 //! 1. [`Model::from_bytes`] reads a `.lstm` file where it lies. It checks the magic, the version,
 //!    the length, the CRC-32, the shapes and the range of every sum. A model that exists is valid,
 //!    so nothing after it can fail. Weights are never copied.
-//! 2. [`Workspace`] is the only RAM: its size is a constant that [`workspace_words`] computes.
-//! 3. [`Session`] borrows both. [`Session::step`] feeds one [`Token`] and gives the [`Logits`] of
+//! 2. [`Workspace`] is the only RAM: its size is a constant, which [`ModelShape`] reads from the file
+//!    at compile time, or [`workspace_words`] computes for shapes.
+//! 3. [`Session`] holds both. [`Session::step`] feeds one [`Token`] and gives the [`Logits`] of
 //!    the next one. The state stays in the workspace: N single steps equal one run of N steps,
 //!    bit for bit. [`Session::save`] and [`Session::restore`] make a value of it.
 //! 4. [`Sampler`] picks the next token from the logits: greedy, temperature, top-k, top-p, seeded.
 //!    Its arithmetic is integer, so a seed gives the same text on every chip.
-//! 5. [`Generator`] joins the two. [`Generator::save`] makes a snapshot of everything that the
-//!    coming text depends on; another chip takes it back and goes on to the same text.
+//! 5. [`Generator`] joins the two, and is an iterator over the tokens. [`Generator::save`] makes a
+//!    snapshot of everything that the coming text depends on; another chip takes it back and goes on
+//!    to the same text.
 //!
 //! Context is given in one of two ways. *Stateful*: each character is fed once, and the state
 //! carries what came before. *Window*: [`Window`] keeps the last characters and runs them again
@@ -46,8 +48,8 @@
 //! `[vocab, 4 H]`, which the symbol indexes. Embedding and input product cost nothing at run time.
 //! An upper layer reads the `h'` of the layer below as its `x`.
 //!
-//! The lean cell ([`Cell::Lean`]) couples the forget gate, `f = 1 - i` (Greff et al. 2015), and has
-//! no rows for it. A layer of either kind may have a recurrent projection (Sak et al. 2014): then
+//! CIFG ([`CellKind::Cifg`]) couples the forget gate, `f = 1 - i` (Greff et al. 2015), and has no
+//! rows for it. A layer of either kind may have a recurrent projection (LSTMP, Sak et al. 2014): then
 //! `h' = P (o * tanh(c'))`, narrower than `c`.
 //!
 //! # The numbers
@@ -59,44 +61,61 @@
 //! | folded table `W x + b` | `[vocab, 4H]` | f32 | int8, one scale and one offset a row |
 //! | pre-activation | `[4H]` | f32 | i32, Q18, then Q12 |
 //! | gates `i f o`, and `g` | `[4H]` | f32 | Q15, and Q14 |
-//! | cell `c` | `[H]` | f32 | i16, Q4.11, saturating |
-//! | hidden `h` | `[H]` | f32 | i8, in units of 1/127; projected, in units of 1/16 |
+//! | cell state `c` | `[H]` | f32 | i16, Q4.11, saturating |
+//! | hidden state `h` | `[H]` | f32 | i8, in units of 1/127; projected, in units of 1/16 |
 //! | logits | `[vocab]` | f32 | i32, Q12 |
 //!
 //! `docs/NUMBERS.md` in the repository defines the integer arithmetic to the last bit, and
 //! `docs/FORMAT.md` every byte of the file. An architecture's kernel may order the work
 //! differently, but never changes a number.
 //!
-//! Each format is a feature (`f32`, `int8`, `int4`; all are on by default). A format that is left out
-//! takes no flash, and its models are refused with [`Error::Format`].
+//! # Features
+//!
+//! * `f32`, `int8`, `int4` (all on by default): the formats. One that is left out takes no flash, and
+//!   its models are refused with [`ModelError::Format`].
+//! * `defmt`: errors and small types can be logged with [defmt](https://defmt.ferrous-systems.com).
+//! * `export`: what writes models; for the desk, as it allocates.
 //!
 //! # Example
 //!
 //! ```
-//! # fn run(file: &[u8]) -> Result<(), lstm_core::Error> {
-//! use lstm_core::{Format, LayerShape, Model, Sampler, Session, Workspace, workspace_words};
+//! use lstm_core::{Aligned, Model, ModelShape, Sampler, Session, Workspace};
 //!
-//! // Room for one int8 layer of up to 256 units and an alphabet of up to 64 symbols.
-//! const WORDS: usize = workspace_words(Format::Int8, &[LayerShape::lstm(256)]);
-//! let mut workspace = Workspace::<WORDS, 64>::new();
+//! # const FILE: &Aligned<[u8]> =
+//! #     &Aligned(*include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/tiny.lstm")));
+//! # /*
+//! // The model, in flash.
+//! const FILE: &Aligned<[u8]> = &Aligned(*include_bytes!("model.lstm"));
+//! # */
+//! const SHAPE: ModelShape = ModelShape::of(&FILE.0).expect("a .lstm file");
 //!
-//! let model = Model::from_bytes(file)?;
+//! let mut workspace = Workspace::<{ SHAPE.words() }, { SHAPE.num_symbols() }>::new();
+//! let model = Model::from_bytes(&FILE.0)?;
 //! let alphabet = model.alphabet();
-//! let mut session = Session::new(&model, &mut workspace)?;
-//! let mut sampler = Sampler::new(1).temperature(0.8)?;
+//! let mut session = Session::new(model, &mut workspace)?;
+//! let mut sampler = Sampler::new(1).with_temperature(0.8)?;
 //! let mut token = alphabet.encode('\n');
 //! for _ in 0..100 {
 //!     token = sampler.sample(session.step(token));
 //!     let _character = alphabet.decode(token);
 //! }
-//! # Ok(())
-//! # }
+//! # Ok::<(), lstm_core::Error>(())
 //! ```
 //!
 //! # Where things are
 //!
-//! A cell is a function in `cell.rs` over the [`numbers`](self#the-numbers) of a format; a format
-//! is a file in `numbers/`; the dot products of a CPU are a file in `kernel/`.
+//! Each module imports only what stands above it in this list:
+//!
+//! * `bytes`, `crc`, `tables`: slices, checksums, constants
+//! * `format`: the file: head, description, shapes
+//! * `alphabet`: characters and tokens
+//! * `layout`: the arrays of a file, by its shapes
+//! * `kernel`: the dot products, a file for each CPU
+//! * `arith`: the sums and activations of a format, a file each
+//! * `cell`: the equations, a file for each cell
+//! * `validate`, `model`: every check of a file, and what it becomes
+//! * `workspace`, `session`, `state`: RAM, a step, the state as bytes
+//! * `sample`, `window`, `generate`, `golden`: what makes text of it
 
 #![no_std]
 #![deny(missing_docs, clippy::undocumented_unsafe_blocks)]
@@ -105,6 +124,13 @@
     deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)
 )]
 
+/// The examples of README.md.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
+#[cfg(feature = "export")]
+extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
@@ -112,46 +138,88 @@ extern crate std;
 compile_error!("lstm-core needs one of the features f32, int8 and int4");
 
 mod alphabet;
+mod arith;
+mod bytes;
 mod cell;
 mod crc;
-mod decode;
 mod error;
-pub mod file;
-mod generator;
+#[cfg_attr(
+    not(feature = "export"),
+    allow(
+        dead_code,
+        unreachable_pub,
+        reason = "the exporter needs more than a chip"
+    )
+)]
+mod format;
+mod generate;
 mod golden;
-#[cfg(feature = "int8")]
-pub mod integer;
 #[cfg_attr(
     not(all(feature = "int8", feature = "int4")),
     allow(dead_code, reason = "the kernels of all formats are compiled")
 )]
 mod kernel;
-#[cfg(feature = "kernel-test")]
+#[cfg(feature = "__kernel-test")]
 #[doc(hidden)]
 pub mod kernel_test;
+#[cfg_attr(
+    not(feature = "export"),
+    allow(
+        dead_code,
+        unreachable_pub,
+        reason = "the exporter needs more than a chip"
+    )
+)]
+mod layout;
 mod model;
-mod numbers;
-mod random;
-mod sampler;
+mod sample;
 mod session;
-pub mod snapshot;
 mod state;
+#[cfg_attr(
+    not(feature = "int8"),
+    allow(dead_code, reason = "the table of the sampler alone")
+)]
+mod tables;
+#[cfg_attr(
+    not(feature = "export"),
+    allow(
+        dead_code,
+        unreachable_pub,
+        reason = "the exporter needs more than a chip"
+    )
+)]
+mod validate;
 mod window;
 mod workspace;
 
 pub use alphabet::{Alphabet, Token};
 pub use error::Error;
-pub use file::{Cell, Format, LayerShape};
-pub use generator::{Generator, MAX_WINDOW};
+pub use format::VERSION as FORMAT_VERSION;
+pub use format::{
+    CellKind, Format, LayerShape, MAX_HIDDEN, MAX_INTEGER_COLUMNS, MAX_LAYERS, MAX_SYMBOLS,
+    MAX_WINDOW, ModelError, ModelShape, Order,
+};
+pub use generate::Generator;
 pub use golden::{Golden, TokenDigest};
 pub use model::{Aligned, Model};
-pub use sampler::{Sampler, Settings};
+pub use rand_xoshiro::rand_core;
+pub use sample::{Sampler, SamplerError, Settings};
 pub use session::{Logits, Session};
+pub use state::SnapshotError;
 pub use window::Window;
-pub use workspace::{Workspace, workspace_words};
+pub use workspace::{Memory, Workspace, WorkspaceError, WorkspaceSlices, workspace_words};
 
-/// The most layers that a model may stack.
-pub const MAX_LAYERS: usize = 4;
-
-/// The most symbols that an alphabet may hold: a [`Token`] is one byte.
-pub const MAX_SYMBOLS: usize = 256;
+/// What writes models, for an exporter on the desk: the types of the file, the encodings of weights,
+/// and the integer arithmetic value by value.
+#[cfg(feature = "export")]
+pub mod export {
+    #[cfg(feature = "int8")]
+    pub use crate::arith::values as integer;
+    pub use crate::format::{
+        ARRAY_ALIGN, BLOCK_ROWS, COLUMN_ALIGN, Description, HEAD_BYTES, Head, INT4_ROWS, Layers,
+        MAGIC, MAX_DEAD_ZONE, Row, VERSION, VerifiedFile, WeightFormat, blocks, decode_weight,
+        encode_file, encode_int4, encode_weight, int4_words, round_up, with_head,
+    };
+    pub use crate::layout::MatrixBytes;
+    pub use crate::validate::data_bytes;
+}

@@ -1,186 +1,205 @@
 //! A model at work.
 
-use crate::file::Format;
-use crate::numbers::Arithmetic;
+use crate::arith::Arithmetic;
 #[cfg(feature = "f32")]
-use crate::numbers::F32;
+use crate::arith::F32;
 #[cfg(feature = "int8")]
-use crate::numbers::Integer;
-use crate::workspace::Room;
-use crate::{Error, Model, Token, Workspace, cell};
+use crate::arith::Integer;
+use crate::bytes::split;
+use crate::cell::Scratch;
+use crate::format::Format;
+use crate::kernel::Batch;
+use crate::workspace::{Memory, Room, State};
+use crate::{Model, Token, WorkspaceError, cell, state};
 
 /// A model with its state. Made once, it cannot fail any more.
 ///
-/// The code is the same for every size: sizes are in the [`Workspace`], which the session borrows
-/// as slices.
-#[derive(Debug)]
-pub struct Session<'s, 'm> {
-    pub(crate) model: &'s Model<'m>,
-    /// The hidden states of the layers, from the input up, one after the other.
-    pub(crate) hidden: &'s mut [u32],
-    /// The cell states likewise.
-    pub(crate) cell: &'s mut [u32],
-    /// Scratch: the packed columns of a matrix.
-    columns: &'s mut [u32],
-    /// Scratch: the cell's output before a projection.
-    cell_output: &'s mut [u32],
-    /// What packing the hidden state for the dense layer gave, where the next step's first layer
-    /// reads the very same columns.
-    pub(crate) packed: Option<i32>,
-    /// One word a symbol: an f32 or an i32 in Q12.
-    logits: &'s mut [u32],
+/// It holds its model, and its workspace by value or by reference ([`Memory`]), so it can live in a
+/// struct, in a static or in an async task. The code is the same for every size.
+///
+/// ```
+/// use lstm_core::{Aligned, Model, ModelShape, Session, Token, Workspace};
+///
+/// # const FILE: &Aligned<[u8]> =
+/// #     &Aligned(*include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/tiny.lstm")));
+/// # /*
+/// const FILE: &Aligned<[u8]> = &Aligned(*include_bytes!("model.lstm"));
+/// # */
+/// const SHAPE: ModelShape = ModelShape::of(&FILE.0).expect("a .lstm file");
+///
+/// /// What a task owns.
+/// struct Listener {
+///     session: Session<'static, Workspace<{ SHAPE.words() }, { SHAPE.num_symbols() }>>,
+/// }
+///
+/// let model = Model::from_bytes(&FILE.0)?;
+/// let mut listener = Listener {
+///     session: Session::new(model, Workspace::new())?,
+/// };
+/// let logits = listener.session.step(Token::new(1));
+/// assert_eq!(logits.len(), model.alphabet().len());
+/// # Ok::<(), lstm_core::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Session<'m, M> {
+    model: Model<'m>,
+    room: Room,
+    memory: M,
 }
 
-impl<'s, 'm> Session<'s, 'm> {
-    /// A session at the zero state.
+impl<'m, M: Memory> Session<'m, M> {
+    /// A session at the zero state, whatever is in the workspace.
     ///
     /// # Errors
     ///
-    /// [`Error::WorkspaceWords`] or [`Error::WorkspaceSymbols`] if the workspace is too small.
-    pub fn new<const WORDS: usize, const VOCAB: usize>(
-        model: &'s Model<'m>,
-        workspace: &'s mut Workspace<WORDS, VOCAB>,
-    ) -> Result<Self, Error> {
-        Self::from_slices(model, &mut workspace.words, &mut workspace.logits)
-    }
-
-    /// As [`Session::new`], where the sizes are known at run time only: [`Session::words`] words
-    /// of state, and a word of logits for each symbol.
-    ///
-    /// # Errors
-    ///
-    /// As [`Session::new`].
-    pub fn from_slices(
-        model: &'s Model<'m>,
-        words: &'s mut [u32],
-        logits: &'s mut [u32],
-    ) -> Result<Self, Error> {
-        let room = Room::of(model.format(), model.layers());
-        let (found, expected) = (words.len(), room.words());
-        if found < expected {
-            return Err(Error::WorkspaceWords { found, expected });
-        }
-        let (found, expected) = (logits.len(), model.alphabet().len());
-        if found < expected {
-            return Err(Error::WorkspaceSymbols { found, expected });
-        }
-        let (hidden, words) = split(words, room.hidden);
-        let (cell, words) = split(words, room.cell);
-        let (columns, words) = split(words, room.columns);
-        let mut session = Session {
-            model,
-            hidden,
-            cell,
-            columns,
-            cell_output: prefix(words, room.cell_output),
-            packed: None,
-            logits: prefix(logits, expected),
-        };
+    /// [`WorkspaceError::Words`] or [`WorkspaceError::Symbols`] if the workspace is too small.
+    pub fn new(model: Model<'m>, memory: M) -> Result<Self, WorkspaceError> {
+        let mut session = Self::with_room(model, memory)?;
         session.reset();
         Ok(session)
     }
 
-    /// Words of state and scratch that a model needs, as
-    /// [`workspace_words`](crate::workspace_words) for its shapes.
-    pub fn words(model: &Model<'_>) -> usize {
-        Room::of(model.format(), model.layers()).words()
+    /// A session that goes on from the state in the workspace, which an earlier session with this
+    /// model left there.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::new`], and [`WorkspaceError::State`] if a value there is none that a step can
+    /// give.
+    pub fn resume(model: Model<'m>, memory: M) -> Result<Self, WorkspaceError> {
+        let session = Self::with_room(model, memory)?;
+        match state::is_sound(&session.model, session.memory.words()) {
+            true => Ok(session),
+            false => Err(WorkspaceError::State),
+        }
     }
 
-    /// The model.
-    pub fn model(&self) -> &'s Model<'m> {
-        self.model
+    fn with_room(model: Model<'m>, mut memory: M) -> Result<Self, WorkspaceError> {
+        let (words, logits) = memory.parts();
+        let room = Room::of_model(&model);
+        let (found, expected) = (words.len(), room.words());
+        if found < expected {
+            return Err(WorkspaceError::Words { found, expected });
+        }
+        let (found, expected) = (logits.len(), model.alphabet().len());
+        if found < expected {
+            return Err(WorkspaceError::Symbols { found, expected });
+        }
+        Ok(Session {
+            model,
+            room,
+            memory,
+        })
     }
 
-    /// Back to the zero state, and all logits to zero.
+    /// Back to the zero state.
     pub fn reset(&mut self) {
-        self.packed = None;
-        self.hidden.fill(0);
-        self.cell.fill(0);
-        self.logits.fill(0);
+        let State {
+            hidden, cell_state, ..
+        } = self.state();
+        hidden.fill(0);
+        cell_state.fill(0);
     }
 
     /// Feeds one token and gives the logits of the next.
     ///
     /// A token from outside the alphabet counts as token 0.
     pub fn step(&mut self, token: Token) -> Logits<'_> {
-        self.run(token, true);
+        let (words, logits) = self.memory.parts();
+        let (logits, _) = split(logits, self.model.alphabet().len());
+        run(&self.model, self.room.split(words), token, Some(logits));
         Logits {
-            words: self.logits,
+            words: logits,
             format: self.model.format(),
         }
     }
 
     /// Feeds one token without computing logits: for priming with a text.
     pub fn advance(&mut self, token: Token) {
-        self.run(token, false);
+        let (words, _) = self.memory.parts();
+        run(&self.model, self.room.split(words), token, None);
     }
 
-    fn run(&mut self, token: Token, with_logits: bool) {
-        match self.model.format() {
-            #[cfg(feature = "f32")]
-            Format::F32 => self.run_in::<F32>(token, with_logits),
-            #[cfg(feature = "int8")]
-            Format::Int8 | Format::Int4 => self.run_in::<Integer>(token, with_logits),
-            // Refused by the reader.
-            #[allow(unreachable_patterns)]
-            _ => {}
-        }
+    /// The workspace. A session that [resumes](Session::resume) with it goes on from this state.
+    pub fn into_memory(self) -> M {
+        self.memory
     }
 
-    #[inline(never)]
-    fn run_in<A: Arithmetic>(&mut self, token: Token, with_logits: bool) {
-        let columns = &mut *self.columns;
-        // Those of the layer below, then those of the layer and of all above.
-        let mut hidden = bytemuck::cast_slice_mut::<_, A::Hidden>(self.hidden);
-        let mut cell = bytemuck::cast_slice_mut::<_, A::Cell>(self.cell);
-        let mut packed = self.packed.take();
-        let mut arrays = self.model.arrays();
-        for shape in self.model.layers() {
-            let (units, input) = (shape.hidden.into(), arrays.input());
-            let layer = arrays.layer(shape, token);
-            let (c, rest) = split(cell, units);
-            cell = rest;
-            let (h, _) = split(&mut *hidden, input + shape.output());
-            let correction = packed
-                .take()
-                .unwrap_or_else(|| A::pack(&layer.gates, h, columns));
-            let (_, h) = split(h, input);
-            let output = match shape.projection {
-                None => &mut *h,
-                Some(_) => prefix(self.cell_output, units),
-            };
-            cell::step::<A>(shape.cell, &layer, columns, correction, output, c);
-            if shape.projection.is_some() {
-                let projection = arrays.projection(shape);
-                let correction = A::pack(&projection, output, columns);
-                cell::project::<A>(&projection, columns, correction, h);
-            }
-            hidden = split(hidden, input).1;
-        }
-        if with_logits {
-            let dense = arrays.dense();
-            let correction = A::pack(&dense, hidden, columns);
-            if self.model.depth() == 1 && self.model.format() != Format::Int4 {
-                self.packed = Some(correction);
-            }
-            let logits = bytemuck::cast_slice_mut(self.logits);
-            cell::dense::<A>(&dense, columns, correction, logits);
-        }
+    pub(crate) fn memory(&self) -> &M {
+        &self.memory
+    }
+
+    pub(crate) fn state(&mut self) -> State<'_> {
+        self.room.split(self.memory.parts().0)
     }
 }
 
-/// `split_at_mut`, without a path to a panic.
-pub(crate) fn split<T>(slice: &mut [T], at: usize) -> (&mut [T], &mut [T]) {
-    slice.split_at_mut(at.min(slice.len()))
+impl<'m, M> Session<'m, M> {
+    /// The model.
+    pub fn model(&self) -> &Model<'m> {
+        &self.model
+    }
 }
 
-/// The first `len` elements of a stretch of words seen as `T`.
-pub(crate) fn prefix<T: bytemuck::Pod>(words: &mut [u32], len: usize) -> &mut [T] {
-    split(bytemuck::cast_slice_mut::<u32, T>(words), len).0
+/// One step, with or without the dense layer.
+fn run(model: &Model<'_>, state: State<'_>, token: Token, logits: Option<&mut [u32]>) {
+    match model.format() {
+        #[cfg(feature = "f32")]
+        Format::F32 => run_in::<F32>(model, state, token, logits),
+        #[cfg(feature = "int8")]
+        Format::Int8 | Format::Int4 => run_in::<Integer>(model, state, token, logits),
+        // No such model is read by a build without the format.
+        #[cfg(not(feature = "f32"))]
+        Format::F32 => {}
+        #[cfg(not(feature = "int8"))]
+        Format::Int8 | Format::Int4 => {}
+    }
 }
 
-/// The logits of the next token, `[vocab]`; [`Sampler::sample`](crate::Sampler::sample) turns them
-/// into a token.
+#[inline(never)]
+fn run_in<A: Arithmetic>(
+    model: &Model<'_>,
+    state: State<'_>,
+    token: Token,
+    logits: Option<&mut [u32]>,
+) {
+    let mut scratch = Scratch::<A> {
+        columns: state.columns,
+        cell_output: bytemuck::cast_slice_mut(state.cell_output),
+        batch: Batch::new(),
+    };
+    // Those of the layer below, then those of the layer and of all above.
+    let mut hidden = bytemuck::cast_slice_mut::<_, A::Hidden>(state.hidden);
+    let mut cell_state = bytemuck::cast_slice_mut::<_, A::CellState>(state.cell_state);
+    let mut arrays = model.arrays();
+    for &shape in model.layers() {
+        let input = arrays.input();
+        let layer = arrays.layer(shape, token);
+        let (columns, _) = split(&mut *hidden, input + shape.output());
+        let (c, above) = split(cell_state, shape.hidden.into());
+        cell::step::<A>(shape.cell, &layer, input, columns, c, &mut scratch);
+        cell_state = above;
+        hidden = split(hidden, input).1;
+    }
+    if let Some(logits) = logits {
+        let logits = bytemuck::cast_slice_mut(logits);
+        cell::dense::<A>(&arrays.dense(), hidden, logits, &mut scratch);
+    }
+}
+
+/// The logits of the next token, `[vocab]`. [`Sampler::sample`](crate::Sampler::sample) turns them
+/// into a token; a sampler of one's own finds them here.
+///
+/// ```
+/// use lstm_core::{Logits, Token};
+///
+/// /// The likeliest symbol but symbol 0.
+/// fn sample(logits: Logits<'_>) -> Token {
+///     let logits = logits.into_q12();
+///     let best = (1..logits.len()).max_by_key(|&index| logits[index]);
+///     Token::new(best.unwrap_or(0) as u8)
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Logits<'s> {
     words: &'s mut [u32],
@@ -203,8 +222,9 @@ impl<'s> Logits<'s> {
         })
     }
 
-    /// The logits in Q12, rounded where the format is [`Format::F32`]; saturating.
-    pub(crate) fn into_q12(self) -> &'s mut [i32] {
+    /// The logits in Q12: exactly what the integer formats compute; in [`Format::F32`] rounded,
+    /// halves away from zero, and saturated. The caller may change them.
+    pub fn into_q12(self) -> &'s mut [i32] {
         let words: &'s mut [i32] = bytemuck::cast_slice_mut(self.words);
         #[cfg(feature = "f32")]
         if self.format == Format::F32 {

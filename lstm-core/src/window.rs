@@ -1,12 +1,23 @@
 //! Context as a window of the last characters.
 
-use crate::{Error, Logits, Session, Token};
+use crate::workspace::Memory;
+use crate::{Logits, Session, Token, WorkspaceError};
 
 /// The last `N` tokens. [`Window::step`] runs them all from the zero state, for networks that were
 /// trained on windows and never saw a carried state (`many-to-one` of the source notebook: 40).
+///
+/// ```
+/// use lstm_core::{Token, Window};
+///
+/// let mut window = Window::<3>::new();
+/// for index in 0..5 {
+///     window.push(Token::new(index));
+/// }
+/// assert!(window.tokens().eq([2, 3, 4].map(Token::new)));
+/// ```
 #[derive(Clone, Debug)]
 pub struct Window<const N: usize> {
-    tokens: heapless::Deque<Token, N>,
+    tokens: heapless::Vec<Token, N>,
     /// At most `N`.
     length: usize,
 }
@@ -15,7 +26,7 @@ impl<const N: usize> Window<N> {
     /// An empty window for the last `N` tokens.
     pub const fn new() -> Self {
         Window {
-            tokens: heapless::Deque::new(),
+            tokens: heapless::Vec::new(),
             length: N,
         }
     }
@@ -24,16 +35,16 @@ impl<const N: usize> Window<N> {
     ///
     /// # Errors
     ///
-    /// [`Error::Window`] unless that is 1 to `N`.
-    pub const fn of(length: usize) -> Result<Self, Error> {
+    /// [`WorkspaceError::Window`] unless that is 1 to `N`.
+    pub const fn of_length(length: usize) -> Result<Self, WorkspaceError> {
         if length == 0 || length > N {
-            return Err(Error::Window {
+            return Err(WorkspaceError::Window {
                 found: length,
                 expected: N,
             });
         }
         Ok(Window {
-            tokens: heapless::Deque::new(),
+            tokens: heapless::Vec::new(),
             length,
         })
     }
@@ -54,17 +65,22 @@ impl<const N: usize> Window<N> {
     }
 
     /// Appends a token; the oldest falls out of a full window.
-    pub fn push(&mut self, token: Token) {
-        if self.tokens.len() >= self.length {
-            self.tokens.pop_front();
+    pub fn push(&mut self, mut token: Token) {
+        if self.tokens.len() < self.length && self.tokens.push(token).is_ok() {
+            return;
         }
-        // Cannot fail: there is room now, unless N is 0, and then there is nothing to keep.
-        let _ = self.tokens.push_back(token);
+        for place in self.tokens.iter_mut().rev() {
+            core::mem::swap(place, &mut token);
+        }
     }
 
     /// Appends `token` and gives the logits of the token after the window. It costs up to `N`
     /// steps; the session's own state is replaced.
-    pub fn step<'s>(&mut self, session: &'s mut Session<'_, '_>, token: Token) -> Logits<'s> {
+    pub fn step<'s, M: Memory>(
+        &mut self,
+        session: &'s mut Session<'_, M>,
+        token: Token,
+    ) -> Logits<'s> {
         self.push(token);
         session.reset();
         let mut tokens = self.tokens.iter().copied();

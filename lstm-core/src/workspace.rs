@@ -1,38 +1,133 @@
 //! The RAM of a session.
 
-use crate::file::{COLUMN_ALIGN, Format, LayerShape, round_up};
-use crate::kernel;
+use core::fmt;
+
+use crate::Model;
+use crate::bytes::{prefix, split};
+use crate::format::{COLUMN_ALIGN, Format, LayerShape, ModelShape, round_up};
+use crate::kernel::{Int4, Int8, Kernel};
 
 /// Everything that a session changes: the state of the layers, scratch for one step, the logits.
 ///
-/// `WORDS` is the number of 32-bit words of state and scratch, from [`workspace_words`]; `VOCAB`
-/// the number of symbols in the alphabet. Both may be larger than the model needs.
+/// `WORDS` is the number of 32-bit words of state and scratch, from [`workspace_words`] or
+/// [`ModelShape::words`]; `SYMBOLS` the number of symbols in the alphabet. Both may be larger than
+/// the model needs.
+///
+/// ```
+/// use lstm_core::{Format, LayerShape, Workspace, workspace_words};
+///
+/// // For any int8 model of one layer, an LSTM of up to 256 units, and up to 64 symbols.
+/// const WORDS: usize = workspace_words(Format::Int8, &[LayerShape::lstm(256)]);
+/// static mut WORKSPACE: Workspace<WORDS, 64> = Workspace::new();
+/// ```
 #[derive(Clone, Debug)]
-pub struct Workspace<const WORDS: usize, const VOCAB: usize> {
-    pub(crate) words: [u32; WORDS],
-    pub(crate) logits: [u32; VOCAB],
+pub struct Workspace<const WORDS: usize, const SYMBOLS: usize> {
+    words: [u32; WORDS],
+    logits: [u32; SYMBOLS],
 }
 
-impl<const WORDS: usize, const VOCAB: usize> Workspace<WORDS, VOCAB> {
+impl<const WORDS: usize, const SYMBOLS: usize> Workspace<WORDS, SYMBOLS> {
     /// A workspace of zeros, fit for a `static`.
     pub const fn new() -> Self {
         Workspace {
             words: [0; WORDS],
-            logits: [0; VOCAB],
+            logits: [0; SYMBOLS],
         }
     }
 
-    /// The words of state and scratch, and those of the logits: for a
-    /// [`Session::from_slices`](crate::Session::from_slices) that leaves the words beyond
-    /// [`Session::words`](crate::Session::words) to the caller.
-    pub fn as_mut_slices(&mut self) -> (&mut [u32], &mut [u32]) {
-        (&mut self.words, &mut self.logits)
+    /// All of it, for a session that borrows it as slices.
+    pub fn as_slices(&mut self) -> WorkspaceSlices<'_> {
+        WorkspaceSlices::new(&mut self.words, &mut self.logits)
     }
 }
 
-impl<const WORDS: usize, const VOCAB: usize> Default for Workspace<WORDS, VOCAB> {
+impl<const WORDS: usize, const SYMBOLS: usize> Default for Workspace<WORDS, SYMBOLS> {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// A workspace whose size is known at run time only.
+///
+/// ```
+/// use lstm_core::{Aligned, Model, Session, Token, WorkspaceSlices};
+///
+/// # const FILE: &Aligned<[u8]> =
+/// #     &Aligned(*include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/tiny.lstm")));
+/// # let file = &FILE.0;
+/// let model = Model::from_bytes(file)?;
+/// let mut words = vec![0; model.workspace_words()];
+/// let mut logits = vec![0; model.alphabet().len()];
+/// let memory = WorkspaceSlices::new(&mut words, &mut logits);
+/// Session::new(model, memory)?.step(Token::new(1));
+/// # Ok::<(), lstm_core::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct WorkspaceSlices<'w> {
+    words: &'w mut [u32],
+    logits: &'w mut [u32],
+}
+
+impl<'w> WorkspaceSlices<'w> {
+    /// Of [`Model::workspace_words`] words of state and scratch, and a word of logits
+    /// for each symbol. Both may be longer.
+    pub fn new(words: &'w mut [u32], logits: &'w mut [u32]) -> Self {
+        WorkspaceSlices { words, logits }
+    }
+
+    /// The words of state and scratch, and those of the logits.
+    pub fn into_inner(self) -> (&'w mut [u32], &'w mut [u32]) {
+        (self.words, self.logits)
+    }
+}
+
+/// The RAM of a [`Session`](crate::Session): a [`Workspace`] that it owns, `&mut` of one that it
+/// borrows, or [`WorkspaceSlices`].
+pub trait Memory: sealed::Parts {}
+
+impl<const WORDS: usize, const SYMBOLS: usize> Memory for Workspace<WORDS, SYMBOLS> {}
+impl Memory for WorkspaceSlices<'_> {}
+impl<M: Memory> Memory for &mut M {}
+
+mod sealed {
+    use super::{Workspace, WorkspaceSlices};
+
+    /// The parts of a workspace.
+    pub trait Parts {
+        /// The words of state and scratch.
+        fn words(&self) -> &[u32];
+        /// The words of state and scratch, and those of the logits.
+        fn parts(&mut self) -> (&mut [u32], &mut [u32]);
+    }
+
+    impl<const WORDS: usize, const SYMBOLS: usize> Parts for Workspace<WORDS, SYMBOLS> {
+        fn words(&self) -> &[u32] {
+            &self.words
+        }
+
+        fn parts(&mut self) -> (&mut [u32], &mut [u32]) {
+            (&mut self.words, &mut self.logits)
+        }
+    }
+
+    impl Parts for WorkspaceSlices<'_> {
+        fn words(&self) -> &[u32] {
+            self.words
+        }
+
+        fn parts(&mut self) -> (&mut [u32], &mut [u32]) {
+            (self.words, self.logits)
+        }
+    }
+
+    impl<M: Parts> Parts for &mut M {
+        fn words(&self) -> &[u32] {
+            (**self).words()
+        }
+
+        fn parts(&mut self) -> (&mut [u32], &mut [u32]) {
+            (**self).parts()
+        }
     }
 }
 
@@ -46,24 +141,54 @@ pub const fn workspace_words(format: Format, layers: &[LayerShape]) -> usize {
     Room::of(format, layers).words()
 }
 
+impl Model<'_> {
+    /// Words of state and scratch that the model needs, as [`workspace_words`] for its shapes.
+    pub fn workspace_words(&self) -> usize {
+        Room::of_model(self).words()
+    }
+}
+
+impl ModelShape {
+    /// The `WORDS` of a [`Workspace`] for this model.
+    pub const fn words(&self) -> usize {
+        workspace_words(self.format(), self.layers())
+    }
+}
+
 /// How many words a session has to hold.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Room {
     /// The hidden states of all layers, one after the other.
-    pub(crate) hidden: usize,
+    hidden: usize,
     /// The cell states of all layers, one after the other.
-    pub(crate) cell: usize,
+    cell_state: usize,
     /// Scratch: the packed columns of the widest matrix.
-    pub(crate) columns: usize,
+    columns: usize,
     /// Scratch: the cell's output of the largest layer with a projection.
-    pub(crate) cell_output: usize,
+    cell_output: usize,
+}
+
+/// The words of a session, taken apart.
+pub(crate) struct State<'w> {
+    /// The hidden states of the layers, from the input up, one after the other.
+    pub(crate) hidden: &'w mut [u32],
+    /// The cell states likewise.
+    pub(crate) cell_state: &'w mut [u32],
+    /// Scratch: the packed columns of a matrix.
+    pub(crate) columns: &'w mut [u32],
+    /// Scratch: the cell's output before a projection.
+    pub(crate) cell_output: &'w mut [u32],
 }
 
 impl Room {
+    /// Enough for this model.
+    pub(crate) fn of_model(model: &Model<'_>) -> Self {
+        Self::of(model.format(), model.layers())
+    }
+
     /// Enough for these layers, from the input up.
-    #[inline(never)]
     pub(crate) const fn of(format: Format, layers: &[LayerShape]) -> Self {
-        let (mut hidden, mut cell, mut columns, mut cell_output) = (0, 0, 0, 0);
+        let (mut hidden, mut cell_state, mut columns, mut cell_output) = (0, 0, 0, 0);
         let mut below = 0;
         let mut i = 0;
         while i < layers.len() {
@@ -72,33 +197,50 @@ impl Room {
                 columns = max(columns, units);
                 cell_output = max(cell_output, units);
             }
-            columns = max(columns, below + output);
+            columns = max(columns, layers[i].packed_columns(below));
             hidden += output;
-            cell += units;
+            cell_state += units;
             below = output;
             i += 1;
         }
-        let columns = round_up(columns, COLUMN_ALIGN);
-        let int8 = columns * size_of::<kernel::int8::Input>();
-        let int4 = kernel::int4::input_len(columns) * size_of::<kernel::int4::Input>();
-        let column_bytes = match format {
-            Format::F32 => columns * 4,
-            Format::Int8 => int8,
+        let (hidden_bytes, cell_bytes) = format.state_element_bytes();
+        let groups = round_up(columns, COLUMN_ALIGN) / COLUMN_ALIGN;
+        let group_bytes = match format {
+            Format::F32 => 4 * COLUMN_ALIGN,
+            Format::Int8 => Int8::SCRATCH_BYTES,
             // The dense layer is int8.
-            Format::Int4 => max(int8, int4),
+            Format::Int4 => max(Int8::SCRATCH_BYTES, Int4::SCRATCH_BYTES),
         };
-        let (hidden_bytes, cell_bytes) = state_element_bytes(format);
         Room {
             hidden: words(hidden * hidden_bytes),
-            cell: words(cell * cell_bytes),
-            columns: words(column_bytes),
+            cell_state: words(cell_state * cell_bytes),
+            columns: words(groups * group_bytes),
             cell_output: words(cell_output * hidden_bytes),
         }
     }
 
     /// Words that hold it all.
     pub(crate) const fn words(self) -> usize {
-        self.hidden + self.cell + self.columns + self.cell_output
+        self.hidden + self.cell_state + self.columns + self.cell_output
+    }
+
+    /// Takes the words of a workspace apart.
+    pub(crate) fn split(self, words: &mut [u32]) -> State<'_> {
+        let (hidden, words) = split(words, self.hidden);
+        let (cell_state, words) = split(words, self.cell_state);
+        let (columns, words) = split(words, self.columns);
+        State {
+            hidden,
+            cell_state,
+            columns,
+            cell_output: prefix(words, self.cell_output),
+        }
+    }
+
+    /// The hidden states and the cell states.
+    pub(crate) fn split_state(self, words: &[u32]) -> (&[u32], &[u32]) {
+        let (hidden, rest) = words.split_at_checked(self.hidden).unwrap_or_default();
+        (hidden, rest.get(..self.cell_state).unwrap_or_default())
     }
 }
 
@@ -107,14 +249,64 @@ const fn words(bytes: usize) -> usize {
     round_up(bytes, 4) / 4
 }
 
-/// Bytes of an element of `h` and of `c`.
-pub(crate) const fn state_element_bytes(format: Format) -> (usize, usize) {
-    match format {
-        Format::F32 => (4, 4),
-        Format::Int8 | Format::Int4 => (1, 2),
-    }
-}
-
 const fn max(a: usize, b: usize) -> usize {
     if a > b { a } else { b }
 }
+
+/// Why a workspace was refused.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum WorkspaceError {
+    /// The workspace has too few words for the state of this model.
+    Words {
+        /// Words that the workspace has.
+        found: usize,
+        /// Words that the model needs.
+        expected: usize,
+    },
+    /// The workspace has too few logits for the alphabet of this model.
+    Symbols {
+        /// Symbols that the workspace has room for.
+        found: usize,
+        /// Symbols in the model's alphabet.
+        expected: usize,
+    },
+    /// The workspace holds a value that no step can give, so no state to go on from.
+    State,
+    /// A window is longer than there is room for, or empty.
+    Window {
+        /// The window's length.
+        found: usize,
+        /// The longest that there is room for.
+        expected: usize,
+    },
+}
+
+impl fmt::Display for WorkspaceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            WorkspaceError::Words { found, expected } => write!(
+                f,
+                "the workspace has {found} words of state, expected at least {expected} for this model"
+            ),
+            WorkspaceError::Symbols { found, expected } => write!(
+                f,
+                "the workspace has room for {found} symbols, expected at least {expected} for this model"
+            ),
+            WorkspaceError::State => {
+                f.write_str("the workspace holds a value that no step can give, expected a state")
+            }
+            WorkspaceError::Window { found, expected: 0 } => write!(
+                f,
+                "the model reads windows of {found} characters, expected a model that carries its state: there is no room for a window"
+            ),
+            WorkspaceError::Window { found, expected } => write!(
+                f,
+                "found a window of {found} characters, expected 1 to {expected}"
+            ),
+        }
+    }
+}
+
+impl core::error::Error for WorkspaceError {}

@@ -2,17 +2,25 @@
 
 mod common;
 
-use common::{At, Int8Plain, Net, encode, file, symbols, times, with_head};
-use lstm_core::file::{
-    HEAD_BYTES, Order, Payload, Row, VERSION, data_bytes, decode_weight, encode_int4, encode_weight,
+use common::{At, Int8Plain, Net, file, symbols, times};
+use lstm_core::export::{
+    Description, HEAD_BYTES, Layers, Row, VERSION, data_bytes, decode_weight, encode_file,
+    encode_int4, encode_weight, with_head,
 };
-use lstm_core::{Error, Format, LayerShape, Model};
+use lstm_core::{
+    Format, Generator, LayerShape, Model, ModelError, ModelShape, Order, Sampler, Session,
+    WorkspaceSlices,
+};
+
+fn encode(description: Description<'_>) -> Vec<u8> {
+    encode_file(&description, None).unwrap()
+}
 
 fn small() -> Vec<u8> {
     Net::<i8, _>::random(3, &[2], 7).file()
 }
 
-fn error(bytes: &[u8]) -> Error {
+fn error(bytes: &[u8]) -> ModelError {
     Model::from_bytes(At::new(bytes, 0).bytes()).unwrap_err()
 }
 
@@ -32,7 +40,7 @@ fn a_model_is_read_in_place() {
     assert_eq!((model.name(), model.format()), ("test", Format::Int8));
     assert_eq!(model.alphabet().symbols(), "abc");
     assert_eq!(model.file_bytes(), bytes.bytes().len());
-    assert!(model.shapes().eq([LayerShape::lstm(2)]));
+    assert_eq!(model.layers(), [LayerShape::lstm(2)]);
     assert!(
         bytes
             .bytes()
@@ -46,16 +54,16 @@ fn a_model_tells_what_its_file_says() {
     let mut net = Net::<i8, _>::random_in(Format::Int4, 3, &[2, 3], 7);
     net.dead_zone = 9;
     let file = net.file();
-    let (payload, _) = Payload::decode(&file[HEAD_BYTES..]).unwrap();
-    for window in [None, Some(300)] {
-        let bytes = encode(Payload {
+    let (payload, _) = Description::decode(&file[HEAD_BYTES..]).unwrap();
+    for window in [None, Some(100)] {
+        let bytes = encode(Description {
             window,
             ..payload.clone()
         });
         let at = At::new(&bytes, 0);
         let model = at.model();
         assert_eq!(model.window(), window.map(usize::from));
-        assert_eq!((model.dead_zone(), model.depth()), (9, 2));
+        assert_eq!((model.dead_zone(), model.layers().len()), (9, 2));
         assert_eq!(model.checksum(), checksum(&bytes));
     }
     assert_eq!(At::new(&small(), 0).model().dead_zone(), 0);
@@ -74,14 +82,14 @@ fn a_region_may_be_longer_than_the_file() {
     );
     assert_eq!(
         error(&bytes),
-        Error::TooLong {
+        ModelError::TooLong {
             found: len + 100,
             expected: len
         }
     );
     assert_eq!(
         Model::from_region(&[0xff; 64]).unwrap_err(),
-        Error::Magic { found: [0xff; 4] }
+        ModelError::Magic { found: [0xff; 4] }
     );
 }
 
@@ -94,11 +102,14 @@ fn every_truncation_is_refused() {
         } else {
             bytes.len()
         };
-        assert_eq!(error(&bytes[..found]), Error::Truncated { found, expected });
+        assert_eq!(
+            error(&bytes[..found]),
+            ModelError::Truncated { found, expected }
+        );
         let region = At::new(&bytes[..found], 0);
         assert_eq!(
             Model::from_region(region.bytes()).unwrap_err(),
-            Error::Truncated { found, expected }
+            ModelError::Truncated { found, expected }
         );
     }
 }
@@ -112,7 +123,7 @@ fn appended_bytes_are_refused() {
         longer.resize(expected + more, 0);
         assert_eq!(
             error(&longer),
-            Error::TooLong {
+            ModelError::TooLong {
                 found: expected + more,
                 expected
             }
@@ -131,7 +142,7 @@ fn a_golden_digest_may_follow_the_data() {
         if more == 4 {
             assert_eq!(At::new(&longer, 0).model().golden(), Some(0x1234_5678));
         } else {
-            assert_eq!(error(&longer), Error::Payload);
+            assert_eq!(error(&longer), ModelError::Description);
         }
     }
 }
@@ -148,13 +159,13 @@ fn every_single_bit_flip_is_refused() {
         match bit / 8 {
             0..4 => {
                 let start = flipped[..4].try_into().unwrap();
-                assert_eq!(found, Error::Magic { found: start });
+                assert_eq!(found, ModelError::Magic { found: start });
             }
             4..6 => {
                 let version = u16::from_le_bytes([flipped[4], flipped[5]]);
                 assert_eq!(
                     found,
-                    Error::Version {
+                    ModelError::Version {
                         found: version,
                         expected: VERSION
                     }
@@ -166,7 +177,7 @@ fn every_single_bit_flip_is_refused() {
                 if expected > len {
                     assert_eq!(
                         found,
-                        Error::Truncated {
+                        ModelError::Truncated {
                             found: len,
                             expected
                         }
@@ -174,7 +185,7 @@ fn every_single_bit_flip_is_refused() {
                 } else {
                     assert_eq!(
                         found,
-                        Error::TooLong {
+                        ModelError::TooLong {
                             found: len,
                             expected
                         }
@@ -185,7 +196,7 @@ fn every_single_bit_flip_is_refused() {
                 let stored = u32::from_le_bytes(flipped[12..16].try_into().unwrap());
                 assert_eq!(
                     found,
-                    Error::Checksum {
+                    ModelError::Checksum {
                         found: expected_checksum,
                         expected: stored
                     }
@@ -193,7 +204,7 @@ fn every_single_bit_flip_is_refused() {
             }
             _ => {
                 assert!(
-                    matches!(found, Error::Checksum { found, expected }
+                    matches!(found, ModelError::Checksum { found, expected }
                         if expected == expected_checksum && found != expected),
                     "{bit}: {found}"
                 );
@@ -210,20 +221,20 @@ fn misaligned_weights_are_refused_and_four_bytes_are_enough() {
         let result = Model::from_bytes(at.bytes());
         match offset % 4 {
             0 => assert!(result.is_ok()),
-            _ => assert_eq!(result.unwrap_err(), Error::Alignment { found: offset }),
+            _ => assert_eq!(result.unwrap_err(), ModelError::Alignment { found: offset }),
         }
     }
 }
 
-fn payload<'a>(symbols: &'a str, layers: &[LayerShape], data: &'a [u8]) -> Payload<'a> {
-    Payload {
+fn payload<'a>(symbols: &'a str, layers: &[LayerShape], data: &'a [u8]) -> Description<'a> {
+    Description {
         name: "",
         symbols,
         fold_case: false,
         window: None,
         format: Format::Int8,
         order: Order::Rows4,
-        layers: layers.iter().copied().collect(),
+        layers: Layers::new(layers).unwrap(),
         padding: &[],
         data,
     }
@@ -241,19 +252,19 @@ fn a_valid_checksum_does_not_help_a_wrong_description() {
         Model::from_bytes(At::new(&encode(payload("abc", &[TWO_UNITS], &data)), 0).bytes()).is_ok()
     );
 
-    let refused = |p: Payload<'_>| error(&encode(p));
+    let refused = |p: Description<'_>| error(&encode(p));
     assert_eq!(
         refused(payload("", &[TWO_UNITS], &data)),
-        Error::Alphabet { found: 0 }
+        ModelError::Alphabet { found: 0 }
     );
     assert_eq!(
         refused(payload("aba", &[TWO_UNITS], &data)),
-        Error::Alphabet { found: 3 }
+        ModelError::Alphabet { found: 3 }
     );
     let many: String = ('\u{100}'..='\u{200}').collect();
     assert_eq!(
         refused(payload(&many, &[TWO_UNITS], &data)),
-        Error::Alphabet { found: 257 }
+        ModelError::Alphabet { found: 257 }
     );
     for (format, order, expected) in [
         (Format::Int4, Order::Rows4, None),
@@ -261,20 +272,20 @@ fn a_valid_checksum_does_not_help_a_wrong_description() {
         (Format::F32, Order::Columns16 { dead_zone: 0 }, None),
         (Format::Int4, Order::Columns16 { dead_zone: 128 }, Some(128)),
     ] {
-        let wrong = Payload {
+        let wrong = Description {
             format,
             order,
             ..payload("abc", &[TWO_UNITS], &data)
         };
         let expected = match expected {
-            None => Error::Order { found: order },
-            Some(found) => Error::DeadZone { found },
+            None => ModelError::Order { found: order },
+            Some(found) => ModelError::DeadZone { found },
         };
         assert_eq!(refused(wrong), expected);
     }
     assert_eq!(
         refused(payload("abc", &[], &data)),
-        Error::Layers { found: 0 }
+        ModelError::Layers { found: 0 }
     );
     for hidden in [0, 1025, u16::MAX] {
         let layer = LayerShape {
@@ -283,7 +294,7 @@ fn a_valid_checksum_does_not_help_a_wrong_description() {
         };
         assert_eq!(
             refused(payload("abc", &[layer], &data)),
-            Error::Hidden {
+            ModelError::Hidden {
                 found: hidden.into()
             }
         );
@@ -292,7 +303,7 @@ fn a_valid_checksum_does_not_help_a_wrong_description() {
         let layer = TWO_UNITS.project(found);
         assert_eq!(
             refused(payload("abc", &[layer], &data)),
-            Error::Projection {
+            ModelError::Projection {
                 found: found.into(),
                 hidden: 2
             }
@@ -300,14 +311,14 @@ fn a_valid_checksum_does_not_help_a_wrong_description() {
     }
     assert_eq!(
         refused(payload("abc", &[TWO_UNITS], &data[16..])),
-        Error::Weights {
+        ModelError::Weights {
             found: len - 16,
             expected: len
         }
     );
     assert_eq!(
         refused(payload("abc", &[TWO_UNITS, TWO_UNITS], &data)),
-        Error::Weights {
+        ModelError::Weights {
             found: len,
             expected: len + 8 * 8 + 8 * 32
         }
@@ -316,27 +327,27 @@ fn a_valid_checksum_does_not_help_a_wrong_description() {
     let good = encode(payload("abc", &[TWO_UNITS], &data));
     let mut longer = good[HEAD_BYTES..].to_vec();
     longer.push(0);
-    assert_eq!(error(&with_head(&longer)), Error::Payload);
+    assert_eq!(error(&with_head(&longer)), ModelError::Description);
     assert_eq!(
         error(&with_head(&good[HEAD_BYTES..good.len() - 1])),
-        Error::Payload
+        ModelError::Description
     );
-    assert_eq!(error(&with_head(&[])), Error::Payload);
-    let padded = Payload {
+    assert_eq!(error(&with_head(&[])), ModelError::Description);
+    let padded = Description {
         padding: &[0; 16],
         ..payload("abc", &[TWO_UNITS], &data)
     };
     assert_eq!(
         error(&with_head(&postcard::to_stdvec(&padded).unwrap())),
-        Error::Payload
+        ModelError::Description
     );
-    let dirty = Payload {
+    let dirty = Description {
         padding: &[0, 1],
         ..payload("abc", &[TWO_UNITS], &data)
     };
     assert_eq!(
         error(&with_head(&postcard::to_stdvec(&dirty).unwrap())),
-        Error::Payload
+        ModelError::Description
     );
 }
 
@@ -357,7 +368,7 @@ fn rows_that_could_overflow_are_refused() {
             &[TWO_UNITS],
             &hostile.payload_bytes(),
         );
-        assert_eq!(error(&bytes), Error::RowRange { row });
+        assert_eq!(error(&bytes), ModelError::RowRange { row });
     }
 }
 
@@ -368,7 +379,8 @@ fn rows_that_could_overflow_are_refused() {
 fn weights_that_could_overflow_are_refused_in_their_row() {
     let shapes = [
         // More rows than a block of int4, and columns enough to tell two blocks apart.
-        LayerShape::lean(10).project(10),
+        LayerShape::cifg(10).project(10),
+        LayerShape::gru(6),
         LayerShape::lstm(3),
         LayerShape::lstm(4).project(4),
     ];
@@ -398,7 +410,11 @@ fn weights_that_could_overflow_are_refused_in_their_row() {
                 for weight in [-2, 2] {
                     last(&mut net, weight);
                     let refused = error(&net.file());
-                    assert_eq!(refused, Error::RowRange { row: number + row }, "{format}");
+                    assert_eq!(
+                        refused,
+                        ModelError::RowRange { row: number + row },
+                        "{format}"
+                    );
                 }
                 last(&mut net, 0);
             }
@@ -447,13 +463,15 @@ fn rows_and_weights_are_what_was_written() {
         }
     }
     assert_eq!(encode_int4([-8, -7, -6, -5, 4, 5, 6, 7]), 0xfd31_ec20);
+    assert_eq!(encode_int4([127; 8]), encode_int4([7; 8]));
+    assert_eq!(encode_int4([-128; 8]), encode_int4([-8; 8]));
 }
 
 #[test]
 fn lengths_of_the_data_are_those_of_the_arrays() {
-    let (lstm, lean) = (LayerShape::lstm, LayerShape::lean);
-    // Five symbols. LSTM 7: a table of 28 rows, 7 blocks; lean 6 to 5: 2 * 3 blocks, then 2 blocks.
-    let layers = [lstm(7), lean(6).project(5)];
+    let (lstm, cifg) = (LayerShape::lstm, LayerShape::cifg);
+    // Five symbols. LSTM 7: a table of 28 rows, 7 blocks; CIFG 6 to 5: 2 * 3 blocks, then 2 blocks.
+    let layers = [lstm(7), cifg(6).project(5)];
     let up = |n: usize| n.next_multiple_of(16);
     let f32 = up(5 * 28 * 4)
         + (28 * 4 + 28 * 32 * 4)
@@ -472,15 +490,23 @@ fn lengths_of_the_data_are_those_of_the_arrays() {
     let wide = up(5 * 80) + 2 * 80 * 8 + 80 * (32 + 64) + 8 * 8 + 8 * 32;
     assert_eq!(data_bytes(Format::Int8, 5, &[lstm(20); 2]), Ok(wide));
 
-    for shape in [lstm(1024), lean(1024).project(1024), lstm(1)] {
+    // A GRU above an LSTM of 20: its two matrices have 20 and 7 columns, 2 * 3 blocks each.
+    let gru = up(5 * 80) + 80 * (8 + 32) + 2 * 24 * (8 + 32) + 8 * 8 + 8 * 32;
+    let layers = [lstm(20), LayerShape::gru(7)];
+    assert_eq!(data_bytes(Format::Int8, 5, &layers), Ok(gru));
+    // And alone: the first of the two has no columns.
+    let gru = up(5 * 24) + 24 * 8 + 24 * (8 + 32) + 8 * 8 + 8 * 32;
+    assert_eq!(data_bytes(Format::Int8, 5, &[LayerShape::gru(7)]), Ok(gru));
+
+    for shape in [lstm(1024), cifg(1024).project(1024), lstm(1)] {
         assert!(data_bytes(Format::F32, 5, &[shape]).is_ok());
     }
-    for (shape, found) in [(lstm(1025), 1025), (lean(0), 0)] {
-        let refused = Err(Error::Hidden { found });
+    for (shape, found) in [(lstm(1025), 1025), (cifg(0), 0)] {
+        let refused = Err(ModelError::Hidden { found });
         assert_eq!(data_bytes(Format::F32, 5, &[shape]), refused);
     }
     for (width, hidden) in [(0, 9), (10, 9)] {
-        let refused = Err(Error::Projection {
+        let refused = Err(ModelError::Projection {
             found: width,
             hidden,
         });
@@ -488,15 +514,15 @@ fn lengths_of_the_data_are_those_of_the_arrays() {
         assert_eq!(data_bytes(Format::F32, 5, &[shape]), refused);
     }
     for format in [Format::Int8, Format::Int4] {
-        for layers in [&[lstm(512)][..], &[lean(512).project(256), lstm(256)]] {
+        for layers in [&[lstm(512)][..], &[cifg(512).project(256), lstm(256)]] {
             assert!(data_bytes(format, 5, layers).is_ok());
         }
         for (layers, found) in [
             (&[lstm(513)][..], 544),
-            (&[lean(513).project(32)], 513),
+            (&[cifg(513).project(32)], 513),
             (&[lstm(256), lstm(257)], 544),
         ] {
-            let refused = Err(Error::Columns { found });
+            let refused = Err(ModelError::Columns { found });
             assert_eq!(data_bytes(format, 5, layers), refused, "{layers:?}");
         }
     }
@@ -504,12 +530,16 @@ fn lengths_of_the_data_are_those_of_the_arrays() {
 
 #[test]
 fn multiply_adds_are_those_of_the_matrices() {
-    let shapes = [LayerShape::lstm(7), LayerShape::lean(6).project(5)];
+    let shapes = [
+        LayerShape::lstm(7),
+        LayerShape::gru(4),
+        LayerShape::cifg(6).project(5),
+    ];
     let net = Net::<i8, _>::random_shapes(Format::Int8, 3, &shapes, 1);
     let at = At::new(&net.file(), 0);
-    let expected = 4 * 7 * 7 + 3 * 6 * (7 + 5) + 6 * 5 + 3 * 5;
+    let expected = 4 * 7 * 7 + 3 * 4 * (7 + 4) + 3 * 6 * (4 + 5) + 6 * 5 + 3 * 5;
     assert_eq!(at.model().multiply_adds(), expected);
-    assert_eq!(at.model().depth(), 2);
+    assert_eq!(at.model().layers().len(), 3);
 }
 
 #[test]
@@ -531,7 +561,7 @@ fn a_start_that_is_not_the_magic_is_named_however_short() {
         let found = [b'L', b'S', b'T', b'N'];
         let mut bytes = found.to_vec();
         bytes.resize(len, 0);
-        assert_eq!(error(&bytes), Error::Magic { found });
+        assert_eq!(error(&bytes), ModelError::Magic { found });
     }
 }
 
@@ -543,7 +573,7 @@ fn reserved_bytes_are_zeros() {
         bytes[reserved] = 1;
         let checksum = checksum(&bytes);
         bytes[12..16].copy_from_slice(&checksum.to_le_bytes());
-        assert_eq!(error(&bytes), Error::Payload);
+        assert_eq!(error(&bytes), ModelError::Description);
     }
 }
 
@@ -556,7 +586,11 @@ fn texts_are_utf8() {
     for (at, byte) in [(1, 0xff), (4, 0xc3), (6, 0x80), (8, 0xe2)] {
         let mut changed = payload.to_vec();
         changed[at] = byte;
-        assert_eq!(error(&with_head(&changed)), Error::Payload, "byte {at}");
+        assert_eq!(
+            error(&with_head(&changed)),
+            ModelError::Description,
+            "byte {at}"
+        );
     }
 }
 
@@ -567,11 +601,11 @@ fn padding_may_have_any_length_up_to_15() {
     let mut lengths = std::collections::BTreeSet::new();
     for len in 0..16 {
         let name = name(len);
-        let bytes = encode(Payload {
+        let bytes = encode(Description {
             name: &name,
             ..payload("abc", &[TWO_UNITS], &data)
         });
-        let (payload, _) = Payload::decode(&bytes[HEAD_BYTES..]).unwrap();
+        let (payload, _) = Description::decode(&bytes[HEAD_BYTES..]).unwrap();
         lengths.insert(payload.padding.len());
         assert_eq!(At::new(&bytes, 0).model().name(), name);
     }
@@ -584,7 +618,7 @@ fn newer_versions_are_named() {
     bytes[4] = 2;
     assert_eq!(
         error(&bytes),
-        Error::Version {
+        ModelError::Version {
             found: 2,
             expected: 1
         }
@@ -592,5 +626,100 @@ fn newer_versions_are_named() {
     assert_eq!(
         error(&bytes).to_string(),
         "the .lstm file is of format version 2, expected version 1"
+    );
+}
+
+/// The model of the examples in the documentation.
+#[test]
+fn the_tiny_model_is_what_this_makes() {
+    let net = Net::<i8, Int8Plain>::random(27, &[8], 1);
+    let data = net.payload_bytes();
+    let symbols = " abcdefghijklmnopqrstuvwxyz";
+    let description = Description {
+        name: "tiny",
+        fold_case: true,
+        ..payload(symbols, &[LayerShape::lstm(8)], &data)
+    };
+    let file = encode(description);
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write("tests/tiny.lstm", &file).unwrap();
+    }
+    assert!(file == include_bytes!("tiny.lstm"), "renew it with BLESS=1");
+}
+
+/// What a `const` reads is what the model says.
+#[test]
+fn a_shape_is_read_from_the_file_alone() {
+    let shapes = [
+        vec![LayerShape::lstm(200)],
+        vec![LayerShape::cifg(300).project(129), LayerShape::lstm(2)],
+        vec![LayerShape::gru(130), LayerShape::gru(5)],
+        vec![LayerShape::lstm(3); 4],
+    ];
+    for (seed, shapes) in shapes.iter().enumerate() {
+        for format in [Format::Int8, Format::Int4] {
+            let net = Net::<i8, Int8Plain>::random_shapes(format, 30, shapes, seed as u64);
+            let symbols: String = ('\u{e0}'..).take(30).collect();
+            let net = Net { symbols, ..net };
+            let data = net.payload_bytes();
+            for window in [None, Some(128)] {
+                let file = encode(Description {
+                    format,
+                    order: Order::of(format, 8),
+                    window,
+                    ..payload(&net.symbols, shapes, &data)
+                });
+                let shape = ModelShape::of(&file).unwrap();
+                let at = At::new(&file, 0);
+                let model = at.model();
+                assert_eq!(shape.format(), model.format());
+                assert_eq!(shape.layers(), model.layers());
+                assert_eq!(shape.num_symbols(), model.alphabet().len());
+                assert_eq!(shape.window(), model.window().unwrap_or(0));
+                assert_eq!(shape.words(), model.workspace_words());
+                let mut memory = (vec![0; shape.words()], vec![0; shape.num_symbols()]);
+                let slices = WorkspaceSlices::new(&mut memory.0, &mut memory.1);
+                let session = Session::new(model, slices).unwrap();
+                assert_eq!(shape.state_bytes(), session.state_bytes());
+                let generator = Generator::<_, 128>::with_room(session, Sampler::new(1)).unwrap();
+                assert_eq!(shape.snapshot_bytes(), generator.snapshot_bytes());
+                let end = file.len() - data.len();
+                for cut in 0..end.min(60) {
+                    assert_eq!(ModelShape::of(&file[..cut]), None);
+                }
+            }
+        }
+    }
+    assert_eq!(
+        ModelShape::of(b"LSTM\x02\0            \0\0\0\0\0\0\0\0"),
+        None
+    );
+    assert_eq!(ModelShape::of(&[b'L'; 99]), None);
+}
+
+/// Files that a hostile hand made: every one is refused or read, none panics.
+#[test]
+fn changed_descriptions_are_refused_or_read() {
+    let good = small();
+    let data = good.len()
+        - Net::<i8, Int8Plain>::random(3, &[2], 7)
+            .payload_bytes()
+            .len();
+    let (mut read, mut refused) = (0, 0);
+    for place in HEAD_BYTES..data {
+        for byte in (0..=255).step_by(times(1, 29)) {
+            let mut payload = good[HEAD_BYTES..].to_vec();
+            payload[place - HEAD_BYTES] = byte;
+            let file = with_head(&payload);
+            match Model::from_bytes(At::new(&file, 0).bytes()) {
+                Ok(_) => read += 1,
+                Err(_) => refused += 1,
+            }
+            ModelShape::of(&file);
+        }
+    }
+    assert!(
+        read > 100 / times(1, 30) && refused > 1000 / times(1, 30),
+        "{read} {refused}"
     );
 }

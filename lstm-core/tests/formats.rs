@@ -4,7 +4,7 @@
 mod common;
 
 use common::{At, F32Plain, Int8Plain, Net};
-use lstm_core::{Error, Format, Model, Session, Token};
+use lstm_core::{Format, Model, ModelError, Session, Token, WorkspaceSlices};
 
 #[test]
 fn a_format_runs_where_its_feature_is_on() {
@@ -25,9 +25,10 @@ fn a_format_runs_where_its_feature_is_on() {
         match Model::from_bytes(at.bytes()) {
             Ok(model) => {
                 assert!(is_on, "{format} is read");
-                let mut words = vec![0; Session::words(&model)];
+                let mut words = vec![0; model.workspace_words()];
                 let mut logits = [0; 3];
-                let mut session = Session::from_slices(&model, &mut words, &mut logits).unwrap();
+                let mut session =
+                    Session::new(model, WorkspaceSlices::new(&mut words, &mut logits)).unwrap();
                 let logits: Vec<f32> = session.step(Token::new(1)).iter().collect();
                 assert!(
                     logits.iter().any(|&logit| logit != 0.0),
@@ -36,7 +37,7 @@ fn a_format_runs_where_its_feature_is_on() {
             }
             Err(error) => {
                 assert!(!is_on, "{format}: {error}");
-                assert_eq!(error, Error::Format { found: format });
+                assert_eq!(error, ModelError::Format { found: format });
                 let message = error.to_string();
                 assert!(message.ends_with(&names.join(", ")), "{message}");
             }

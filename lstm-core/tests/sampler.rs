@@ -3,8 +3,10 @@
 mod common;
 
 use common::{At, F32Plain, Net, Random, times};
-use lstm_core::file::Row;
-use lstm_core::{Error, Format, LayerShape, Sampler, Session, Token, Workspace, workspace_words};
+use lstm_core::export::Row;
+use lstm_core::{
+    Format, LayerShape, Sampler, SamplerError, Session, Token, Workspace, workspace_words,
+};
 use rand_xoshiro::Xoshiro128PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
@@ -45,7 +47,7 @@ fn draw_with(at: &At, sampler: &mut Sampler, n: usize) -> Vec<Token> {
     let model = at.model();
     let mut workspace =
         Workspace::<{ workspace_words(Format::F32, &[LayerShape::lstm(1)]) }, 256>::new();
-    let mut session = Session::new(&model, &mut workspace).unwrap();
+    let mut session = Session::new(model, &mut workspace).unwrap();
     (0..n)
         .map(|_| sampler.sample(session.step(Token::new(0))))
         .collect()
@@ -75,9 +77,11 @@ impl Setting {
     };
 
     fn sampler(self, seed: u64) -> Sampler {
-        let sampler = Sampler::new(seed).temperature(self.temperature).unwrap();
-        let sampler = sampler.top_k(self.top_k).unwrap();
-        sampler.top_p(self.top_p).unwrap()
+        let sampler = Sampler::new(seed)
+            .with_temperature(self.temperature)
+            .unwrap();
+        let sampler = sampler.with_top_k(self.top_k).unwrap();
+        sampler.with_top_p(self.top_p).unwrap()
     }
 
     /// The probabilities in real numbers. No sum of the likeliest may lie near `top_p`.
@@ -333,12 +337,12 @@ mod statistics {
 fn equals_are_broken_by_the_lower_index() {
     let at = constant(&[1.0; 6]);
     assert!(
-        draw(&at, Sampler::new(1).temperature(0.0).unwrap(), 50)
+        draw(&at, Sampler::new(1).with_temperature(0.0).unwrap(), 50)
             .iter()
             .all(|t| t.index() == 0)
     );
     let draws = times(10_000, 50);
-    let found = counts(&at, Sampler::new(1).top_k(2).unwrap(), draws);
+    let found = counts(&at, Sampler::new(1).with_top_k(2).unwrap(), draws);
     assert_eq!(found[2..], [0.0; 4]);
     assert!(found[..2].iter().all(|&n| n > 0.3 * draws as f64));
 }
@@ -357,15 +361,15 @@ fn a_symbol_of_no_weight_is_never_drawn() {
 #[test]
 fn temperature_zero_is_greedy() {
     let at = constant(&LOGITS);
-    let mut sampler = Sampler::new(1).temperature(0.0).unwrap();
+    let mut sampler = Sampler::new(1).with_temperature(0.0).unwrap();
     let before = sampler.clone();
     let tokens = draw_with(&at, &mut sampler, times(100, 5));
     assert!(tokens.iter().all(|t| t.index() == 2));
     // A greedy draw takes no random number; any other takes one.
     assert_eq!(sampler, before);
-    let mut warm = before.clone().temperature(1.0).unwrap();
+    let mut warm = before.clone().with_temperature(1.0).unwrap();
     draw_with(&at, &mut warm, 1);
-    assert_ne!(warm.temperature(0.0).unwrap(), before);
+    assert_ne!(warm.with_temperature(0.0).unwrap(), before);
 }
 
 #[test]
@@ -375,7 +379,7 @@ fn a_seed_repeats_and_another_differs() {
     assert_eq!(text(1), text(1));
     assert_ne!(text(1), text(2));
     assert_eq!(
-        draw(&at, Sampler::new(9).seed(1), times(100, 20)),
+        draw(&at, Sampler::new(9).with_seed(1), times(100, 20)),
         text(1),
         "a seed set later is as good"
     );
@@ -383,16 +387,16 @@ fn a_seed_repeats_and_another_differs() {
 
 #[test]
 fn settings_are_told() {
-    let sampler = Sampler::new(7).temperature(0.5).unwrap();
-    let sampler = sampler.top_k(9).unwrap().top_p(0.25).unwrap();
+    let sampler = Sampler::new(7).with_temperature(0.5).unwrap();
+    let sampler = sampler.with_top_k(9).unwrap().with_top_p(0.25).unwrap();
     let settings = sampler.settings();
     assert_eq!(
         (settings.temperature, settings.top_k, settings.top_p),
         (0.5, 9, 0.25)
     );
-    assert_eq!(sampler.seed_used(), 7);
-    let reseeded = sampler.seed(8);
-    assert_eq!(reseeded.seed_used(), 8);
+    assert_eq!(sampler.seed(), 7);
+    let reseeded = sampler.with_seed(8);
+    assert_eq!(reseeded.seed(), 8);
     assert_eq!(reseeded.settings(), settings);
 }
 
@@ -408,7 +412,7 @@ fn logits_of_any_size_are_drawn_from() {
     let at = constant(&[f32::NEG_INFINITY, f32::NAN]);
     draw(
         &at,
-        Sampler::new(1).temperature(0.01).unwrap(),
+        Sampler::new(1).with_temperature(0.01).unwrap(),
         times(100, 5),
     );
     if cfg!(miri) {
@@ -417,7 +421,11 @@ fn logits_of_any_size_are_drawn_from() {
     let mut many: Vec<f32> = vec![0.0; 150];
     many[149] = 3.0;
     let at = constant(&many);
-    let sampler = Sampler::new(3).top_k(100).unwrap().top_p(0.9).unwrap();
+    let sampler = Sampler::new(3)
+        .with_top_k(100)
+        .unwrap()
+        .with_top_p(0.9)
+        .unwrap();
     let found = counts(&at, sampler, 20_000);
     // Of e^3 + 99 the likeliest and 88 others are the first to hold 0.9.
     assert_eq!(found.iter().filter(|&&n| n > 0.0).count(), 89);
@@ -436,21 +444,31 @@ fn settings_out_of_range_are_refused() {
         f32::NAN,
         f32::INFINITY,
     ] {
-        assert_eq!(sampler().temperature(temperature), Err(Error::Temperature));
+        let refused = sampler().with_temperature(temperature);
+        // A NaN does not equal itself.
+        assert!(
+            matches!(refused, Err(SamplerError::Temperature { found }) if found.to_bits() == temperature.to_bits())
+        );
     }
     for found in [0, 257] {
-        assert_eq!(sampler().top_k(found), Err(Error::TopK { found }));
+        assert_eq!(
+            sampler().with_top_k(found),
+            Err(SamplerError::TopK { found })
+        );
     }
     for p in [0.0, -0.5, 1.1, f32::NAN] {
-        assert_eq!(sampler().top_p(p), Err(Error::TopP));
+        let refused = sampler().with_top_p(p);
+        assert!(
+            matches!(refused, Err(SamplerError::TopP { found }) if found.to_bits() == p.to_bits())
+        );
     }
     for temperature in [0.0, -0.0, 0.01, 100.0] {
-        assert!(sampler().temperature(temperature).is_ok());
+        assert!(sampler().with_temperature(temperature).is_ok());
     }
     for k in [1, 256] {
-        assert!(sampler().top_k(k).is_ok());
+        assert!(sampler().with_top_k(k).is_ok());
     }
     for p in [f32::MIN_POSITIVE, 1.0] {
-        assert!(sampler().top_p(p).is_ok());
+        assert!(sampler().with_top_p(p).is_ok());
     }
 }

@@ -3,10 +3,12 @@
 
 mod console;
 mod model;
+mod sizes;
 mod text;
 
 pub use console::Console;
 pub use model::{Flash, shipped};
+pub use sizes::{Sizes, sections};
 pub use text::{HostText, assert_same_text, difference, host_text};
 
 use std::{
@@ -19,10 +21,13 @@ use xtask::{boards::Board, firmware};
 
 /// The firmware of a board, built once.
 pub fn board_firmware(board: &Board) -> PathBuf {
-    static BUILT: Mutex<BTreeMap<&str, PathBuf>> = Mutex::new(BTreeMap::new());
+    static BUILT: Mutex<BTreeMap<String, PathBuf>> = Mutex::new(BTreeMap::new());
     let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
     let build = || firmware::build(board).unwrap_or_else(|error| panic!("{error:#}"));
-    built.entry(board.name).or_insert_with(build).clone()
+    built
+        .entry(board.name.clone())
+        .or_insert_with(build)
+        .clone()
 }
 
 /// The program `host-trainer`, built once as its users build it.

@@ -1,5 +1,5 @@
 use firmware_app::{PROMPT, SEED, TEMPERATURE};
-use lstm_core::{Generator, MAX_SYMBOLS, Model, Sampler, Session};
+use lstm_core::{Generator, MAX_SYMBOLS, MAX_WINDOW, Model, Sampler, Session, WorkspaceSlices};
 use sha2::{Digest, Sha256};
 
 /// A text as the host writes it, from the zero state.
@@ -31,20 +31,20 @@ impl HostText<'_> {
     /// The first characters.
     pub fn write(&self, model: &Model<'_>, chars: usize) -> String {
         let alphabet = model.alphabet();
-        let mut words = vec![0; Session::words(model)];
+        let mut words = vec![0; model.workspace_words()];
         let mut logits = vec![0; alphabet.len()];
-        let session = Session::from_slices(model, &mut words, &mut logits)
-            .expect("the workspace is measured");
-        let sampler = Sampler::new(self.seed).temperature(self.temperature);
-        let sampler = sampler.and_then(|sampler| sampler.top_k(self.top_k));
+        let workspace = WorkspaceSlices::new(&mut words, &mut logits);
+        let session = Session::new(*model, workspace).expect("the workspace is measured");
+        let sampler = Sampler::new(self.seed).with_temperature(self.temperature);
+        let sampler = sampler.and_then(|sampler| sampler.with_top_k(self.top_k));
         let sampler = sampler.expect("the settings are in range");
-        let mut generator = Generator::new(session, sampler).expect("no window is too long");
+        let generator = Generator::<_, MAX_WINDOW>::with_room(session, sampler);
+        let mut generator = generator.expect("no window is too long");
         for character in self.prompt.chars() {
-            generator.read(alphabet.encode(character));
+            generator.prime(alphabet.encode(character));
         }
-        (0..chars)
-            .map(|_| alphabet.decode(generator.write()))
-            .collect()
+        let tokens = generator.take(chars);
+        tokens.map(|token| alphabet.decode(token)).collect()
     }
 }
 

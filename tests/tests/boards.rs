@@ -1,164 +1,166 @@
-//! What is said of the boards in `budget` and in `docs/BOARDS.md` is what they are.
+//! The tables of `docs/BOARDS.md` say what the folders of the boards and the measured figures say.
 
 use std::fs;
 
-use host_trainer::hardware::boards::{self, Board};
-use xtask::{firmware, shell::root, table::grouped};
+use board_list::{Board, Core};
+use xtask::{boards, shell::root, table::grouped};
 
-/// One in the second digit of a number.
-fn unit(number: f64) -> f64 {
-    10f64.powf(number.log10().floor() - 1.0)
+const PAGE: &str = "docs/BOARDS.md";
+
+/// A table in Markdown.
+struct Table {
+    head: &'static str,
+    rows: Vec<String>,
 }
 
-fn budget(name: &str) -> &'static Board {
-    let found = boards::BOARDS.iter().find(|b| b.name == name);
-    found.unwrap_or_else(|| panic!("no {name} in the budget"))
+impl Table {
+    /// The boards that `row` has something to say of.
+    fn new(head: &'static str, row: impl Fn(&Board) -> Option<String>) -> Self {
+        let rows = boards::all().iter().filter_map(row).collect();
+        Table { head, rows }
+    }
+
+    /// The page with this table in the place of the one that has its head.
+    fn put_into(&self, page: &str) -> String {
+        assert!(page.lines().any(|line| line == self.head), "{}", self.head);
+        let mut lines: Vec<&str> = Vec::new();
+        let mut is_replaced = false;
+        for line in page.lines() {
+            if line == self.head {
+                is_replaced = true;
+                lines.push(line);
+            } else if is_replaced && line.starts_with("| -") {
+                lines.push(line);
+                lines.extend(self.rows.iter().map(|row| &**row));
+            } else if !is_replaced || !line.starts_with('|') {
+                is_replaced = false;
+                lines.push(line);
+            }
+        }
+        lines.join("\n") + "\n"
+    }
+}
+
+/// What the boards are.
+fn boards_table() -> Table {
+    let head = "| board | chip | core, clock | flash, RAM | serial port | tested |";
+    Table::new(head, |board| {
+        let used = board.memory.ram.size;
+        let ram = match used == board.ram {
+            true => board.ram.to_string(),
+            false => format!("{} ({used} used)", board.ram),
+        };
+        Some(format!(
+            "| `{}` ({}) | {} | {}, {} MHz | {}, {ram} | {} | {} |",
+            board.name,
+            board.title,
+            board.chip,
+            board.core,
+            f64::from(board.clock) / 1e6,
+            board.flash.size,
+            board.serial,
+            board
+                .emulator
+                .as_ref()
+                .map_or("built only".to_owned(), |emulator| {
+                    format!("QEMU `{}`", emulator.machine)
+                }),
+        ))
+    })
+}
+
+/// How the flash of each is written.
+fn flashing_table() -> Table {
+    Table::new("| board | how |", |board| {
+        let flashing = board.flashing.as_ref()?;
+        Some(format!("| `{}` | {} |", board.name, flashing.how.trim()))
+    })
+}
+
+/// What fits, and how fast it may be.
+fn fitting_table() -> Table {
+    let head = "| board | room for a model | firmware: flash, variables | instructions a character, \
+                cifg-96 | characters a second, cifg-96 | the same for cifg-384, in its faster format |";
+    Table::new(head, |board| {
+        board.flashing.as_ref()?;
+        let [flash, variables] = firmware_bytes(&board.name).map(|bytes| (bytes / 1024.0).round());
+        let cifg_96 = instructions(board.core, "int8", "D");
+        let rate = |instructions: f64| two_digits(f64::from(board.clock) / instructions);
+        let formats = [("cifg-384.lstm", "int8"), ("cifg-384-int4.lstm", "int4")];
+        let fitting = formats.iter().filter(|(file, _)| {
+            let model = fs::metadata(root().join("models").join(file)).unwrap();
+            model.len() <= board.memory.model.size.0.into()
+        });
+        let rates =
+            fitting.map(|(_, format)| (rate(instructions(board.core, format, "C")), format));
+        let fastest = rates.max_by(|a, b| a.0.total_cmp(&b.0));
+        let cifg_384 = fastest.map_or("too large".into(), |(rate, format)| {
+            format!("{} ({format})", grouped(rate as u64))
+        });
+        Some(format!(
+            "| `{}` | {} | {flash} KB, {variables} KB | {} | {} | {cifg_384} |",
+            board.name,
+            board.memory.model.size,
+            grouped(cifg_96 as u64),
+            grouped(rate(cifg_96) as u64),
+        ))
+    })
 }
 
 fn read(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap()
 }
 
-#[test]
-fn every_board_of_the_firmware_has_its_room_in_the_budget() {
-    for board in xtask::boards::BOARDS {
-        let room = board.model_room as usize;
-        assert_eq!(budget(board.name).model_room, room, "{}", board.name);
-    }
-}
-
-#[test]
-fn the_budget_has_the_ram_of_each_memory_x() {
-    let mut compared = 0;
-    for board in xtask::boards::BOARDS {
-        let path = firmware::folder(board).join("memory.x");
-        // That of the ESP32-C3 comes with its HAL.
-        let Ok(memory) = fs::read_to_string(path) else {
-            continue;
-        };
-        let ram = |line: &&str| line.trim_start().starts_with("RAM ");
-        let line = memory.lines().find(ram).unwrap();
-        let length = line.split("LENGTH = ").nth(1).unwrap();
-        let (number, unit) = length.split_at(length.len() - 1);
-        let unit = if unit == "M" { 1 << 20 } else { 1 << 10 };
-        let expected: usize = number.parse::<usize>().unwrap() * unit;
-        assert_eq!(budget(board.name).ram, expected, "{}", board.name);
-        compared += 1;
-    }
-    assert!(compared > 10);
-}
-
-/// The cells of the rows of a table of `docs/BOARDS.md` that is headed so.
-fn table(head: &str) -> Vec<Vec<String>> {
-    let text = read("docs/BOARDS.md");
-    let lines = text.lines().skip_while(|line| !line.starts_with(head));
-    let rows = lines.skip(2).take_while(|line| line.starts_with('|'));
-    let cells = |row: &str| row.split('|').map(|cell| cell.trim().to_owned()).collect();
-    let rows: Vec<Vec<_>> = rows.map(cells).collect();
-    assert!(rows.len() >= 7, "{head}");
-    rows
-}
-
-/// The names between backquotes in a cell.
-fn names(cell: &str) -> Vec<String> {
-    cell.split('`')
-        .skip(1)
-        .step_by(2)
-        .map(str::to_owned)
-        .collect()
-}
-
-/// Each number in a cell; K or M behind it does not count.
-fn numbers(cell: &str) -> Vec<f64> {
-    let cell = cell.replace(',', "");
-    let words = cell.split(|c: char| !c.is_ascii_digit() && c != '.');
-    words.filter_map(|word| word.parse().ok()).collect()
-}
-
-#[test]
-fn the_table_of_boards_has_clock_and_ram() {
-    for row in table("| board | chip") {
-        for name in names(&row[1]) {
-            let board = budget(&name);
-            // In the parentheses is what the firmware uses of it.
-            let Some((_, ram)) = row[4].split_once(", ") else {
-                assert_eq!(name, "riscv-virt", "flash and RAM");
-                continue;
-            };
-            let ram =
-                *numbers(ram).last().unwrap() * if ram.contains(" MB") { 1024.0 } else { 1.0 };
-            assert_eq!(board.ram as f64, 1024.0 * ram, "{name}");
-            if let Some((_, clock)) = row[3].split_once(", ").filter(|(_, c)| c.contains("MHz")) {
-                assert_eq!(board.clock, 1e6 * numbers(clock)[0], "{name}");
-            }
-        }
-    }
-}
-
-/// The mean of a network's instructions in `docs/bench.txt`.
-fn instructions(core: &str, format: &str, network: &str) -> f64 {
-    let bench = read("docs/bench.txt");
-    let mut lines = bench
+/// The words of the line that has these from this column on.
+fn line(file: &str, column: usize, words: &[&str]) -> Vec<String> {
+    let text = read(file);
+    let mut lines = text
         .lines()
         .map(|line| line.split_whitespace().collect::<Vec<_>>());
-    let line = lines.find(|words| words.get(1..4) == Some(&[core, format, network]));
-    numbers(line.unwrap()[4])[0]
+    let line = lines.find(|line| line.get(column..column + words.len()) == Some(words));
+    let line = line.unwrap_or_else(|| panic!("{file} has no line of {words:?}"));
+    line.into_iter().map(str::to_owned).collect()
 }
 
-/// What a row should say.
-fn expected(board: &Board) -> String {
-    let sizes = read("docs/sizes.txt");
-    let line = sizes
-        .lines()
-        .find(|line| line.split_whitespace().next() == Some(board.name));
-    let bytes: Vec<_> = line.unwrap().split_whitespace().skip(2).collect();
-    let kilobytes = |bytes: &str| (numbers(bytes)[0] / 1024.0).round();
-    // To two digits.
-    let rate = |instructions: f64| {
-        let rate = board.clock / instructions;
-        (rate / unit(rate)).round() * unit(rate)
-    };
-    let lean_96 = instructions(board.core, "int8", "D");
-    let lean_384 = ["lean-384.lstm", "lean-384-int4.lstm"]
-        .iter()
-        .zip(["int8", "int4"]);
-    let lean_384 = lean_384.filter(|(file, _)| {
-        let model = fs::metadata(root().join("models").join(file)).unwrap();
-        model.len() <= board.model_room as u64
-    });
-    let rates = lean_384.map(|(_, format)| (rate(instructions(board.core, format, "C")), format));
-    let fastest = rates.max_by(|a, b| a.0.total_cmp(&b.0));
-    let room = match board.model_room >> 10 {
-        room @ 1024.. => format!("{} MB", room as f64 / 1024.0),
-        room => format!("{room} KB"),
-    };
-    format!(
-        "| `{}` | {room} | {} KB, {} KB | {} | {} | {} |",
-        board.name,
-        kilobytes(bytes[0]),
-        kilobytes(bytes[1]),
-        grouped(lean_96 as u64),
-        grouped(rate(lean_96) as u64),
-        fastest.map_or("too large".into(), |(rate, format)| format!(
-            "{} ({format})",
-            grouped(rate as u64)
-        )),
-    )
+fn number(word: &str) -> f64 {
+    word.replace(',', "")
+        .parse()
+        .unwrap_or_else(|_| panic!("{word} is no number"))
+}
+
+/// Bytes of flash and of variables, in `docs/sizes.txt`.
+fn firmware_bytes(board: &str) -> [f64; 2] {
+    let line = line("docs/sizes.txt", 0, &[board]);
+    [number(&line[2]), number(&line[3])]
+}
+
+/// The mean of a network's instructions a character, in `docs/bench.txt`.
+fn instructions(core: Core, format: &str, network: &str) -> f64 {
+    let words = [core.counted_as().name(), format, network];
+    number(&line("docs/bench.txt", 1, &words)[4])
+}
+
+fn two_digits(number: f64) -> f64 {
+    let unit = 10f64.powf(number.log10().floor() - 1.0);
+    (number / unit).round() * unit
 }
 
 #[test]
-fn the_table_of_what_fits_has_the_figures_of_the_snapshots() {
-    let mut wrong = Vec::new();
-    for row in table("| board | room") {
-        let board = budget(&names(&row[1])[0]);
-        let expected = expected(board);
-        if row.join(" | ").trim() != expected {
-            wrong.push(expected);
-        }
+fn the_tables_of_the_page_are_those_of_the_boards() {
+    let page = read(PAGE);
+    let tables = [boards_table(), fitting_table(), flashing_table()];
+    let expected = tables
+        .iter()
+        .fold(page.clone(), |page, table| table.put_into(&page));
+    if std::env::var_os("BLESS").is_some() {
+        fs::write(root().join(PAGE), &expected).unwrap();
+    } else {
+        let differs = |(found, expected): &(&str, &str)| found != expected;
+        let first = page.lines().zip(expected.lines()).find(differs);
+        assert!(
+            page == expected,
+            "{PAGE}: `BLESS=1 cargo test --release -p cross-tests --test boards` writes its tables \
+             anew; the first line that differs, and what was expected: {first:#?}"
+        );
     }
-    assert!(
-        wrong.is_empty(),
-        "expected these rows:\n{}",
-        wrong.join("\n")
-    );
 }

@@ -9,13 +9,11 @@ use std::{
     time::Instant,
 };
 
+use board_list::ImageFormat;
 use cross_tests::{Console, Flash, board_firmware, shipped};
-use lstm_core::{Error, Model, file::HEAD_BYTES, file::Head};
-use xtask::{
-    boards::Board,
-    image::{self, Format},
-    qemu::Machine,
-};
+use lstm_core::export::{HEAD_BYTES, Head};
+use lstm_core::{Model, ModelError};
+use xtask::{boards::Board, image, qemu::Machine};
 
 /// The polynomial of the CRC-32, bits reflected.
 const POLYNOMIAL: u32 = 0xedb8_8320;
@@ -103,16 +101,16 @@ fn assert_refused(name: &str, file: &mut [u8], changes: &[[u32; 8]], bit: usize)
     flip(file, bit);
     let error = Model::from_bytes(file).expect_err("a flipped bit is noticed");
     match bit / 8 {
-        0..4 => assert!(matches!(error, Error::Magic { .. })),
-        4..6 => assert!(matches!(error, Error::Version { .. })),
+        0..4 => assert!(matches!(error, ModelError::Magic { .. })),
+        4..6 => assert!(matches!(error, ModelError::Version { .. })),
         8..12 => assert!(matches!(
             error,
-            Error::Truncated { .. } | Error::TooLong { .. }
+            ModelError::Truncated { .. } | ModelError::TooLong { .. }
         )),
         byte => {
             let found = right ^ changes[byte][bit % 8];
             let expected = stored(file);
-            let foretold = Error::Checksum { found, expected };
+            let foretold = ModelError::Checksum { found, expected };
             assert_eq!(error, foretold, "{name}, bit {bit}");
         }
     }
@@ -175,14 +173,14 @@ fn every_truncation_and_bytes_behind_the_end_are_refused() {
             } else {
                 file.len()
             };
-            assert_eq!(error, Error::Truncated { found, expected }, "{name}");
+            assert_eq!(error, ModelError::Truncated { found, expected }, "{name}");
             let region = Model::from_region(&flash.bytes()[..found]).unwrap_err();
             assert_eq!(region, error, "{name}");
         }
         for found in file.len() + 1..=file.len() + 64 {
             let error = Model::from_bytes(&flash.bytes()[..found]).unwrap_err();
             let expected = file.len();
-            assert_eq!(error, Error::TooLong { found, expected }, "{name}");
+            assert_eq!(error, ModelError::TooLong { found, expected }, "{name}");
         }
     }
 }
@@ -251,11 +249,11 @@ fn flips_in_flash(board: &str, model: &str, flips: usize) {
     let board = Board::parse(board).unwrap();
     let model = xtask::shell::root().join("models").join(model);
     let image = image::build(board, Some(&board_firmware(board)), &model).unwrap();
-    let image = image.encode(Format::Bin).unwrap();
+    let image = image.encode(ImageFormat::Bin).unwrap();
     let model = fs::read(model).unwrap();
     let segments = image::load_segments(&board_firmware(board)).unwrap();
     let start = segments[0].address;
-    let place = (board.model_address - start) as usize;
+    let place = (board.memory.model.start - start) as usize;
     let file = tempfile::NamedTempFile::new().unwrap();
     let mut random = Random(4);
     for number in 0..flips {

@@ -29,7 +29,7 @@ const RV32: &str = "riscv-virt";
 
 const SMALL: LayerShape = LayerShape::lstm(64);
 const LARGE: LayerShape = LayerShape::lstm(256);
-const LEAN: LayerShape = LayerShape::lean(384).project(96);
+const LEAN: LayerShape = LayerShape::cifg(384).project(96);
 
 /// Boards that write so many characters of a random model each.
 struct Case(Format, LayerShape, usize, &'static [&'static str]);

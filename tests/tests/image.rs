@@ -6,12 +6,13 @@ use std::{
     process::{Command, Output},
 };
 
+use board_list::ImageFormat;
 use cross_tests::{Console, Flash, assert_same_text, board_firmware, host_text};
 use lstm_core::Model;
 use tempfile::TempDir;
 use xtask::{
     boards::{Board, emulated},
-    image::{self, Format, Segment, load_segments},
+    image::{self, Segment, load_segments},
     qemu::Machine,
     shell::root,
 };
@@ -24,7 +25,7 @@ fn model(name: &str) -> PathBuf {
 
 /// Fits every board.
 fn small() -> PathBuf {
-    model("lean-96.lstm")
+    model("cifg-96.lstm")
 }
 
 /// An image of the firmware, if there is one, and of a model.
@@ -33,7 +34,7 @@ fn write(
     board: &Board,
     firmware: Option<&Path>,
     model: &Path,
-    format: Format,
+    format: ImageFormat,
 ) -> PathBuf {
     let image = image::build(board, firmware, model).unwrap();
     let path = folder.path().join(format!("{}.{format}", board.name));
@@ -56,7 +57,7 @@ fn an_image_is_what_the_elf_file_loads_and_the_model() {
         let elf = board_firmware(board);
         let mut expected = load_segments(&elf).unwrap();
         expected.push(Segment {
-            address: board.model_address,
+            address: board.memory.model.start,
             bytes: fs::read(small()).unwrap(),
         });
         let image = image::build(board, Some(&elf), &small()).unwrap();
@@ -70,7 +71,7 @@ fn every_board_starts_from_its_images() {
     for board in emulated() {
         let elf = board_firmware(board);
         let start = load_segments(&elf).unwrap()[0].address;
-        for (format, address) in [(Format::Hex, None), (Format::Bin, Some(start))] {
+        for (format, address) in [(ImageFormat::Hex, None), (ImageFormat::Bin, Some(start))] {
             let file = write(&folder, board, Some(&elf), &small(), format);
             let machine = Machine::start_images(board, &[(&file, address)]).unwrap();
             assert_writes_the_text_of(machine, &small());
@@ -88,11 +89,11 @@ fn a_new_poet_comes_without_the_firmware() {
         let elf = board_firmware(board);
         let start = load_segments(&elf).unwrap()[0].address;
         let read = |firmware, model: &Path| {
-            fs::read(write(&folder, board, firmware, model, Format::Bin)).unwrap()
+            fs::read(write(&folder, board, firmware, model, ImageFormat::Bin)).unwrap()
         };
-        let mut flash = read(Some(&*elf), &model("lean-96.lstm"));
+        let mut flash = read(Some(&*elf), &model("cifg-96.lstm"));
         let poet = read(None, &other);
-        let place = (board.model_address - start) as usize;
+        let place = (board.memory.model.start - start) as usize;
         flash.resize(flash.len().max(place + poet.len()), 0xff);
         flash[place..place + poet.len()].copy_from_slice(&poet);
         let file = folder.path().join("flash");
@@ -170,10 +171,8 @@ fn a_drive_that_would_destroy_the_firmware_is_warned_of() {
 fn a_firmware_that_reaches_into_the_model_region_is_refused() {
     // The micro:bit's firmware begins at 0, where a board with its model there would have no room.
     let elf = board_firmware(Board::parse("microbit").unwrap());
-    let board = Board {
-        model_address: 0x1000,
-        ..*Board::parse("microbit").unwrap()
-    };
+    let mut board = Board::parse("microbit").unwrap().clone();
+    board.memory.model.start = 0x1000;
     let error = image::build(&board, Some(&elf), &small()).unwrap_err();
     let error = error.to_string();
     assert!(

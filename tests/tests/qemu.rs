@@ -5,12 +5,11 @@ use std::{collections::HashSet, fs, time::Duration};
 use cross_tests::{Console, Flash, assert_same_text, host_text, shipped};
 use lstm_core::{Format, LayerShape, Model};
 use xtask::{
-    boards::{Board, emulated},
+    boards::{Board, default_board, emulated},
     qemu::check_model,
     random_model::random_model,
 };
 
-const BOARD: &Board = Board::DEFAULT;
 /// Long enough for a board to write thousands of characters, if it did.
 const SILENCE: Duration = Duration::from_millis(500);
 
@@ -36,13 +35,13 @@ fn assert_writes_as_the_host(board: &Board, file: &[u8], chars: usize) {
 #[test]
 fn stacked_layers_and_symbols_beyond_ascii_write_as_on_the_host() {
     let file = random_int8("\n abcdefghijklmnopqrstuvwxyzéß—", &[48, 17, 32], 1);
-    assert_writes_as_the_host(BOARD, &file, 10_000);
+    assert_writes_as_the_host(default_board(), &file, 10_000);
 }
 
 #[test]
 fn shipped_models_write_as_on_the_host() {
     for path in shipped() {
-        assert_writes_as_the_host(BOARD, &fs::read(path).unwrap(), 10_000);
+        assert_writes_as_the_host(default_board(), &fs::read(path).unwrap(), 10_000);
     }
 }
 
@@ -50,7 +49,7 @@ fn shipped_models_write_as_on_the_host() {
 fn shipped_models_write_as_on_the_host_on_every_board_that_has_room() {
     for board in emulated() {
         let files = shipped().into_iter().map(|path| fs::read(path).unwrap());
-        let mut files = files.filter(|file| file.len() <= board.model_room as usize);
+        let mut files = files.filter(|file| file.len() <= board.memory.model.size.0 as usize);
         let first = files.next().expect("a model for every board");
         for file in [first].into_iter().chain(files) {
             assert_writes_as_the_host(board, &file, 1_000);
@@ -60,7 +59,7 @@ fn shipped_models_write_as_on_the_host_on_every_board_that_has_room() {
 
 /// A core with an FPU and much memory, and one with neither.
 fn large_and_small() -> [&'static Board; 2] {
-    [BOARD, Board::parse("microbit").unwrap()]
+    [default_board(), Board::parse("microbit").unwrap()]
 }
 
 #[test]
@@ -96,9 +95,11 @@ fn a_damaged_model_gets_one_line_and_no_text() {
 fn a_model_longer_than_its_region_never_reaches_the_board() {
     let file = tempfile::NamedTempFile::new().unwrap();
     file.as_file()
-        .set_len(u64::from(BOARD.model_room) + 1)
+        .set_len(u64::from(default_board().memory.model.size.0) + 1)
         .unwrap();
-    let error = check_model(BOARD, file.path()).unwrap_err().to_string();
+    let error = check_model(default_board(), file.path())
+        .unwrap_err()
+        .to_string();
     let expected = "does not fit the model region of mps2-an386: \
                     found 3145729 bytes, expected at most 3145728";
     assert!(error.ends_with(expected), "{error}");

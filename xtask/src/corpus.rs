@@ -38,7 +38,7 @@ fn prepare(folder: &Path) -> Result<PathBuf> {
             archive.display()
         );
     }
-    shell::run(
+    shell::attach(
         Command::new("tar")
             .arg("-xzf")
             .arg(&archive)
@@ -96,7 +96,7 @@ fn download(folder: &Path) -> Result<()> {
         .arg(&requirements)
         .arg("--dest")
         .arg(folder);
-    shell::run(&mut pip)
+    shell::attach(&mut pip)
 }
 
 /// `cargo xtask corpus`.

@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, Result};
 
 use crate::{
-    boards::Board,
+    boards::{Board, default_board, emulator},
     firmware, qemu, setup,
     shell::{self, root, step, target},
     trainer,
@@ -19,19 +19,19 @@ use crate::{
 #[derive(clap::Args)]
 pub struct Options {
     /// Stop after this many characters of text, instead of at Ctrl-C
-    #[arg(long)]
+    #[arg(long, value_name = "N")]
     chars: Option<usize>,
-    /// Use the model in models/ instead of training one
+    /// Show a model from models/ instead of training one
     #[arg(long)]
     pretrained: bool,
-    /// How long to train
+    /// How many minutes to train
     #[arg(long, default_value_t = 1.0, conflicts_with = "pretrained")]
     minutes: f64,
 }
 
 /// The model that is shown when none is named: the best that the board has room for.
 pub fn default_model(board: &Board) -> PathBuf {
-    let models = ["verse-384.lstm", "verse-384-int4.lstm", "lean-96.lstm"];
+    let models = ["verse-384.lstm", "verse-384-int4.lstm", "cifg-96.lstm"];
     let models = models.map(|name| root().join("models").join(name));
     let fitting = models.iter().find(|m| qemu::check_model(board, m).is_ok());
     fitting.unwrap_or(&models[0]).clone()
@@ -39,8 +39,8 @@ pub fn default_model(board: &Board) -> PathBuf {
 
 /// Runs the demo.
 pub fn run(options: &Options) -> Result<()> {
-    setup::run()?;
-    let board = Board::DEFAULT;
+    let board = default_board();
+    setup::install([&*emulator(board)?.program])?;
     let model = if options.pretrained {
         default_model(board)
     } else {
@@ -56,7 +56,7 @@ pub fn run(options: &Options) -> Result<()> {
     };
     println!(
         "==> running on QEMU's {}, with {} in its model region ({until})",
-        board.emulator()?.machine,
+        emulator(board)?.machine,
         shown(&model)
     );
     qemu::show(board, &elf, &model, options.chars)
@@ -86,18 +86,18 @@ fn train(minutes: f64) -> Result<PathBuf> {
     step(&what, || {
         let mut train = trainer("train");
         train.args(["--recipe", "sonnets", "--minutes", &minutes.to_string()]);
-        shell::run(train.arg("--out").arg(&run))
+        shell::attach(train.arg("--out").arg(&run))
     })?;
     // The last twentieth of the text: the training has never looked at it.
     let held_out = |file: &Path| {
         let mut evaluate = trainer("evaluate");
-        shell::run(evaluate.arg(file).args(["--split", "test"]))
+        shell::attach(evaluate.arg(file).args(["--split", "test"]))
     };
     step("held-out text in f32", || held_out(&network))?;
     step(&format!("quantizing to int8: {}", shown(&model)), || {
         let mut export = trainer("export");
         export.arg(&network).args(["--format", "int8"]);
-        shell::run(export.arg("--out").arg(&model))
+        shell::attach(export.arg("--out").arg(&model))
     })?;
     step("held-out text in int8, by the code of the firmware", || {
         held_out(&model)

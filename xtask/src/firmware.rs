@@ -16,7 +16,7 @@ pub fn workspace() -> PathBuf {
 
 /// The folder of a board.
 pub fn folder(board: &Board) -> PathBuf {
-    workspace().join("boards").join(board.package)
+    workspace().join("boards").join(&board.folder)
 }
 
 /// Builds the firmware of a board and gives its ELF file.
@@ -26,11 +26,11 @@ pub fn build(board: &Board) -> Result<PathBuf> {
     // In the board's folder, whose .cargo/config.toml may change the profile.
     run(cargo(&folder(board))
         .args(["build", "--quiet", "--release"])
-        .args(["--target", board.target])
+        .args(["--target", &board.target])
         .arg("--target-dir")
         .arg(&target_dir))?;
     Ok(target_dir
-        .join(board.target)
+        .join(&board.target)
         .join("release")
-        .join(board.package))
+        .join(&board.folder))
 }

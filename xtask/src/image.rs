@@ -2,7 +2,6 @@
 //! alone.
 
 use std::{
-    fmt,
     fs::{self, File},
     io::Write,
     ops::Range,
@@ -10,6 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
+use board_list::ImageFormat;
 use ihex::Record;
 use lstm_core::Model;
 use object::{
@@ -23,58 +23,35 @@ use crate::{boards::Board, qemu::check_model, shell::target};
 /// What an image is for.
 #[derive(clap::Args)]
 pub struct Options {
-    /// The board, as its folder in firmware-demo/boards is called
+    /// The name of the board; `cargo xtask boards` shows them
     #[arg(value_parser = Board::parse)]
     pub board: &'static Board,
-    /// The model for its model region
-    #[arg(long)]
+    /// The model for its flash
+    #[arg(long, value_name = "FILE")]
     pub model: PathBuf,
-    /// The file to write; .hex, .bin or .uf2 [default: in target/images, as the board takes it]
-    #[arg(long)]
+    /// The file to write, ending in .hex, .bin or .uf2 [default: in target/images, in the format that
+    /// the board takes]
+    #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
-    /// Leave the firmware on the board as it is
+    /// Write the model alone, for a board that has the firmware already
     #[arg(long)]
     pub model_only: bool,
-    /// A firmware built before, instead of building it now
-    #[arg(long, conflicts_with = "model_only")]
+    /// Use this firmware instead of building it
+    #[arg(long, value_name = "FILE", conflicts_with = "model_only")]
     pub elf: Option<PathBuf>,
 }
 
-/// The file formats of images.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// Intel hex.
-    Hex,
-    /// The bytes alone, from the first address to the last. What lies between is 0xff, as in
-    /// erased flash.
-    Bin,
-    /// Microsoft's UF2, for the chips of this family.
-    Uf2 {
-        /// As in Microsoft's list of families.
-        family: u32,
-    },
-}
-
-impl fmt::Display for Format {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Format::Hex => "hex",
-            Format::Bin => "bin",
-            Format::Uf2 { .. } => "uf2",
-        })
-    }
-}
-
-impl Format {
-    /// The format that the end of a file's name stands for.
-    fn of(path: &Path, board: &Board) -> Result<Self> {
-        match (path.extension().and_then(|e| e.to_str()), board.image) {
-            (Some("hex"), _) => Ok(Format::Hex),
-            (Some("bin"), _) => Ok(Format::Bin),
-            (Some("uf2"), uf2 @ Format::Uf2 { .. }) => Ok(uf2),
-            (Some("uf2"), _) => bail!("found {}, but {} takes no UF2", path.display(), board.name),
-            _ => bail!("found {}, expected .hex, .bin or .uf2", path.display()),
-        }
+/// The format that the end of a file's name stands for.
+fn format_of(path: &Path, board: &Board) -> Result<ImageFormat> {
+    match (
+        path.extension().and_then(|e| e.to_str()),
+        board.image.format,
+    ) {
+        (Some("hex"), _) => Ok(ImageFormat::Hex),
+        (Some("bin"), _) => Ok(ImageFormat::Bin),
+        (Some("uf2"), uf2 @ ImageFormat::Uf2 { .. }) => Ok(uf2),
+        (Some("uf2"), _) => bail!("found {}, but {} takes no UF2", path.display(), board.name),
+        _ => bail!("found {}, expected .hex, .bin or .uf2", path.display()),
     }
 }
 
@@ -135,11 +112,11 @@ impl Image {
     }
 
     /// The file of the image.
-    pub fn encode(&self, format: Format) -> Result<Vec<u8>> {
+    pub fn encode(&self, format: ImageFormat) -> Result<Vec<u8>> {
         match format {
-            Format::Hex => self.hex(),
-            Format::Bin => Ok(self.bin()),
-            Format::Uf2 { family } => Ok(self.uf2(family)),
+            ImageFormat::Hex => self.hex(),
+            ImageFormat::Bin => Ok(self.bin()),
+            ImageFormat::Uf2 { family } => Ok(self.uf2(family)),
         }
     }
 
@@ -244,7 +221,7 @@ fn model_segment(board: &Board, path: &Path) -> Result<Segment> {
     aligned[..bytes.len()].copy_from_slice(&bytes);
     Model::from_bytes(&aligned[..bytes.len()]).with_context(|| path.display().to_string())?;
     Ok(Segment {
-        address: board.model_address,
+        address: board.memory.model.start,
         bytes,
     })
 }
@@ -259,8 +236,7 @@ pub fn build(board: &Board, firmware: Option<&Path>, model: &Path) -> Result<Ima
     let mut segments = Vec::new();
     if let Some(elf) = firmware {
         segments = load_segments(elf)?;
-        let start = u64::from(board.model_address);
-        let region = start..start + u64::from(board.model_room);
+        let region = board.memory.model.range();
         let is_in_region = |part: &Range<u64>| part.start < region.end && region.start < part.end;
         if let Some(part) = segments.iter().map(Segment::range).find(is_in_region) {
             bail!(
@@ -282,8 +258,8 @@ pub fn build(board: &Board, firmware: Option<&Path>, model: &Path) -> Result<Ima
 fn default_path(board: &Board, model: &Path, model_only: bool) -> PathBuf {
     let model = model.file_stem().unwrap_or_default().display().to_string();
     let name = match model_only {
-        true => format!("{}-{model}-model-only.{}", board.name, board.image),
-        false => format!("{}-{model}.{}", board.name, board.image),
+        true => format!("{}-{model}-model-only.{}", board.name, board.image.format),
+        false => format!("{}-{model}.{}", board.name, board.image.format),
     };
     target().join("images").join(name)
 }
@@ -291,7 +267,7 @@ fn default_path(board: &Board, model: &Path, model_only: bool) -> PathBuf {
 /// What the user gave, once it is known to fit.
 pub struct Plan {
     image: Image,
-    format: Format,
+    format: ImageFormat,
     path: PathBuf,
     /// Of what may go wrong with it.
     warning: Option<String>,
@@ -302,13 +278,13 @@ impl Options {
     pub fn check(&self) -> Result<()> {
         model_segment(self.board, &self.model)?;
         ensure!(
-            self.model_only || self.board.image_has_firmware,
+            self.model_only || self.board.image.firmware,
             "no image holds the firmware of {name}: found no --model-only; `cargo run --release` \
              in firmware-demo/boards/{name} writes it",
             name = self.board.name
         );
         if let Some(out) = &self.out {
-            Format::of(out, self.board)?;
+            format_of(out, self.board)?;
         }
         Ok(())
     }
@@ -317,13 +293,14 @@ impl Options {
     pub fn plan(&self, firmware: Option<&Path>) -> Result<Plan> {
         let image = build(self.board, firmware, &self.model)?;
         let (format, path) = match &self.out {
-            Some(path) => (Format::of(path, self.board)?, path.clone()),
+            Some(path) => (format_of(path, self.board)?, path.clone()),
             None => (
-                self.board.image,
+                self.board.image.format,
                 default_path(self.board, &self.model, self.model_only),
             ),
         };
-        let drive = self.board.drive_without_firmware;
+        let flashing = self.board.flashing.as_ref();
+        let drive = flashing.and_then(|flashing| flashing.drive_without_firmware.as_ref());
         let warning = drive.filter(|_| firmware.is_none()).map(|does| {
             format!(
                 "{name}: do not copy it to the board's drive, which {does}; a debug probe writes a \
@@ -401,7 +378,7 @@ mod tests {
 
     #[test]
     fn hex_is_read_back() {
-        let hex = String::from_utf8(image().encode(Format::Hex).unwrap()).unwrap();
+        let hex = String::from_utf8(image().encode(ImageFormat::Hex).unwrap()).unwrap();
         let (mut upper, mut found) = (0, std::collections::BTreeMap::new());
         for record in ihex::Reader::new(&hex) {
             match record.unwrap() {
@@ -423,13 +400,16 @@ mod tests {
 
     #[test]
     fn bin_has_the_bytes_and_erased_flash_between() {
-        assert_eq!(image().encode(Format::Bin).unwrap(), flat(&image(), 0xff));
+        assert_eq!(
+            image().encode(ImageFormat::Bin).unwrap(),
+            flat(&image(), 0xff)
+        );
     }
 
     #[test]
     fn uf2_is_read_back() {
         let family = 0xe48b_ff56;
-        let uf2 = image().encode(Format::Uf2 { family }).unwrap();
+        let uf2 = image().encode(ImageFormat::Uf2 { family }).unwrap();
         assert_eq!(uf2.len() % 512, 0);
         let (found, families) = uf2_decode::convert_from_uf2(&uf2).unwrap();
         assert_eq!(
@@ -454,9 +434,9 @@ mod tests {
     #[test]
     fn the_name_of_the_file_tells_its_format() {
         let board = Board::parse("microbit").unwrap();
-        let of = |name: &str| Format::of(Path::new(name), board).map_err(|e| e.to_string());
-        assert_eq!(of("a.hex"), Ok(Format::Hex));
-        assert_eq!(of("a.bin"), Ok(Format::Bin));
+        let of = |name: &str| format_of(Path::new(name), board).map_err(|e| e.to_string());
+        assert_eq!(of("a.hex"), Ok(ImageFormat::Hex));
+        assert_eq!(of("a.bin"), Ok(ImageFormat::Bin));
         assert_eq!(
             of("a.uf2"),
             Err("found a.uf2, but microbit takes no UF2".into())

@@ -1,4 +1,4 @@
-//! Everything a person runs in this repository, in Rust, so that there is nothing to install first.
+//! What a person runs in this repository, in Rust, so that there is nothing to install first.
 //!
 //! The command line is in `main.rs`; the cross-crate tests use the same [`boards`] and [`qemu`].
 
@@ -6,18 +6,13 @@ pub mod bench;
 pub mod boards;
 pub mod corpus;
 pub mod demo;
-pub mod deny;
 pub mod firmware;
-pub mod fuzz;
 pub mod image;
-pub mod miri;
-pub mod mutants;
+pub mod list;
 pub mod qemu;
 pub mod random_model;
 pub mod setup;
 pub mod shell;
-pub mod sizes;
-pub mod stack;
 pub mod table;
 pub mod test;
 pub mod trainer;

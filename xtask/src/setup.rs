@@ -1,14 +1,10 @@
 //! Installing what the other commands need.
 
-use std::{path::Path, process::Command};
+use std::{collections::BTreeSet, path::Path, process::Command};
 
 use anyhow::{Result, bail};
 
-use crate::{
-    bench::MACHINES,
-    boards::{BOARDS, Board},
-    shell::{self, output, root, step, works},
-};
+use crate::shell::{attach, line, output, root, step, works};
 
 /// The targets for which lstm-core is built.
 pub const TARGETS: [&str; 7] = [
@@ -21,14 +17,15 @@ pub const TARGETS: [&str; 7] = [
     "wasm32-unknown-unknown",
 ];
 
-/// Installs what is missing for every command.
-pub fn all() -> Result<()> {
-    run()?;
-    step("checking the QEMU of the other boards", || {
-        let boards = BOARDS.iter().filter_map(|board| board.emulator.as_ref());
-        let machines = MACHINES.iter().map(|machine| machine.qemu);
-        let mut programs = boards.map(|emulator| emulator.program).chain(machines);
-        programs.try_for_each(qemu)
+/// Installs the Rust targets and components, and these programs of QEMU, where they are missing.
+pub fn install(qemu: impl IntoIterator<Item = &'static str>) -> Result<()> {
+    step("checking the Rust targets and components", install_rust)?;
+    let programs = BTreeSet::from_iter(qemu);
+    if programs.is_empty() {
+        return Ok(());
+    }
+    step("checking QEMU", || {
+        programs.into_iter().try_for_each(install_qemu)
     })
 }
 
@@ -45,59 +42,42 @@ pub fn check_python() -> Result<()> {
     )
 }
 
-/// Installs what is missing for the demo, which needs one board.
-pub fn run() -> Result<()> {
-    step("checking the Rust targets and components, and QEMU", || {
-        rust()?;
-        qemu(Board::DEFAULT.emulator()?.program)
-    })
-}
-
-fn rust() -> Result<()> {
+fn install_rust() -> Result<()> {
     let sysroot = output(
         Command::new("rustc")
             .args(["--print", "sysroot"])
             .current_dir(root()),
     )?;
     let rustlib = Path::new(&sysroot).join("lib/rustlib");
-    let missing: Vec<_> = TARGETS
-        .into_iter()
-        .filter(|target| !rustlib.join(target).is_dir())
-        .collect();
-    if !missing.is_empty() {
-        rustup(&["target", "add"], &missing)?;
-    }
     let has_llvm_tools = rustlib
         .read_dir()?
         .flatten()
         .any(|target| target.path().join("bin/llvm-objcopy").exists());
-    let missing: Vec<_> = [
+    let targets = TARGETS.map(|target| (target, rustlib.join(target).is_dir()));
+    let components = [
         ("rustfmt", works("cargo", &["fmt", "--version"])),
         ("clippy", works("cargo", &["clippy", "--version"])),
         ("llvm-tools", has_llvm_tools),
-    ]
-    .into_iter()
-    .filter_map(|(component, there)| (!there).then_some(component))
-    .collect();
-    if !missing.is_empty() {
-        rustup(&["component", "add"], &missing)?;
-    }
-    Ok(())
+    ];
+    rustup("target", &targets)?;
+    rustup("component", &components)
 }
 
-pub(crate) fn rustup(command: &[&str], what: &[&str]) -> Result<()> {
+/// Adds those that are not there.
+fn rustup(kind: &str, names: &[(&str, bool)]) -> Result<()> {
+    let missing = names.iter().filter(|(_, is_there)| !is_there);
+    let missing: Vec<_> = missing.map(|&(name, _)| name).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
     if !works("rustup", &["--version"]) {
         bail!(
             "found no rustup to add {}; it is at https://rustup.rs",
-            what.join(", ")
+            missing.join(", ")
         );
     }
-    shell::run(
-        Command::new("rustup")
-            .args(command)
-            .args(what)
-            .current_dir(root()),
-    )
+    let mut rustup = Command::new("rustup");
+    attach(rustup.args([kind, "add"]).args(missing).current_dir(root()))
 }
 
 /// The packages that may hold a QEMU program. Debian moved RISC-V from the first to the second.
@@ -120,50 +100,46 @@ pub fn check_qemu(program: &str) -> Result<()> {
     )
 }
 
-fn qemu(program: &str) -> Result<()> {
+/// Installs a QEMU program where it is missing and that needs no password, and says so first.
+fn install_qemu(program: &str) -> Result<()> {
     for package in packages(program) {
-        if check_qemu(program).is_err() {
-            // If it fails, the line below says what to do.
-            let _ = install_qemu(package);
+        let commands = installers(package);
+        let Some(last) = commands.last() else { break };
+        if check_qemu(program).is_ok() {
+            break;
         }
+        println!("    {program} is missing; installing it: {}", line(last));
+        // Where one fails, the check below says what to do.
+        let _ = commands.into_iter().try_for_each(|mut c| attach(&mut c));
     }
     check_qemu(program)
 }
 
-/// Installs QEMU where this needs no password.
-fn install_qemu(package: &str) -> Result<()> {
+/// The commands that install a package here without a password; none where that is not possible.
+fn installers(package: &str) -> Vec<Command> {
+    let command = |words: &[&str]| {
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]);
+        command
+    };
     if !works("apt-get", &["--version"]) {
-        if works("brew", &["--version"]) {
-            shell::run(Command::new("brew").args(["install", "qemu"]))?;
-        }
-        return Ok(());
+        let has_brew = works("brew", &["--version"]);
+        return Vec::from_iter(has_brew.then(|| command(&["brew", "install", "qemu"])));
     }
-    let is_root = output(Command::new("id").arg("-u"))? == "0";
-    let sudo: &[&str] = match is_root {
+    let is_root = output(Command::new("id").arg("-u")).is_ok_and(|id| id == "0");
+    let env: &[&str] = match is_root {
         true => &["env"],
         false if works("sudo", &["-n", "true"]) => &["sudo", "-n", "env"],
-        false => return Ok(()),
+        false => return Vec::new(),
     };
-    let apt_get = |args: &[&str]| {
-        shell::run(
-            Command::new(sudo[0])
-                .args(&sudo[1..])
-                .args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq"])
-                .args(["-o", "DPkg::Lock::Timeout=120"])
-                .args(args),
-        )
+    let apt_get = |words: &[&str]| {
+        let mut command = command(env);
+        command.args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq"]);
+        command.args(["-o", "DPkg::Lock::Timeout=120"]).args(words);
+        command
     };
-    apt_get(&["update"])?;
-    apt_get(&["install", "--yes", "--no-install-recommends", package])
-}
-
-/// Installs a cargo subcommand from crates.io, unless it is there.
-pub(crate) fn cargo_tool(name: &str) -> Result<()> {
-    let subcommand = name.trim_start_matches("cargo-");
-    if works("cargo", &[subcommand, "--version"]) {
-        return Ok(());
-    }
-    step(&format!("installing {name}"), || {
-        shell::run(shell::cargo(&root()).args(["install", "--locked", "--quiet", name]))
-    })
+    vec![
+        apt_get(&["update"]),
+        apt_get(&["install", "--yes", "--no-install-recommends", package]),
+    ]
 }

@@ -1,41 +1,37 @@
 //! Tables of figures, as text that people and a comparison can read.
 
-/// Columns of text, aligned.
-pub struct Table {
-    /// The head first.
-    rows: Vec<Vec<String>>,
-}
+use comfy_table::{Cell, CellAlignment};
+
+/// Rows of cells under a head.
+pub struct Table(comfy_table::Table);
 
 impl Table {
     /// A table without rows.
     pub fn new(head: &[&str]) -> Self {
-        let head = head.iter().map(|&title| title.to_owned()).collect();
-        Table { rows: vec![head] }
+        let mut table = comfy_table::Table::new();
+        table.load_style(comfy_table::presets::NOTHING);
+        table.set_header(head);
+        Table(table)
     }
 
     /// Adds a row, with a cell for each title of the head.
     pub fn push(&mut self, row: Vec<String>) {
-        self.rows.push(row);
+        self.0.add_row(row);
     }
 
-    /// The text: words to the left, numbers to the right.
-    pub fn render(&self) -> String {
-        let column = |k: usize| self.rows.iter().filter_map(move |row| row.get(k));
-        let mut text = String::new();
-        for row in &self.rows {
-            let mut line = String::new();
-            for (k, cell) in row.iter().enumerate() {
-                let width = column(k).map(String::len).max().unwrap_or(0);
-                if column(k).skip(1).any(|cell| number(cell).is_some()) {
-                    line += &format!("{cell:>width$}  ");
-                } else {
-                    line += &format!("{cell:width$}  ");
-                }
+    /// The text: columns with numbers aligned to the right, the others to the left.
+    pub fn render(mut self) -> String {
+        for index in 0..self.0.column_count() {
+            let cells = self.0.column_cells_iter(index).flatten();
+            let alignment = match cells.map(Cell::content).any(|text| number(&text).is_some()) {
+                true => CellAlignment::Right,
+                false => CellAlignment::Left,
+            };
+            if let Some(column) = self.0.column_mut(index) {
+                column.set_padding((0, 2)).set_cell_alignment(alignment);
             }
-            text += line.trim_end();
-            text.push('\n');
         }
-        text
+        self.0.trim_fmt() + "\n"
     }
 }
 

@@ -1,8 +1,10 @@
-use lstm_core::snapshot::{CHUNK_BYTES, Decoder, encode};
-use lstm_core::{Cell, Error, MAX_SYMBOLS, Model, Workspace, file};
+use core::fmt;
+
+use lstm_core::{Error, FORMAT_VERSION, MAX_SYMBOLS, Model, ModelError, SnapshotError, Workspace};
 
 use crate::{
     Board, Memory,
+    base64::{CHUNK_BYTES, Decoder, TextError, encode},
     editor::{Editor, Event, LONGEST_LINE},
     number::{decimal, divide, whole},
     output::Output,
@@ -89,13 +91,28 @@ pub struct Console<'s, 'm> {
     /// The snapshot that is being typed.
     decoder: Decoder,
     /// The first error in it.
-    load_error: Option<Error>,
+    load_error: Option<TextError>,
     is_paused: bool,
     /// Characters a second; 0 as fast as it can.
     speed: u32,
     /// When the last character was due.
     last_due: u32,
     stats: Stats,
+}
+
+/// Why a typed snapshot was refused.
+enum LoadError {
+    Text(TextError),
+    Snapshot(SnapshotError),
+}
+
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LoadError::Text(error) => error.fmt(f),
+            LoadError::Snapshot(error) => error.fmt(f),
+        }
+    }
 }
 
 /// What the next step is part of.
@@ -149,13 +166,15 @@ impl Figures {
 impl<'s, 'm> Console<'s, 'm> {
     /// A console for the model that was found in `region`, or for the reason why there is none.
     pub fn new<const WORDS: usize>(
-        model: Result<&'s Model<'m>, Error>,
+        model: Result<Model<'m>, ModelError>,
         region: &'m [u8],
         ram: &'s mut Ram<WORDS>,
     ) -> Self {
-        let (words, logits) = ram.workspace.as_mut_slices();
+        let (words, logits) = ram.workspace.as_slices().into_inner();
         Console {
-            poet: model.and_then(|model| Poet::new(model, words, logits)),
+            poet: model
+                .map_err(Error::Model)
+                .and_then(|model| Poet::new(model, words, logits)),
             region,
             editor: &mut ram.buffers.editor,
             output: &mut ram.buffers.output,
@@ -445,16 +464,17 @@ impl<'s, 'm> Console<'s, 'm> {
             Ok(poet) => poet,
             Err(error) => return no_model(error, self.output.remark("")),
         };
-        let loaded = match self.load_error {
+        let bytes = match self.load_error {
             Some(error) => Err(error),
-            None => {
-                let bytes = self.decoder.finish(poet.snapshot_room());
-                bytes.and_then(|bytes| poet.restore(bytes))
-            }
+            None => self.decoder.finish(poet.snapshot_room()),
+        };
+        let loaded = match bytes {
+            Ok(bytes) => poet.restore(bytes).map_err(LoadError::Snapshot),
+            Err(error) => Err(LoadError::Text(error)),
         };
         match loaded {
             Ok(()) => {
-                let position = poet.generator().position();
+                let position = poet.generator().written();
                 self.output.remark("state loaded: after ").number(position);
                 self.output.str(" characters").end();
             }
@@ -474,14 +494,10 @@ impl<'s, 'm> Console<'s, 'm> {
             }
             (0, Err(error)) => no_model(error, output.remark("")),
             (1, Ok(poet)) => {
-                output.remark("file format ").number(file::VERSION.into());
-                for shape in poet.model().shapes() {
-                    let cell = match shape.cell {
-                        Cell::Lstm => ", LSTM ",
-                        Cell::Lean => ", lean ",
-                        _ => ", layer of ",
-                    };
-                    output.str(cell).number(shape.hidden.into());
+                output.remark("file format ").number(FORMAT_VERSION.into());
+                for shape in poet.model().layers() {
+                    output.str(", ").str(shape.cell.name()).str(" ");
+                    output.number(shape.hidden.into());
                     if let Some(projection) = shape.projection {
                         output.str(" projected to ").number(projection.into());
                     }
@@ -512,7 +528,7 @@ impl<'s, 'm> Console<'s, 'm> {
                 output.remark("temperature ").decimal(settings.temperature);
                 output.str(", top-k ").number(settings.top_k as u64);
                 output.str(", top-p ").decimal(settings.top_p);
-                output.str(", seed ").number(sampler.seed_used());
+                output.str(", seed ").number(sampler.seed());
                 output.str(", speed ").number(self.speed.into()).end();
             }
             (1 | 4, Err(_)) => {}
@@ -582,7 +598,7 @@ fn command_of_poet(
             }
             _ => {
                 let seed = whole(argument);
-                let value = seed.map(|seed| *sampler = sampler.clone().seed(seed));
+                let value = seed.map(|seed| *sampler = sampler.clone().with_seed(seed));
                 (value, ":seed 0 to 18446744073709551615")
             }
         };
@@ -593,7 +609,7 @@ fn command_of_poet(
         ":temp" => output.remark("temperature ").decimal(settings.temperature),
         ":topk" => output.remark("top-k ").number(settings.top_k as u64),
         ":topp" => output.remark("top-p ").decimal(settings.top_p),
-        _ => output.remark("seed ").number(sampler.seed_used()),
+        _ => output.remark("seed ").number(sampler.seed()),
     }
     .end();
     Ok(Task::Text)

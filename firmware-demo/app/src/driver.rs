@@ -1,7 +1,7 @@
 use core::convert::Infallible;
 
 use embedded_io::{Error as _, ErrorKind, Read, ReadReady, Write};
-use lstm_core::{Error, Model};
+use lstm_core::{Model, ModelError};
 
 use crate::{Board, Console, Ram, Step};
 
@@ -17,14 +17,12 @@ where
     S: Read + ReadReady + Write,
     B: Board,
 {
-    let model = load(region);
-    let model = model.as_ref().map_err(|&error| error);
-    drive(&mut Console::new(model, region, ram), serial, board)
+    drive(&mut Console::new(load(region), region, ram), serial, board)
 }
 
 /// Apart, so that what it needs of the stack is free again when the model runs.
 #[inline(never)]
-fn load(region: &[u8]) -> Result<Model<'_>, Error> {
+fn load(region: &[u8]) -> Result<Model<'_>, ModelError> {
     Model::from_region(region)
 }
 

@@ -32,6 +32,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+mod base64;
 mod board;
 mod console;
 mod driver;
@@ -44,7 +45,7 @@ mod selftest;
 pub use board::{Board, Memory};
 pub use console::{Console, Ram, Step};
 pub use driver::{drive, run};
-pub use poet::Poet;
+pub use poet::{Generator, Poet};
 
 /// Fed to the network before it writes: a text starts where a line starts.
 pub const PROMPT: &str = "\n";

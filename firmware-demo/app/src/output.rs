@@ -2,8 +2,6 @@
 
 use core::fmt::{self, Write};
 
-use lstm_core::Error;
-
 use crate::{REMARK, number::divide};
 
 /// Bytes of the longest line that the console sends.
@@ -132,7 +130,7 @@ impl Output {
 
     /// What was found and what was expected.
     #[inline(never)]
-    pub(crate) fn error(&mut self, error: &Error) -> &mut Self {
+    pub(crate) fn error(&mut self, error: &dyn fmt::Display) -> &mut Self {
         let _ = write!(self, "{error}");
         self
     }

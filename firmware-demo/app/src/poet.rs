@@ -1,6 +1,11 @@
-use lstm_core::{Alphabet, Error, Generator, Model, Sampler, Session};
+use lstm_core::{
+    Alphabet, Error, MAX_WINDOW, Model, Sampler, Session, SnapshotError, WorkspaceSlices,
+};
 
 use crate::{PROMPT, SEED, TEMPERATURE};
+
+/// A generator with room for every window.
+pub type Generator<'s, 'm> = lstm_core::Generator<'m, WorkspaceSlices<'s>, MAX_WINDOW>;
 
 /// A model that writes: one character a step, each fed back to the network.
 pub struct Poet<'s, 'm> {
@@ -20,41 +25,41 @@ impl<'s, 'm> Poet<'s, 'm> {
     ///
     /// The model needs a larger workspace, or has a window that is too long.
     pub fn new(
-        model: &'s Model<'m>,
+        model: Model<'m>,
         words: &'s mut [u32],
         logits: &'s mut [u32],
     ) -> Result<Self, Error> {
-        let used = Session::words(model).min(words.len());
+        let used = model.workspace_words().min(words.len());
         let (words, rest) = words.split_at_mut_checked(used).unwrap_or_default();
-        let session = Session::from_slices(model, words, logits)?;
-        let sampler = Sampler::new(SEED).temperature(TEMPERATURE)?;
+        let session = Session::new(model, WorkspaceSlices::new(words, logits))?;
+        let sampler = Sampler::new(SEED).with_temperature(TEMPERATURE)?;
         Ok(Poet {
             alphabet: model.alphabet(),
-            generator: Generator::new(session, sampler)?,
+            generator: Generator::with_room(session, sampler)?,
             snapshot: bytemuck::cast_slice_mut(rest),
         })
     }
 
     /// The model.
-    pub fn model(&self) -> &'s Model<'m> {
+    pub fn model(&self) -> &Model<'m> {
         self.generator.session().model()
     }
 
     /// Writes one character.
     pub fn write(&mut self) -> char {
-        self.alphabet.decode(self.generator.write())
+        self.alphabet.decode(self.generator.next_token())
     }
 
     /// Reads one character.
     pub fn read(&mut self, character: char) {
-        self.generator.read(self.alphabet.encode(character));
+        self.generator.prime(self.alphabet.encode(character));
     }
 
     /// Starts anew: the zero state, [`PROMPT`], the random numbers of the seed from their start.
     pub fn restart(&mut self) {
         let sampler = self.generator.sampler().clone();
-        let seed = sampler.seed_used();
-        self.generator.restart(sampler.seed(seed));
+        let seed = sampler.seed();
+        self.generator.restart(sampler.with_seed(seed));
         for character in PROMPT.chars() {
             self.read(character);
         }
@@ -74,10 +79,10 @@ impl<'s, 'm> Poet<'s, 'm> {
     ///
     /// # Errors
     ///
-    /// [`Error::SnapshotLength`] if there is no room for it.
-    pub fn save(&mut self) -> Result<&[u8], Error> {
+    /// [`SnapshotError::Length`] if there is no room for it.
+    pub fn save(&mut self) -> Result<&[u8], SnapshotError> {
         let (found, expected) = (self.snapshot.len(), self.generator.snapshot_bytes());
-        let error = Error::SnapshotLength { found, expected };
+        let error = SnapshotError::Length { found, expected };
         let snapshot = self.snapshot.get_mut(..expected).ok_or(error)?;
         self.generator.save(snapshot)?;
         Ok(snapshot)
@@ -93,10 +98,10 @@ impl<'s, 'm> Poet<'s, 'm> {
     ///
     /// # Errors
     ///
-    /// As [`Generator::restore`]; then nothing changes.
-    pub(crate) fn restore(&mut self, bytes: usize) -> Result<(), Error> {
+    /// As [`lstm_core::Generator::restore`]; then nothing changes.
+    pub(crate) fn restore(&mut self, bytes: usize) -> Result<(), SnapshotError> {
         let expected = self.generator.snapshot_bytes();
-        let error = Error::SnapshotLength {
+        let error = SnapshotError::Length {
             found: bytes,
             expected,
         };

@@ -1,6 +1,6 @@
 //! `:selftest`.
 
-use lstm_core::{Golden, TokenDigest, file};
+use lstm_core::{Golden, Model, TokenDigest};
 
 use crate::{output::Output, poet::Poet};
 
@@ -108,7 +108,7 @@ impl SelfTest {
 
     /// Writes a token; after the last one it gives the digest of them all.
     fn write(&mut self, poet: &mut Poet<'_, '_>) -> Option<u32> {
-        self.text.push(poet.generator().write());
+        self.text.push(poet.generator().next_token());
         self.text_left = self.text_left.saturating_sub(1);
         if self.text_left > 0 {
             return None;
@@ -120,17 +120,17 @@ impl SelfTest {
     fn checksum(&mut self, poet: &Poet<'_, '_>, region: &[u8], output: &mut Output) {
         let expected = poet.model().checksum();
         let file = region.get(..poet.model().file_bytes()).unwrap_or_default();
-        match file::verify(file) {
-            Ok((head, _)) if head.checksum == expected => {
+        match Model::from_bytes(file) {
+            Ok(model) if model.checksum() == expected => {
                 output
                     .remark("checksum ")
                     .hex(expected)
                     .str(": right")
                     .end();
             }
-            Ok((head, _)) => {
+            Ok(model) => {
                 self.passed = false;
-                output.remark("found checksum ").hex(head.checksum);
+                output.remark("found checksum ").hex(model.checksum());
                 output.str(", expected ").hex(expected).end();
             }
             Err(error) => {

@@ -144,7 +144,7 @@ fn it_streams_until_the_port_fails() {
     run_on(&mut port);
     let text = port.text();
     let (banner, text) = text.split_once('\n').unwrap();
-    assert!(banner.starts_with("# model lean-96"), "{banner}");
+    assert!(banner.starts_with("# model cifg-96"), "{banner}");
     assert_eq!(text, written(&letters(), "", SEED, text.len()));
 }
 
@@ -211,7 +211,7 @@ fn what_arrives_while_a_line_is_at_work_waits() {
 fn a_board_that_waits_sleeps_and_flushes() {
     let mut port = Port::new(3000).with(b":pause\r");
     let (model, mut ram, mut board) = (letters(), Desktop::new(), MockBoard::default());
-    let mut console = Console::new(Ok(&model), &LETTERS.0, &mut ram);
+    let mut console = Console::new(Ok(model), &LETTERS.0, &mut ram);
     // The flush of the pause fails, which ends the drive.
     assert_eq!(
         drive(&mut console, &mut port, &mut board),
@@ -233,7 +233,7 @@ fn a_board_that_waits_sleeps_and_flushes() {
 #[test]
 fn a_console_goes_on_with_the_next_port() {
     let (model, mut ram, mut board) = (letters(), Desktop::new(), MockBoard::default());
-    let mut console = Console::new(Ok(&model), &LETTERS.0, &mut ram);
+    let mut console = Console::new(Ok(model), &LETTERS.0, &mut ram);
     let mut first = Port::new(500);
     drive(&mut console, &mut first, &mut board);
     console.greet();
@@ -253,7 +253,7 @@ fn a_console_goes_on_with_the_next_port() {
 fn whoever_connects_is_greeted_whatever_was_being_typed() {
     for typed in [&b"to be or"[..], b":load AAAA", b"x\x1b["] {
         let (model, mut ram, mut board) = (letters(), Desktop::new(), MockBoard::default());
-        let mut console = Console::new(Ok(&model), &LETTERS.0, &mut ram);
+        let mut console = Console::new(Ok(model), &LETTERS.0, &mut ram);
         let mut first = Port::new(500).with(typed);
         first.arrivals.push_back(Arrival::Gone);
         let error = drive(&mut console, &mut first, &mut board);

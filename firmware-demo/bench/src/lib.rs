@@ -12,8 +12,6 @@
 #![no_std]
 
 pub mod counter;
-#[path = "../../board-support/src/region.rs"]
-mod region;
 pub mod stack;
 
 use core::panic::PanicInfo;
@@ -23,6 +21,7 @@ pub use cortex_m_rt::entry;
 use lstm_core::{Format, LayerShape, MAX_LAYERS, workspace_words};
 #[cfg(target_arch = "riscv32")]
 pub use riscv_rt::entry;
+pub use support_memory::model_region;
 
 #[cfg(not(any(
     all(target_arch = "arm", feature = "mps2", not(feature = "microbit")),
@@ -60,9 +59,4 @@ const _: () = {
 #[panic_handler]
 fn panic(_: &PanicInfo<'_>) -> ! {
     semihosting::process::exit(101)
-}
-
-/// The memory in which a model may lie.
-pub fn model_region() -> &'static [u8] {
-    region::model_region()
 }

@@ -1,10 +1,13 @@
 //! `budget`: what a model will cost on a chip, before it is trained.
 
 use crate::commands::export::ExportFormat;
+use crate::commands::numbers::real;
 use crate::files::error::{Error, Result};
 use crate::files::stdout::{grouped, say};
-use crate::hardware::boards::BOARDS;
+use crate::files::table;
+use crate::hardware::boards::{BOARDS, Board};
 use crate::hardware::cost::{Core, Shape, layer_name};
+use crate::hardware::figures::CORES;
 use crate::model::encode::encode_zeros;
 use crate::model::file::ModelFile;
 use crate::network::config::{CellKind, LayerConfig, NetworkConfig};
@@ -13,6 +16,7 @@ use crate::quantize::QuantizedNetwork;
 use crate::text::alphabet::{Alphabet, AlphabetKind};
 use crate::text::corpus::Corpus;
 use lstm_core::Format;
+use serde_json::json;
 use std::path::{Path, PathBuf};
 
 /// Arguments of `budget`.
@@ -48,27 +52,29 @@ pub struct Args {
     format: Option<ExportFormat>,
     /// Megahertz of every board [default: what its firmware sets]
     #[arg(long, value_name = "MHZ")]
-    clock: Option<f64>,
+    clock: Option<Megahertz>,
+    /// Print JSON: the model, the cores and the boards
+    #[arg(long)]
+    json: bool,
 }
 
-/// For `--clock`.
-const MOST_MEGAHERTZ: f64 = 100_000.0;
+real!(
+    /// The clock of a board.
+    Megahertz, "megahertz above 0 and up to 100000", |x| x > 0.0 && x <= 1e5
+);
 
 /// Prints the costs and the boards.
 ///
 /// # Errors
 /// A file that cannot be used, or a shape that the device does not run.
 pub fn run(args: &Args) -> Result<()> {
-    if let Some(clock) = args.clock
-        && !(clock > 0.0 && clock <= MOST_MEGAHERTZ)
-    {
-        return Err(Error::bad_input(format!(
-            "found --clock {clock}, expected megahertz above 0 and up to {MOST_MEGAHERTZ}"
-        )));
-    }
     let (parameters, file) = model(args)?;
     let model = file.model()?;
-    let clock = args.clock.map(|megahertz| megahertz * 1e6);
+    let clock = args.clock.map(|megahertz| f64::from(megahertz) * 1e6);
+    if args.json {
+        say!("{}", as_json(&Shape::of(&model), &model, clock));
+        return Ok(());
+    }
     let table = table(&Shape::of(&model), &model, clock);
     say!("{}{}", parameters.unwrap_or_default(), table.trim_end());
     Ok(())
@@ -128,7 +134,44 @@ fn config(args: &Args) -> Result<NetworkConfig> {
     Ok(config)
 }
 
-/// The whole report.
+/// The whole report, for programs.
+fn as_json(shape: &Shape, model: &lstm_core::Model<'_>, clock: Option<f64>) -> serde_json::Value {
+    let cores = CORES.iter().map(|core| {
+        json!({
+            "name": core.name,
+            "engine_bytes": core.engine(shape.format),
+            "ram_bytes": core.ram(shape),
+            "stack_bytes": core.stack,
+            "instructions": core.instructions(shape),
+            "most_instructions": core.most_instructions(shape),
+            "largest_error": core.error(shape.format),
+        })
+    });
+    let boards = BOARDS.iter().map(|board| {
+        let clock = clock.unwrap_or(board.clock);
+        let outcome = board.try_model(shape, model.file_bytes(), clock);
+        json!({
+            "name": board.name,
+            "core": board.core,
+            "hertz": clock,
+            "model_room_bytes": board.model_room,
+            "ram_bytes": board.ram,
+            "characters_per_second": outcome.characters_per_second,
+            "misfit": outcome.misfit,
+        })
+    });
+    json!({
+        "layers": shape.layers.iter().copied().map(layer_name).collect::<Vec<_>>(),
+        "symbols": shape.symbols,
+        "format": shape.format.to_string(),
+        "file_bytes": model.file_bytes(),
+        "multiply_adds": model.multiply_adds(),
+        "cores": cores.collect::<Vec<_>>(),
+        "boards": boards.collect::<Vec<_>>(),
+    })
+}
+
+/// The whole report, for people.
 fn table(shape: &Shape, model: &lstm_core::Model<'_>, clock: Option<f64>) -> String {
     let layers: Vec<String> = shape.layers.iter().copied().map(layer_name).collect();
     let flash = model.file_bytes();
@@ -154,45 +197,54 @@ fn table(shape: &Shape, model: &lstm_core::Model<'_>, clock: Option<f64>) -> Str
     ] {
         text += &format!("{what:<14} {value}\n");
     }
-    text += &format!(
-        "\n{:<14} {:>8} {:>8} {:>8} {:>14} {:>12} {:>7}\n",
-        "core", "engine", "RAM", "stack", "instructions", "at most", "error"
-    );
-    for core in Core::all() {
-        text += &format!(
-            "{:<14} {:>8} {:>8} {:>8} {:>14} {:>12} {:>5.1} %\n",
-            core.name,
+    text += "\n";
+    let heads = [
+        "core",
+        "engine",
+        "RAM",
+        "stack",
+        "instructions",
+        "at most",
+        "error",
+    ];
+    let row = |core: &Core| {
+        [
+            core.name.to_owned(),
             grouped(core.engine(shape.format)),
             grouped(core.ram(shape)),
             grouped(core.stack),
             grouped(core.instructions(shape).round() as usize),
             grouped(core.most_instructions(shape).round() as usize),
-            100.0 * core.error(shape.format)
-        );
-    }
+            format!("{:.1} %", 100.0 * core.error(shape.format)),
+        ]
+    };
+    text += &table::table(&heads, &[0], CORES.iter().map(row));
     text += "bytes; instructions of a character, estimated from docs/bench.txt, with the largest\n\
              error on what was counted there; int4 skips zeros, at most it skips none\n\n";
-    text += &format!(
-        "{:<14} {:<11} {:>6} {:>11} {:>11} {:>13}  {}\n",
-        "board", "core", "MHz", "model room", "RAM", "characters/s", "fits"
-    );
-    for board in BOARDS {
+    let heads = [
+        "board",
+        "core",
+        "MHz",
+        "model room",
+        "RAM",
+        "characters/s",
+        "fits",
+    ];
+    let row = |board: &Board| {
         let clock = clock.unwrap_or(board.clock);
         let outcome = board.try_model(shape, flash, clock);
-        let line = format!(
-            "{:<14} {:<11} {:>6} {:>11} {:>11} {:>13.1}  {}",
-            board.name,
-            board.core,
-            clock / 1e6,
+        [
+            board.name.to_owned(),
+            board.core.to_owned(),
+            (clock / 1e6).to_string(),
             grouped(board.model_room),
             grouped(board.ram),
-            outcome.characters_per_second,
-            match outcome.misfit {
-                None => "yes".to_owned(),
-                Some(misfit) => format!("no: {misfit}"),
-            }
-        );
-        text += &format!("{line}\n");
-    }
+            format!("{:.1}", outcome.characters_per_second),
+            outcome
+                .misfit
+                .map_or("yes".to_owned(), |misfit| format!("no: {misfit}")),
+        ]
+    };
+    text += &table::table(&heads, &[0, 1, 6], BOARDS.iter().map(row));
     text + "characters/s: at one instruction a cycle; loads, branches and flash take more\n"
 }

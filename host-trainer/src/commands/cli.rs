@@ -2,18 +2,21 @@
 
 use crate::commands::refusal::one_line;
 use crate::commands::{
-    budget, evaluate, export, generate, import, inspect, quantize, report, train,
+    budget, completions, evaluate, export, generate, import, inspect, quantize, report, train,
 };
 use crate::files::error::{Error, Result};
 use crate::files::stdout;
-use clap::{Parser, Subcommand};
-use std::ffi::OsString;
+use clap::error::ErrorKind;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::process::ExitCode;
 
 /// Trains character-level LSTMs and prepares them for a microcontroller
 #[derive(Debug, Parser)]
-#[command(name = "host-trainer", version, arg_required_else_help = false)]
+#[command(name = "host-trainer", version, arg_required_else_help = true)]
 struct Cli {
+    /// Print only results and errors
+    #[arg(short, long, global = true)]
+    quiet: bool,
     #[command(subcommand)]
     command: Command,
 }
@@ -38,47 +41,55 @@ enum Command {
     Import(import::Args),
     /// Tell what is in a .lstm file
     Inspect(inspect::Args),
+    /// Print the completions of a shell
+    Completions(completions::Args),
 }
 
 /// Parses the command line and runs it; an error is one line on stderr.
 pub fn main() -> ExitCode {
-    let done = parse().and_then(|cli| cli.map_or(Ok(()), run));
-    match done.and_then(|()| stdout::check()) {
+    let cli = match parse() {
+        Ok(cli) => cli,
+        Err(code) => return code,
+    };
+    if cli.quiet {
+        stdout::be_quiet();
+    }
+    match run(cli).and_then(|()| stdout::check()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            match &error {
+                // It is what was asked for.
+                Error::Interrupted(_) => eprintln!("{error}"),
+                _ => eprintln!("error: {error}"),
+            }
             error.exit_code()
         }
     }
 }
 
-/// What was typed, with what a config file adds to it; nothing if help was asked for, and given.
-fn parse() -> Result<Option<Cli>> {
-    let mut words: Vec<OsString> = std::env::args_os().collect();
-    let cli = match Cli::try_parse_from(&words) {
-        Ok(cli) => cli,
-        Err(error) if !error.use_stderr() => {
+/// What was typed; or how the program ends if help was asked for, and given, or it cannot be parsed.
+fn parse() -> Result<Cli, ExitCode> {
+    let command = Cli::command().mut_subcommands(|command| command.allow_negative_numbers(true));
+    let matches = command.try_get_matches();
+    let cli = matches.and_then(|matches| Cli::from_arg_matches(&matches));
+    cli.map_err(|error| match error.kind() {
+        ErrorKind::DisplayHelp
+        | ErrorKind::DisplayVersion
+        | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             let _ = error.print();
-            return Ok(None);
+            ExitCode::from(u8::from(error.use_stderr()) * 2)
         }
-        Err(error) => return Err(refused(&error)),
-    };
-    let Command::Train(args) = &cli.command else {
-        return Ok(Some(cli));
-    };
-    let Some(path) = args.config() else {
-        return Ok(Some(cli));
-    };
-    // After the command's name and before all that was typed, which overrides it.
-    words.splice(2..2, train::config_file::flags_under(args, path)?);
-    Cli::try_parse_from(words)
-        .map(Some)
-        .map_err(|e| refused(&e))
+        _ => {
+            let error = Error::bad_input(format!("{} (see --help)", one_line(&error)));
+            eprintln!("error: {error}");
+            error.exit_code()
+        }
+    })
 }
 
 fn run(cli: Cli) -> Result<()> {
     match cli.command {
-        Command::Train(args) => train::run(&args),
+        Command::Train(args) => train::run(*args),
         Command::Report(args) => report::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Quantize(args) => quantize::run(&args),
@@ -87,17 +98,13 @@ fn run(cli: Cli) -> Result<()> {
         Command::Budget(args) => budget::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Completions(args) => completions::run(&args, &mut Cli::command()),
     }
-}
-
-fn refused(error: &clap::Error) -> Error {
-    Error::bad_input(format!("{} (see --help)", one_line(error)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn all_help_is_in_one_style() {

@@ -1,6 +1,7 @@
 //! `evaluate`: bits per character of a trained network or of a `.lstm` model on each part of a
 //! corpus. A `.lstm` is run by the device's own engine, so its figure is the device's.
 
+use crate::commands::numbers::Window;
 use crate::engine::device::DeviceKind;
 use crate::engine::unrolled::DevicePredictor;
 use crate::files::error::{Error, Result};
@@ -13,6 +14,7 @@ use crate::network::score::{self, score_table};
 use crate::quantize::QuantizedNetwork;
 use crate::text::alphabet::Alphabet;
 use crate::text::corpus::{Corpus, Split};
+use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 
 /// Arguments of `evaluate`.
@@ -29,10 +31,13 @@ pub struct Args {
     /// Read only the last N characters for each prediction, from a zero state; 0 carries the state
     /// [default: as the network was trained]
     #[arg(long, value_name = "N")]
-    pub window: Option<usize>,
+    pub window: Option<Window>,
     /// What computes; integers and a .lstm are always run by the engine of the chip
     #[arg(long, value_enum, default_value_t)]
     pub device: DeviceKind,
+    /// Print JSON: an object with a score for each part
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Prints a line for each part.
@@ -42,6 +47,7 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<()> {
     let device = args.device.open()?;
     let splits = args.split.map_or(Split::ALL.to_vec(), |split| vec![split]);
+    let asked = args.window.map(Window::size);
     let (corpus, window, scores);
     if let Some(file) = model_of(&args.file)? {
         if !device.is_cpu() {
@@ -51,12 +57,12 @@ pub fn run(args: &Args) -> Result<()> {
             )));
         }
         let model = file.model()?;
-        window = context(args.window, model.window());
+        window = context(asked, model.window());
         corpus = read(&args.corpus, alphabet_of(&model))?;
         scores = file.score(window, &corpus, &splits)?;
     } else {
         let network = Network::load(&args.file)?;
-        window = context(args.window, network.config.window);
+        window = context(asked, network.config.window);
         corpus = read(&args.corpus, network.config.alphabet())?;
         scores = if device.is_cpu() {
             let predictor = NetworkPredictor::new(&network);
@@ -65,6 +71,18 @@ pub fn run(args: &Args) -> Result<()> {
             let predictor = DevicePredictor::new(&network, &device)?;
             score::scores(InContext::new(predictor, window), &corpus, &splits)
         };
+    }
+    if args.json {
+        let parts: Map<String, Value> = splits
+            .iter()
+            .zip(&scores)
+            .map(|(split, score)| (split.name().to_owned(), json!(score)))
+            .collect();
+        say!(
+            "{}",
+            json!({ "corpus": args.corpus, "window": window, "parts": parts })
+        );
+        return Ok(());
     }
     say!("{}, {}", args.corpus.display(), describe_context(window));
     say!("{}", score_table(&splits, &scores).trim_end());
@@ -112,7 +130,8 @@ fn read(path: &Path, alphabet: Alphabet) -> Result<Corpus> {
     }
 }
 
-fn alphabet_of(model: &lstm_core::Model<'_>) -> Alphabet {
+/// The alphabet of a model.
+pub(crate) fn alphabet_of(model: &lstm_core::Model<'_>) -> Alphabet {
     Alphabet {
         symbols: model.alphabet().symbols().chars().collect(),
         fold_case: model.alphabet().fold_case(),

@@ -1,9 +1,10 @@
 //! `export`: a network becomes a `.lstm` file, or another framework's.
 
 use crate::commands::evaluate::score_model;
+use crate::commands::numbers::Window;
 use crate::files::error::{Error, Result};
 use crate::files::output::{is_one_of, refuse_input_as_output};
-use crate::files::stdout::say;
+use crate::files::stdout::tell;
 use crate::interchange::write::FileKind;
 use crate::interchange::{self};
 use crate::model::describe::is_description;
@@ -33,7 +34,7 @@ pub struct Args {
     /// The characters that the network was given each time in training, from a zero state; 0 if it
     /// learned to carry its state [default: as its file says]
     #[arg(long, value_name = "N")]
-    window: Option<usize>,
+    window: Option<Window>,
     /// A line for the .txt, such as the command that trained the network; may be repeated
     #[arg(long, value_name = "TEXT")]
     note: Vec<String>,
@@ -74,7 +75,7 @@ pub fn run(args: &Args) -> Result<()> {
     refuse_input_as_output("out", &args.out, inputs())?;
     if let Some(kind) = args.to {
         interchange::write::write(&Network::load(&args.network)?, kind, &args.out)?;
-        say!("wrote {}", args.out.display());
+        tell!("wrote {}", args.out.display());
         return Ok(());
     }
     check_description(&args.out, inputs())?;
@@ -84,7 +85,7 @@ pub fn run(args: &Args) -> Result<()> {
         .map(|s| s.to_string_lossy().into_owned());
     let labels = Labels {
         name: args.name.clone().or(stem).unwrap_or_default(),
-        window: args.window,
+        window: args.window.map(Window::size),
     };
     let (file, errors) = encode_file(&args.network, args.format.map(Format::from), &labels)?;
     let mut notes = Vec::new();
@@ -94,7 +95,7 @@ pub fn run(args: &Args) -> Result<()> {
     notes.extend_from_slice(&args.note);
     write_model(&args.out, &file, &errors, &notes)?;
     let text = args.out.with_extension("txt");
-    say!(
+    tell!(
         "wrote {} ({} bytes) and {}",
         args.out.display(),
         file.len(),

@@ -1,16 +1,21 @@
 //! Generate: writes text with a model, through the device's own engine.
 
+use crate::commands::evaluate::alphabet_of;
 use crate::commands::export::ExportFormat;
+use crate::commands::numbers::Window;
 use crate::files::error::{Error, Result};
 use crate::files::output::{refuse_input_as_output, write_atomically};
+use crate::files::stdout::is_quiet;
 use crate::model::encode::{Labels, encode_file, encode_in};
-use crate::model::file::{HeapWorkspace, ModelFile, encode};
+use crate::model::file::{Generator, HeapWorkspace, ModelFile, encode};
 use crate::model::generate::{PROMPT, TEMPERATURE};
 use crate::model::snapshot;
 use crate::network::parameters::Network;
 use crate::network::predictor::context;
 use crate::report::columns;
-use lstm_core::{Format, Generator, MAX_WINDOW, Sampler};
+use crate::text::alphabet::Alphabet;
+use lstm_core::{Format, Sampler};
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -21,7 +26,7 @@ const SEED: u64 = 1;
 pub struct Args {
     /// The model (.lstm), or a network (.safetensors)
     model: PathBuf,
-    /// Text that the model reads before it writes [default: a line break, or none with --state]
+    /// Text that the model reads, and shows, before it writes [default: a line break, or none with --state]
     #[arg(long, value_name = "TEXT")]
     prompt: Option<String>,
     /// Characters to write
@@ -43,7 +48,7 @@ pub struct Args {
     /// For each new character, read the last N again from a zero state, as many-to-one networks do with
     /// 40; 0 carries the state on instead [default: as the file says]
     #[arg(long, value_name = "N")]
-    window: Option<usize>,
+    window: Option<Window>,
     /// The number format that a network is run in [default: int8, or its own]
     #[arg(long, value_enum)]
     format: Option<ExportFormat>,
@@ -70,29 +75,43 @@ impl Args {
     fn sampler(&self, mut sampler: Sampler) -> Result<Sampler> {
         // The engine tells what it expects; for what it found, a chip has no room.
         let with = |flag: &'static str, found: f32| {
-            move |expected: lstm_core::Error| {
+            move |expected: lstm_core::SamplerError| {
                 Error::bad_input(format!("{flag} {found}: {expected}"))
             }
         };
         if let Some(seed) = self.seed {
-            sampler = sampler.seed(seed);
+            sampler = sampler.with_seed(seed);
         }
         if let Some(temperature) = self.temperature {
-            let sampled = sampler.temperature(temperature);
+            let sampled = sampler.with_temperature(temperature);
             sampler = sampled.map_err(with("--temperature", temperature))?;
         }
         if let Some(k) = self.top_k {
-            sampler = sampler.top_k(k)?;
+            sampler = sampler.with_top_k(k)?;
         }
         if let Some(p) = self.top_p {
-            sampler = sampler.top_p(p).map_err(with("--top-p", p))?;
+            sampler = sampler.with_top_p(p).map_err(with("--top-p", p))?;
         }
         Ok(sampler)
     }
 
     /// The sampler of a text that starts anew.
     fn first_sampler(&self) -> Result<Sampler> {
-        self.sampler(Sampler::new(SEED).temperature(TEMPERATURE)?)
+        self.sampler(Sampler::new(SEED).with_temperature(TEMPERATURE)?)
+    }
+
+    /// Tells which characters of the prompt the model does not know.
+    fn tell_unknown(&self, prompt: &str, model: &lstm_core::Model<'_>) {
+        let alphabet = alphabet_of(model);
+        let is_known = |c: &char| alphabet.unknown(&c.to_string()) == 0;
+        let unknown: BTreeSet<char> = prompt.chars().filter(|c| !is_known(c)).collect();
+        if !unknown.is_empty() && alphabet != Alphabet::letters() && !is_quiet() {
+            let unknown: String = unknown.into_iter().collect();
+            eprintln!(
+                "note: {unknown:?} of the prompt is not in the alphabet, and is read as {:?}",
+                alphabet.symbols[0]
+            );
+        }
     }
 
     /// Writes with `file`, and gives `put` each character at once, until it fails.
@@ -105,20 +124,27 @@ impl Args {
         let mut workspace = HeapWorkspace::new(&model);
         let session = workspace.session(&model)?;
         let sampler = self.first_sampler()?;
-        let mut generator = match context(self.window, model.window()) {
-            None => Generator::carrying(session, sampler),
-            Some(window) => Generator::windows(session, sampler, window)?,
+        let mut generator = match context(self.window.map(Window::size), model.window()) {
+            None => Generator::stateful(session, sampler),
+            Some(window) => Generator::windowed(session, sampler, window)?,
         };
         if let Some(state) = &self.state {
             snapshot::load(&mut generator, state)?;
-            generator.set_sampler(self.sampler(generator.sampler().clone())?);
+            *generator.sampler_mut() = self.sampler(generator.sampler().clone())?;
         }
         let default = if self.state.is_some() { "" } else { PROMPT };
-        for token in encode(&model, self.prompt.as_deref().unwrap_or(default)) {
-            generator.read(token);
+        if let Some(prompt) = &self.prompt {
+            self.tell_unknown(prompt, &model);
+            if let Err(error) = prompt.chars().try_for_each(&mut put) {
+                return Ok(Err(error));
+            }
         }
-        let mut write =
-            || (0..self.length).try_for_each(|_| put(model.alphabet().decode(generator.write())));
+        for token in encode(&model, self.prompt.as_deref().unwrap_or(default)) {
+            generator.prime(token);
+        }
+        let mut write = || {
+            (0..self.length).try_for_each(|_| put(model.alphabet().decode(generator.next_token())))
+        };
         let written = write();
         if let Some(path) = &self.save_state {
             write_atomically(path, snapshot::save(&generator)?.as_bytes())?;
@@ -134,19 +160,13 @@ impl Args {
 /// The model or the state is refused, a setting is out of range, or standard output is closed.
 pub fn run(args: &Args) -> Result<()> {
     args.first_sampler()?;
-    if let Some(window) = args.window
-        && window > MAX_WINDOW
-    {
-        return Err(Error::bad_input(format!(
-            "found --window {window}, expected 0 to {MAX_WINDOW}"
-        )));
-    }
     if let Some(path) = &args.save_state {
         refuse_input_as_output("save-state", path, [args.model.as_path()])?;
     }
-    let written = match args.compare.is_empty() {
-        true => stream(args)?,
-        false => compare(args)?,
+    let written = if args.compare.is_empty() {
+        stream(args)?
+    } else {
+        compare(args)?
     };
     match written {
         // A reader that has seen enough, such as `head`, is no failure.

@@ -2,10 +2,11 @@
 
 use crate::files::error::{Error, Result};
 use crate::files::output::refuse_input_as_output;
-use crate::files::stdout::say;
-use crate::interchange::{self, names};
-use crate::network::predictor::{context, describe_context};
+use crate::files::stdout::tell;
+use crate::interchange::{self, Contents, Context, Told};
+use crate::network::predictor::describe_context;
 use crate::text::alphabet::Alphabet;
+use lstm_core::MAX_WINDOW;
 use std::path::{Path, PathBuf};
 
 /// Arguments of `import`.
@@ -24,9 +25,19 @@ pub struct Args {
     #[arg(long, requires = "symbols")]
     pub fold_case: bool,
     /// The characters that the network was given each time in training, from a zero state; 0 if it
-    /// learned to carry its state [default: as a .keras file says, or 0]
+    /// learned to carry its state [default: as the file says, or 0 where it says nothing]
     #[arg(long, value_name = "N")]
     pub window: Option<usize>,
+    /// The names of the LSTMs, or of all layers, from the input to the output, where the file does not
+    /// tell their order
+    #[arg(long, value_name = "NAME,NAME", value_delimiter = ',')]
+    pub order: Vec<String>,
+    /// A tensor, or a module, that is no part of the network, such as a loss's weights
+    #[arg(long, value_name = "NAME")]
+    pub ignore: Vec<String>,
+    /// Where a checkpoint of PyTorch holds several networks: the key of one, such as model.ema
+    #[arg(long, value_name = "KEY")]
+    pub key: Option<String>,
 }
 
 /// Prints what became of each tensor, and writes the network.
@@ -41,18 +52,23 @@ pub fn run(args: &Args) -> Result<()> {
         Some(path) => read_symbols(path, args.fold_case)?,
         None => Alphabet::letters(),
     };
-    let contents = interchange::read(&args.file)?;
-    let mut mapped = names::find(&args.file, &contents.tensors, &alphabet)?;
-    let window = context(args.window, contents.window);
+    let told = Told {
+        order: args.order.clone(),
+        ignore: args.ignore.clone(),
+        key: args.key.clone(),
+    };
+    let contents = interchange::read(&args.file, &told)?;
+    let window = window(args, &contents)?;
+    let mut mapped = interchange::find(&args.file, &contents, &told, &alphabet)?;
     mapped.network.config.window = window;
     mapped.network.config.check()?;
     let config = &mapped.network.config;
-    say!("{}: {}", args.file.display(), contents.kind);
+    tell!("{}: {}", args.file.display(), contents.kind);
     for line in &mapped.map {
-        say!("  {line}");
+        tell!("  {line}");
     }
     let layers: Vec<String> = config.layers.iter().map(|l| l.to_string()).collect();
-    say!(
+    tell!(
         "embedding {}, {}, dense {}: {} parameters; {}",
         config.embedding,
         layers.join(", "),
@@ -60,12 +76,41 @@ pub fn run(args: &Args) -> Result<()> {
         config.parameter_count(),
         describe_context(window)
     );
-    for note in &contents.notes {
-        say!("note: {note}");
+    for note in contents.notes.iter().chain(&mapped.notes) {
+        tell!("note: {note}");
+    }
+    if contents.context == Context::Untold && args.window.is_none() {
+        tell!(
+            "note: the file does not tell whether the network was trained on windows from a zero state \
+             (--window N): taken as one that carries its state"
+        );
     }
     mapped.network.save(&args.out)?;
-    say!("wrote {}", args.out.display());
+    tell!("wrote {}", args.out.display());
     Ok(())
+}
+
+/// The characters that the network is given each time; `None` where it carries its state.
+fn window(args: &Args, contents: &Contents) -> Result<Option<usize>> {
+    let path = args.file.display();
+    let window = match (args.window, contents.context) {
+        (Some(0), _) | (None, Context::Untold | Context::Carried) => None,
+        (Some(window), _) | (None, Context::Window(window)) => Some(window),
+        (None, Context::WindowOfUntoldLength) => {
+            return Err(Error::bad_input(format!(
+                "{path}: the network answers at the end of a window, and the file does not tell its \
+                 length, expected --window N (the characters that it was given in training), or \
+                 --window 0 if it carries its state"
+            )));
+        }
+    };
+    match window {
+        Some(window) if window > MAX_WINDOW => Err(Error::bad_input(format!(
+            "{path}: found a window of {window} characters, expected at most {MAX_WINDOW} (--window N \
+             gives another)"
+        ))),
+        window => Ok(window),
+    }
 }
 
 fn read_symbols(path: &Path, fold_case: bool) -> Result<Alphabet> {

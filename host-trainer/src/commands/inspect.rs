@@ -2,8 +2,9 @@
 
 use crate::files::error::Result;
 use crate::files::stdout::say;
-use crate::model::describe::describe;
+use crate::model::describe::{describe, facts};
 use crate::model::file::ModelFile;
+use serde_json::{Map, Value};
 use std::path::PathBuf;
 
 /// Arguments of `inspect`.
@@ -11,6 +12,9 @@ use std::path::PathBuf;
 pub struct Args {
     /// The model (.lstm)
     model: PathBuf,
+    /// Print JSON: an object with a text for each line
+    #[arg(long)]
+    json: bool,
 }
 
 /// Runs the subcommand.
@@ -21,6 +25,14 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<()> {
     let file = ModelFile::load(&args.model)?;
     let model = file.model()?;
-    say!("{}", describe(&model).trim_end());
+    if args.json {
+        let facts = facts(&model).into_iter();
+        let facts: Map<String, Value> = facts
+            .map(|(what, value)| (what.into(), value.into()))
+            .collect();
+        say!("{}", Value::Object(facts));
+    } else {
+        say!("{}", describe(&model).trim_end());
+    }
     Ok(())
 }

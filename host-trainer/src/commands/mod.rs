@@ -4,14 +4,22 @@
 
 pub mod budget;
 pub mod cli;
+pub mod completions;
 pub mod evaluate;
 pub mod export;
 pub mod generate;
 pub mod import;
 pub mod inspect;
+pub mod numbers;
 pub mod quantize;
 pub(crate) mod refusal;
 pub mod report;
 pub mod train;
 pub mod tuning;
 mod values;
+
+/// The threads to compute with, one a core if none are asked for.
+fn threads(asked: Option<numbers::Count<256>>) -> usize {
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    asked.map_or_else(|| cores().min(256), numbers::Whole::size)
+}

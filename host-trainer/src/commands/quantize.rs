@@ -3,7 +3,7 @@
 use crate::commands::tuning::TuningArgs;
 use crate::files::error::{Error, Result};
 use crate::files::output::refuse_input_as_output;
-use crate::files::stdout::say;
+use crate::files::stdout::{say, tell};
 use crate::network::parameters::Network;
 use crate::quantize::{DEAD_ZONE, error_table, quantize};
 use lstm_core::Format;
@@ -23,6 +23,9 @@ pub struct Args {
     dead_zone: Option<u8>,
     #[command(flatten)]
     tuning: TuningArgs,
+    /// Print JSON: how far rounding moved each tensor
+    #[arg(long, conflicts_with = "qat")]
+    json: bool,
     /// Where to write the quantized network (.safetensors)
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -66,8 +69,15 @@ pub fn run(args: &Args) -> Result<()> {
         args.tuning.tune(&network, &quantized, &args.out)?;
     } else {
         quantized.save(&args.out)?;
-        say!("{}", error_table(&errors).trim_end());
+        if args.json {
+            say!(
+                "{}",
+                serde_json::json!({ "out": args.out, "tensors": errors })
+            );
+            return Ok(());
+        }
+        tell!("{}", error_table(&errors).trim_end());
     }
-    say!("wrote {}", args.out.display());
+    tell!("wrote {}", args.out.display());
     Ok(())
 }

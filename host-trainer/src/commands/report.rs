@@ -2,14 +2,11 @@
 
 use crate::files::error::Result;
 use crate::files::output::{refuse_input_as_output, write_atomically};
-use crate::files::stdout::say;
+use crate::files::stdout::tell;
 use crate::report::content::gather;
 use crate::report::page;
 use crate::training::run_folder::{self, read_config};
 use std::path::PathBuf;
-
-/// Of the page, in the run's folder.
-const FILE: &str = "report.html";
 
 /// Arguments of `report`.
 #[derive(Debug, clap::Args)]
@@ -34,8 +31,13 @@ pub struct Args {
 /// disk refuses.
 pub fn run(args: &Args) -> Result<()> {
     let config = read_config(&args.run)?;
-    let out = args.out.clone().unwrap_or_else(|| args.run.join(FILE));
+    let out = args
+        .out
+        .clone()
+        .unwrap_or_else(|| run_folder::report(&args.run));
+    let page = run_folder::report(&args.run);
     let inputs = run_folder::files(&args.run)
+        .filter(|file| *file != page)
         .chain([config.corpus.path.clone()])
         .chain(args.quantized.iter().cloned());
     let inputs: Vec<PathBuf> = inputs.collect();
@@ -43,6 +45,6 @@ pub fn run(args: &Args) -> Result<()> {
     let report = gather(&args.run, config, &args.quantized, args.seed)?;
     let html = page::page(&report).into_string();
     write_atomically(&out, html.as_bytes())?;
-    say!("wrote {}", out.display());
+    tell!("wrote {}", out.display());
     Ok(())
 }

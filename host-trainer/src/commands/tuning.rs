@@ -1,13 +1,15 @@
 //! The flags of `quantize --qat`.
 
+use crate::commands::numbers::{Count, Natural, Positive, Share};
+use crate::commands::threads;
 use crate::files::error::{Error, Result};
-use crate::files::stdout::say;
+use crate::files::stdout::tell;
 use crate::network::parameters::Network;
 use crate::quantize::QuantizedNetwork;
-use crate::quantize::qat::settings::Settings;
-use crate::quantize::qat::tune::{Call, tune};
 use crate::text::corpus::Corpus;
 use crate::training::interrupt::on_ctrl_c;
+use crate::training::tuning::settings::Settings;
+use crate::training::tuning::tune::{Call, tune};
 use std::path::{Path, PathBuf};
 
 /// What belongs to `--qat`.
@@ -33,23 +35,23 @@ pub struct TuningArgs {
     #[arg(long, value_name = "FILE", requires = "qat")]
     pretrain: Option<PathBuf>,
     /// Epochs: how often the corpus is read
-    #[arg(long, value_name = "N", default_value_t = 8.0, requires = "qat")]
-    epochs: f64,
+    #[arg(long, value_name = "N", default_value = "8", requires = "qat")]
+    epochs: Positive,
     /// Highest learning rate
-    #[arg(long, value_name = "RATE", default_value_t = 2e-3, requires = "qat")]
-    learning_rate: f64,
+    #[arg(long, value_name = "RATE", default_value = "2e-3", requires = "qat")]
+    learning_rate: Positive,
     /// Share of the loss that compares with the f32 network; the rest compares with the text
-    #[arg(long, value_name = "SHARE", default_value_t = 0.8, requires = "qat")]
-    teacher: f32,
-    /// Rows of a batch
-    #[arg(long, value_name = "N", default_value_t = 64, requires = "qat")]
-    batch: usize,
+    #[arg(long, value_name = "SHARE", default_value = "0.8", requires = "qat")]
+    teacher: Share,
+    /// Rows of a batch: texts that are read side by side
+    #[arg(long, value_name = "N", default_value = "64", requires = "qat")]
+    batch_size: Count<4096>,
     /// Seed of every random choice
-    #[arg(long, value_name = "N", default_value_t = 1, requires = "qat")]
-    seed: u64,
+    #[arg(long, value_name = "N", default_value = "1", requires = "qat")]
+    seed: Natural,
     /// Threads. Their number changes no bit of the result [default: one a core]
     #[arg(long, value_name = "N", requires = "qat")]
-    threads: Option<usize>,
+    threads: Option<Count<256>>,
 }
 
 impl TuningArgs {
@@ -72,7 +74,7 @@ impl TuningArgs {
     /// another tuning or not asked for, a number is not finite, or the disk refuses;
     /// [`Error::Interrupted`] by Ctrl-C.
     pub fn tune(&self, network: &Network, start: &QuantizedNetwork, out: &Path) -> Result<()> {
-        let settings = self.settings()?;
+        let settings = self.settings();
         let alphabet = || network.config.alphabet();
         let corpus = Corpus::read_with(&self.corpus, alphabet())?;
         let name = |path: &Path| path.display().to_string();
@@ -82,7 +84,7 @@ impl TuningArgs {
         let extra = extra.map(|(name, corpus)| (&name[..], &corpus.tokens[..]));
         let stop = on_ctrl_c()?;
         let call = Call {
-            threads: self.threads()?,
+            threads: threads(self.threads),
             out,
             resume: self.resume,
             stop: &stop,
@@ -93,51 +95,23 @@ impl TuningArgs {
             return Err(Error::Interrupted(format!(
                 "stopped after {:.1} of {} epochs; {} has the best so far: validation {:.4} \
                  bits/char; go on with --resume and the flags as they were",
-                tuned.passes,
+                tuned.epochs,
                 self.epochs,
                 out.display(),
                 tuned.validation
             )));
         }
-        say!("best: validation {:.4} bits/char", tuned.validation);
+        tell!("best: validation {:.4} bits/char", tuned.validation);
         Ok(())
     }
 
-    fn settings(&self) -> Result<Settings> {
-        for (flag, value) in [
-            ("epochs", self.epochs),
-            ("learning-rate", self.learning_rate),
-        ] {
-            if !(value > 0.0 && value < 1e9) {
-                return out_of(flag, value.to_string(), "a number above 0 and below 1e9");
-            }
-        }
-        if !(0.0..=1.0).contains(&self.teacher) {
-            return out_of("teacher", self.teacher.to_string(), "0 to 1");
-        }
-        if !(1..=4096).contains(&self.batch) {
-            return out_of("batch", self.batch.to_string(), "1 to 4096");
-        }
-        Ok(Settings {
-            epochs: self.epochs,
-            learning_rate: self.learning_rate,
-            teacher: self.teacher,
-            batch: self.batch,
-            seed: self.seed,
-        })
-    }
-
-    fn threads(&self) -> Result<usize> {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        match self.threads.unwrap_or(cores) {
-            threads @ 1..=256 => Ok(threads),
-            threads => out_of("threads", threads.to_string(), "1 to 256"),
+    fn settings(&self) -> Settings {
+        Settings {
+            epochs: self.epochs.into(),
+            learning_rate: self.learning_rate.into(),
+            teacher: f64::from(self.teacher) as f32,
+            batch: self.batch_size.size(),
+            seed: self.seed.count(),
         }
     }
-}
-
-fn out_of<T>(flag: &str, found: String, expected: &str) -> Result<T> {
-    Err(Error::bad_input(format!(
-        "found --{flag} {found}, expected {expected}"
-    )))
 }

@@ -1,10 +1,12 @@
 //! The values of flags that stand for types of the folders below.
 
 use crate::engine::device::DeviceKind;
+use crate::engine::schedule::{DECAYS, Decay};
 use crate::interchange::write::FileKind;
 use crate::network::config::CellKind;
 use crate::text::alphabet::AlphabetKind;
 use crate::text::corpus::Split;
+use crate::training::recipe::{RECIPES, Recipe};
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
 
@@ -32,7 +34,7 @@ values!(AlphabetKind {
 });
 values!(CellKind {
     Lstm: "lstm", "Four gates, no peepholes: the LSTM of Keras and PyTorch";
-    Lean: "lean", "Three gates: what the input gate lets in, the cell forgets (the coupled input-forget gate, CIFG, of Greff et al. 2015). Usually with a projection (LSTMP, Sak et al. 2014)";
+    Cifg: "cifg", "Three gates: what the input gate lets in, the cell forgets (the coupled input-forget gate, CIFG, of Greff et al. 2015). Usually with a projection (LSTMP, Sak et al. 2014)";
 });
 values!(DeviceKind {
     Cpu: "cpu", "The processor, by the kernels of this crate";
@@ -48,3 +50,21 @@ values!(Split {
     Validation: "validation", "The next 5 %: early stopping and every other choice look at it";
     Test: "test", "The last 5 %: only ever reported";
 });
+
+/// Lets a flag take each of a list by its name, with its line about itself.
+macro_rules! named_values {
+    ($thing:ty, $all:ident) => {
+        impl ValueEnum for &'static $thing {
+            fn value_variants<'a>() -> &'a [Self] {
+                $all
+            }
+
+            fn to_possible_value(&self) -> Option<PossibleValue> {
+                Some(PossibleValue::new(self.name).help(self.about))
+            }
+        }
+    };
+}
+
+named_values!(Recipe, RECIPES);
+named_values!(Decay, DECAYS);

@@ -330,7 +330,7 @@ mod tests {
             (37, 19, 12, 7, LastStep),
             (64, 1, 40, 9, EveryStep),
         ];
-        for cell in [CellKind::Lstm, CellKind::Lean] {
+        for cell in [CellKind::Lstm, CellKind::Cifg] {
             let mut largest = 0.0f64;
             for (hidden, width, steps, rows, on) in cases {
                 for projection in [None, Some(width)] {
@@ -353,14 +353,14 @@ mod tests {
     fn so_they_do_in_a_stack_of_different_layers() {
         let (mut network, batch) = example(LayerConfig::lstm(10), 3, 7, 4);
         let layers = &mut network.config.layers;
-        (layers[0], layers[1].projection) = (LayerConfig::lean(12, 5), Some(3));
+        (layers[0], layers[1].projection) = (LayerConfig::cifg(12, 5), Some(3));
         let network = Network::new(network.config, &mut Random::new(1)).unwrap();
         compare(&network, &batch, LossOn::EveryStep);
     }
 
     #[test]
     fn a_run_in_two_parts_carries_its_state_exactly() {
-        for layer in [LayerConfig::lstm(24), LayerConfig::lean(24, 10)] {
+        for layer in [LayerConfig::lstm(24), LayerConfig::cifg(24, 10)] {
             let (network, whole) = example(layer, 2, 10, 3);
             let model = Model::new(&network, &Device::Cpu).unwrap();
             let run = |states: &mut Vec<State>, from: usize, steps: usize| {
@@ -389,18 +389,18 @@ mod tests {
             projection: Some(9),
             ..lstm(20)
         };
-        let lean = LayerConfig::lean(33, 10);
+        let cifg = LayerConfig::cifg(33, 10);
         let bare = LayerConfig {
             projection: None,
-            ..lean
+            ..cifg
         };
         for (layer, layers) in [
             (lstm(10), 1),
             (lstm(33), 2),
             (lstm(64), 4),
             (projected, 2),
-            (lean, 1),
-            (lean, 3),
+            (cifg, 1),
+            (cifg, 3),
             (bare, 2),
         ] {
             let random = &mut Random::new(2);

@@ -215,7 +215,7 @@ mod tests {
         let random = &mut Random::new(3);
         let (steps, rows) = (5, 11);
         let mut config = NetworkConfig::lstm(&Alphabet::letters(), 1, 19, 2);
-        config.layers[0] = LayerConfig::lean(21, 18);
+        config.layers[0] = LayerConfig::cifg(21, 18);
         let shape = StackShape {
             vocabulary: 27,
             layers: config.layer_shapes(),

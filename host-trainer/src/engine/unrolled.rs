@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn single_steps_equal_the_processors() {
         let mut config = NetworkConfig::lstm(&Alphabet::letters(), 8, 20, 3);
-        config.layers[1] = LayerConfig::lean(17, 5);
+        config.layers[1] = LayerConfig::cifg(17, 5);
         let random = &mut Random::new(6);
         let network = Network::new(config, random).unwrap();
         let mut graph = DevicePredictor::new(&network, &Device::Cpu).unwrap();

@@ -1,6 +1,5 @@
 //! One error type: a single clear line, and the exit code that goes with it.
 
-use std::fmt;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -8,14 +7,17 @@ use std::process::ExitCode;
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What went wrong. Every message is one line that says what was found and what was expected.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The user's file, folder or flag cannot be used (exit code 2).
+    #[error("{0}")]
     BadInput(String),
     /// The work itself failed: a full disk, a loss that is not finite (exit code 1).
+    #[error("{0}")]
     Failed(String),
     /// The user stopped the work; the message says how to go on (exit code 130).
+    #[error("{0}")]
     Interrupted(String),
 }
 
@@ -50,35 +52,44 @@ impl Error {
     }
 }
 
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::BadInput(message) | Self::Failed(message) | Self::Interrupted(message) => {
-                f.write_str(message)
-            }
-        }
-    }
-}
-
 /// Names in a damaged file may hold anything: line breaks and other control characters are shown
 /// as escapes.
 fn one_line(message: String) -> String {
     if !message.contains(char::is_control) {
         return message;
     }
-    let show = |c: char| match c.is_control() {
-        true => c.escape_default().to_string(),
-        false => c.to_string(),
+    let show = |c: char| {
+        if c.is_control() {
+            c.escape_default().to_string()
+        } else {
+            c.to_string()
+        }
     };
     message.chars().map(show).collect()
 }
 
-impl std::error::Error for Error {}
-
-/// A model or a setting that the engine refuses is bad input.
+/// A model, a snapshot or a setting that the engine refuses is bad input.
 impl From<lstm_core::Error> for Error {
     fn from(error: lstm_core::Error) -> Self {
         Self::bad_input(error.to_string())
+    }
+}
+
+impl From<lstm_core::ModelError> for Error {
+    fn from(error: lstm_core::ModelError) -> Self {
+        lstm_core::Error::from(error).into()
+    }
+}
+
+impl From<lstm_core::SamplerError> for Error {
+    fn from(error: lstm_core::SamplerError) -> Self {
+        lstm_core::Error::from(error).into()
+    }
+}
+
+impl From<lstm_core::WorkspaceError> for Error {
+    fn from(error: lstm_core::WorkspaceError) -> Self {
+        lstm_core::Error::from(error).into()
     }
 }
 

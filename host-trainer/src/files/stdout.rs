@@ -5,15 +5,39 @@ use crate::files::error::{Error, Result};
 use std::fmt::Arguments;
 use std::io::{self, ErrorKind, Write};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The first failure.
 static FAILURE: Mutex<Option<io::Error>> = Mutex::new(None);
 
-/// Prints a line.
+/// Prints a line of a result.
 macro_rules! say {
     ($($text:tt)*) => { $crate::files::stdout::line(format_args!($($text)*)) };
 }
 pub(crate) use say;
+
+/// Prints a line about what is going on, unless the program is to be quiet.
+macro_rules! tell {
+    ($($text:tt)*) => {
+        if !$crate::files::stdout::is_quiet() {
+            $crate::files::stdout::line(format_args!($($text)*))
+        }
+    };
+}
+pub(crate) use tell;
+
+/// Whether only results and errors are printed.
+static QUIET: AtomicBool = AtomicBool::new(false);
+
+/// Prints only results and errors from now on.
+pub(crate) fn be_quiet() {
+    QUIET.store(true, Ordering::Relaxed);
+}
+
+/// Whether only results and errors are printed.
+pub(crate) fn is_quiet() -> bool {
+    QUIET.load(Ordering::Relaxed)
+}
 
 /// Prints a line; a failure is kept for [`check`].
 pub(crate) fn line(text: Arguments<'_>) {
@@ -39,20 +63,5 @@ pub(crate) fn check() -> Result<()> {
 
 /// A number with commas.
 pub(crate) fn grouped(n: usize) -> String {
-    let digits = n.to_string();
-    let (head, rest) = digits.split_at((digits.len() - 1) % 3 + 1);
-    let groups = rest.as_bytes().chunks(3);
-    let groups = groups.map(|group| format!(",{}", String::from_utf8_lossy(group)));
-    head.to_owned() + &groups.collect::<String>()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_have_commas() {
-        let numbers = [0, 999, 1000, 12345, 1234567].map(grouped);
-        assert_eq!(numbers, ["0", "999", "1,000", "12,345", "1,234,567"]);
-    }
+    indicatif::HumanCount(n as u64).to_string()
 }

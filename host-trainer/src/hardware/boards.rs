@@ -1,8 +1,10 @@
 //! Boards that a model may fit.
 
 use crate::hardware::cost::{Core, Shape};
+use crate::hardware::figures::CORES;
+use std::sync::LazyLock;
 
-/// Bytes of RAM that the firmware keeps for its stack, as every `memory.x` asserts.
+/// Bytes of RAM that the firmware keeps for its stack, as its linker script asserts.
 const STACK: usize = 4 << 10;
 /// Bytes of RAM of the firmware's own variables: what was received and not yet read, and the line that
 /// is being typed.
@@ -11,7 +13,7 @@ const VARIABLES: usize = 3 << 9;
 /// A board, or a machine of QEMU.
 #[derive(Clone, Copy, Debug)]
 pub struct Board {
-    /// Its name, in `firmware-demo` too where it has a folder there.
+    /// Its name.
     pub name: &'static str,
     /// The core of `docs/bench.txt` whose kernels run on it.
     pub core: &'static str,
@@ -19,41 +21,21 @@ pub struct Board {
     pub clock: f64,
     /// Bytes of flash for the model, beside the firmware.
     pub model_room: usize,
-    /// Bytes of RAM.
+    /// Bytes of RAM that the firmware has.
     pub ram: usize,
 }
 
-const fn board(
-    name: &'static str,
-    core: &'static str,
-    megahertz: f64,
-    model_room: usize,
-    ram: usize,
-) -> Board {
-    Board {
-        name,
-        core,
-        clock: megahertz * 1e6,
-        model_room: model_room << 10,
-        ram: ram << 10,
-    }
-}
-
-/// Every board: room for the model and RAM in KiB. A Cortex-M0+ counts as M0, an M7 and an M33 as M4.
-pub const BOARDS: &[Board] = &[
-    board("microbit", "Cortex-M0", 16.0, 192, 16),
-    board("bluepill", "Cortex-M3", 64.0, 24, 8),
-    board("nucleo-f446re", "Cortex-M4F", 168.0, 384, 128),
-    board("pico", "Cortex-M0", 125.0, 1536, 264),
-    board("pico2", "Cortex-M4F", 150.0, 3584, 512),
-    board("microbit-v2", "Cortex-M4F", 64.0, 384, 128),
-    board("esp32c3", "RV32IMAC", 160.0, 2048, 400),
-    board("lm3s6965evb", "Cortex-M3", 12.5, 192, 64),
-    board("mps2-an385", "Cortex-M3", 25.0, 3072, 4096),
-    board("mps2-an386", "Cortex-M4F", 25.0, 3072, 4096),
-    board("mps2-an500", "Cortex-M4F", 25.0, 3072, 4096),
-    board("riscv-virt", "RV32IMAC", 10.0, 3072, 4096),
-];
+/// Every board, as the folders of the firmware tell. A Cortex-M0+ counts as M0, an M7 and an M33 as M4.
+pub static BOARDS: LazyLock<Vec<Board>> = LazyLock::new(|| {
+    let board = |board: &'static board_list::Board| Board {
+        name: &board.name,
+        core: board.core.counted_as().name(),
+        clock: board.clock.into(),
+        model_room: board.memory.model.size.0 as usize,
+        ram: board.memory.ram.size.0 as usize,
+    };
+    board_list::all().iter().map(board).collect()
+});
 
 /// How a model does on a board.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,8 +48,12 @@ pub struct Outcome {
 
 impl Board {
     /// The costs of its core.
+    ///
+    /// # Panics
+    /// It was not counted on; each board's was.
     pub fn costs(&self) -> &'static Core {
-        Core::named(self.core)
+        let core = CORES.iter().find(|core| core.name == self.core);
+        core.expect("a core that was counted on")
     }
 
     /// A model of this shape in so many bytes of flash, at `clock` hertz.
@@ -93,7 +79,7 @@ mod tests {
 
     #[test]
     fn each_board_has_a_counted_core() {
-        for board in BOARDS {
+        for board in BOARDS.iter() {
             assert_eq!(board.costs().name, board.core);
         }
     }
@@ -105,7 +91,8 @@ mod tests {
             layers: vec![LayerShape::lstm(256)],
             symbols: 27,
         };
-        let micro = &BOARDS[0];
+        let micro = BOARDS.iter().find(|board| board.name == "microbit");
+        let micro = micro.unwrap();
         let misfit = |flash| micro.try_model(&shape, flash, 16e6).misfit;
         assert_eq!(misfit(192 << 10), None);
         assert_eq!(misfit((192 << 10) + 7), Some("flash lacks 7 bytes".into()));

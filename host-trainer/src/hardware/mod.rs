@@ -4,3 +4,4 @@
 
 pub mod boards;
 pub mod cost;
+pub mod figures;

@@ -1,26 +1,32 @@
 //! A zip file in memory, whose entries may not grow beyond what weights could, all together.
 
-use super::one_line;
+use super::contents::{MAX_BYTES, MAX_RATIO, one_line};
 use std::io::{Cursor, Read};
 use zip::ZipArchive;
-
-/// Weights hardly shrink: entries that unpack to more than so many times their file are refused.
-const MAX_RATIO: u64 = 100;
+use zip::read::{ArchiveOffset, Config};
+use zip::result::ZipError;
 
 pub(super) struct Archive {
     zip: ZipArchive<Cursor<Vec<u8>>>,
+    /// Bytes of the file.
+    pub(super) size: usize,
     /// What may still be unpacked.
     left: u64,
 }
 
 impl Archive {
     pub(super) fn open(bytes: Vec<u8>) -> Result<Self, String> {
-        let left = super::MAX_BYTES.min(MAX_RATIO * bytes.len() as u64);
-        let zip = ZipArchive::new(Cursor::new(bytes)).map_err(damaged)?;
-        Ok(Self { zip, left })
+        let size = bytes.len();
+        // To look for the archive's start goes wrong where PyTorch's padding looks like an entry.
+        let config = Config {
+            archive_offset: ArchiveOffset::Known(0),
+        };
+        let zip = ZipArchive::with_config(config, Cursor::new(bytes)).map_err(damaged)?;
+        let left = MAX_BYTES.min(MAX_RATIO * size as u64);
+        Ok(Self { zip, size, left })
     }
 
-    /// The names of all entries.
+    /// The names of all entries, as they follow each other.
     pub(super) fn names(&self) -> Vec<String> {
         let names = self.zip.file_names().flatten();
         names.map(|name| name.into_owned()).collect()
@@ -39,7 +45,7 @@ impl Archive {
     pub(super) fn read(&mut self, name: &str) -> Result<Vec<u8>, String> {
         let left = self.left;
         let entry = self.zip.by_name(name).map_err(|e| match e {
-            zip::result::ZipError::FileNotFound => {
+            ZipError::FileNotFound => {
                 format!("found no {name} in the zip file, expected one")
             }
             e => damaged(e),
@@ -57,7 +63,7 @@ impl Archive {
     }
 }
 
-fn damaged(e: zip::result::ZipError) -> String {
+fn damaged(e: ZipError) -> String {
     format!(
         "found a damaged zip file ({}), expected .keras, .npz or .pt",
         one_line(&e.to_string())

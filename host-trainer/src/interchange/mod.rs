@@ -1,8 +1,9 @@
 //! Weights in other frameworks' files: Keras 3 (`.weights.h5`, `.keras`, `.npz`) and PyTorch
 //! (`state_dict` in a `.pt` or in safetensors).
 //!
-//! Each reader turns a file into tensors by name ([`read`]); [`names`] finds the network in the
-//! names and shapes, whatever file they came from; [`mod@write`] goes the other way.
+//! Each kind of file has a reader in `formats`, and a line in its list: [`read`] gives the tensors by
+//! name. [`find`] finds the network in the names and shapes, whatever file they came from;
+//! [`mod@write`] goes the other way.
 //!
 //! | | Keras | PyTorch | here |
 //! | --- | --- | --- | --- |
@@ -17,78 +18,57 @@
 //! one line.
 
 mod archive;
-mod hdf5;
-mod keras;
-pub mod names;
-mod npy;
-mod pytorch;
+mod contents;
+mod formats;
+mod names;
+mod network;
+mod told;
 pub mod write;
 
+pub use contents::{Contents, Context};
+pub use network::{Mapped, find};
+pub use told::Told;
+
 use crate::files::error::{Error, Result};
-use crate::files::tensors::NamedTensor;
-use archive::Archive;
-use safetensors::{Dtype, SafeTensors};
-use std::collections::BTreeMap;
+use contents::MAX_BYTES;
+use formats::FORMATS;
+use formats::format::File;
 use std::path::Path;
-
-/// The largest file that is read: four layers of 4,096 units fit in.
-const MAX_BYTES: u64 = 2 << 30;
-/// More tensors than this are refused.
-const MAX_TENSORS: usize = 10_000;
-
-/// What a file holds.
-#[derive(Clone, Debug)]
-pub struct Contents {
-    /// What kind of file it is, for people.
-    pub kind: &'static str,
-    /// Its tensors as they are in the file, in f32.
-    pub tensors: BTreeMap<String, NamedTensor>,
-    /// The window that the network was trained on, where the file tells.
-    pub window: Option<usize>,
-    /// What a person should know about it.
-    pub notes: Vec<String>,
-}
 
 /// Reads a file, whatever its name: the first bytes tell the kind.
 ///
 /// # Errors
 /// It cannot be read, is of no known kind, is damaged, or describes a network that cannot be run.
-pub fn read(path: &Path) -> Result<Contents> {
+pub fn read(path: &Path, told: &Told) -> Result<Contents> {
     let io = |e| Error::reading(path, &e);
     let length = std::fs::metadata(path).map_err(io)?.len();
-    let bad = |what: String| Error::bad_input(format!("{}: {what}", path.display()));
     if length > MAX_BYTES {
-        return Err(bad(format!(
-            "found {length} bytes, expected at most {MAX_BYTES}"
+        return Err(Error::bad_input(format!(
+            "{}: found {length} bytes, expected at most {MAX_BYTES}",
+            path.display()
         )));
     }
-    parse(std::fs::read(path).map_err(io)?).map_err(bad)
+    from_bytes(path, std::fs::read(path).map_err(io)?, told)
 }
 
-fn parse(bytes: Vec<u8>) -> Result<Contents, String> {
-    let contents = if bytes.starts_with(b"PK\x03\x04") {
-        let mut archive = Archive::open(bytes)?;
-        if archive.has(keras::CONFIG) {
-            keras::read(&mut archive)?
-        } else if let Some(pickle) = archive.find("/data.pkl") {
-            pytorch::read(&mut archive, &pickle)?
-        } else {
-            npy::read(&mut archive)?
+/// As [`read`], from the bytes of a file; `path` only names it in errors.
+///
+/// # Errors
+/// As there.
+pub fn from_bytes(path: &Path, bytes: Vec<u8>, told: &Told) -> Result<Contents> {
+    parse(bytes, told).map_err(|e| Error::bad_input(format!("{}: {e}", path.display())))
+}
+
+fn parse(bytes: Vec<u8>, told: &Told) -> Result<Contents, String> {
+    let file = File::open(bytes)?;
+    let format = FORMATS.iter().find(|format| (format.recognizes)(&file));
+    let contents = match format {
+        Some(format) => (format.read)(file, told)?,
+        None => {
+            return Err(
+                "found a file of no known kind, expected weights of Keras or PyTorch".into(),
+            );
         }
-    } else if bytes.starts_with(b"\x89HDF\r\n\x1a\n") {
-        Contents {
-            kind: "Keras weights, HDF5",
-            tensors: hdf5::read(bytes)?,
-            window: None,
-            notes: vec!["the file does not tell the activations: taken as tanh and sigmoid".into()],
-        }
-    } else if bytes.starts_with(&[0x80, 2]) {
-        return Err(
-            "found a pickle of PyTorch before 1.6, expected the zip that torch.save writes now"
-                .into(),
-        );
-    } else {
-        safetensors(&bytes)?
     };
     if contents.tensors.is_empty() {
         return Err(format!(
@@ -97,117 +77,4 @@ fn parse(bytes: Vec<u8>) -> Result<Contents, String> {
         ));
     }
     Ok(contents)
-}
-
-fn safetensors(bytes: &[u8]) -> Result<Contents, String> {
-    let file = SafeTensors::deserialize(bytes).map_err(|e| {
-        let e = one_line(&e.to_string());
-        format!(
-            "found {} bytes that are no HDF5, zip or safetensors file ({e}), expected weights of \
-             Keras or PyTorch",
-            bytes.len()
-        )
-    })?;
-    let mut tensors = BTreeMap::new();
-    for (name, view) in file.tensors() {
-        let number = match view.dtype() {
-            Dtype::F16 => Number::F16,
-            Dtype::BF16 => Number::Bf16,
-            Dtype::F32 => Number::F32,
-            Dtype::F64 => Number::F64,
-            other => return Err(not_floating(&name, &format!("{other:?}"))),
-        };
-        insert(
-            &mut tensors,
-            name,
-            view.shape().to_vec(),
-            number.decode(view.data()),
-        )?;
-    }
-    Ok(Contents {
-        kind: "safetensors",
-        tensors,
-        window: None,
-        notes: Vec::new(),
-    })
-}
-
-/// Adds a tensor whose numbers are already there.
-fn insert(
-    tensors: &mut BTreeMap<String, NamedTensor>,
-    name: String,
-    shape: Vec<usize>,
-    values: Vec<f32>,
-) -> Result<(), String> {
-    if count(&shape) != Some(values.len()) {
-        return Err(format!(
-            "tensor {name} has {} numbers, expected those of shape {shape:?}",
-            values.len()
-        ));
-    }
-    if tensors.len() == MAX_TENSORS {
-        return Err(format!(
-            "found more than {MAX_TENSORS} tensors, expected a network's"
-        ));
-    }
-    tensors.insert(name, NamedTensor { shape, values });
-    Ok(())
-}
-
-/// The numbers of a shape; `None` where they are too many to count.
-fn count(shape: &[usize]) -> Option<usize> {
-    shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d))
-}
-
-fn not_floating(name: &str, dtype: &str) -> String {
-    format!("tensor {name} is of type {dtype}, expected floating-point numbers")
-}
-
-/// Another library's message on one line.
-fn one_line(text: &str) -> String {
-    text.lines().map(str::trim).collect::<Vec<_>>().join(" ")
-}
-
-/// How a file stores a number, little-endian.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Number {
-    F16,
-    Bf16,
-    F32,
-    F64,
-}
-
-impl Number {
-    /// Bytes of one.
-    const fn size(self) -> usize {
-        match self {
-            Self::F16 | Self::Bf16 => 2,
-            Self::F32 => 4,
-            Self::F64 => 8,
-        }
-    }
-
-    /// All whole numbers in `bytes`, as f32.
-    fn decode(self, bytes: &[u8]) -> Vec<f32> {
-        let (twos, fours, eights) = (
-            bytes.as_chunks().0,
-            bytes.as_chunks().0,
-            bytes.as_chunks().0,
-        );
-        match self {
-            Self::F16 => twos
-                .iter()
-                .map(|&b| half::f16::from_le_bytes(b).to_f32())
-                .collect(),
-            Self::Bf16 => twos
-                .iter()
-                .map(|&b| half::bf16::from_le_bytes(b).to_f32())
-                .collect(),
-            Self::F32 => fours.iter().map(|&b| f32::from_le_bytes(b)).collect(),
-            Self::F64 => eights
-                .iter()
-                .map(|&b| f64::from_le_bytes(b) as f32)
-                .collect(),
-        }
-    }
 }

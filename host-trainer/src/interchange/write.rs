@@ -5,7 +5,7 @@
 //! | safetensors | PyTorch | `embedding.weight`, `lstm.weight_ih_l0`, `lstm.weight_hh_l0`, `lstm.bias_ih_l0`, `lstm.bias_hh_l0` (zeros), `lstm.weight_hr_l0`, `dense.weight`, `dense.bias`; `lstm.0.weight_ih_l0`, `lstm.1.weight_ih_l0` where the layers differ in size |
 //! | npz | Keras | `embedding/embeddings`, `lstm/lstm_cell/kernel`, `lstm/lstm_cell/recurrent_kernel`, `lstm/lstm_cell/bias`, `lstm_1/...`, `dense/kernel`, `dense/bias`, in the order of `get_weights()` |
 
-use super::npy;
+use super::formats::npz;
 use crate::files::error::{Error, Result};
 use crate::files::output::write_atomically;
 use crate::files::tensors::{NamedTensor, TensorFile, transpose};
@@ -46,14 +46,14 @@ fn tensor(shape: &[usize], values: &[f32]) -> NamedTensor {
     NamedTensor { shape, values }
 }
 
-fn refuse_lean(network: &Network, framework: &str) -> Result<()> {
-    let is_lean = |layer: &&LayerConfig| match layer.cell {
+fn refuse_cifg(network: &Network, framework: &str) -> Result<()> {
+    let is_cifg = |layer: &&LayerConfig| match layer.cell {
         CellKind::Lstm => false,
-        CellKind::Lean => true,
+        CellKind::Cifg => true,
     };
-    match network.config.layers.iter().find(is_lean) {
+    match network.config.layers.iter().find(is_cifg) {
         Some(layer) => Err(Error::bad_input(format!(
-            "found a layer {layer}, expected LSTMs: {framework} has no lean cell"
+            "found a layer {layer}, expected LSTMs: {framework} has no CIFG"
         ))),
         None => Ok(()),
     }
@@ -62,9 +62,9 @@ fn refuse_lean(network: &Network, framework: &str) -> Result<()> {
 /// The tensors of a module with `embedding`, `lstm` and `dense`, in the order of its state_dict.
 ///
 /// # Errors
-/// A lean layer.
+/// A CIFG layer.
 pub fn pytorch(network: &Network) -> Result<Vec<(String, NamedTensor)>> {
-    refuse_lean(network, "PyTorch")?;
+    refuse_cifg(network, "PyTorch")?;
     let config = &network.config;
     let vocabulary = config.vocabulary();
     let turned =
@@ -98,9 +98,9 @@ pub fn pytorch(network: &Network) -> Result<Vec<(String, NamedTensor)>> {
 /// The weights of a Sequential of Embedding, LSTMs and Dense, in the order of its `get_weights()`.
 ///
 /// # Errors
-/// A lean layer, or one with a projection.
+/// A CIFG layer, or one with a projection.
 pub fn keras(network: &Network) -> Result<Vec<(String, NamedTensor)>> {
-    refuse_lean(network, "Keras")?;
+    refuse_cifg(network, "Keras")?;
     let config = &network.config;
     if let Some(layer) = config.layers.iter().find(|l| l.projection.is_some()) {
         return Err(Error::bad_input(format!(
@@ -141,7 +141,7 @@ fn npz(tensors: &[(String, NamedTensor)]) -> Result<Vec<u8>> {
     for (name, tensor) in tensors {
         zip.start_file(format!("{name}.npy"), options)
             .map_err(|e| failed(&e))?;
-        zip.write_all(&npy::encode(&tensor.shape, &tensor.values))
+        zip.write_all(&npz::encode(&tensor.shape, &tensor.values))
             .map_err(|e| failed(&e))?;
     }
     Ok(zip.finish().map_err(|e| failed(&e))?.into_inner())

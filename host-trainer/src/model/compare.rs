@@ -2,6 +2,7 @@
 
 use crate::files::error::Result;
 use crate::files::stdout::grouped;
+use crate::files::table;
 use crate::model::encode::{Labels, encode_f32, encode_quantized, encode_zeros};
 use crate::model::file::ModelFile;
 use crate::network::parameters::Network;
@@ -93,21 +94,20 @@ pub fn variants(network: &Network, corpus: &Corpus) -> Vec<(Format, Result<Varia
 
 /// The variants as a table for a terminal.
 pub fn table(variants: &[(Format, Result<Variant>)]) -> String {
-    let mut table = format!(
-        "{:<8} {:>10} {:>22} {:>10}\n",
-        "format", "bytes", "bits/char: validation", "test"
-    );
-    for (format, variant) in variants {
-        table += &match variant {
-            Ok(variant) => format!(
-                "{:<8} {:>10} {:>22.4} {:>10.4}\n",
-                variant.name,
-                grouped(variant.file.bytes().len()),
-                variant.validation.bits_per_char,
-                variant.test.bits_per_char
-            ),
-            Err(error) => format!("{:<8} {error}\n", format.to_string()),
-        };
-    }
-    table
+    let row = |(format, variant): &(Format, Result<Variant>)| match variant {
+        Ok(variant) => [
+            variant.name.clone(),
+            grouped(variant.file.bytes().len()),
+            format!("{:.4}", variant.validation.bits_per_char),
+            format!("{:.4}", variant.test.bits_per_char),
+        ],
+        Err(error) => [
+            format.to_string(),
+            error.to_string(),
+            String::new(),
+            String::new(),
+        ],
+    };
+    let heads = ["format", "bytes", "bits/char: validation", "test"];
+    table::table(&heads, &[0], variants.iter().map(row))
 }

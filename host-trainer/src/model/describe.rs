@@ -1,9 +1,10 @@
 //! What is in a model, for people.
 
-use crate::hardware::cost::{Core, Shape, layer_name};
+use crate::hardware::cost::{Shape, layer_name};
+use crate::hardware::figures::CORES;
 use crate::network::predictor::describe_context;
 use crate::quantize::{TensorError, error_table};
-use lstm_core::{Format, Golden, Model};
+use lstm_core::{Format, Golden, LayerShape, Model};
 
 /// Whether a text begins as [`describe`] does.
 pub fn is_description(text: &str) -> bool {
@@ -16,7 +17,7 @@ pub fn is_description(text: &str) -> bool {
 /// State, scratch and logits on each core.
 fn ram(shape: &Shape) -> String {
     let mut needs: Vec<(usize, Vec<&str>)> = Vec::new();
-    for core in Core::all() {
+    for core in &CORES {
         let bytes = core.ram(shape);
         match needs.iter_mut().find(|(known, _)| *known == bytes) {
             Some((_, cores)) => cores.push(core.name),
@@ -28,11 +29,29 @@ fn ram(shape: &Shape) -> String {
     needs.collect::<Vec<_>>().join("; ")
 }
 
-/// What is in a model, a line each.
-pub fn describe(model: &Model<'_>) -> String {
+/// The workspace of a model in Rust, for a firmware.
+fn workspace(shape: &Shape) -> String {
+    let layer = |layer: &LayerShape| {
+        let new = format!(
+            "LayerShape::new(CellKind::{:?}, {})",
+            layer.cell, layer.hidden
+        );
+        match layer.projection {
+            None => new,
+            Some(width) => format!("{new}.project({width})"),
+        }
+    };
+    let layers: Vec<String> = shape.layers.iter().map(layer).collect();
+    let (format, layers) = (shape.format, layers.join(", "));
+    let words = format!("workspace_words(Format::{format:?}, &[{layers}])");
+    format!("Workspace<{{ {words} }}, {}>", shape.symbols)
+}
+
+/// What is in a model: what is told, and what is so.
+pub fn facts(model: &Model<'_>) -> Vec<(&'static str, String)> {
     let alphabet = model.alphabet();
     let vocabulary = alphabet.len();
-    let layers: Vec<String> = model.shapes().map(layer_name).collect();
+    let layers: Vec<String> = model.layers().iter().copied().map(layer_name).collect();
     let numbers = match model.format() {
         Format::F32 => "f32".to_owned(),
         Format::Int8 => "int8 (weights, table and h 8 bits, c 16 bits; one scale a row)".to_owned(),
@@ -43,13 +62,12 @@ pub fn describe(model: &Model<'_>) -> String {
                 zone => format!("below {zone}/127 skipped"),
             }
         ),
-        _ => "another".to_owned(),
     };
     let golden = match model.golden() {
         None => "no digest in the file".to_owned(),
         Some(digest) => format!("{} tokens, digest {digest:08x}", Golden::TOKENS),
     };
-    let lines = [
+    vec![
         ("name", model.name().to_owned()),
         ("checksum", format!("{:08x}", model.checksum())),
         ("golden text", golden),
@@ -72,14 +90,19 @@ pub fn describe(model: &Model<'_>) -> String {
         ),
         ("context", describe_context(model.window())),
         ("flash", format!("{} bytes", model.file_bytes())),
+        ("in a firmware", workspace(&Shape::of(model))),
         ("RAM", ram(&Shape::of(model))),
         (
             "multiply-adds",
             format!("{} a character", model.multiply_adds()),
         ),
-    ];
+    ]
+}
+
+/// What is in a model, a line each.
+pub fn describe(model: &Model<'_>) -> String {
+    let lines = facts(model).into_iter();
     lines
-        .iter()
         .map(|(what, value)| format!("{what:<14} {value}\n"))
         .collect()
 }
@@ -95,4 +118,45 @@ pub fn description(model: &Model<'_>, errors: &[TensorError], notes: &[String]) 
         text += &format!("\n{note}\n");
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lstm_core::{CellKind, Workspace, workspace_words};
+
+    /// Rust, without its spaces.
+    macro_rules! rust {
+        ($($code:tt)*) => {{
+            let _: $($code)* = Workspace::new();
+            stringify!($($code)*).replace(char::is_whitespace, "")
+        }};
+    }
+
+    #[test]
+    fn the_workspace_of_a_firmware_is_rust() {
+        let shape = |format, layers: &[LayerShape], symbols| Shape {
+            format,
+            layers: layers.to_vec(),
+            symbols,
+        };
+        let (lstm, cifg) = (LayerShape::lstm, LayerShape::cifg);
+        for (shape, expected) in [
+            (
+                shape(Format::Int8, &[lstm(256)], 27),
+                rust!(Workspace<{ workspace_words(Format::Int8, &[LayerShape::new(CellKind::Lstm, 256)]) }, 27>),
+            ),
+            (
+                shape(Format::Int4, &[cifg(384).project(96)], 62),
+                rust!(Workspace<{ workspace_words(Format::Int4, &[LayerShape::new(CellKind::Cifg, 384).project(96)]) }, 62>),
+            ),
+            (
+                shape(Format::F32, &[lstm(8), LayerShape::gru(4)], 2),
+                rust!(Workspace<{ workspace_words(Format::F32, &[LayerShape::new(CellKind::Lstm, 8), LayerShape::new(CellKind::Gru, 4)]) }, 2>),
+            ),
+        ] {
+            let found = workspace(&shape).replace(' ', "");
+            assert_eq!(found, expected);
+        }
+    }
 }

@@ -3,19 +3,17 @@
 use crate::files::error::{Error, Result};
 use crate::files::output::write_atomically;
 use crate::model::describe::description;
-use crate::model::file::{HeapWorkspace, ModelFile};
+use crate::model::file::{Generator, HeapWorkspace, ModelFile};
 use crate::network::config::{CellKind, LayerConfig, NetworkConfig};
 use crate::network::parameters::Network;
 use crate::network::predictor::context;
 use crate::quantize::{self, QuantizedMatrix, QuantizedNetwork, TensorError};
-use lstm_core::file::{
-    ARRAY_ALIGN, BLOCK_ROWS, COLUMN_ALIGN, HEAD_BYTES, Head, LayerShape, Order, Payload,
-    WeightFormat, encode_weight, int4_words, round_up,
+use lstm_core::export::{
+    self, ARRAY_ALIGN, BLOCK_ROWS, COLUMN_ALIGN, Description, Layers, WeightFormat, encode_weight,
+    int4_words, round_up,
 };
-use lstm_core::{Format, Generator, Golden, Sampler};
+use lstm_core::{Format, Golden, LayerShape, Order, Sampler};
 use std::path::Path;
-
-static ZEROS: [u8; ARRAY_ALIGN] = [0; ARRAY_ALIGN];
 
 /// What to write besides the numbers.
 #[derive(Clone, Debug, Default)]
@@ -148,7 +146,7 @@ fn shape(layer: LayerConfig) -> LayerShape {
     let size = |n: usize| u16::try_from(n).unwrap_or(u16::MAX);
     let shape = match layer.cell {
         CellKind::Lstm => LayerShape::lstm(size(layer.hidden)),
-        CellKind::Lean => LayerShape::lean(size(layer.hidden)),
+        CellKind::Cifg => LayerShape::cifg(size(layer.hidden)),
     };
     match layer.projection {
         Some(width) => shape.project(size(width)),
@@ -163,7 +161,7 @@ fn shape(layer: LayerConfig) -> LayerShape {
 /// A shape that the file does not hold.
 pub fn encode_zeros(config: &NetworkConfig, format: Format) -> Result<Vec<u8>> {
     let layers: Vec<LayerShape> = config.layers.iter().copied().map(shape).collect();
-    let bytes = lstm_core::file::data_bytes(format, config.vocabulary(), &layers)?;
+    let bytes = lstm_core::export::data_bytes(format, config.vocabulary(), &layers)?;
     let order = Order::of(format, quantize::DEAD_ZONE);
     encode(config, format, order, &Labels::default(), &vec![0; bytes])
 }
@@ -181,16 +179,8 @@ fn encode(
             labels.name.len()
         )));
     }
-    let mut layers = heapless::Vec::new();
-    for layer in &config.layers {
-        layers.push(shape(*layer)).map_err(|_| {
-            Error::bad_input(format!(
-                "found {} layers, expected 1 to 4",
-                config.layers.len()
-            ))
-        })?;
-    }
-    let mut payload = Payload {
+    let layers: Vec<LayerShape> = config.layers.iter().copied().map(shape).collect();
+    let description = Description {
         name: &labels.name,
         symbols: &config.symbols,
         fold_case: config.fold_case,
@@ -198,30 +188,20 @@ fn encode(
             .map(|length| u16::try_from(length).unwrap_or(u16::MAX)),
         format,
         order,
-        layers,
+        layers: Layers::new(&layers)?,
         padding: &[],
         data,
     };
-    let serialize = |payload: &Payload<'_>| {
-        postcard::to_stdvec(payload)
+    let file = |golden| {
+        export::encode_file(&description, golden)
             .map_err(|e| Error::failed(format!("cannot encode the model: {e}")))
     };
-    let misaligned = (HEAD_BYTES + serialize(&payload)?.len() - data.len()) % ARRAY_ALIGN;
-    payload.padding = &ZEROS[..(ARRAY_ALIGN - misaligned) % ARRAY_ALIGN];
-    let payload = serialize(&payload)?;
-    with_golden(payload)
-}
-
-/// The file of a payload, with the digest of the model's golden text after it.
-fn with_golden(mut payload: Vec<u8>) -> Result<Vec<u8>> {
-    let file = |payload: &[u8]| [&Head::new(payload).to_bytes(), payload].concat();
-    let read = ModelFile::from_bytes(&file(&payload));
+    let read = ModelFile::from_bytes(&file(None)?);
     // What is about to be written must be what the device accepts.
     let model = read.model()?;
     let mut workspace = HeapWorkspace::new(&model);
-    let mut generator = Generator::new(workspace.session(&model)?, Sampler::new(1))?;
-    payload.extend(Golden::digest(&mut generator).to_le_bytes());
-    Ok(file(&payload))
+    let mut generator = Generator::with_room(workspace.session(&model)?, Sampler::new(1))?;
+    file(Some(Golden::digest(&mut generator)))
 }
 
 /// The bytes of a `.lstm` file from a network in a file, in its own format or the one that is asked

@@ -5,7 +5,7 @@ use crate::model::predictor::ModelPredictor;
 use crate::network::predictor::InContext;
 use crate::network::score::{Score, scores};
 use crate::text::corpus::{Corpus, Split};
-use lstm_core::{Model, Session, Token};
+use lstm_core::{MAX_WINDOW, Model, ModelError, Token, WorkspaceSlices};
 use std::path::Path;
 
 /// The bytes of a file, aligned as flash would be.
@@ -50,7 +50,7 @@ impl ModelFile {
         let mut start = [0; 4];
         let mut file = std::fs::File::open(path).map_err(|e| Error::reading(path, &e))?;
         let named = path.extension().is_some_and(|e| e == "lstm");
-        Ok(named || (file.read_exact(&mut start).is_ok() && start == lstm_core::file::MAGIC))
+        Ok(named || (file.read_exact(&mut start).is_ok() && start == lstm_core::export::MAGIC))
     }
 
     /// The bytes.
@@ -81,10 +81,16 @@ impl ModelFile {
     /// # Errors
     ///
     /// As [`Model::from_bytes`].
-    pub fn model(&self) -> Result<Model<'_>, lstm_core::Error> {
+    pub fn model(&self) -> Result<Model<'_>, ModelError> {
         Model::from_bytes(self.bytes())
     }
 }
+
+/// A session of a model `'m` in RAM of the heap.
+pub type Session<'m, 's> = lstm_core::Session<'m, WorkspaceSlices<'s>>;
+
+/// A generator likewise, with room for every window that a file may ask for.
+pub type Generator<'m, 's> = lstm_core::Generator<'m, WorkspaceSlices<'s>, MAX_WINDOW>;
 
 /// The RAM of a session, sized at run time.
 #[derive(Clone, Debug)]
@@ -97,7 +103,7 @@ impl HeapWorkspace {
     /// Room for this model.
     pub fn new(model: &Model<'_>) -> Self {
         HeapWorkspace {
-            words: vec![0; Session::words(model)],
+            words: vec![0; model.workspace_words()],
             logits: vec![0; model.alphabet().len()],
         }
     }
@@ -107,9 +113,9 @@ impl HeapWorkspace {
     /// # Errors
     ///
     /// The workspace was made for a smaller model.
-    pub fn session<'s, 'm>(&'s mut self, model: &'s Model<'m>) -> Result<Session<'s, 'm>> {
-        Session::from_slices(model, &mut self.words, &mut self.logits)
-            .map_err(|e| Error::failed(e.to_string()))
+    pub fn session<'m>(&mut self, model: &Model<'m>) -> Result<Session<'m, '_>> {
+        let workspace = WorkspaceSlices::new(&mut self.words, &mut self.logits);
+        Session::new(*model, workspace).map_err(|e| Error::failed(e.to_string()))
     }
 }
 

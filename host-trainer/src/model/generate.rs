@@ -1,8 +1,8 @@
 //! The text that a model writes when nothing else is asked for.
 
 use crate::files::error::Result;
-use crate::model::file::{HeapWorkspace, ModelFile, encode};
-use lstm_core::{Generator, Sampler};
+use crate::model::file::{Generator, HeapWorkspace, ModelFile, encode};
+use lstm_core::Sampler;
 
 /// Read before the first character, unless `--prompt` or `--state` say otherwise.
 pub const PROMPT: &str = "\n";
@@ -18,13 +18,12 @@ pub fn sample_text(file: &ModelFile, seed: u64, length: usize) -> Result<String>
     let model = file.model()?;
     let mut workspace = HeapWorkspace::new(&model);
     let session = workspace.session(&model)?;
-    let sampler = Sampler::new(seed).temperature(TEMPERATURE)?;
-    let mut generator = Generator::new(session, sampler)?;
+    let sampler = Sampler::new(seed).with_temperature(TEMPERATURE)?;
+    let mut generator = Generator::with_room(session, sampler)?;
     for token in encode(&model, PROMPT) {
-        generator.read(token);
+        generator.prime(token);
     }
     let alphabet = model.alphabet();
-    Ok((0..length)
-        .map(|_| alphabet.decode(generator.write()))
-        .collect())
+    let tokens = generator.take(length);
+    Ok(tokens.map(|token| alphabet.decode(token)).collect())
 }

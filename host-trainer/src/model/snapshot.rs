@@ -1,8 +1,8 @@
 //! Snapshots of a generator as lines of text, the ones that `:save` of the firmware prints.
 
 use crate::files::error::{Error, Result};
-use lstm_core::Generator;
-use lstm_core::snapshot::{CHUNK_BYTES, Decoder, encode};
+use crate::model::file::Generator;
+use base64ct::{Base64UrlUnpadded, Encoding};
 use std::path::Path;
 
 /// What stands before the snapshot, so that the line can be pasted into the firmware's console.
@@ -12,13 +12,12 @@ const COMMAND: &str = ":load ";
 ///
 /// # Errors
 ///
-/// None that this program can meet.
+/// None: the buffer is as long as the snapshot.
 pub fn save(generator: &Generator<'_, '_>) -> Result<String> {
     let mut snapshot = vec![0; generator.snapshot_bytes()];
-    let failed = |e: lstm_core::Error| Error::failed(e.to_string());
-    generator.save(&mut snapshot).map_err(failed)?;
-    let chunks = snapshot.chunks(CHUNK_BYTES);
-    let text: String = chunks.map(|chunk| encode(chunk).to_string()).collect();
+    let saved = generator.save(&mut snapshot);
+    saved.map_err(|e| Error::failed(e.to_string()))?;
+    let text = Base64UrlUnpadded::encode_string(&snapshot);
     Ok(format!("{COMMAND}{text}\n"))
 }
 
@@ -48,15 +47,18 @@ pub fn load(generator: &mut Generator<'_, '_>, line_or_file: &str) -> Result<()>
 /// # Errors
 ///
 /// The snapshot is damaged or of another model.
-pub fn restore(generator: &mut Generator<'_, '_>, line: &str) -> Result<(), lstm_core::Error> {
+pub fn restore(generator: &mut Generator<'_, '_>, line: &str) -> Result<()> {
     let line = line.trim();
-    let line = line.strip_prefix(COMMAND).unwrap_or(line);
-    // What is longer is only counted, for the error.
-    let mut snapshot = vec![0; line.len()];
-    let mut decoder = Decoder::new();
-    for character in line.bytes() {
-        decoder.push(character, &mut snapshot)?;
+    let text = line.strip_prefix(COMMAND).unwrap_or(line);
+    let is_base64url = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if let Some(found) = text.chars().find(|&c| !is_base64url(c)) {
+        return Err(Error::bad_input(format!(
+            "the snapshot holds {found:?}, expected only A-Z a-z 0-9 - _"
+        )));
     }
-    let bytes = decoder.finish(&mut snapshot)?;
-    generator.restore(&snapshot[..bytes])
+    let snapshot = Base64UrlUnpadded::decode_vec(text).map_err(|_| {
+        Error::bad_input("the snapshot is cut off: its characters do not make whole bytes")
+    })?;
+    let restored = generator.restore(&snapshot);
+    restored.map_err(|e| lstm_core::Error::from(e).into())
 }

@@ -17,7 +17,8 @@ pub enum CellKind {
     Lstm,
     /// Three gates: what the input gate lets in, the cell forgets (the coupled input-forget gate, CIFG, of
     /// Greff et al. 2015). Usually with a projection (LSTMP, Sak et al. 2014).
-    Lean,
+    #[serde(alias = "lean")]
+    Cifg,
 }
 
 /// One recurrent layer.
@@ -43,9 +44,9 @@ impl LayerConfig {
         }
     }
 
-    /// A lean layer of `hidden` units, projected to `projection`.
-    pub const fn lean(hidden: usize, projection: usize) -> Self {
-        let (cell, projection) = (CellKind::Lean, Some(projection));
+    /// A CIFG layer of `hidden` units, projected to `projection`.
+    pub const fn cifg(hidden: usize, projection: usize) -> Self {
+        let (cell, projection) = (CellKind::Cifg, Some(projection));
         Self {
             cell,
             hidden,
@@ -72,20 +73,15 @@ impl LayerConfig {
 impl std::fmt::Display for LayerConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let cell = match self.cell {
-            CellKind::Lstm => lstm_core::Cell::Lstm,
-            CellKind::Lean => lstm_core::Cell::Lean,
+            CellKind::Lstm => lstm_core::CellKind::Lstm,
+            CellKind::Cifg => lstm_core::CellKind::Cifg,
         };
         f.write_str(&layer_name(cell, self.hidden, self.projection))
     }
 }
 
-/// For people: `LSTM 256` or `lean 384 projected to 96`.
-pub fn layer_name(cell: lstm_core::Cell, hidden: usize, projection: Option<usize>) -> String {
-    let cell = match cell {
-        lstm_core::Cell::Lstm => "LSTM",
-        lstm_core::Cell::Lean => "lean",
-        _ => "another",
-    };
+/// For people: `LSTM 256` or `CIFG 384 projected to 96`.
+pub fn layer_name(cell: lstm_core::CellKind, hidden: usize, projection: Option<usize>) -> String {
     match projection {
         None => format!("{cell} {hidden}"),
         Some(width) => format!("{cell} {hidden} projected to {width}"),

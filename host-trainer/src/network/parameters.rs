@@ -11,7 +11,7 @@
 //! logits = h · dense_weight + dense_bias          [R]·[R,V] + [V]
 //! ```
 //!
-//! Without a projection (Sak et al. 2014), `h = m` and `R = H`. The lean cell couples its gates,
+//! Without a projection (Sak et al. 2014), `h = m` and `R = H`. The CIFG cell couples its gates,
 //! `sigmoid(f) = 1 - sigmoid(i)` (Greff et al. 2015): it has three, i, g, o, side by side in `3H`
 //! columns.
 
@@ -28,7 +28,7 @@ const KEY: &str = "network";
 /// The weights of one recurrent layer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Layer {
-    /// Input weights `[in, 4H]`, or `[in, 3H]` in a lean layer.
+    /// Input weights `[in, 4H]`, or `[in, 3H]` in a CIFG layer.
     pub w_ih: Vec<f32>,
     /// Recurrent weights `[R, 4H]` or `[R, 3H]`.
     pub w_hh: Vec<f32>,
@@ -56,7 +56,7 @@ pub struct Network {
 impl Network {
     /// A fresh network with Keras's initializers: embedding uniform in ±0.05, kernels and
     /// projections Glorot uniform, recurrent kernels orthogonal, biases zero but one for the forget
-    /// gate. A lean layer has its recurrent kernel uniform with variance 1/R, and -1 for the biases
+    /// gate. A CIFG layer has its recurrent kernel uniform with variance 1/R, and -1 for the biases
     /// of its input gate: both start by keeping what the cell holds.
     ///
     /// # Errors
@@ -236,8 +236,8 @@ mod tests {
         Network::new(config, &mut Random::new(1)).unwrap()
     }
 
-    fn lean(hidden: usize, projection: usize, layers: usize) -> Network {
-        let layer = LayerConfig::lean(hidden, projection);
+    fn cifg(hidden: usize, projection: usize, layers: usize) -> Network {
+        let layer = LayerConfig::cifg(hidden, projection);
         let config = NetworkConfig::stack(&Alphabet::letters(), 64, layer, layers);
         Network::new(config, &mut Random::new(1)).unwrap()
     }
@@ -257,7 +257,7 @@ mod tests {
         for (hidden, projection, count) in
             [(384, 96, 226_683), (256, 64, 118_939), (96, 32, 33_627)]
         {
-            let network = lean(hidden, projection, 1);
+            let network = cifg(hidden, projection, 1);
             assert_eq!(network.parameter_count(), count);
             let held: usize = network.parameters().iter().map(|p| p.len()).sum();
             assert_eq!(held, count);
@@ -272,18 +272,18 @@ mod tests {
         let expected = [vec![0.0; 8], vec![1.0; 8], vec![0.0; 16]].concat();
         assert_eq!(start(network(8, 1)), expected);
         let expected = [vec![-1.0; 8], vec![0.0; 16]].concat();
-        assert_eq!(start(lean(8, 4, 1)), expected);
+        assert_eq!(start(cifg(8, 4, 1)), expected);
     }
 
     #[test]
     fn a_saved_network_loads_equal_and_the_bytes_repeat() {
         let folder = tempfile::tempdir().unwrap();
         let (a, b) = (folder.path().join("a"), folder.path().join("b"));
-        let mut mixed = lean(12, 5, 3).config;
+        let mut mixed = cifg(12, 5, 3).config;
         mixed.layers[1] = LayerConfig::lstm(7);
         mixed.layers[2].projection = None;
         let mixed = Network::new(mixed, &mut Random::new(1)).unwrap();
-        for network in [network(12, 3), lean(12, 5, 2), mixed] {
+        for network in [network(12, 3), cifg(12, 5, 2), mixed] {
             network.save(&a).unwrap();
             network.save(&b).unwrap();
             assert_eq!(Network::load(&a).unwrap(), network);
@@ -294,15 +294,15 @@ mod tests {
 
     #[test]
     fn the_names_and_shapes_of_the_tensors() {
-        let mut config = lean(8, 3, 2).config;
+        let mut config = cifg(8, 3, 2).config;
         config.layers[1] = LayerConfig::lstm(5);
         let shapes = config.shapes();
         let expected: [(&str, &[usize]); 10] = [
             ("embedding.weight", &[27, 64]),
-            ("lean.0.w_ih", &[64, 24]),
-            ("lean.0.w_hh", &[3, 24]),
-            ("lean.0.bias", &[24]),
-            ("lean.0.projection", &[8, 3]),
+            ("cifg.0.w_ih", &[64, 24]),
+            ("cifg.0.w_hh", &[3, 24]),
+            ("cifg.0.bias", &[24]),
+            ("cifg.0.projection", &[8, 3]),
             ("lstm.1.w_ih", &[3, 20]),
             ("lstm.1.w_hh", &[5, 20]),
             ("lstm.1.bias", &[20]),
@@ -337,7 +337,7 @@ mod tests {
             assert!(Network::new(config, random).is_err());
         }
         for projection in [0, 9] {
-            let layer = LayerConfig::lean(8, projection);
+            let layer = LayerConfig::cifg(8, projection);
             let config = NetworkConfig::stack(&Alphabet::letters(), 8, layer, 1);
             let error = Network::new(config, random).unwrap_err().to_string();
             assert!(error.contains("expected 1 to 8"), "{error}");

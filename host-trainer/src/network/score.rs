@@ -1,5 +1,6 @@
 //! How well a text is predicted.
 
+use crate::files::table::table;
 use crate::network::predictor::Predictor;
 use crate::text::corpus::{Corpus, Split};
 
@@ -7,7 +8,7 @@ use crate::text::corpus::{Corpus, Split};
 pub const WARM_UP: usize = 512;
 
 /// How well a text was predicted.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
 pub struct Score {
     /// Characters that were scored.
     pub characters: usize,
@@ -71,20 +72,16 @@ pub fn scores(mut predictor: impl Predictor, corpus: &Corpus, splits: &[Split]) 
 
 /// A table with a line for each part.
 pub fn score_table(splits: &[Split], scores: &[Score]) -> String {
-    let mut table = format!(
-        "{:<12} {:>10} {:>10} {:>10}\n",
-        "part", "characters", "bits/char", "perplexity"
-    );
-    for (split, score) in splits.iter().zip(scores) {
-        table += &format!(
-            "{:<12} {:>10} {:>10.4} {:>10.4}\n",
-            split.name(),
-            score.characters,
-            score.bits_per_char,
-            score.perplexity()
-        );
-    }
-    table
+    let row = |(split, score): (&Split, &Score)| {
+        [
+            split.name().to_owned(),
+            score.characters.to_string(),
+            format!("{:.4}", score.bits_per_char),
+            format!("{:.4}", score.perplexity()),
+        ]
+    };
+    let heads = ["part", "characters", "bits/char", "perplexity"];
+    table(&heads, &[0], splits.iter().zip(scores).map(row))
 }
 
 #[cfg(test)]

@@ -201,7 +201,7 @@ mod tests {
     #[test]
     fn every_matrix_is_observed() {
         let mut config = NetworkConfig::lstm(&Alphabet::letters(), 8, 12, 2);
-        config.layers[0] = LayerConfig::lean(10, 3);
+        config.layers[0] = LayerConfig::cifg(10, 3);
         let network = Network::new(config, &mut Random::new(1)).unwrap();
         let observed = observe(&network, 8);
         let widths = |l: &LayerColumns| {

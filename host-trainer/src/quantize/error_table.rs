@@ -1,7 +1,9 @@
 //! How far the tensors moved.
 
+use crate::files::table::table;
+
 /// How far a tensor moved when it was quantized.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct TensorError {
     /// For example `lstm.0 weights f`.
     pub name: String,
@@ -15,18 +17,18 @@ pub struct TensorError {
 
 /// The errors as a table for people.
 pub fn error_table(errors: &[TensorError]) -> String {
-    let mut table = format!(
-        "{:<20} {:>9} {:>9} {:>12} {:>9}\n",
-        "tensor", "max", "rms", "error rms", "SNR"
-    );
-    for e in errors {
+    let row = |e: &TensorError| {
         let snr = 20.0 * (e.rms / e.error_rms.max(1e-30)).log10();
-        table += &format!(
-            "{:<20} {:>9.4} {:>9.4} {:>12.6} {:>6.1} dB\n",
-            e.name, e.max, e.rms, e.error_rms, snr
-        );
-    }
-    table
+        [
+            e.name.clone(),
+            format!("{:.4}", e.max),
+            format!("{:.4}", e.rms),
+            format!("{:.6}", e.error_rms),
+            format!("{snr:.1} dB"),
+        ]
+    };
+    let heads = ["tensor", "max", "rms", "error rms", "SNR"];
+    table(&heads, &[0], errors.iter().map(row))
 }
 
 /// Sums up how far a tensor moved.

@@ -2,7 +2,7 @@
 
 use crate::network::config::{CellKind, LayerConfig, NetworkConfig};
 use crate::network::parameters::Network;
-use lstm_core::file::BLOCK_ROWS;
+use lstm_core::export::BLOCK_ROWS;
 
 /// The place of a row of gates in the file: which gate of which unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +20,7 @@ impl GateRow {
 
 /// The rows of a layer in the order of the file; `None` for a row of zeros.
 ///
-/// An LSTM's come unit by unit, all gates of each. A lean layer's come by groups of four units: all
+/// An LSTM's come unit by unit, all gates of each. A CIFG layer's come by groups of four units: all
 /// four rows of a gate, then the next gate's; the last group is filled up with zeros.
 pub(crate) fn row_order(layer: LayerConfig) -> Vec<Option<GateRow>> {
     let gates = layer.cell.gates().len();
@@ -29,7 +29,7 @@ pub(crate) fn row_order(layer: LayerConfig) -> Vec<Option<GateRow>> {
         CellKind::Lstm => (0..layer.hidden)
             .flat_map(|unit| (0..gates).map(move |gate| row(gate, unit)))
             .collect(),
-        CellKind::Lean => (0..layer.hidden)
+        CellKind::Cifg => (0..layer.hidden)
             .step_by(BLOCK_ROWS)
             .flat_map(|first| {
                 let block = move |gate| (first..first + BLOCK_ROWS).map(move |u| row(gate, u));

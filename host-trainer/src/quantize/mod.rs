@@ -35,7 +35,7 @@ use fixed_point::{
     output_step,
 };
 use lstm_core::Format;
-use lstm_core::file::{MAX_DEAD_ZONE, Row, WeightFormat};
+use lstm_core::export::{MAX_DEAD_ZONE, Row, WeightFormat};
 use rounding::{Rounding, quantize_row, quantize_table_row};
 
 /// An integer matrix: `rows` rows over `columns` columns, each row with its parameters.

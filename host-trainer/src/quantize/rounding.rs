@@ -5,7 +5,7 @@ use super::fixed_point::{INT4_RANGE, INT8_LARGEST, ONE_Q18, bias_q18, scale, tab
 use crate::files::error::Result;
 use crate::kernels::random::dot;
 use crate::quantize::calibrate::Columns;
-use lstm_core::file::Row;
+use lstm_core::export::Row;
 
 /// How the weights of a matrix become whole numbers.
 #[derive(Clone, Copy)]

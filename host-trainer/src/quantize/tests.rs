@@ -20,24 +20,24 @@ pub(crate) const INTEGERS: [Format; 2] = [Format::Int8, Format::Int4];
 /// of their input.
 pub(crate) fn networks() -> Vec<Network> {
     let lstm = LayerConfig::lstm;
-    let lean = LayerConfig::lean;
+    let cifg = LayerConfig::cifg;
     let project = |layer, width| LayerConfig {
         projection: Some(width),
         ..layer
     };
     let bare = LayerConfig {
         projection: None,
-        ..lean(14, 1)
+        ..cifg(14, 1)
     };
     let stacks = [
         vec![lstm(10)],
         vec![lstm(9), lstm(20)],
         vec![project(lstm(21), 6)],
         vec![bare],
-        vec![lean(16, 16)],
-        vec![lean(23, 7)],
-        vec![lean(34, 17), lean(18, 5), lean(20, 20)],
-        vec![lstm(12), lean(13, 6), project(lstm(7), 3), bare],
+        vec![cifg(16, 16)],
+        vec![cifg(23, 7)],
+        vec![cifg(34, 17), cifg(18, 5), cifg(20, 20)],
+        vec![lstm(12), cifg(13, 6), project(lstm(7), 3), bare],
     ];
     let network = |layers: Vec<LayerConfig>| {
         let mut config = NetworkConfig::lstm(&Alphabet::letters(), 8, 1, 1);
@@ -284,7 +284,7 @@ fn a_saved_weight_of_more_than_four_bits_is_refused() {
     quantized.save(&path).unwrap();
     let error = QuantizedNetwork::load(&path).unwrap_err().to_string();
     assert!(
-        error.contains("found weight 8 in lean.0.projection"),
+        error.contains("found weight 8 in cifg.0.projection"),
         "{error}"
     );
 }

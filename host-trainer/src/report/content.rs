@@ -68,9 +68,7 @@ pub fn gather(
         false if last.exists() => last,
         _ => run_folder::best(folder),
     };
-    let mut network = Network::load(&weights)?;
-    // A file of before does not say it.
-    network.config.window = config.network.window;
+    let network = Network::load(&weights)?;
     let mut refused = Vec::new();
     let mut shown = Vec::new();
     for (format, variant) in variants(&network, &corpus) {
@@ -100,12 +98,13 @@ pub fn gather(
         name: name.unwrap_or_else(|| folder.display().to_string()),
         flags: std::fs::read_to_string(folder.join("config.toml")).unwrap_or_default(),
         observed: observed.collect(),
-        observed_part: match tokens.len() < validation.len() {
-            true => format!(
+        observed_part: if tokens.len() < validation.len() {
+            format!(
                 "the first {} characters of the validation part",
                 grouped(tokens.len())
-            ),
-            false => "the validation part".to_owned(),
+            )
+        } else {
+            "the validation part".to_owned()
         },
         cells: float_cells(&float),
         texts: texts.collect::<Result<_>>()?,
@@ -127,8 +126,7 @@ fn given(path: &Path, config: &RunConfig, corpus: &Corpus) -> Result<Variant> {
             path.display()
         ))
     };
-    let mut quantized = QuantizedNetwork::load(path)?.ok_or_else(expected)?;
-    quantized.config.window = config.network.window;
+    let quantized = QuantizedNetwork::load(path)?.ok_or_else(expected)?;
     if quantized.config != config.network {
         return Err(expected());
     }

@@ -53,9 +53,10 @@ fn head(report: &Report) -> Markup {
     let last = report.rows.last();
     let float = &report.variants[0];
     let smallest = report.variants.iter().map(|v| v.file.bytes().len()).min();
-    let test = match report.config.holds_out() {
-        true => "bits per character on the test part, f32",
-        false => "bits per character on the last 5 %, which were trained on, f32",
+    let test = if report.config.holds_out() {
+        "bits per character on the test part, f32"
+    } else {
+        "bits per character on the last 5 %, which were trained on, f32"
     };
     let figures = [
         (format!("{:.3}", float.test.bits_per_char), test),
@@ -71,7 +72,7 @@ fn head(report: &Report) -> Markup {
             p.kind { "Training run" }
             h1 { (report.name) }
             p {
-                "Recipe " (report.config.recipe.name()) ", " (layers.join(" + ")) ", "
+                "Recipe " (report.config.recipe.name) ", " (layers.join(" + ")) ", "
                 (network.vocabulary()) " symbols, seed " (report.config.seed) ", on "
                 code { (report.config.corpus.path.display()) } ". All figures are of "
                 code { (report.weights.display()) } "."
@@ -107,7 +108,7 @@ fn course(report: &Report) -> Markup {
             @if let Some(row) = best(&lowest) {
                 p {
                     "Best validation: " (format!("{:.4}", lowest(row)))
-                    " bits per character, after step " (grouped(row.step as usize)) " of "
+                    " bits per character, after update " (grouped(row.update as usize)) " of "
                     (row.phase) ", epoch " (format!("{:.2}", row.epoch)) "."
                 }
             }

@@ -10,7 +10,7 @@ use crate::network::state::zero_states;
 use crate::quantize::QuantizedNetwork;
 use crate::quantize::fixed_point::output_unit;
 use crate::quantize::qat::forward::IntegerNetwork;
-use lstm_core::integer;
+use lstm_core::export::integer;
 
 /// Steps that are run in one go.
 const STEPS: usize = 256;
@@ -263,11 +263,11 @@ mod tests {
 
     #[test]
     fn small_weights_are_near_and_never_at_the_end() {
-        let layers = vec![LayerConfig::lean(12, 5), LayerConfig::lstm(9)];
+        let layers = vec![LayerConfig::cifg(12, 5), LayerConfig::lstm(9)];
         for window in [None, Some(40)] {
             let found = observed(1.0, layers.clone(), window);
             let names: Vec<&str> = found.signals.iter().map(|s| &s.name[..]).collect();
-            let expected = "lean.0 i,lean.0 g,lean.0 o,lean.0 c,lean.0 o·tanh c,lean.0 h,\
+            let expected = "cifg.0 i,cifg.0 g,cifg.0 o,cifg.0 c,cifg.0 o·tanh c,cifg.0 h,\
                             lstm.1 i,lstm.1 f,lstm.1 g,lstm.1 o,lstm.1 c,lstm.1 h";
             assert_eq!(names.join(","), expected);
             for signal in &found.signals {

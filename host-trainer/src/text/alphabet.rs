@@ -98,9 +98,12 @@ impl Alphabet {
             .zip(&self.symbols)
             .map(|(token, &symbol)| (symbol, token))
             .collect();
-        let fold = |c: char| match self.fold_case {
-            true => c.to_ascii_lowercase(),
-            false => c,
+        let fold = |c: char| {
+            if self.fold_case {
+                c.to_ascii_lowercase()
+            } else {
+                c
+            }
         };
         text.chars().map(move |c| numbers.get(&fold(c)).copied())
     }

@@ -56,24 +56,24 @@ pub enum LossOn {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Feed {
-    /// Every window of `steps` characters (stride 1) once a pass, shuffled, from a zero state; the
-    /// last batch of a pass is as small as what is left.
+    /// Every window of `steps` characters (stride 1) once an epoch, shuffled, from a zero state; the
+    /// last batch of an epoch is as small as what is left.
     Windows {
         /// Windows a batch.
-        rows: usize,
+        batch_size: usize,
         /// Characters a window.
-        steps: usize,
+        sequence_length: usize,
         /// What counts in the loss.
         loss_on: LossOn,
     },
     /// The text as `rows` streams side by side, `steps` characters at a time, with the state
-    /// carried from batch to batch (truncated backpropagation through time). Each pass starts at
+    /// carried from batch to batch (truncated backpropagation through time). Each epoch starts at
     /// another place of the text.
     Streams {
         /// Streams a batch.
-        rows: usize,
+        batch_size: usize,
         /// Characters a batch and stream.
-        steps: usize,
+        sequence_length: usize,
         /// Whether one batch in ten is half as long, so that the cuts move.
         jitter: bool,
     },
@@ -81,16 +81,16 @@ pub enum Feed {
 
 impl Feed {
     /// Rows of a batch.
-    pub fn rows(self) -> usize {
+    pub fn batch_size(self) -> usize {
         match self {
-            Self::Windows { rows, .. } | Self::Streams { rows, .. } => rows,
+            Self::Windows { batch_size, .. } | Self::Streams { batch_size, .. } => batch_size,
         }
     }
 
-    /// Rows of a batch, to be changed.
-    pub fn rows_mut(&mut self) -> &mut usize {
+    /// As [`Feed::batch_size`], to be changed.
+    pub fn batch_size_mut(&mut self) -> &mut usize {
         match self {
-            Self::Windows { rows, .. } | Self::Streams { rows, .. } => rows,
+            Self::Windows { batch_size, .. } | Self::Streams { batch_size, .. } => batch_size,
         }
     }
 
@@ -99,31 +99,48 @@ impl Feed {
     pub fn window(self) -> Option<usize> {
         match self {
             Self::Windows {
-                steps,
+                sequence_length,
                 loss_on: LossOn::LastStep,
                 ..
-            } => Some(steps),
+            } => Some(sequence_length),
             _ => None,
         }
     }
 
-    /// Characters that a window or batch reads in each row.
-    pub fn steps(self) -> usize {
+    /// As [`Feed::sequence_length`], to be changed.
+    pub fn sequence_length_mut(&mut self) -> &mut usize {
         match self {
-            Self::Windows { steps, .. } | Self::Streams { steps, .. } => steps,
+            Self::Windows {
+                sequence_length, ..
+            }
+            | Self::Streams {
+                sequence_length, ..
+            } => sequence_length,
+        }
+    }
+
+    /// Characters that a window or batch reads in each row.
+    pub fn sequence_length(self) -> usize {
+        match self {
+            Self::Windows {
+                sequence_length, ..
+            }
+            | Self::Streams {
+                sequence_length, ..
+            } => sequence_length,
         }
     }
 }
 
-/// Where in a pass the training is.
+/// Where in an epoch the training is.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cursor {
-    /// Windows, or characters of each stream, that were read in this pass.
+    /// Windows, or characters of each stream, that were read in this epoch.
     pub position: usize,
-    /// Streams: where in the text this pass starts.
+    /// Streams: where in the text this epoch starts.
     pub offset: usize,
-    /// Windows: the generator before it put this pass's windows in order.
+    /// Windows: the generator before it put this epoch's windows in order.
     pub shuffle: Option<Random>,
 }
 
@@ -133,17 +150,17 @@ pub struct Feeder<'t> {
     text: &'t [u8],
     feed: Feed,
     cursor: Cursor,
-    /// Start of every window, in the order of this pass.
+    /// Start of every window, in the order of this epoch.
     order: Vec<u32>,
 }
 
 impl<'t> Feeder<'t> {
-    /// Starts a first pass. `text` is longer than one window. A text too short for so many streams
+    /// Starts a first epoch. `text` is longer than one window. A text too short for so many streams
     /// gets fewer.
     pub fn new(text: &'t [u8], mut feed: Feed, random: &mut Random) -> Self {
-        let longest = text.len() / (feed.steps() + 1);
-        if let Feed::Streams { rows, .. } = &mut feed {
-            *rows = (*rows).min(longest).max(1);
+        let longest = text.len() / (feed.sequence_length() + 1);
+        if let Feed::Streams { batch_size, .. } = &mut feed {
+            *batch_size = (*batch_size).min(longest).max(1);
         }
         let cursor = Cursor {
             position: 0,
@@ -156,11 +173,11 @@ impl<'t> Feeder<'t> {
             cursor,
             order: Vec::new(),
         };
-        feeder.start_pass(random);
+        feeder.start_epoch(random);
         feeder
     }
 
-    /// Goes on from a saved cursor, which may be at the end of a pass; `None` if it is no place in one
+    /// Goes on from a saved cursor, which may be at the end of an epoch; `None` if it is no place in one
     /// over this text.
     pub fn resume(text: &'t [u8], feed: Feed, cursor: Cursor) -> Option<Self> {
         let mut feeder = Self::new(text, feed, &mut Random::new(0));
@@ -169,7 +186,7 @@ impl<'t> Feeder<'t> {
 
     /// As [`Feeder::resume`]; tells whether it is such a place.
     pub fn go_to(&mut self, cursor: Cursor) -> bool {
-        if cursor.position > self.pass_length() || cursor.offset >= self.text.len() {
+        if cursor.position > self.epoch_length() || cursor.offset >= self.text.len() {
             return false;
         }
         self.order = match (self.feed, cursor.shuffle.clone()) {
@@ -187,8 +204,8 @@ impl<'t> Feeder<'t> {
     }
 
     /// Rows of a full batch.
-    pub fn rows(&self) -> usize {
-        self.feed.rows()
+    pub fn batch_size(&self) -> usize {
+        self.feed.batch_size()
     }
 
     /// Which steps count in the loss.
@@ -206,19 +223,20 @@ impl<'t> Feeder<'t> {
 
     /// Whether a state of so many rows, 0 for none, is what goes with this place.
     pub fn carries(&self, rows: usize) -> bool {
-        match self.is_stateful() && self.cursor.position > 0 {
-            true => rows == self.rows(),
-            false => rows == 0,
+        if self.is_stateful() && self.cursor.position > 0 {
+            rows == self.batch_size()
+        } else {
+            rows == 0
         }
     }
 
-    /// How much of this pass is done, 0 to 1.
-    pub fn pass_progress(&self) -> f64 {
-        self.cursor.position as f64 / self.pass_length() as f64
+    /// How much of this epoch is done, 0 to 1.
+    pub fn epoch_progress(&self) -> f64 {
+        self.cursor.position as f64 / self.epoch_length() as f64
     }
 
-    /// Starts a pass: a new order, or a new place in the text.
-    pub fn start_pass(&mut self, random: &mut Random) {
+    /// Starts an epoch: a new order, or a new place in the text.
+    pub fn start_epoch(&mut self, random: &mut Random) {
         self.cursor.position = 0;
         match self.feed {
             Feed::Windows { .. } => {
@@ -229,23 +247,27 @@ impl<'t> Feeder<'t> {
         }
     }
 
-    /// The next batch of this pass; `None` at its end.
+    /// The next batch of this epoch; `None` at its end.
     pub fn next_batch(&mut self, random: &mut Random) -> Option<Batch> {
-        let left = self.pass_length() - self.cursor.position;
+        let left = self.epoch_length() - self.cursor.position;
         if left == 0 {
             return None;
         }
         let (text, start) = (self.text, self.cursor.position);
         Some(match self.feed {
-            Feed::Windows { rows, steps, .. } => {
+            Feed::Windows {
+                batch_size: rows,
+                sequence_length: steps,
+                ..
+            } => {
                 let rows = rows.min(left);
                 self.cursor.position += rows;
                 let order = &self.order[start..];
                 Batch::gather(rows, steps, |r, t| text[order[r] as usize + t])
             }
             Feed::Streams {
-                rows,
-                steps,
+                batch_size: rows,
+                sequence_length: steps,
                 jitter,
             } => {
                 let short = jitter && random.uniform() >= 0.9;
@@ -261,16 +283,18 @@ impl<'t> Feeder<'t> {
         })
     }
 
-    /// Windows, or characters of each stream, in one pass.
-    pub fn pass_length(&self) -> usize {
+    /// Windows, or characters of each stream, in one epoch.
+    pub fn epoch_length(&self) -> usize {
         match self.feed {
-            Feed::Windows { steps, .. } => self.text.len() - steps,
-            Feed::Streams { rows, .. } => (self.text.len() / rows - 1).max(1),
+            Feed::Windows {
+                sequence_length, ..
+            } => self.text.len() - sequence_length,
+            Feed::Streams { batch_size, .. } => (self.text.len() / batch_size - 1).max(1),
         }
     }
 
     fn shuffled(&self, random: &mut Random) -> Vec<u32> {
-        let mut order: Vec<u32> = (0..self.pass_length() as u32).collect();
+        let mut order: Vec<u32> = (0..self.epoch_length() as u32).collect();
         random.shuffle(&mut order);
         order
     }
@@ -281,12 +305,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pass_of_windows_takes_each_once_and_keeps_the_rest() {
+    fn an_epoch_of_windows_takes_each_once_and_keeps_the_rest() {
         let text: Vec<u8> = (0..100).collect();
         let random = &mut Random::new(1);
         let feed = Feed::Windows {
-            rows: 32,
-            steps: 10,
+            batch_size: 32,
+            sequence_length: 10,
             loss_on: LossOn::LastStep,
         };
         let mut feeder = Feeder::new(&text, feed, random);
@@ -310,8 +334,8 @@ mod tests {
         let text: Vec<u8> = (0..200).collect();
         let random = &mut Random::new(1);
         let feed = Feed::Streams {
-            rows: 4,
-            steps: 16,
+            batch_size: 4,
+            sequence_length: 16,
             jitter: true,
         };
         let mut feeder = Feeder::new(&text, feed, random);
@@ -331,13 +355,13 @@ mod tests {
     fn a_saved_cursor_gives_the_same_batches() {
         let text: Vec<u8> = (0..120).collect();
         let windows = Feed::Windows {
-            rows: 8,
-            steps: 10,
+            batch_size: 8,
+            sequence_length: 10,
             loss_on: LossOn::EveryStep,
         };
         let streams = Feed::Streams {
-            rows: 4,
-            steps: 5,
+            batch_size: 4,
+            sequence_length: 5,
             jitter: true,
         };
         for feed in [windows, streams] {
@@ -357,8 +381,8 @@ mod tests {
     fn a_short_text_gets_fewer_streams() {
         let random = &mut Random::new(3);
         let feed = Feed::Streams {
-            rows: 32,
-            steps: 64,
+            batch_size: 32,
+            sequence_length: 64,
             jitter: false,
         };
         let mut feeder = Feeder::new(&[1; 70], feed, random);

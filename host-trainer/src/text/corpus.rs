@@ -1,7 +1,7 @@
 //! The corpus: a text file as tokens, split in three.
 
 use crate::files::error::{Error, Result};
-use crate::files::stdout::say;
+use crate::files::stdout::tell;
 use crate::text::alphabet::{Alphabet, AlphabetKind};
 use std::ops::Range;
 use std::path::Path;
@@ -100,7 +100,7 @@ impl Corpus {
         }
         // To read all that is no letter as a space is what the 27 symbols are for.
         if unknown > 0 && self.alphabet != Alphabet::letters() {
-            say!("{found}, and are read as {:?}", self.alphabet.symbols[0]);
+            tell!("{found}, and are read as {:?}", self.alphabet.symbols[0]);
         }
         Ok(())
     }
@@ -108,6 +108,20 @@ impl Corpus {
     /// The tokens of one part.
     pub fn split(&self, split: Split) -> &[u8] {
         &self.tokens[split.range(self.tokens.len())]
+    }
+
+    /// How many excerpts of a part another text holds, and of how many that were looked for.
+    pub fn excerpts_in(&self, split: Split, other: &[u8]) -> (usize, usize) {
+        /// Characters of an excerpt: too many for chance.
+        const LENGTH: usize = 40;
+        /// Excerpts of a part.
+        const EXCERPTS: usize = 32;
+        let part = self.split(split);
+        let apart = (part.len() / EXCERPTS).max(LENGTH);
+        let excerpts = part.chunks(apart).filter_map(|chunk| chunk.get(..LENGTH));
+        let found = excerpts.map(|excerpt| memchr::memmem::find(other, excerpt).is_some());
+        let found: Vec<bool> = found.collect();
+        (found.iter().filter(|found| **found).count(), found.len())
     }
 
     /// The tokens just before a part (at most `length`), to carry the state into it.
@@ -137,14 +151,29 @@ pub fn text_of(path: &Path, bytes: Vec<u8>) -> Result<String> {
             path.display()
         )));
     }
-    String::from_utf8(bytes).map_err(|e| {
+    let text = String::from_utf8(bytes).map_err(|e| {
         let at = e.utf8_error().valid_up_to();
         Error::bad_input(format!(
             "{} is not UTF-8: found byte 0x{:02x} at offset {at}, expected text",
             path.display(),
             e.as_bytes()[at]
         ))
-    })
+    })?;
+    Ok(plain(path, text))
+}
+
+/// Without a byte order mark, and with line feeds alone at the ends of lines; tells what was changed.
+fn plain(path: &Path, mut text: String) -> String {
+    let path = path.display();
+    if let Some(rest) = text.strip_prefix('\u{feff}') {
+        tell!("{path}: left out the byte order mark");
+        text = rest.to_owned();
+    }
+    if text.contains('\r') {
+        tell!("{path}: read the ends of lines (CR LF or CR) as line feeds");
+        text = text.replace("\r\n", "\n").replace('\r', "\n");
+    }
+    text
 }
 
 #[cfg(test)]
@@ -155,6 +184,14 @@ mod tests {
     fn the_sonnets_split_as_documented() {
         let lengths = Split::ALL.map(|s| s.range(95_650).len());
         assert_eq!(lengths, [86_085, 4_782, 4_783]);
+    }
+
+    #[test]
+    fn a_text_is_the_same_whatever_wrote_it() {
+        let read = |text: &str| text_of(Path::new("a"), text.as_bytes().to_vec()).unwrap();
+        for text in ["one\r\ntwo\r\n", "one\rtwo\r", "\u{feff}one\ntwo\n"] {
+            assert_eq!(read(text), "one\ntwo\n");
+        }
     }
 
     #[test]

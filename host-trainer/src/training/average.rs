@@ -3,7 +3,7 @@
 
 use crate::network::parameters::Network;
 use crate::training::checkpoint::Checkpoint;
-use crate::training::recipe::Phase;
+use crate::training::phase::Phase;
 
 /// The average at the start of a phase: the weights; nothing where none is kept.
 pub(crate) fn start(phase: &Phase, network: &Network) -> Vec<Vec<f32>> {

@@ -38,10 +38,7 @@ pub fn lines(size: (u32, u32), labels: (&str, &str), lines: &[Line]) -> String {
     let x_max = points().map(|p| p.0).fold(0.0, f64::max);
     let low = points().map(|p| p.1).fold(f64::INFINITY, f64::min);
     let high = points().map(|p| p.1).fold(f64::NEG_INFINITY, f64::max);
-    let (low, high) = match low <= high {
-        true => (low, high),
-        false => (0.0, 1.0),
-    };
+    let (low, high) = if low <= high { (low, high) } else { (0.0, 1.0) };
     let margin = (high - low).max(1e-3) * 0.06;
     draw(size, |area| {
         let mut chart =

@@ -33,25 +33,25 @@ const KEY: &str = "checkpoint";
 pub struct Progress {
     /// Index of the phase.
     pub phase: usize,
-    /// Batches done in this phase.
-    pub step: u64,
-    /// Passes done in this phase.
-    pub pass: u64,
+    /// Updates made in this phase, one a batch.
+    pub update: u64,
+    /// Epochs done in this phase.
+    pub epoch: u64,
     /// Seconds of training in this phase.
     pub phase_seconds: f64,
     /// Seconds of training in all.
     pub seconds: f64,
     /// Characters read in all.
     pub characters: u64,
-    /// Sum of loss (nats) times weight since the last report.
+    /// Sum of loss (nats) times weight since the last validation.
     pub loss_sum: f64,
-    /// Sum of weights (counted characters) since the last report.
+    /// Sum of weights (counted characters) since the last validation.
     pub loss_weight: f64,
-    /// Step of this phase at the last report.
-    pub reported_step: u64,
+    /// Updates of this phase at the last validation.
+    pub validated_update: u64,
     /// Lowest bits per character on the validation part.
     pub best: Option<f64>,
-    /// Reports of this phase since the best.
+    /// Validations of this phase since the best.
     pub stale: u64,
     /// Lengths of the files that grow.
     pub lengths: Lengths,
@@ -64,8 +64,8 @@ pub struct Progress {
 /// All that a run needs to go on as if it had never stopped.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Checkpoint {
-    /// The config of its run; unknown in a file that was written before it was kept.
-    pub run: Option<RunConfig>,
+    /// The config of its run.
+    pub run: RunConfig,
     /// How far it is.
     pub progress: Progress,
     /// The weights.
@@ -81,8 +81,7 @@ pub struct Checkpoint {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct CheckpointHeader {
-    #[serde(default)]
-    run: Option<RunConfig>,
+    run: RunConfig,
     progress: Progress,
     network: NetworkConfig,
     adam: AdamConfig,
@@ -97,7 +96,7 @@ impl Checkpoint {
         let Some(phase) = config.phases.get(self.progress.phase) else {
             return false;
         };
-        self.run.as_ref().is_none_or(|run| run == config)
+        self.run == *config
             && self.network.config == config.network
             && self.adam.config == phase.adam
             && self.average.is_empty() == phase.ema.is_none()
@@ -169,13 +168,19 @@ impl Checkpoint {
         let mut adam = AdamState::new(header.adam, lengths.into_iter());
         adam.step = header.adam_step;
         for (i, (name, shape)) in config.shapes().iter().enumerate() {
-            adam.first[i] = file.take(path, &format!("adam.first.{name}"), shape)?;
-            adam.second[i] = file.take(path, &format!("adam.second.{name}"), shape)?;
+            adam.first[i] = file.take_finite(path, &format!("adam.first.{name}"), shape)?;
+            adam.second[i] = file.take_finite(path, &format!("adam.second.{name}"), shape)?;
+            if let Some(negative) = adam.second[i].iter().find(|x| x.is_sign_negative()) {
+                return Err(Error::bad_input(format!(
+                    "{}: tensor adam.second.{name} holds {negative}, expected no negative numbers",
+                    path.display()
+                )));
+            }
         }
         let mut average = Vec::new();
         if header.has_average {
             for (name, shape) in config.shapes() {
-                average.push(file.take(path, &format!("average.{name}"), &shape)?);
+                average.push(file.take_finite(path, &format!("average.{name}"), &shape)?);
             }
         }
         let rows = header.state_rows;

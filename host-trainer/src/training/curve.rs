@@ -19,9 +19,10 @@ pub(crate) fn loss_curve(size: (u32, u32), config: &RunConfig, rows: &[Row]) -> 
             points: points(&|row| Some(row.train_bits())),
         },
         Line {
-            name: match config.holds_out() {
-                true => "validation",
-                false => "validation (trained on)",
+            name: if config.holds_out() {
+                "validation"
+            } else {
+                "validation (trained on)"
             },
             color: 1,
             points: points(&|row| Some(row.validation_bits_per_char)),
@@ -72,7 +73,7 @@ mod tests {
     fn phases_are_shown_by_reports() {
         let row = |phase: &str, characters| Row {
             phase: phase.into(),
-            step: 1,
+            update: 1,
             epoch: 1.0,
             characters,
             seconds: 1.0,

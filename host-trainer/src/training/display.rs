@@ -1,8 +1,8 @@
 //! The progress of a run: a bar at a terminal, plain lines elsewhere.
 
-use crate::files::stdout::say;
+use crate::files::stdout::{is_quiet, tell};
 use crate::training::checkpoint::Progress;
-use crate::training::recipe::Phase;
+use crate::training::phase::Phase;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
@@ -20,7 +20,7 @@ pub(crate) struct Display {
 
 impl Display {
     pub(crate) fn new(characters: u64, seconds: f64) -> Self {
-        let bar = std::io::stderr().is_terminal().then(|| {
+        let bar = (std::io::stderr().is_terminal() && !is_quiet()).then(|| {
             let template = "[{bar:30}] {percent:>3}% {msg}";
             let style = ProgressStyle::with_template(template).expect("a valid template");
             ProgressBar::new(10_000).with_style(style.progress_chars("=> "))
@@ -49,9 +49,9 @@ impl Display {
         };
         let left = (now.seconds * (1.0 - done) / done.max(1e-9)).round() as u64;
         let message = format!(
-            "{} step {}, {loss}rate {rate:.1e}, {:.1}k chars/s, {}:{:02} left",
+            "{} update {}, {loss}rate {rate:.1e}, {:.1}k chars/s, {}:{:02} left",
             phase.name,
-            now.step,
+            now.update,
             speed / 1e3,
             left / 60,
             left % 60
@@ -61,14 +61,15 @@ impl Display {
                 bar.set_position((done * 1e4) as u64);
                 bar.set_message(message);
             }
+            None if is_quiet() => {}
             None => eprintln!("{:3.0}% {message}", 100.0 * done),
         }
     }
 
     pub(crate) fn print(&self, text: &str) {
         match &self.bar {
-            Some(bar) => bar.suspend(|| say!("{text}")),
-            None => say!("{text}"),
+            Some(bar) => bar.suspend(|| tell!("{text}")),
+            None => tell!("{text}"),
         }
     }
 

@@ -9,9 +9,12 @@ pub(crate) fn drop_tokens(batch: &mut Batch, share: f32, vocabulary: usize, rand
     if share == 0.0 {
         return;
     }
-    let mut replace = |&token: &u8| match random.uniform() < share {
-        true => random.below(vocabulary) as u8,
-        false => token,
+    let mut replace = |&token: &u8| {
+        if random.uniform() < share {
+            random.below(vocabulary) as u8
+        } else {
+            token
+        }
     };
     batch.inputs = batch.inputs.iter().map(&mut replace).collect();
 }

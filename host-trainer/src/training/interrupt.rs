@@ -1,10 +1,10 @@
-//! Ctrl-C.
+//! Ctrl-C, and the end that the system asks for.
 
 use crate::files::error::{Error, Result};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// A flag that the first Ctrl-C sets; the second ends the program at once.
+/// A flag that the first Ctrl-C (or SIGTERM) sets; the second ends the program at once.
 ///
 /// # Errors
 /// The system does not tell of Ctrl-C.

@@ -32,8 +32,6 @@ pub(crate) struct Update {
     pub(crate) clip: f64,
     /// The share of the new weights in their average.
     pub(crate) average: Option<f32>,
-    /// Spoils the gradients, for tests.
-    pub(crate) spoil: bool,
 }
 
 impl Learner {
@@ -84,11 +82,6 @@ impl Learner {
             let (node, loss) = cross_entropy(&logits, batch.counted_targets(loss_on))?;
             let mut gradients = node.backward()?;
             let vars = model.vars();
-            if update.spoil
-                && let Some(gradient) = gradients.remove(&vars[0])
-            {
-                gradients.insert(&vars[0], (gradient * f64::NAN)?);
-            }
             let norm = clip_by_global_norm(&mut gradients, vars, update.clip)?;
             if loss.is_finite() && norm.is_finite() {
                 adam.set_learning_rate(update.rate);

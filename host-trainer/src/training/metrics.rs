@@ -1,23 +1,22 @@
-//! The course of a run: a row a report, as CSV for people and as JSON lines for programs.
+//! The course of a run: a row a validation, as CSV for people and as JSON lines for programs.
 
 use crate::files::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// The first line of the CSV.
-pub const CSV_HEADER: &str = "phase,step,epoch,characters,seconds,learning_rate,train_nats,\
+pub const CSV_HEADER: &str = "phase,update,epoch,characters,seconds,learning_rate,train_nats,\
                               validation_bits_per_char,average_bits_per_char\n";
 
-/// What one report found.
+/// What one validation found.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Row {
     /// Name of the phase.
     pub phase: String,
-    /// Batches done in this phase.
-    pub step: u64,
+    /// Updates made in this phase, one a batch.
+    pub update: u64,
     /// Epochs done in this phase.
-    #[serde(alias = "pass")]
     pub epoch: f64,
     /// Characters read in all.
     pub characters: u64,
@@ -25,7 +24,7 @@ pub struct Row {
     pub seconds: f64,
     /// The learning rate now.
     pub learning_rate: f64,
-    /// Mean loss of the batches since the last report, in nats.
+    /// Mean loss of the batches since the last validation, in nats.
     pub train_nats: f64,
     /// Of the weights, on the validation part.
     pub validation_bits_per_char: f64,
@@ -40,7 +39,7 @@ impl Row {
         format!(
             "{},{},{:.3},{},{:.1},{:.3e},{:.5},{:.5},{}\n",
             self.phase,
-            self.step,
+            self.update,
             self.epoch,
             self.characters,
             self.seconds,
@@ -56,7 +55,7 @@ impl Row {
         serde_json::to_string(self).expect("plain data") + "\n"
     }
 
-    /// The epoch that ended with this report, from one; `None` if it came within one.
+    /// The epoch that ended with this validation, from one; `None` if it came within one.
     pub fn whole_epoch(&self) -> Option<usize> {
         (self.epoch >= 1.0 && self.epoch.fract() == 0.0).then_some(self.epoch as usize)
     }
@@ -74,7 +73,7 @@ impl Row {
         losses.get(self.whole_epoch()? - 1).copied()
     }
 
-    /// Mean loss of the batches since the last report, in bits.
+    /// Mean loss of the batches since the last validation, in bits.
     pub fn train_bits(&self) -> f64 {
         self.train_nats / std::f64::consts::LN_2
     }
@@ -133,7 +132,7 @@ mod tests {
     fn row() -> Row {
         Row {
             phase: "train".into(),
-            step: 747,
+            update: 747,
             epoch: 1.0,
             characters: 3_824_400,
             seconds: 12.34,
@@ -166,9 +165,6 @@ mod tests {
         let text = row().to_json() + &averaged.to_json();
         std::fs::write(&path, &text).unwrap();
         assert_eq!(read(&path).unwrap(), [row(), averaged]);
-        // As it was called before.
-        std::fs::write(&path, text.replace("\"epoch\"", "\"pass\"")).unwrap();
-        assert_eq!(read(&path).unwrap()[0], row());
         std::fs::write(&path, text.clone() + "{\"phase\": \"tra").unwrap();
         assert_eq!(read(&path).unwrap().len(), 2);
         std::fs::write(&path, text + "{\"phase\": 3}\n").unwrap();

@@ -3,7 +3,7 @@
 use crate::files::error::Result;
 use crate::text::batches::{Feed, Feeder};
 use crate::training::average;
-use crate::training::recipe::Phase;
+use crate::training::phase::Phase;
 use crate::training::trainer::{Trainer, fresh_adam};
 
 impl<'r> Trainer<'r> {
@@ -11,7 +11,7 @@ impl<'r> Trainer<'r> {
         &self.config.phases[self.now.progress.phase]
     }
 
-    /// How much of the phase is done, 0 to 1: by time where time is set, else by passes.
+    /// How much of the phase is done, 0 to 1: by time where time is set, else by epochs.
     pub(crate) fn phase_progress(&self) -> f64 {
         let progress = &self.now.progress;
         match self.config.minutes {
@@ -19,7 +19,7 @@ impl<'r> Trainer<'r> {
                 let share = self.share(progress.phase);
                 progress.phase_seconds / (60.0 * minutes * share)
             }
-            None => (progress.pass as f64 + self.feeder.pass_progress()) / self.phase().passes,
+            None => (progress.epoch as f64 + self.feeder.epoch_progress()) / self.phase().epochs,
         }
     }
 
@@ -45,10 +45,12 @@ impl<'r> Trainer<'r> {
     pub(crate) fn share(&self, index: usize) -> f64 {
         let characters = |phase: &Phase| {
             let width = match phase.feed {
-                Feed::Windows { steps, .. } => steps,
+                Feed::Windows {
+                    sequence_length, ..
+                } => sequence_length,
                 Feed::Streams { .. } => 1,
             };
-            phase.passes * (self.texts.source(phase.source).len() * width) as f64
+            phase.epochs * (self.texts.source(phase.source).len() * width) as f64
         };
         let total: f64 = self.config.phases.iter().map(characters).sum();
         characters(&self.config.phases[index]) / total
@@ -58,7 +60,7 @@ impl<'r> Trainer<'r> {
         let phase = self.phase();
         let factor = phase
             .schedule
-            .factor(self.now.progress.step, self.phase_progress());
+            .factor(self.now.progress.update, self.phase_progress());
         phase.learning_rate * factor
     }
 
@@ -76,9 +78,9 @@ impl<'r> Trainer<'r> {
         let progress = &mut now.progress;
         (
             progress.phase,
-            progress.step,
-            progress.pass,
-            progress.reported_step,
+            progress.update,
+            progress.epoch,
+            progress.validated_update,
             progress.stale,
         ) = (index, 0, 0, 0, 0);
         progress.phase_seconds = 0.0;

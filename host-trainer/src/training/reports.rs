@@ -1,7 +1,7 @@
 //! What a run tells on its way: validation, metrics, samples, the picture of its course.
 
 use crate::files::error::Result;
-use crate::files::stdout::say;
+use crate::files::stdout::tell;
 use crate::kernels::random::Random;
 use crate::model::compare;
 use crate::network::parameters::Network;
@@ -11,13 +11,13 @@ use crate::network::score::{score_split, score_table, scores};
 use crate::text::corpus::Split;
 use crate::training::curve::loss_curve;
 use crate::training::metrics::{Row, notebook_table};
-use crate::training::recipe::RecipeName;
+use crate::training::recipe::Sample;
 use crate::training::trainer::Trainer;
 use crate::training::{average, chart};
 use std::fmt::Write;
 
 /// Characters in a sample.
-const SAMPLE: usize = 100;
+const SAMPLE_LENGTH: usize = 100;
 
 impl Trainer<'_> {
     /// Validates, keeps the best weights, writes a row of metrics, the picture and a sample.
@@ -29,15 +29,15 @@ impl Trainer<'_> {
         if !validation.is_finite() {
             return Err(self.not_finite("a validation that is not finite"));
         }
-        let epoch = self.now.progress.pass as f64 + self.feeder.pass_progress();
+        let epoch = self.now.progress.epoch as f64 + self.feeder.epoch_progress();
         let learning_rate = self.learning_rate();
         let progress = &mut self.now.progress;
         let train_nats = progress.loss_sum / progress.loss_weight.max(1.0);
         (progress.loss_sum, progress.loss_weight) = (0.0, 0.0);
-        progress.reported_step = progress.step;
+        progress.validated_update = progress.update;
         let row = Row {
             phase: self.config.phases[progress.phase].name.clone(),
-            step: progress.step,
+            update: progress.update,
             epoch,
             characters: progress.characters,
             seconds: progress.seconds,
@@ -76,7 +76,7 @@ impl Trainer<'_> {
             return format!(
                 "epoch {}/{}: loss {:.4}{}",
                 row.epoch_name(),
-                self.phase().passes,
+                self.phase().epochs,
                 row.train_nats,
                 own.map_or(String::new(), |l| {
                     format!(" (the notebook's own run: {l:.4})")
@@ -118,35 +118,35 @@ impl Trainer<'_> {
     /// Writes a sample the recipe's way, to the terminal and to samples.txt.
     pub(crate) fn write_sample(&mut self) -> Result<()> {
         let progress = &self.now.progress;
-        let stream = ((progress.phase as u64) << 48) | (progress.step << 1) | 1;
+        let stream = ((progress.phase as u64) << 48) | (progress.update << 1) | 1;
         let random = &mut Random::fork(self.config.seed, stream);
         let (network, corpus) = (&self.now.network, &self.texts.corpus);
         let decode = |tokens: &[u8]| corpus.alphabet.decode(tokens);
         let mut text = String::new();
-        match self.config.recipe {
-            RecipeName::ManyToOne => {
-                let windows = corpus.tokens.len() - 40;
-                let start = random.below(windows);
-                let window = &corpus.tokens[start..][..40];
-                let written = sample::by_window(network, window, SAMPLE, random);
-                let truth = decode(&corpus.tokens[start + 1..][..40]);
+        match self.config.recipe.sample {
+            Sample::Window => {
+                let length = self.phase().feed.sequence_length();
+                let start = random.below(corpus.tokens.len() - length);
+                let window = &corpus.tokens[start..][..length];
+                let written = sample::by_window(network, window, SAMPLE_LENGTH, random);
+                let truth = decode(&corpus.tokens[start + 1..][..length]);
                 let (thin, thick) = ("-".repeat(20), "=".repeat(40));
                 let _ = write!(text, "{}\n{thin}\n{truth}\n{thick}", decode(&written));
             }
-            RecipeName::ManyToMany => {
+            Sample::Letter => {
                 let letter = [random.below(network.config.vocabulary()) as u8];
-                let written = sample::by_state(network, &letter, SAMPLE - 1, 1.0, random);
+                let written = sample::by_state(network, &letter, SAMPLE_LENGTH - 1, 1.0, random);
                 let thick = "=".repeat(100);
                 let _ = write!(text, "{}{}\n{thick}", decode(&letter), decode(&written));
             }
-            RecipeName::Sonnets | RecipeName::Best | RecipeName::Small | RecipeName::Micro => {
-                let prompt = corpus.before(Split::Validation, SAMPLE);
-                let written = sample::by_state(network, prompt, SAMPLE, 0.8, random);
+            Sample::Text => {
+                let prompt = corpus.before(Split::Validation, SAMPLE_LENGTH);
+                let written = sample::by_state(network, prompt, SAMPLE_LENGTH, 0.8, random);
                 let _ = write!(text, "  {}", decode(&written).replace('\n', "\n  "));
             }
         }
         self.display.print(&text);
-        let heading = format!("# {} step {}\n", self.phase().name, progress.step);
+        let heading = format!("# {} update {}\n", self.phase().name, progress.update);
         let lengths = &mut self.now.progress.lengths;
         self.folder.add_sample(&(heading + &text + "\n"), lengths)
     }
@@ -155,19 +155,19 @@ impl Trainer<'_> {
     pub(crate) fn close(&self) -> Result<()> {
         let progress = &self.now.progress;
         if self.is_out_of_patience() {
-            say!(
-                "stopped early: no better validation in {} reports",
+            tell!(
+                "stopped early: no better one in {} validations",
                 progress.stale
             );
         }
-        say!(
+        tell!(
             "trained {:.1} s, {} characters, {:.0} a second",
             progress.seconds,
             progress.characters,
             progress.characters as f64 / progress.seconds.max(1e-9)
         );
         if let Some(losses) = self.config.notebook_losses() {
-            say!("\n{}", notebook_table(&self.rows, losses));
+            tell!("\n{}", notebook_table(&self.rows, losses));
         }
         let (path, what) = if self.config.holds_out() {
             (self.folder.best(), "weights of the best validation")
@@ -177,14 +177,14 @@ impl Trainer<'_> {
                 "last weights; all three parts were trained on, as in the notebook",
             )
         };
-        say!("{} ({what}):", path.display());
+        tell!("{} ({what}):", path.display());
         let network = Network::load(&path)?;
         let predictor = NetworkPredictor::new(&network);
         let scores = scores(self.in_context(predictor), &self.texts.corpus, &Split::ALL);
-        say!("{}", score_table(&Split::ALL, &scores).trim_end());
+        tell!("{}", score_table(&Split::ALL, &scores).trim_end());
         let variants = compare::variants(&network, &self.texts.corpus);
-        say!("\n{}", compare::table(&variants).trim_end());
-        say!(
+        tell!("\n{}", compare::table(&variants).trim_end());
+        tell!(
             "in integers by rounding alone; quantize --qat trains in them\n\
              all about the run as a page: host-trainer report {}",
             self.folder.path().display()

@@ -1,11 +1,12 @@
 //! Everything that decides a run.
 
 use crate::files::error::{Error, Result};
-use crate::files::hash::fnv1a;
+use crate::files::hash::sha256;
 use crate::network::config::{EMBEDDING, NetworkConfig};
 use crate::text::alphabet::{Alphabet, AlphabetKind};
 use crate::text::corpus::Corpus;
-use crate::training::recipe::{Phase, RecipeName, Source, window};
+use crate::training::phase::{Phase, Source, window};
+use crate::training::recipe::Recipe;
 use serde::{Deserialize, Serialize};
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
@@ -16,7 +17,7 @@ use std::path::{Path, PathBuf};
 pub struct TextFile {
     /// Where it lies.
     pub path: PathBuf,
-    /// FNV-1a of its tokens, to notice that it was changed.
+    /// SHA-256 of its tokens, to notice that it was changed.
     pub hash: String,
 }
 
@@ -29,7 +30,7 @@ impl PartialEq for TextFile {
 impl TextFile {
     /// Describes a text that was read from `path`.
     pub fn new(path: &Path, tokens: &[u8]) -> Self {
-        let (path, hash) = (path.to_owned(), fnv1a(tokens.iter().copied()));
+        let (path, hash) = (path.to_owned(), sha256(tokens));
         Self { path, hash }
     }
 
@@ -56,10 +57,10 @@ impl TextFile {
 #[serde(deny_unknown_fields)]
 pub struct RunConfig {
     /// The recipe that the phases come from.
-    pub recipe: RecipeName,
+    pub recipe: &'static Recipe,
     /// Seed of every random choice.
     pub seed: u64,
-    /// Time to train for; the phases' passes if `None`.
+    /// Time to train for; the phases' epochs if `None`.
     pub minutes: Option<f64>,
     /// How the alphabet was chosen.
     pub alphabet: AlphabetKind,
@@ -74,19 +75,19 @@ pub struct RunConfig {
 }
 
 /// [`TextFile::hash`] of `data/sonnets.txt` in 27 letters, the notebook's text.
-const NOTEBOOK_TEXT: &str = "1aefbc00a3a07b06";
+const NOTEBOOK_TEXT: &str = "505720ba0b81c4bbbc0178a98a6a93f1fe487a3997ce882cbdf9972dd902b00c";
 
 impl RunConfig {
     /// Loss of each epoch in the notebook's own run, where this one trains the notebook's network on
     /// the notebook's text, as the notebook does; the number of epochs may be another.
     pub fn notebook_losses(&self) -> Option<&'static [f64; 10]> {
-        let losses = self.recipe.notebook_losses()?;
-        let layer = self.recipe.default_layer();
+        let losses = self.recipe.notebook_losses?;
+        let layer = self.recipe.layer;
         let mut network = NetworkConfig::stack(&Alphabet::letters(), EMBEDDING, layer, 1);
-        let mut phases = self.recipe.phases();
+        let mut phases = self.recipe.phases(false)?;
         network.window = window(&phases);
         for (phase, own) in phases.iter_mut().zip(&self.phases) {
-            phase.passes = own.passes;
+            phase.epochs = own.epochs;
         }
         let is_the_notebook =
             self.corpus.hash == NOTEBOOK_TEXT && self.network == network && self.phases == phases;
@@ -110,10 +111,9 @@ impl RunConfig {
                 path.display()
             ))
         };
-        let mut config: Self = serde_json::from_str(text).map_err(|e| bad(&e))?;
-        // A file of before does not say it.
-        config.network.window = window(&config.phases);
-        let is_empty = |phase: &Phase| phase.feed.rows() == 0 || phase.feed.steps() == 0;
+        let config: Self = serde_json::from_str(text).map_err(|e| bad(&e))?;
+        let is_empty =
+            |phase: &Phase| phase.feed.batch_size() == 0 || phase.feed.sequence_length() == 0;
         if config.phases.is_empty() || config.phases.iter().any(is_empty) {
             return Err(bad(&"found no phase, or one of empty batches"));
         }
@@ -129,8 +129,9 @@ mod tests {
     fn the_notebooks_losses_are_of_its_own_training_alone() {
         let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../data/sonnets.txt"));
         let corpus = Corpus::read(path, AlphabetKind::Letters).unwrap();
-        for recipe in [RecipeName::ManyToOne, RecipeName::ManyToMany] {
-            let layer = recipe.default_layer();
+        for recipe in ["many-to-one", "many-to-many"] {
+            let recipe = Recipe::named(recipe).unwrap();
+            let layer = recipe.layer;
             let mut config = RunConfig {
                 recipe,
                 seed: 7,
@@ -139,35 +140,26 @@ mod tests {
                 corpus: TextFile::new(path, &corpus.tokens),
                 pretrain: None,
                 network: NetworkConfig::stack(&corpus.alphabet, EMBEDDING, layer, 1),
-                phases: recipe.phases(),
+                phases: recipe.phases(false).unwrap(),
             };
             config.network.window = window(&config.phases);
-            assert_eq!(config.notebook_losses(), recipe.notebook_losses());
+            assert_eq!(config.notebook_losses(), recipe.notebook_losses);
             let changed = |change: fn(&mut RunConfig)| {
                 let mut config = config.clone();
                 change(&mut config);
                 config.notebook_losses().is_some()
             };
-            assert!(changed(|config| config.phases[0].passes = 3.0));
+            assert!(changed(|config| config.phases[0].epochs = 3.0));
             let changes: [fn(&mut RunConfig); 6] = [
                 |config| config.corpus = TextFile::new(Path::new("a"), &[1]),
                 |config| config.network.layers[0].hidden = 65,
                 |config| config.network.fold_case = false,
-                |config| *config.phases[0].feed.rows_mut() = 64,
-                |config| config.phases[0].report_every = Some(50),
+                |config| *config.phases[0].feed.batch_size_mut() = 64,
+                |config| config.phases[0].validate_every = Some(50),
                 |config| config.phases[0].embedding_rate = 1.0,
             ];
             assert!(!changes.into_iter().any(changed));
         }
-        assert_eq!(RecipeName::Sonnets.notebook_losses(), None);
-    }
-
-    #[test]
-    fn a_config_of_before_is_read() {
-        let phases = RecipeName::Sonnets.phases();
-        let mut value = serde_json::to_value(&phases[0]).unwrap();
-        value.as_object_mut().unwrap().remove("embedding_rate");
-        let phase: Phase = serde_json::from_value(value).unwrap();
-        assert_eq!(phase, phases[0]);
+        assert!(Recipe::named("sonnets").unwrap().notebook_losses.is_none());
     }
 }

@@ -3,13 +3,14 @@
 //! | file | what |
 //! | --- | --- |
 //! | `config.json` | all that decides the run; `--resume` reads it |
-//! | `config.toml` | the same as flags, for `train --config` |
-//! | `metrics.csv`, `metrics.jsonl` | a row a report |
+//! | `config.toml` | the same as settings, for `train --config` |
+//! | `metrics.csv`, `metrics.jsonl` | a row a validation |
 //! | `curve.svg` | the rows as a picture |
 //! | `table.md` | losses beside the notebook's own, for its two recipes |
-//! | `samples.txt` | what the network wrote at each report |
+//! | `samples.txt` | what the network wrote at each validation |
 //! | `checkpoint.safetensors` | all that it takes to go on |
 //! | `best.safetensors`, `final.safetensors` | networks |
+//! | `report.html` | the page of the run |
 
 use crate::files::error::{Error, Result};
 use crate::files::output::write_atomically;
@@ -31,8 +32,9 @@ const LOCK: &str = ".lock";
 const SAMPLES: &str = "samples.txt";
 const BEST: &str = "best.safetensors";
 const FINAL: &str = "final.safetensors";
+const REPORT: &str = "report.html";
 /// All of a run; the config first: without it there is no run to go on with.
-const FILES: [&str; 10] = [
+const FILES: [&str; 11] = [
     CONFIG,
     FLAGS,
     CHECKPOINT,
@@ -43,6 +45,7 @@ const FILES: [&str; 10] = [
     TABLE,
     BEST,
     FINAL,
+    REPORT,
 ];
 
 /// A run's folder, which no other trainer can have at the same time.
@@ -54,18 +57,37 @@ pub struct RunFolder {
 }
 
 impl RunFolder {
-    /// Refuses a folder that exists, unless `force`; creates nothing yet.
+    /// Refuses a folder in which anything is but, with `force`, a run; creates nothing yet.
     ///
     /// # Errors
-    /// It exists.
+    /// It holds something.
     pub fn check_new(path: &Path, force: bool) -> Result<()> {
-        if path.exists() && !(force && path.is_dir()) {
-            return Err(Error::bad_input(format!(
-                "{} exists, expected a new folder (--force overwrites it, --resume goes on)",
+        let refused = |found: &str| {
+            Err(Error::bad_input(format!(
+                "{} {found}, expected a new folder (--force overwrites a run, --resume goes on with it)",
                 path.display()
-            )));
+            )))
+        };
+        if !path.exists() {
+            return Ok(());
         }
-        Ok(())
+        let Ok(entries) = std::fs::read_dir(path) else {
+            return refused("exists");
+        };
+        let names = entries.flatten().map(|entry| entry.file_name());
+        let names: Vec<String> = names.map(|n| n.to_string_lossy().into_owned()).collect();
+        // What a run that was killed at its very start leaves.
+        let is_of_a_run =
+            |name: &String| name == LOCK || is_temporary(name) || FILES.contains(&name.as_str());
+        if names.iter().all(|name| name == LOCK) {
+            Ok(())
+        } else if !force {
+            refused("exists")
+        } else if names.iter().all(is_of_a_run) || read_config(path).is_ok() {
+            Ok(())
+        } else {
+            refused("exists and holds no run")
+        }
     }
 
     /// Creates the folder, or clears an earlier run's files from it, and writes a run that has not
@@ -107,13 +129,11 @@ impl RunFolder {
     pub fn resume(path: &Path) -> Result<(Self, RunConfig, Checkpoint)> {
         let config = read_config(path)?;
         let folder = Self::lock(path)?;
-        let mut checkpoint = Checkpoint::load(&path.join(CHECKPOINT))?;
-        if checkpoint.run.is_none() {
-            checkpoint.network.config.window = config.network.window;
-        }
-        match checkpoint.is_of(&config) {
-            true => Ok((folder, config, checkpoint)),
-            false => Err(folder.has_another_checkpoint()),
+        let checkpoint = Checkpoint::load(&path.join(CHECKPOINT))?;
+        if checkpoint.is_of(&config) {
+            Ok((folder, config, checkpoint))
+        } else {
+            Err(folder.has_another_checkpoint())
         }
     }
 
@@ -246,9 +266,6 @@ impl RunFolder {
             (SAMPLES, lengths.samples),
         ] {
             let path = self.path.join(name);
-            if !path.exists() && expected == 0 {
-                continue;
-            }
             let open = || {
                 let file = OpenOptions::new().write(true).open(&path)?;
                 let found = file.metadata()?.len();
@@ -274,6 +291,11 @@ impl RunFolder {
 /// Whether a file is one that [`write_atomically`] has not yet given its name.
 fn is_temporary(name: &str) -> bool {
     name.starts_with(".tmp") && name.ends_with(".tmp")
+}
+
+/// Where the page of the run in a folder is written.
+pub fn report(folder: &Path) -> PathBuf {
+    folder.join(REPORT)
 }
 
 /// The files of the run in a folder, whether they are there or not.

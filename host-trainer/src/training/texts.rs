@@ -2,7 +2,7 @@
 
 use crate::files::error::{Error, Result};
 use crate::text::corpus::{Corpus, Split};
-use crate::training::recipe::Source;
+use crate::training::phase::Source;
 use crate::training::run_config::{RunConfig, TextFile};
 
 /// The texts of a run as tokens.
@@ -37,7 +37,10 @@ impl Texts {
     /// Refuses texts that are shorter than one window.
     pub(crate) fn check_lengths(&self, config: &RunConfig) -> Result<()> {
         for phase in &config.phases {
-            let (found, window) = (self.source(phase.source).len(), phase.feed.steps());
+            let (found, window) = (
+                self.source(phase.source).len(),
+                phase.feed.sequence_length(),
+            );
             if found > window {
                 continue;
             }

@@ -2,7 +2,7 @@
 
 use crate::engine::optimizer::AdamState;
 use crate::files::error::{Error, Result};
-use crate::files::stdout::say;
+use crate::files::stdout::tell;
 use crate::kernels::random::Random;
 use crate::network::config::LayerConfig;
 use crate::network::parameters::Network;
@@ -14,7 +14,8 @@ use crate::training::display::Display;
 use crate::training::dropout::{drop_connect, drop_tokens};
 use crate::training::learner::{Learner, Update};
 use crate::training::metrics::Row;
-use crate::training::recipe::{Phase, RecipeName};
+use crate::training::phase::Phase;
+use crate::training::recipe::Sample;
 use crate::training::run_config::RunConfig;
 use crate::training::run_folder::RunFolder;
 use crate::training::texts::Texts;
@@ -29,8 +30,6 @@ pub(crate) struct Call {
     /// What computes.
     pub(crate) device: Device,
     pub(crate) checkpoint_every: Duration,
-    /// The step of a phase whose gradients are spoiled.
-    pub(crate) nan_at: Option<u64>,
     /// Set from outside to end the run.
     pub(crate) stop: Arc<AtomicBool>,
 }
@@ -48,7 +47,7 @@ pub(crate) struct Trainer<'r> {
     /// The reports so far.
     pub(crate) rows: Vec<Row>,
     pub(crate) display: Display,
-    /// When the last checkpoint was written, and its phase and step.
+    /// When the last checkpoint was written, and its phase and update.
     saved: (Instant, (usize, u64)),
 }
 
@@ -62,17 +61,17 @@ pub(crate) fn start(config: &RunConfig, texts: &Texts) -> Result<Checkpoint> {
     let phase = &config.phases[0];
     let feeder = Feeder::new(texts.source(phase.source), phase.feed, &mut random);
     Ok(Checkpoint {
-        run: Some(config.clone()),
+        run: config.clone(),
         progress: Progress {
             phase: 0,
-            step: 0,
-            pass: 0,
+            update: 0,
+            epoch: 0,
             phase_seconds: 0.0,
             seconds: 0.0,
             characters: 0,
             loss_sum: 0.0,
             loss_weight: 0.0,
-            reported_step: 0,
+            validated_update: 0,
             best: None,
             stale: 0,
             lengths: Lengths::default(),
@@ -102,7 +101,7 @@ impl<'r> Trainer<'r> {
         let phase = &config.phases[progress.phase];
         let text = texts.source(phase.source);
         let rows = state_rows(&now.states, &config.network.layers);
-        let fits = |feeder: &Feeder| feeder.pass_progress() < 1.0 && feeder.carries(rows);
+        let fits = |feeder: &Feeder| feeder.epoch_progress() < 1.0 && feeder.carries(rows);
         let feeder = Feeder::resume(text, phase.feed, progress.cursor.clone())
             .filter(fits)
             .ok_or_else(|| folder.has_another_checkpoint())?;
@@ -110,7 +109,7 @@ impl<'r> Trainer<'r> {
         let mut trainer = Self {
             learner: Learner::new(&now, &call.device, call.threads)?,
             display: Display::new(progress.characters, progress.seconds),
-            saved: (Instant::now(), (progress.phase, progress.step)),
+            saved: (Instant::now(), (progress.phase, progress.update)),
             rows: folder.rows()?,
             config,
             texts,
@@ -121,7 +120,7 @@ impl<'r> Trainer<'r> {
         };
         trainer.introduce();
         // The notebook samples before the first epoch too.
-        if config.recipe == RecipeName::ManyToMany && trainer.now.progress.lengths.samples == 0 {
+        if config.recipe.sample == Sample::Letter && trainer.now.progress.lengths.samples == 0 {
             trainer.write_sample()?;
         }
         Ok(trainer)
@@ -131,30 +130,30 @@ impl<'r> Trainer<'r> {
     fn introduce(&self) {
         let network = &self.config.network;
         let layers: Vec<String> = network.layers.iter().map(LayerConfig::to_string).collect();
-        say!(
-            "{}: {} symbols, embedding {}, {}, {} parameters; {} characters; batches of {}; {} \
+        tell!(
+            "{}: {} symbols, embedding {}, {}, {} parameters; {} characters; batch size {}; {} \
              thread(s); {}",
-            self.config.recipe.name(),
+            self.config.recipe.name,
             network.vocabulary(),
             network.embedding,
             layers.join(" + "),
             network.parameter_count(),
             self.texts.corpus.tokens.len(),
-            self.feeder.rows(),
+            self.feeder.batch_size(),
             self.call.threads,
             self.folder.path().display()
         );
-        if self.now.progress.step > 0 {
-            say!("going on after step {}", self.now.progress.step);
+        if self.now.progress.update > 0 {
+            tell!("going on after update {}", self.now.progress.update);
         }
         self.tell_missing_rows();
     }
 
     /// Says so where the text of the phase is too short for as many rows as were asked for.
     pub(crate) fn tell_missing_rows(&self) {
-        let (asked, found) = (self.phase().feed.rows(), self.feeder.rows());
+        let (asked, found) = (self.phase().feed.batch_size(), self.feeder.batch_size());
         if found < asked {
-            say!(
+            tell!(
                 "{}: the text is long enough for {found} rows a batch, not for {asked}",
                 self.phase().name
             );
@@ -168,16 +167,16 @@ impl<'r> Trainer<'r> {
                 if self.call.stop.load(Ordering::SeqCst) {
                     return self.interrupted();
                 }
-                self.step()?;
-                let pass_ends = self.feeder.pass_progress() >= 1.0;
-                if pass_ends {
-                    self.now.progress.pass += 1;
-                    self.feeder.start_pass(&mut self.now.progress.random);
+                self.update()?;
+                let epoch_ends = self.feeder.epoch_progress() >= 1.0;
+                if epoch_ends {
+                    self.now.progress.epoch += 1;
+                    self.feeder.start_epoch(&mut self.now.progress.random);
                     self.now.states.clear();
                 }
-                let due = match self.phase().report_every {
-                    Some(steps) => self.now.progress.step.is_multiple_of(steps),
-                    None => pass_ends,
+                let due = match self.phase().validate_every {
+                    Some(updates) => self.now.progress.update.is_multiple_of(updates),
+                    None => epoch_ends,
                 };
                 if due {
                     self.report()?;
@@ -197,7 +196,7 @@ impl<'r> Trainer<'r> {
                     self.phase(),
                 );
             }
-            if self.now.progress.reported_step != self.now.progress.step {
+            if self.now.progress.validated_update != self.now.progress.update {
                 self.report()?;
             }
             if self.now.progress.phase + 1 == self.config.phases.len() {
@@ -208,13 +207,13 @@ impl<'r> Trainer<'r> {
     }
 
     /// One batch: forward, backward, update.
-    fn step(&mut self) -> Result<()> {
+    fn update(&mut self) -> Result<()> {
         let phase = self.phase();
         let rate = self.learning_rate();
         let now = &mut self.now;
         let random = &mut now.progress.random;
         let Some(mut batch) = self.feeder.next_batch(random) else {
-            unreachable!("a pass is left as soon as it ends");
+            unreachable!("an epoch is left as soon as it ends");
         };
         let loss_on = self.feeder.loss_on();
         if !self.feeder.is_stateful() || now.states.is_empty() {
@@ -230,9 +229,8 @@ impl<'r> Trainer<'r> {
         let update = Update {
             rate,
             embedding_rate: phase.embedding_rate,
-            clip: phase.clip.unwrap_or(f64::INFINITY),
-            average: (phase.ema).map(|decay| average::share(decay, now.progress.step + 1)),
-            spoil: self.call.nan_at == Some(now.progress.step + 1),
+            clip: phase.grad_clip.unwrap_or(f64::INFINITY),
+            average: (phase.ema).map(|decay| average::share(decay, now.progress.update + 1)),
         };
         let states = &mut now.states;
         let (loss, norm) = (self.learner).learn((&batch, loss_on), states, &masks, update)?;
@@ -249,7 +247,7 @@ impl<'r> Trainer<'r> {
         now.progress.loss_sum += loss * counted as f64;
         now.progress.loss_weight += counted as f64;
         now.progress.characters += (batch.rows * batch.steps) as u64;
-        now.progress.step += 1;
+        now.progress.update += 1;
         Ok(())
     }
 
@@ -263,17 +261,17 @@ impl<'r> Trainer<'r> {
         self.now.progress.cursor = self.feeder.cursor().clone();
         self.folder.save(&self.now)?;
         let progress = &self.now.progress;
-        self.saved = (Instant::now(), (progress.phase, progress.step));
+        self.saved = (Instant::now(), (progress.phase, progress.update));
         Ok(())
     }
 
     /// Says that the numbers have left their range, and what is still good.
     pub(crate) fn not_finite(&self, found: &str) -> Error {
-        let (phase, step) = self.saved.1;
+        let (phase, update) = self.saved.1;
         Error::failed(format!(
-            "found {found} at step {} of {}, expected finite numbers; the last good checkpoint, of \
-             step {step} of {}, is kept; start anew with a lower --learning-rate or --clip",
-            self.now.progress.step + 1,
+            "found {found} at update {} of {}, expected finite numbers; the last good checkpoint, of \
+             update {update} of {}, is kept; start anew with a lower --learning-rate or --grad-clip",
+            self.now.progress.update + 1,
             self.phase().name,
             self.config.phases[phase].name
         ))
@@ -283,8 +281,8 @@ impl<'r> Trainer<'r> {
         self.save()?;
         self.display.finish();
         Err(Error::Interrupted(format!(
-            "stopped after step {}; go on with: host-trainer train --resume --out {}",
-            self.now.progress.step,
+            "stopped after update {}; go on with: host-trainer train --resume --out {}",
+            self.now.progress.update,
             self.folder.path().display()
         )))
     }
@@ -294,6 +292,8 @@ impl<'r> Trainer<'r> {
         self.learner.network()?.save(&self.folder.last())?;
         self.save()?;
         self.display.finish();
+        // Nothing is left to save: from here on Ctrl-C ends the program at once.
+        self.call.stop.store(true, Ordering::SeqCst);
         self.close()
     }
 }

@@ -5,7 +5,8 @@ use std::path::Path;
 use std::process::{Child, Command, Output};
 
 /// What makes a run small; `good.txt` is in [`folder`].
-pub(crate) const SMALL: &str = "--corpus good.txt --hidden 12 --embedding 6 --batch 4 --threads 1";
+pub(crate) const SMALL: &str =
+    "--corpus good.txt --hidden 12 --embedding 6 --batch-size 4 --threads 1";
 
 /// A folder with a text, `good.txt`.
 pub(crate) fn folder() -> tempfile::TempDir {

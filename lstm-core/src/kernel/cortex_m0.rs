@@ -1,55 +1,36 @@
 //! Cortex-M0 and M0+: eight registers that can do anything, and a 32-bit multiply.
-#![allow(unsafe_code, reason = "assembly: LLVM would reorder the loads and spill")]
+#![allow(
+    unsafe_code,
+    reason = "assembly: LLVM would reorder the loads and spill"
+)]
 #![deny(clippy::float_arithmetic)]
 
-use super::blocks::Batch;
-use crate::numbers::tables::SIGMOID;
 use core::arch::{asm, naked_asm};
 
+use super::assembly::{self, Assembly, Call, Int4Assembly, Int8Assembly, pack_words};
+use crate::tables::SIGMOID;
+
 /// 8-bit weights, a byte at a time: even columns are loaded as they are, odd ones with their sign.
-pub(crate) mod int8 {
-    use crate::numbers::Each;
-    use super::super::Rows;
-    use super::super::blocks::{self, pack_words};
-
-    /// A column.
-    pub(crate) type Input = i32;
-
-    /// As [`super::super::portable::int8::pack`].
-    pub(crate) fn pack(columns: &[i8], input: &mut [Input]) -> i32 {
-        pack_words(columns, input)
-    }
-
-    /// As [`super::super::portable::int8::for_each_batch`].
-    #[inline(always)]
-    pub(crate) fn for_each_batch(
-        rows: &Rows<'_>,
-        input: &[Input],
-        correction: i32,
-        each: &mut Each<'_, i32>,
-    ) {
-        blocks::for_each_int8_batch(super::rows_int8, rows, input, -correction, each);
-    }
-}
+pub(crate) type Int8 = assembly::Int8<CortexM0>;
 
 /// 4-bit weights, a column at a time: two rows a multiply.
-pub(crate) mod int4 {
-    use crate::numbers::Each;
-    use super::super::Rows;
-    use super::super::live;
-    #[cfg_attr(not(feature = "int4"), allow(unused_imports))]
-    pub(crate) use super::super::live::{Input, input_len, pack};
+pub(crate) type Int4 = assembly::Int4<CortexM0>;
 
-    /// As [`super::super::portable::int4::for_each_batch`].
-    #[inline(always)]
-    pub(crate) fn for_each_batch(
-        rows: &Rows<'_>,
-        input: &[Input],
-        packed: i32,
-        each: &mut Each<'_, i32>,
-    ) {
-        live::for_each_batch(super::rows_int4, rows, input, packed, each);
+/// See [`Int8`] and [`Int4`].
+pub(crate) struct CortexM0;
+
+impl Int8Assembly for CortexM0 {
+    type Element = i32;
+
+    fn pack(columns: &[i8], packed: &mut [i32]) -> i32 {
+        pack_words(columns, packed)
     }
+
+    const ROWS: Assembly = int8_rows;
+}
+
+impl Int4Assembly for CortexM0 {
+    const ROWS: Assembly = int4_rows;
 }
 
 /// The sigmoid of `z`, Q12 saturated to -8..8; Q15. The constants of a clamp would fill the
@@ -91,7 +72,7 @@ pub(crate) fn sigmoid_q12(mut z: i32) -> i32 {
 
 /// Four rows at a time, a byte at a time.
 #[unsafe(naked)]
-unsafe extern "C" fn rows_int8(weights: *const u8, batch: &mut Batch) -> *const u8 {
+unsafe extern "C" fn int8_rows(weights: *const u8, call: &mut Call) {
     // r0 weights, r1 = 1 and r2 = 3 (a load with sign takes its offset from a register), r3 product,
     // r4-r7 columns, r8-r11 sums, r12 address of the columns, lr end of the block.
     // On the stack: batch, bytes of a block (as many as of the columns), saved registers.
@@ -147,50 +128,19 @@ unsafe extern "C" fn rows_int8(weights: *const u8, batch: &mut Batch) -> *const 
         "ldr r4, [r3, #12]",
         "ldr r5, [r3, #16]",
         "ldr r7, [r3, #20]",
+        ".irp sum, 8, 9, 10, 11",
         "ldm r4!, {{r3, r6}}",
-        "mov r1, r8",
+        "mov r1, r\\sum",
         "uxth r2, r6",
         "muls r1, r2, r1",
         "adds r1, r1, r3",
-        "ldrb r2, [r5, #0]",
+        "ldrb r2, [r5, #\\sum - 8]",
         "sxtb r2, r2",
         "lsrs r6, r6, #16",
         "muls r2, r6, r2",
         "adds r1, r1, r2",
-        "str r1, [r7, #0]",
-        "ldm r4!, {{r3, r6}}",
-        "mov r1, r9",
-        "uxth r2, r6",
-        "muls r1, r2, r1",
-        "adds r1, r1, r3",
-        "ldrb r2, [r5, #1]",
-        "sxtb r2, r2",
-        "lsrs r6, r6, #16",
-        "muls r2, r6, r2",
-        "adds r1, r1, r2",
-        "str r1, [r7, #4]",
-        "ldm r4!, {{r3, r6}}",
-        "mov r1, r10",
-        "uxth r2, r6",
-        "muls r1, r2, r1",
-        "adds r1, r1, r3",
-        "ldrb r2, [r5, #2]",
-        "sxtb r2, r2",
-        "lsrs r6, r6, #16",
-        "muls r2, r6, r2",
-        "adds r1, r1, r2",
-        "str r1, [r7, #8]",
-        "ldm r4!, {{r3, r6}}",
-        "mov r1, r11",
-        "uxth r2, r6",
-        "muls r1, r2, r1",
-        "adds r1, r1, r3",
-        "ldrb r2, [r5, #3]",
-        "sxtb r2, r2",
-        "lsrs r6, r6, #16",
-        "muls r2, r6, r2",
-        "adds r1, r1, r2",
-        "str r1, [r7, #12]",
+        "str r1, [r7, #4 * (\\sum - 8)]",
+        ".endr",
         "adds r5, #4",
         "adds r7, #16",
         "ldr r3, [sp, #0]",
@@ -217,7 +167,7 @@ unsafe extern "C" fn rows_int8(weights: *const u8, batch: &mut Batch) -> *const 
 /// A word has four pairs of rows. The first sum takes it as it is, so it has all four,
 /// `d0 + 16 d1 + 256 d2 + 4096 d3` modulo `2^32`, and the others' are taken off at the end of a group.
 #[unsafe(naked)]
-unsafe extern "C" fn rows_int4(weights: *const u8, batch: &mut Batch) -> *const u8 {
+unsafe extern "C" fn int4_rows(weights: *const u8, call: &mut Call) {
     // r0 list, r1 weights, r2 mask, r3 product, r4 and r6 two columns, r5 x, r7-r10 sums of a group,
     // r11 end of a group, r12 list, lr the batch's sums.
     // On the stack: the weights of the eight rows, batch, from there to the next eight rows, saved

@@ -1,9 +1,14 @@
 //! Cortex-M3: no dual multiply, but a 64-bit sum, and shifts for free.
-#![allow(unsafe_code, reason = "assembly: LLVM would reorder the loads and spill")]
+#![allow(
+    unsafe_code,
+    reason = "assembly: LLVM would reorder the loads and spill"
+)]
 #![deny(clippy::float_arithmetic)]
 
-use super::blocks::Batch;
 use core::arch::naked_asm;
+
+use super::assembly::{self, Assembly, Call, Int8Assembly, pack_groups};
+pub(crate) use super::thumb2::Int4;
 
 /// 8-bit weights: two columns a multiply with SMLAL.
 ///
@@ -13,20 +18,20 @@ use core::arch::naked_asm;
 /// product in bits 24 to 47, modulo `2^24`, which suffices ([`Row::in_range`]): the sum of the low
 /// parts stays below `2^23` for 512 columns.
 ///
-/// [`Row::in_range`]: crate::file::Row::in_range
-pub(crate) mod int8 {
-    use crate::numbers::Each;
-    use super::super::Rows;
-    use super::super::blocks::{self, pack_groups};
+/// [`Row::in_range`]: crate::format::Row::in_range
+pub(crate) type Int8 = assembly::Int8<CortexM3>;
 
+/// See [`Int8`].
+pub(crate) struct CortexM3;
+
+impl Int8Assembly for CortexM3 {
     /// Half a column's share of a word: four columns are stored as the words `x3 + 2^24 x0` and
     /// `x1 + 2^24 x2`.
-    pub(crate) type Input = i16;
+    type Element = i16;
 
-    /// As [`super::super::portable::int8::pack`].
-    pub(crate) fn pack(columns: &[i8], input: &mut [Input]) -> i32 {
+    fn pack(columns: &[i8], packed: &mut [i16]) -> i32 {
         let mut even = 0;
-        pack_groups(columns, input, |x| {
+        pack_groups(columns, packed, |x| {
             let [x0, x1, x2, x3] = x.map(i32::from);
             even += x0 + x2;
             let (a, b) = (x3 + (x0 << 24), x1 + (x2 << 24));
@@ -35,23 +40,12 @@ pub(crate) mod int8 {
         128 * even
     }
 
-    /// As [`super::super::portable::int8::for_each_batch`].
-    #[inline(always)]
-    pub(crate) fn for_each_batch(
-        rows: &Rows<'_>,
-        input: &[Input],
-        correction: i32,
-        each: &mut Each<'_, i32>,
-    ) {
-        blocks::for_each_int8_batch(super::rows_int8, rows, input, -correction, each);
-    }
+    const ROWS: Assembly = int8_rows;
 }
-
-pub(crate) use super::thumb2::int4;
 
 /// Two rows at a time, with sums of 64 bits.
 #[unsafe(naked)]
-unsafe extern "C" fn rows_int8(weights: *const u8, batch: &mut Batch) -> *const u8 {
+unsafe extern "C" fn int8_rows(weights: *const u8, call: &mut Call) {
     // r0 weights, r1 columns, r2 r3 and r4 r5 sums, r6 r7 weights of two rows, r8-r11 columns,
     // r12 two weights, lr mask.
     // On the stack: batch, input_end, from the end of a block's first two rows to the beginning of

@@ -2,26 +2,31 @@
 //!
 //! Three instructions for four exact products of a row; `docs/NUMBERS.md`, "Two columns in a lane",
 //! shows why the sum is 256 times the dot product.
-#![allow(unsafe_code, reason = "assembly: LLVM would reorder the loads and spill")]
+#![allow(
+    unsafe_code,
+    reason = "assembly: LLVM would reorder the loads and spill"
+)]
 #![deny(clippy::float_arithmetic)]
 
-use super::blocks::Batch;
 use core::arch::naked_asm;
 
+use super::assembly::{self, Assembly, Call, Int8Assembly, pack_groups};
+pub(crate) use super::thumb2::Int4;
 
 /// 8-bit weights.
-pub(crate) mod int8 {
-    use crate::numbers::Each;
-    use super::super::Rows;
-    use super::super::blocks::{self, pack_groups};
+pub(crate) type Int8 = assembly::Int8<CortexM4>;
 
+/// See [`Int8`].
+pub(crate) struct CortexM4;
+
+impl Int8Assembly for CortexM4 {
     /// Half a word. Four columns `x0 x1 x2 x3` are stored as `x1, x3, 256 x0 - x1, 256 x2 - x3`.
-    pub(crate) type Input = i16;
+    type Element = i16;
 
-    /// As [`super::super::portable::int8::pack`]; the correction is 256 times as large.
-    pub(crate) fn pack(columns: &[i8], input: &mut [Input]) -> i32 {
+    /// The correction is 256 times as large as the portable one.
+    fn pack(columns: &[i8], packed: &mut [i16]) -> i32 {
         let mut even = 0;
-        pack_groups(columns, input, |x| {
+        pack_groups(columns, packed, |x| {
             let mut word = u32::from_ne_bytes(x.map(|x| x as u8));
             let odd: u32;
             // SAFETY: arithmetic on registers alone. No half overflows: a hidden state is in
@@ -53,23 +58,12 @@ pub(crate) mod int8 {
         even * (128 * 256)
     }
 
-    /// As [`super::super::portable::int8::for_each_batch`].
-    #[inline(always)]
-    pub(crate) fn for_each_batch(
-        rows: &Rows<'_>,
-        input: &[Input],
-        correction: i32,
-        each: &mut Each<'_, i32>,
-    ) {
-        blocks::for_each_int8_batch(super::rows_int8, rows, input, -correction, each);
-    }
+    const ROWS: Assembly = int8_rows;
 }
-
-pub(crate) use super::thumb2::int4;
 
 /// Three instructions for four products of a row; the sums are 256 times the dot products.
 #[unsafe(naked)]
-unsafe extern "C" fn rows_int8(weights: *const u8, batch: &mut Batch) -> *const u8 {
+unsafe extern "C" fn int8_rows(weights: *const u8, call: &mut Call) {
     // r0 weights, r1 columns, r2-r5 sums, r6-r9 weights of four rows, r10-r12 lr columns.
     // On the stack: a copy of the batch, the batch, saved registers.
     naked_asm!(

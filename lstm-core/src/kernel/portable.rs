@@ -1,123 +1,122 @@
 //! Every CPU: the definition of the dot products, in plain Rust.
 #![deny(clippy::float_arithmetic)]
 
-/// 8-bit weights.
-pub(crate) mod int8 {
-    use super::super::Rows;
-    use crate::numbers::Each;
+use super::{Batch, Kernel, Rows, sums};
+use crate::bytes::prefix;
+use crate::format::{BLOCK_ROWS, COLUMN_ALIGN, INT4_ROWS};
+use crate::layout::Matrix;
 
-    /// A column as the dot products read it.
-    pub(crate) type Input = i8;
+/// 8-bit weights. A block is `[columns / 4][4 rows][4 columns]`.
+pub(crate) struct Int8;
 
-    /// Lays out the columns, then zeros. Returns the correction
-    /// for the offset of 128 with which the weights of even columns are stored.
-    pub(crate) fn pack(columns: &[i8], input: &mut [Input]) -> i32 {
-        super::copy_columns(columns, input);
-        let pairs = input.as_chunks::<2>().0;
-        128 * pairs.iter().map(|&[even, _]| i32::from(even)).sum::<i32>()
-    }
+/// Columns, and what takes the offset of 128 off the weights of even columns.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Columns<'a> {
+    columns: &'a [i8],
+    correction: i32,
+}
 
-    /// Calls `each` with the sums of the rows over the packed columns, a block of four rows after
-    /// the other, [`BATCH`](super::super::BATCH) blocks at a time.
-    #[inline(always)]
-    pub(crate) fn for_each_batch(
-        rows: &Rows<'_>,
-        input: &[Input],
-        correction: i32,
-        each: &mut Each<'_, i32>,
-    ) {
-        super::super::batches(rows, dots(rows.weights(), input, correction), each);
-    }
+impl Kernel for Int8 {
+    const SCRATCH_BYTES: usize = COLUMN_ALIGN;
+    type Packed<'a> = Columns<'a>;
 
-    /// The dot products of the rows with the packed columns, a block of four rows after the other.
-    /// A block is `[columns / 4][4 rows][4 columns]`.
-    pub(crate) fn dots(
-        weights: &[u8],
-        input: &[Input],
-        correction: i32,
-    ) -> impl Iterator<Item = [i32; 4]> {
-        super::blocks(weights, 4 * input.len()).map(move |block| dot(block, input, correction))
-    }
-
-    fn dot(block: &[u8], input: &[Input], correction: i32) -> [i32; 4] {
-        let mut sums = [-correction; 4];
-        let groups = block.as_chunks::<16>().0.iter();
-        for (group, x) in groups.zip(input.as_chunks::<4>().0) {
-            let [x0, x1, x2, x3] = x.map(i32::from);
-            for (sum, &[w0, w1, w2, w3]) in sums.iter_mut().zip(group.as_chunks::<4>().0) {
-                *sum += i32::from(w0) * x0
-                    + i32::from(w1 as i8) * x1
-                    + i32::from(w2) * x2
-                    + i32::from(w3 as i8) * x3;
-            }
+    fn pack<'a>(matrix: &Matrix<'_>, columns: &[i8], scratch: &'a mut [u32]) -> Columns<'a> {
+        let packed = prefix(scratch, matrix.columns);
+        fill(packed, columns.iter().copied());
+        let pairs = packed.as_chunks::<2>().0;
+        let even: i32 = pairs.iter().map(|&[even, _]| i32::from(even)).sum();
+        Columns {
+            columns: packed,
+            correction: 128 * even,
         }
-        sums
-    }
-}
-
-/// 4-bit weights.
-pub(crate) mod int4 {
-    use super::super::{DeadZones, Rows, int4_column};
-    use crate::file::BLOCK_ROWS;
-    use crate::numbers::Each;
-
-    /// A column as the dot products read it.
-    pub(crate) type Input = i8;
-
-    /// Elements of so many packed columns.
-    pub(crate) const fn input_len(columns: usize) -> usize {
-        columns
     }
 
-    /// Lays out the columns, then zeros; a column in its dead zone becomes 0. Returns what the dot
-    /// products need to know besides: here nothing.
-    pub(crate) fn pack(columns: &[i8], zones: DeadZones, input: &mut [Input]) -> i32 {
-        super::fill(input, zones.counted(columns));
-        0
-    }
-
-    /// Calls `each` with the sums of the rows over the packed columns, a block of four rows after
-    /// the other, [`BATCH`](super::super::BATCH) blocks at a time.
-    #[inline(always)]
-    pub(crate) fn for_each_batch(
+    fn rows<'b>(
         rows: &Rows<'_>,
-        input: &[Input],
-        _: i32,
-        each: &mut Each<'_, i32>,
-    ) {
-        super::super::batches(rows, dots(rows.weights(), input), each);
+        packed: Columns<'_>,
+        first: usize,
+        batch: &'b mut Batch<i32>,
+    ) -> &'b [[i32; BLOCK_ROWS]] {
+        let block_bytes = BLOCK_ROWS * rows.matrix.columns.max(1);
+        let blocks = rows.matrix.weight_bytes().chunks_exact(block_bytes);
+        let dots = blocks.skip(first).map(|block| int8_dots(block, packed));
+        sums(rows, dots, first, batch)
     }
+}
 
-    /// The dot products of the rows with the packed columns, four after the other. A block of 16
-    /// rows is `[columns][2]` words of 32 bits: bits `4 k` of a word hold row `2 k` of its eight
-    /// rows, bits `16 + 4 k` row `2 k + 1`, each with an offset of 8.
-    pub(crate) fn dots(weights: &[u8], input: &[Input]) -> impl Iterator<Item = [i32; 4]> {
-        super::blocks(weights, 8 * input.len()).flat_map(move |block| dot(block, input))
-    }
-
-    fn dot(block: &[u8], input: &[Input]) -> [[i32; BLOCK_ROWS]; 4] {
-        let mut sums = [[0; BLOCK_ROWS]; 4];
-        for (column, &x) in block.as_chunks().0.iter().zip(input) {
-            let rows = sums.as_flattened_mut().iter_mut();
-            for (sum, weight) in rows.zip(int4_column(column)) {
-                *sum += weight * i32::from(x);
-            }
+fn int8_dots(block: &[u8], packed: Columns<'_>) -> [i32; BLOCK_ROWS] {
+    let mut dots = [-packed.correction; BLOCK_ROWS];
+    let groups = block.as_chunks::<16>().0.iter();
+    for (group, x) in groups.zip(packed.columns.as_chunks::<4>().0) {
+        let [x0, x1, x2, x3] = x.map(i32::from);
+        for (dot, &[w0, w1, w2, w3]) in dots.iter_mut().zip(group.as_chunks::<4>().0) {
+            *dot += i32::from(w0) * x0
+                + i32::from(w1 as i8) * x1
+                + i32::from(w2) * x2
+                + i32::from(w3 as i8) * x3;
         }
-        sums
+    }
+    dots
+}
+
+/// 4-bit weights. A block of 16 rows is `[columns][2]` words of 32 bits: bits `4 k` of a word hold
+/// row `2 k` of its eight rows, bits `16 + 4 k` row `2 k + 1`, each with an offset of 8.
+pub(crate) struct Int4;
+
+impl Kernel for Int4 {
+    const SCRATCH_BYTES: usize = COLUMN_ALIGN;
+    /// Columns, 0 where they are in their dead zone.
+    type Packed<'a> = &'a [i8];
+
+    fn pack<'a>(matrix: &Matrix<'_>, columns: &[i8], scratch: &'a mut [u32]) -> &'a [i8] {
+        let packed = prefix(scratch, matrix.columns);
+        fill(packed, matrix.dead_zones.counted(columns));
+        packed
+    }
+
+    fn rows<'b>(
+        rows: &Rows<'_>,
+        packed: &[i8],
+        first: usize,
+        batch: &'b mut Batch<i32>,
+    ) -> &'b [[i32; BLOCK_ROWS]] {
+        let block_bytes = INT4_ROWS / 2 * rows.matrix.columns.max(1);
+        let blocks = rows.matrix.weight_bytes().chunks_exact(block_bytes);
+        let blocks = blocks.skip(first * BLOCK_ROWS / INT4_ROWS);
+        let dots = blocks.flat_map(|block| int4_dots(block, packed));
+        sums(rows, dots, first, batch)
     }
 }
 
-fn blocks(weights: &[u8], bytes: usize) -> impl Iterator<Item = &[u8]> {
-    weights.chunks_exact(bytes.max(1))
+fn int4_dots(block: &[u8], packed: &[i8]) -> [[i32; BLOCK_ROWS]; INT4_ROWS / BLOCK_ROWS] {
+    let mut dots = [[0; BLOCK_ROWS]; INT4_ROWS / BLOCK_ROWS];
+    for (column, &x) in block.as_chunks().0.iter().zip(packed) {
+        let rows = dots.as_flattened_mut().iter_mut();
+        for (dot, weight) in rows.zip(int4_column(column)) {
+            *dot += weight * i32::from(x);
+        }
+    }
+    dots
 }
 
-fn copy_columns(columns: &[i8], input: &mut [i8]) {
-    fill(input, columns.iter().copied());
+/// The weights of a column of a block, row by row.
+fn int4_column(column: &[u8; 8]) -> [i32; INT4_ROWS] {
+    let mut rows = [0; INT4_ROWS];
+    let words = column.as_chunks::<4>().0;
+    for (rows, word) in rows.as_chunks_mut::<8>().0.iter_mut().zip(words) {
+        let mut word = u32::from_le_bytes(*word);
+        for [low, high] in rows.as_chunks_mut().0 {
+            *low = (word & 0xf) as i32 - 8;
+            *high = (word >> 16 & 0xf) as i32 - 8;
+            word >>= 4;
+        }
+    }
+    rows
 }
 
 /// Writes the columns, then zeros.
-fn fill(input: &mut [i8], columns: impl Iterator<Item = i8>) {
-    for (input, value) in input.iter_mut().zip(columns.chain(core::iter::repeat(0))) {
-        *input = value;
+fn fill(packed: &mut [i8], columns: impl Iterator<Item = i8>) {
+    for (packed, value) in packed.iter_mut().zip(columns.chain(core::iter::repeat(0))) {
+        *packed = value;
     }
 }

@@ -1,59 +1,40 @@
 //! RISC-V with the M extension (RV32IMAC, RV32IMC): 32 registers, loads with sign.
-#![allow(unsafe_code, reason = "assembly: LLVM would reorder the loads and spill")]
+#![allow(
+    unsafe_code,
+    reason = "assembly: LLVM would reorder the loads and spill"
+)]
 #![deny(clippy::float_arithmetic)]
 
-use super::blocks::Batch;
 use core::arch::naked_asm;
 
+use super::assembly::{self, Assembly, Call, Int4Assembly, Int8Assembly, pack_words};
+
 /// 8-bit weights, a byte at a time: even columns are loaded as they are, odd ones with their sign.
-pub(crate) mod int8 {
-    use crate::numbers::Each;
-    use super::super::Rows;
-    use super::super::blocks::{self, pack_words};
-
-    /// A column.
-    pub(crate) type Input = i32;
-
-    /// As [`super::super::portable::int8::pack`].
-    pub(crate) fn pack(columns: &[i8], input: &mut [Input]) -> i32 {
-        pack_words(columns, input)
-    }
-
-    /// As [`super::super::portable::int8::for_each_batch`].
-    #[inline(always)]
-    pub(crate) fn for_each_batch(
-        rows: &Rows<'_>,
-        input: &[Input],
-        correction: i32,
-        each: &mut Each<'_, i32>,
-    ) {
-        blocks::for_each_int8_batch(super::rows_int8, rows, input, -correction, each);
-    }
-}
+pub(crate) type Int8 = assembly::Int8<Riscv32>;
 
 /// 4-bit weights, a column at a time: two rows a multiply.
-pub(crate) mod int4 {
-    use crate::numbers::Each;
-    use super::super::Rows;
-    use super::super::live;
-    #[cfg_attr(not(feature = "int4"), allow(unused_imports))]
-    pub(crate) use super::super::live::{Input, input_len, pack};
+pub(crate) type Int4 = assembly::Int4<Riscv32>;
 
-    /// As [`super::super::portable::int4::for_each_batch`].
-    #[inline(always)]
-    pub(crate) fn for_each_batch(
-        rows: &Rows<'_>,
-        input: &[Input],
-        packed: i32,
-        each: &mut Each<'_, i32>,
-    ) {
-        live::for_each_batch(super::rows_int4, rows, input, packed, each);
+/// See [`Int8`] and [`Int4`].
+pub(crate) struct Riscv32;
+
+impl Int8Assembly for Riscv32 {
+    type Element = i32;
+
+    fn pack(columns: &[i8], packed: &mut [i32]) -> i32 {
+        pack_words(columns, packed)
     }
+
+    const ROWS: Assembly = int8_rows;
+}
+
+impl Int4Assembly for Riscv32 {
+    const ROWS: Assembly = int4_rows;
 }
 
 /// Four rows at a time, a byte at a time.
 #[unsafe(naked)]
-unsafe extern "C" fn rows_int8(weights: *const u8, batch: &mut Batch) -> *const u8 {
+unsafe extern "C" fn int8_rows(weights: *const u8, call: &mut Call) {
     // a0 weights, a1 batch, a2 and a3 the columns' ends, a4 start, a6 a7 s0 s1 sums,
     // t0-t3 columns, t4 t5 products,
     // t6 address of the columns, s8 rows, s9 entries, s10 and s11 the sums' ends.
@@ -139,42 +120,22 @@ unsafe extern "C" fn rows_int8(weights: *const u8, batch: &mut Batch) -> *const 
         "addi t6, t6, 128",
         "bne t6, a3, 2b",
         // The parameters of the rows and the entries of the table.
-        "lhu t0, 4(s8)",
-        "lhu t1, 6(s8)",
-        "lw t2, 0(s8)",
-        "lb t3, 0(s9)",
-        "mul a6, a6, t0",
+        ".macro finish sum, row",
+        "lhu t0, 8 * \\row + 4(s8)",
+        "lhu t1, 8 * \\row + 6(s8)",
+        "lw t2, 8 * \\row(s8)",
+        "lb t3, \\row(s9)",
+        "mul \\sum, \\sum, t0",
         "mul t1, t1, t3",
-        "add a6, a6, t2",
-        "add a6, a6, t1",
-        "sw a6, 0(s10)",
-        "lhu t0, 12(s8)",
-        "lhu t1, 14(s8)",
-        "lw t2, 8(s8)",
-        "lb t3, 1(s9)",
-        "mul a7, a7, t0",
-        "mul t1, t1, t3",
-        "add a7, a7, t2",
-        "add a7, a7, t1",
-        "sw a7, 4(s10)",
-        "lhu t0, 20(s8)",
-        "lhu t1, 22(s8)",
-        "lw t2, 16(s8)",
-        "lb t3, 2(s9)",
-        "mul s0, s0, t0",
-        "mul t1, t1, t3",
-        "add s0, s0, t2",
-        "add s0, s0, t1",
-        "sw s0, 8(s10)",
-        "lhu t0, 28(s8)",
-        "lhu t1, 30(s8)",
-        "lw t2, 24(s8)",
-        "lb t3, 3(s9)",
-        "mul s1, s1, t0",
-        "mul t1, t1, t3",
-        "add s1, s1, t2",
-        "add s1, s1, t1",
-        "sw s1, 12(s10)",
+        "add \\sum, \\sum, t2",
+        "add \\sum, \\sum, t1",
+        "sw \\sum, 4 * \\row(s10)",
+        ".endm",
+        "finish a6, 0",
+        "finish a7, 1",
+        "finish s0, 2",
+        "finish s1, 3",
+        ".purgem finish",
         "addi s8, s8, 32",
         "addi s9, s9, 4",
         "addi s10, s10, 16",
@@ -200,7 +161,7 @@ unsafe extern "C" fn rows_int8(weights: *const u8, batch: &mut Batch) -> *const 
 /// the next sum, and so on: `d1 + 16 d2 + 256 d3`, `d2 + 16 d3`, `d3`. At the end of a group 16 times
 /// the next sum is taken off each.
 #[unsafe(naked)]
-unsafe extern "C" fn rows_int4(weights: *const u8, batch: &mut Batch) -> *const u8 {
+unsafe extern "C" fn int4_rows(weights: *const u8, call: &mut Call) {
     // a0 weights, a1 batch, a2 list, a3 x, a4 a5 weights of a column, a6 product,
     // t0-t6 a7 sums of a group, s0 mask, s1 end of the group, s2 the block's sums, s3 end of the list.
     // In memory, while a block is under way: for each pair of rows the sum of both sums, the lower

@@ -5,28 +5,19 @@
 )]
 #![deny(clippy::float_arithmetic)]
 
-/// 4-bit weights, a column at a time: two rows a multiply with MLA.
-pub(crate) mod int4 {
-    use super::super::Rows;
-    use super::super::live;
-    #[cfg_attr(not(feature = "int4"), allow(unused_imports))]
-    pub(crate) use super::super::live::{Input, input_len, pack};
-    use crate::numbers::Each;
-
-    /// As [`super::super::portable::int4::for_each_batch`].
-    #[inline(always)]
-    pub(crate) fn for_each_batch(
-        rows: &Rows<'_>,
-        input: &[Input],
-        packed: i32,
-        each: &mut Each<'_, i32>,
-    ) {
-        live::for_each_batch(super::rows_int4, rows, input, packed, each);
-    }
-}
-
-use super::blocks::Batch;
 use core::arch::naked_asm;
+
+use super::assembly::{self, Assembly, Call, Int4Assembly};
+
+/// 4-bit weights, a column at a time: two rows a multiply with MLA.
+pub(crate) type Int4 = assembly::Int4<Thumb2>;
+
+/// See [`Int4`].
+pub(crate) struct Thumb2;
+
+impl Int4Assembly for Thumb2 {
+    const ROWS: Assembly = int4_rows;
+}
 
 /// 16 rows at a time.
 ///
@@ -35,7 +26,7 @@ use core::arch::naked_asm;
 /// the next sum, and so on: `d1 + 16 d2 + 256 d3`, `d2 + 16 d3`, `d3`. At the end of a group 16 times
 /// the next sum is taken off each.
 #[unsafe(naked)]
-pub(super) unsafe extern "C" fn rows_int4(weights: *const u8, batch: &mut Batch) -> *const u8 {
+unsafe extern "C" fn int4_rows(weights: *const u8, call: &mut Call) {
     // r0 weights, r1 list, r2-r9 sums of a group, r10 r11 weights of a column, r12 x, lr mask.
     // On the stack: the block, batch, its sums, the end of the list, saved registers.
     // In memory, while a block is under way: for each pair of rows the sum of both sums, the lower

@@ -5,15 +5,13 @@
     reason = "each test file uses a part of this"
 )]
 
-use lstm_core::file::{
-    ARRAY_ALIGN, BLOCK_ROWS, COLUMN_ALIGN, Cell, HEAD_BYTES, Head, LayerShape, Order, Payload, Row,
-    encode_weight, int4_words, round_up,
+use lstm_core::export::{
+    ARRAY_ALIGN, BLOCK_ROWS, COLUMN_ALIGN, Description, Layers, Row, encode_file, encode_weight,
+    int4_words, round_up,
 };
-use lstm_core::{Format, Model};
+use lstm_core::{Format, LayerShape, Model, Order};
 use rand_xoshiro::Xoshiro128PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
-
-static ZEROS: [u8; ARRAY_ALIGN] = [0; ARRAY_ALIGN];
 
 /// How many times something is done: `n`, or `few` times under Miri, which takes a thousand times
 /// as long.
@@ -61,7 +59,9 @@ pub struct Net<T, M> {
     pub shapes: Vec<LayerShape>,
     /// `[vocab][gate rows]`, in the order of the file.
     pub table: Vec<Vec<T>>,
-    /// The gates of each layer, rows in the order of the file.
+    /// The gates of each layer over its input, of the cells that take their products apart.
+    pub inputs: Vec<Option<M>>,
+    /// The gates of each layer over its own state, or over both, rows in the order of the file.
     pub layers: Vec<M>,
     pub projections: Vec<Option<M>>,
     pub dense: M,
@@ -78,19 +78,15 @@ pub fn lstms(hidden: &[usize]) -> Vec<LayerShape> {
     hidden.iter().map(shape).collect()
 }
 
-/// The row of a gate (in the order of the cell's gates) of a unit, in the order of the file.
-pub fn gate_row(shape: LayerShape, unit: usize, gate: usize) -> usize {
-    match shape.cell {
-        Cell::Lstm => 4 * unit + gate,
-        _ => 12 * (unit / 4) + 4 * gate + unit % 4,
-    }
-}
-
 /// Rows and columns of the gates.
 fn gate_shape(shapes: &[LayerShape], layer: usize) -> (usize, usize) {
     let below = layer.checked_sub(1).map_or(0, |l| shapes[l].output());
     let shape = shapes[layer];
-    (4 * shape.gate_blocks(), below + shape.output())
+    let columns = match shape.cell.takes_products_apart() {
+        true => shape.output(),
+        false => below + shape.output(),
+    };
+    (4 * shape.gate_blocks(), columns)
 }
 
 impl<T, M> Net<T, M> {
@@ -103,9 +99,13 @@ impl<T, M> Net<T, M> {
         mut matrix: impl FnMut(usize, usize, bool) -> M,
         mut entry: impl FnMut() -> T,
     ) -> Self {
-        let (mut layers, mut projections) = (Vec::new(), Vec::new());
+        let (mut inputs, mut layers, mut projections) = (Vec::new(), Vec::new(), Vec::new());
+        let mut below = 0;
         for (l, shape) in shapes.iter().enumerate() {
             let (rows, columns) = gate_shape(shapes, l);
+            let is_apart = shape.cell.takes_products_apart();
+            inputs.push(is_apart.then(|| matrix(rows, below, false)));
+            below = shape.output();
             layers.push(matrix(rows, columns, false));
             let width = shape.projection.map(usize::from);
             projections.push(width.map(|r| matrix(r, shape.hidden.into(), false)));
@@ -119,6 +119,7 @@ impl<T, M> Net<T, M> {
             dead_zone: 0,
             shapes: shapes.to_vec(),
             table: (0..vocab).map(|_| line()).collect(),
+            inputs,
             layers,
             projections,
             dense,
@@ -127,8 +128,10 @@ impl<T, M> Net<T, M> {
 
     /// The matrices in the order of the file.
     fn matrices(&self) -> impl Iterator<Item = &M> {
-        let layers = self.layers.iter().zip(&self.projections);
-        let layers = layers.flat_map(|(gates, projection)| [Some(gates), projection.as_ref()]);
+        let layers = self.inputs.iter().zip(&self.layers).zip(&self.projections);
+        let layers = layers.flat_map(|((input, gates), projection)| {
+            [input.as_ref(), Some(gates), projection.as_ref()]
+        });
         layers.flatten().chain([&self.dense])
     }
 }
@@ -136,8 +139,11 @@ impl<T, M> Net<T, M> {
 impl<T, W, R> Net<T, Plain<W, R>> {
     /// The matrices in the order of the file, to change them.
     pub fn matrices_mut(&mut self) -> impl Iterator<Item = &mut Plain<W, R>> {
-        let layers = self.layers.iter_mut().zip(&mut self.projections);
-        let layers = layers.flat_map(|(gates, projection)| [Some(gates), projection.as_mut()]);
+        let inputs = self.inputs.iter_mut().zip(&mut self.layers);
+        let layers = inputs.zip(&mut self.projections);
+        let layers = layers.flat_map(|((input, gates), projection)| {
+            [input.as_mut(), Some(gates), projection.as_mut()]
+        });
         layers.flatten().chain([&mut self.dense])
     }
 }
@@ -290,31 +296,18 @@ pub fn file_in(
     shapes: &[LayerShape],
     data: &[u8],
 ) -> Vec<u8> {
-    encode(Payload {
+    let description = Description {
         name: "test",
         symbols,
         fold_case: false,
         window: None,
         format,
         order,
-        layers: shapes.iter().copied().collect(),
+        layers: Layers::new(shapes).unwrap(),
         padding: &[],
         data,
-    })
-}
-
-/// The file of a payload whose padding is still to be chosen.
-pub fn encode(mut payload: Payload<'_>) -> Vec<u8> {
-    let bytes = postcard::to_stdvec(&payload).unwrap().len();
-    let misaligned = (HEAD_BYTES + bytes - payload.data.len()) % ARRAY_ALIGN;
-    payload.padding = &ZEROS[..(ARRAY_ALIGN - misaligned) % ARRAY_ALIGN];
-    with_head(&postcard::to_stdvec(&payload).unwrap())
-}
-
-pub fn with_head(payload: &[u8]) -> Vec<u8> {
-    let mut file = Head::new(payload).to_bytes().to_vec();
-    file.extend(payload);
-    file
+    };
+    encode_file(&description, None).unwrap()
 }
 
 /// Bytes at an address that is a multiple of 16, plus `offset`.

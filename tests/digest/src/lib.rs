@@ -9,7 +9,7 @@ mod wasm;
 use core::fmt;
 
 use crc::{CRC_32_ISO_HDLC, Crc, Table};
-use lstm_core::{Error, Sampler, Session, Token, TokenDigest};
+use lstm_core::{Error, Memory, Sampler, Session, SnapshotError, Token, TokenDigest};
 
 const CRC: Crc<u32, Table<1>> = Crc::<u32, Table<1>>::new(&CRC_32_ISO_HDLC);
 const SEED: u64 = 1;
@@ -33,24 +33,24 @@ impl fmt::Display for Digest {
 }
 
 /// A text in the making.
-pub struct Text<'s, 'm> {
-    session: Session<'s, 'm>,
+pub struct Text<'m, M> {
+    session: Session<'m, M>,
     sampler: Sampler,
     token: Token,
     count: u32,
     tokens: TokenDigest,
 }
 
-impl<'s, 'm> Text<'s, 'm> {
+impl<'m, M: Memory> Text<'m, M> {
     /// The start of the text, from the zero state and token 0.
     ///
     /// # Errors
     ///
     /// None, as long as the temperature is in range.
-    pub fn new(session: Session<'s, 'm>) -> Result<Self, Error> {
+    pub fn new(session: Session<'m, M>) -> Result<Self, Error> {
         Ok(Text {
             session,
-            sampler: Sampler::new(SEED).temperature(TEMPERATURE)?,
+            sampler: Sampler::new(SEED).with_temperature(TEMPERATURE)?,
             token: Token::default(),
             count: 0,
             tokens: TokenDigest::new(),
@@ -61,7 +61,7 @@ impl<'s, 'm> Text<'s, 'm> {
     ///
     /// # Errors
     ///
-    /// [`Error::SnapshotLength`] if it has not.
+    /// [`SnapshotError::Length`] if it has not.
     pub fn write(&mut self, tokens: u32, state: &mut [u8]) -> Result<Digest, Error> {
         for _ in 0..tokens {
             self.token = self.sampler.sample(self.session.step(self.token));
@@ -70,7 +70,7 @@ impl<'s, 'm> Text<'s, 'm> {
         self.count += tokens;
         let (found, expected) = (state.len(), self.session.state_bytes());
         let Some(state) = state.get_mut(..expected) else {
-            return Err(Error::SnapshotLength { found, expected });
+            return Err(SnapshotError::Length { found, expected }.into());
         };
         self.session.save(state)?;
         Ok(Digest {

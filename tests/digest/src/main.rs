@@ -2,7 +2,7 @@
 
 use std::{error::Error, fs};
 
-use lstm_core::{Model, Session};
+use lstm_core::{Model, Session, WorkspaceSlices};
 use text_digest::Text;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -16,9 +16,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let flash: &mut [u8] = bytemuck::cast_slice_mut(&mut flash);
     flash[..file.len()].copy_from_slice(&file);
     let model = Model::from_region(flash)?;
-    let mut words = vec![0; Session::words(&model)];
+    let mut words = vec![0; model.workspace_words()];
     let mut logits = vec![0; model.alphabet().len()];
-    let session = Session::from_slices(&model, &mut words, &mut logits)?;
+    let workspace = WorkspaceSlices::new(&mut words, &mut logits);
+    let session = Session::new(model, workspace)?;
     let mut state = vec![0; session.state_bytes()];
     let mut text = Text::new(session)?;
     for _ in 0..blocks {

@@ -7,13 +7,15 @@
 
 use std::sync::Mutex;
 
-use lstm_core::{Model, Session};
+use lstm_core::{Model, Session, WorkspaceSlices};
 
 use crate::Text;
 
 /// The memory for the model's file.
 static FLASH: Mutex<Vec<u128>> = Mutex::new(Vec::new());
-static TEXT: Mutex<Option<(Text<'static, 'static>, Vec<u8>)>> = Mutex::new(None);
+type Writer = Text<'static, WorkspaceSlices<'static>>;
+
+static TEXT: Mutex<Option<(Writer, Vec<u8>)>> = Mutex::new(None);
 
 /// Makes room for a model of so many bytes, and tells where.
 #[unsafe(no_mangle)]
@@ -28,10 +30,10 @@ pub extern "C" fn room(bytes: usize) -> *mut u128 {
 pub extern "C" fn start() {
     let flash = std::mem::take(&mut *FLASH.lock().expect("one thread")).leak();
     let model = Model::from_region(bytemuck::cast_slice(flash)).expect("a model");
-    let model: &'static Model<'static> = Box::leak(Box::new(model));
-    let words = vec![0; Session::words(model)].leak();
+    let words = vec![0; model.workspace_words()].leak();
     let logits = vec![0; model.alphabet().len()].leak();
-    let session = Session::from_slices(model, words, logits).expect("the workspace is measured");
+    let workspace = WorkspaceSlices::new(words, logits);
+    let session = Session::new(model, workspace).expect("the workspace is measured");
     let state = vec![0; session.state_bytes()];
     let text = Text::new(session).expect("the temperature is in range");
     *TEXT.lock().expect("one thread") = Some((text, state));

@@ -4,7 +4,7 @@
 //!
 //! A million tokens of every model on every core take more than an hour. A pair of model and computer that came
 //! to its end is recorded under `target/equal`, and is not run again as long as neither the program,
-//! nor what runs it, nor the model changes. `DIGEST_MODEL=lean-96` takes the models alone whose file begins so.
+//! nor what runs it, nor the model changes. `DIGEST_MODEL=cifg-96` takes the models alone whose file begins so.
 
 use std::{
     fs,
@@ -22,7 +22,7 @@ use std::{
 
 use crc::{CRC_32_ISO_HDLC, Crc};
 use cross_tests::{Flash, shipped};
-use lstm_core::{Format, Model, Session};
+use lstm_core::{Format, Model, Session, WorkspaceSlices};
 use text_digest::{Digest, Text};
 use wasmtime::{Engine, Instance, Module, Store};
 use xtask::{
@@ -173,9 +173,10 @@ fn lines(
 fn host(path: &Path, [tokens, blocks]: [u32; 2]) -> Vec<String> {
     let flash = Flash::new(&fs::read(path).unwrap());
     let model = Model::from_bytes(flash.bytes()).unwrap();
-    let mut words = vec![0; Session::words(&model)];
+    let mut words = vec![0; model.workspace_words()];
     let mut logits = vec![0; model.alphabet().len()];
-    let session = Session::from_slices(&model, &mut words, &mut logits).unwrap();
+    let workspace = WorkspaceSlices::new(&mut words, &mut logits);
+    let session = Session::new(model, workspace).unwrap();
     let mut state = vec![0; session.state_bytes()];
     let mut text = Text::new(session).unwrap();
     let mut block = || text.write(tokens, &mut state).unwrap().to_string();
@@ -381,7 +382,7 @@ fn a_million_tokens_on_rv32() {
 
 /// Two models, whatever `DIGEST_MODEL` says.
 fn two_models() -> [PathBuf; 2] {
-    ["lean-96", "sonnets-64"].map(|name| root().join(format!("models/{name}.lstm")))
+    ["cifg-96", "sonnets-64"].map(|name| root().join(format!("models/{name}.lstm")))
 }
 
 /// A record of another program, another model or another text is none.

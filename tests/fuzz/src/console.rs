@@ -1,7 +1,7 @@
 //! The input is what arrives at the serial port of the firmware, with pauses and faults.
 
-use crate::Flash;
 use crate::payload::{self, Plan};
+use crate::{Flash, is_planted};
 use embedded_io::{ErrorKind, ErrorType, Read, ReadReady, Write};
 use firmware_app::{Board, Memory, Ram};
 use lstm_core::{Format, LayerShape, workspace_words};
@@ -39,6 +39,7 @@ pub(crate) fn run(data: &[u8]) {
         sent: Vec::new(),
         room: ROOM,
         takes_one: kind & 8 != 0,
+        is_broken: false,
     };
     let error = firmware_app::run(&mut port, &mut Desk(0), region, &mut Ram::<WORDS>::new());
     assert_eq!(
@@ -67,6 +68,8 @@ struct Port<'a> {
     room: usize,
     /// A byte at a time.
     takes_one: bool,
+    /// After a planted fault it takes nothing.
+    is_broken: bool,
 }
 
 impl ErrorType for Port<'_> {
@@ -87,6 +90,8 @@ impl ReadReady for Port<'_> {
             }
             [FAULT, rest @ ..] => {
                 self.input = rest;
+                // Nothing comes back after a fault.
+                self.is_broken = is_planted();
                 Err(ErrorKind::Other)
             }
             _ => Ok(true),
@@ -109,6 +114,9 @@ impl Read for Port<'_> {
 
 impl Write for Port<'_> {
     fn write(&mut self, bytes: &[u8]) -> Result<usize, ErrorKind> {
+        if self.is_broken {
+            return Err(ErrorKind::Other);
+        }
         let most = if self.takes_one { 1 } else { usize::MAX };
         let count = bytes
             .len()
@@ -153,13 +161,14 @@ impl Board for Desk {
 }
 
 pub(crate) fn seeds() -> Vec<Vec<u8>> {
-    let lines: [&[u8]; 6] = [
+    let lines: [&[u8]; 7] = [
         b"shall i compare\r",
         b":temp 0.8\r:topk 2\r:topp 0.5\r",
         b":seed 7\r:reset\r:stats\r",
         b":speed 9\r:info\r:pause\r",
         b":save\r:load AAAA\r",
         b"\x1b[Aa\x7f\x15b\xf8\xf8\xf8\xc3\xa9\r\n",
+        b":help\r\xf9:temp 1\xf8\xf9\r",
     ];
     lines.map(|line| [&[2], line].concat()).into()
 }

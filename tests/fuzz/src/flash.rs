@@ -1,6 +1,6 @@
 //! Bytes in memory as they lie in flash.
 
-use lstm_core::file::ARRAY_ALIGN;
+use lstm_core::export::ARRAY_ALIGN;
 
 /// Bytes at a multiple of 16, plus an offset, that end where the memory ends.
 pub(crate) struct Flash {

@@ -6,9 +6,7 @@ use host_trainer::files::error::Result;
 use host_trainer::files::tensors::TensorFile;
 use host_trainer::kernels::random::Random;
 use host_trainer::network::config::LayerConfig;
-use host_trainer::quantize::qat::checkpoint::{self as qat, TextProgress, TuningConfig};
 use host_trainer::quantize::qat::masters::Masters;
-use host_trainer::quantize::qat::settings::Settings;
 use host_trainer::quantize::qat::step::Loss;
 use host_trainer::quantize::quantize;
 use host_trainer::text::alphabet::AlphabetKind;
@@ -16,6 +14,8 @@ use host_trainer::text::batches::Feed;
 use host_trainer::text::batches::Feeder;
 use host_trainer::text::batches::LossOn;
 use host_trainer::text::corpus::Corpus;
+use host_trainer::training::tuning::checkpoint::{self as qat, TextProgress, TuningConfig};
+use host_trainer::training::tuning::settings::Settings;
 use lstm_core::Format;
 use std::path::Path;
 use std::sync::OnceLock;
@@ -91,20 +91,20 @@ impl Tuning {
         assert_eq!(to_bytes(&self.read(&bytes).unwrap()), bytes);
         let (rows, steps) = (1, 2);
         let streams = Feed::Streams {
-            rows,
-            steps,
+            batch_size: rows,
+            sequence_length: steps,
             jitter: true,
         };
         let windows = Feed::Windows {
-            rows,
-            steps,
+            batch_size: rows,
+            sequence_length: steps,
             loss_on: LossOn::LastStep,
         };
         for text in checkpoint.texts {
             for feed in [streams, windows] {
                 let feeder = Feeder::resume(&[1; 9], feed, text.cursor.clone());
                 if let Some(mut feeder) = feeder {
-                    let is_over = feeder.pass_progress() >= 1.0;
+                    let is_over = feeder.epoch_progress() >= 1.0;
                     let batch = feeder.next_batch(&mut Random::new(1));
                     assert_eq!(batch.is_none(), is_over);
                 }

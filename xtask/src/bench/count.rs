@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use crc::{CRC_32_ISO_HDLC, Crc};
-use lstm_core::{Format, LayerShape, Model, Sampler, Session, Token};
+use lstm_core::{Format, LayerShape, Model, Sampler, Session, Token, WorkspaceSlices};
 
 use super::machine::{MODEL_ROOM, Machine};
 use crate::{
@@ -40,15 +40,15 @@ pub(super) const NETWORKS: [Network; 4] = [
     },
     Network {
         name: "C",
-        description: "a lean layer of 384 units, projected to 96",
-        layer: LayerShape::lean(384).project(96),
-        model: "lean-384",
+        description: "a CIFG layer of 384 units, projected to 96",
+        layer: LayerShape::cifg(384).project(96),
+        model: "cifg-384",
     },
     Network {
         name: "D",
-        description: "a lean layer of 96 units, projected to 32",
-        layer: LayerShape::lean(96).project(32),
-        model: "lean-96",
+        description: "a CIFG layer of 96 units, projected to 32",
+        layer: LayerShape::cifg(96).project(32),
+        model: "cifg-96",
     },
 ];
 pub(super) const SYMBOLS: &str = " abcdefghijklmnopqrstuvwxyz";
@@ -119,7 +119,7 @@ pub(super) fn models() -> Result<Vec<ModelFile>> {
             if format == Format::Int4 {
                 let path = root().join(format!("models/{}-{format}.lstm", network.model));
                 let shipped = ModelFile::read(&path)?;
-                let shape = shipped.model()?.shapes().collect::<Vec<_>>();
+                let shape = shipped.model()?.layers().to_vec();
                 ensure!(
                     shape == [network.layer],
                     "{} has the layers {shape:?}, expected {:?}",
@@ -263,10 +263,11 @@ pub(super) fn table(counts: &[Count]) -> String {
 
 /// The CRC-32 of the tokens that a model draws on the host.
 fn host_tokens(model: &Model<'_>, characters: u64) -> Result<u32> {
-    let mut words = vec![0; Session::words(model)];
+    let mut words = vec![0; model.workspace_words()];
     let mut logits = vec![0; model.alphabet().len()];
-    let mut session = Session::from_slices(model, &mut words, &mut logits)?;
-    let mut sampler = Sampler::new(SEED).temperature(TEMPERATURE)?;
+    let workspace = WorkspaceSlices::new(&mut words, &mut logits);
+    let mut session = Session::new(*model, workspace)?;
+    let mut sampler = Sampler::new(SEED).with_temperature(TEMPERATURE)?;
     let crc = Crc::<u32>::new(&CRC_32_ISO_HDLC);
     let mut tokens = crc.digest();
     let mut token = Token::default();
@@ -283,7 +284,7 @@ mod tests {
 
     #[test]
     fn multiply_adds_are_those_of_the_matrices() {
-        let layers = [LayerShape::lstm(16), LayerShape::lean(32).project(24)];
+        let layers = [LayerShape::lstm(16), LayerShape::cifg(32).project(24)];
         let bytes = random_model(Format::Int8, "abc", &layers, 1);
         let file = ModelFile::new(String::new(), None, PathBuf::new(), &bytes);
         let expected = 64 * 16 + 96 * (16 + 24) + 32 * 24 + 3 * 24;

@@ -40,7 +40,7 @@ pub struct Machine {
     /// Instructions that CMSIS-NN's int8 LSTM and dense layer take for the networks A and B over an
     /// embedding of 64, without sampling. Commit 99f736a by GCC 12.2 with -O3, counted once, under
     /// QEMU 7.2 by a plugin that counts each executed instruction; nothing here counts it again. It
-    /// has no lean layer.
+    /// has no CIFG layer.
     pub(super) cmsis_nn: [u64; 2],
 }
 

@@ -7,10 +7,10 @@
 )]
 
 use firmware_app::{Board, Console, Memory, Poet, Ram, Step};
-use lstm_core::file::{HEAD_BYTES, Head};
-use lstm_core::{Aligned, Error, Format, LayerShape, Model, workspace_words};
+use lstm_core::export::{HEAD_BYTES, Head};
+use lstm_core::{Aligned, Format, LayerShape, Model, ModelError, workspace_words};
 
-const LEAN: LayerShape = LayerShape::lean(96).project(32);
+const LEAN: LayerShape = LayerShape::cifg(96).project(32);
 /// Enough for the models below.
 pub const MODEL_WORDS: usize = {
     let (int8, int4) = (
@@ -26,10 +26,10 @@ pub type Desktop = Ram<WORDS>;
 
 /// A model of small letters.
 pub static LETTERS: Aligned<[u8; 17_684]> =
-    Aligned(*include_bytes!("../../../../models/lean-96-int4.lstm"));
+    Aligned(*include_bytes!("../../../../models/cifg-96-int4.lstm"));
 /// The same network in another format.
 pub static OTHER: Aligned<[u8; 23_828]> =
-    Aligned(*include_bytes!("../../../../models/lean-96.lstm"));
+    Aligned(*include_bytes!("../../../../models/cifg-96.lstm"));
 
 pub fn letters() -> Model<'static> {
     Model::from_bytes(&LETTERS.0).unwrap()
@@ -48,10 +48,10 @@ pub fn with_wrong_golden() -> Box<Aligned<[u8; 17_684]>> {
 /// What a poet writes that has read this after the firmware's prompt.
 pub fn written(model: &Model<'_>, prompt: &str, seed: u64, chars: usize) -> String {
     let (mut words, mut logits) = (vec![0; WORDS], vec![0; 256]);
-    let mut poet = Poet::new(model, &mut words, &mut logits).unwrap();
+    let mut poet = Poet::new(*model, &mut words, &mut logits).unwrap();
     poet.restart();
-    let sampler = poet.generator().sampler().clone();
-    poet.generator().set_sampler(sampler.seed(seed));
+    let sampler = poet.generator().sampler_mut();
+    *sampler = sampler.clone().with_seed(seed);
     prompt.chars().for_each(|c| poet.read(c));
     (0..chars).map(|_| poet.write()).collect()
 }
@@ -117,7 +117,7 @@ pub struct Desk<'s, 'm> {
 impl<'s, 'm> Desk<'s, 'm> {
     /// A console that has sent its banner.
     pub fn new<const WORDS: usize>(
-        model: Result<&'s Model<'m>, Error>,
+        model: Result<Model<'m>, ModelError>,
         region: &'m [u8],
         ram: &'s mut Ram<WORDS>,
     ) -> Self {

@@ -19,7 +19,9 @@ use core::hint::black_box;
 
 use crc::{CRC_32_ISO_HDLC, Crc, NoTable};
 use firmware_bench::{WORDS, counter::Counter, entry, model_region, stack};
-use lstm_core::{Error, Format, MAX_SYMBOLS, Model, Sampler, Session, Token, Workspace};
+use lstm_core::{
+    Error, Format, MAX_SYMBOLS, Memory, Model, ModelError, Sampler, Session, Token, Workspace,
+};
 use semihosting::{println, process};
 
 const SEED: u64 = 1;
@@ -37,6 +39,7 @@ fn characters(format: Format) -> u32 {
     }
 }
 
+/// Counts, prints, and exits.
 #[entry]
 fn main() -> ! {
     match bench() {
@@ -52,8 +55,8 @@ fn bench() -> Result<(), Error> {
     let (model, load_stack) = stack::depth(load);
     let model = model?;
     let mut workspace = Workspace::<WORDS, MAX_SYMBOLS>::new();
-    let mut session = Session::new(&model, &mut workspace)?;
-    let mut sampler = Sampler::new(SEED).temperature(TEMPERATURE)?;
+    let mut session = Session::new(model, &mut workspace)?;
+    let mut sampler = Sampler::new(SEED).with_temperature(TEMPERATURE)?;
     let crc = Crc::<u32, NoTable>::new(&CRC_32_ISO_HDLC);
     let mut tokens = crc.digest();
     let mut token = Token::default();
@@ -85,21 +88,25 @@ fn bench() -> Result<(), Error> {
         counter.instructions(minimum.into(), 1),
         counter.instructions(maximum.into(), 1),
         tokens.finalize(),
-        size_of::<u32>() * (Session::words(&model) + model.alphabet().len()),
-        size_of_val(&workspace),
+        size_of::<u32>() * (model.workspace_words() + model.alphabet().len()),
+        size_of::<Workspace<WORDS, MAX_SYMBOLS>>(),
     );
     Ok(())
 }
 
 #[inline(never)]
-fn load() -> Result<Model<'static>, Error> {
+fn load() -> Result<Model<'static>, ModelError> {
     Model::from_region(model_region())
 }
 
 /// One character. Not inlined, so that it is compiled as in a firmware, and nothing of it leaves
 /// the measurement.
 #[inline(never)]
-fn character(session: &mut Session<'_, '_>, sampler: &mut Sampler, token: Token) -> Token {
+fn character<M: Memory>(
+    session: &mut Session<'_, M>,
+    sampler: &mut Sampler,
+    token: Token,
+) -> Token {
     start_marker();
     let token = sampler.sample(session.step(token));
     stop_marker();

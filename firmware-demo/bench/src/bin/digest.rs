@@ -14,6 +14,7 @@ use text_digest::Text;
 /// QEMU hands over the arguments only, no path.
 const ARGUMENTS_BYTES: usize = 256;
 
+/// Writes a text and prints digests of it.
 #[entry]
 fn main() -> ! {
     let Some((offset, tokens, blocks)) = arguments() else {
@@ -37,7 +38,7 @@ fn write(offset: usize, tokens: u32, blocks: u32) -> Result<(), Error> {
     let model = Model::from_region(model_region().get(offset..).unwrap_or_default())?;
     let mut workspace = Workspace::<WORDS, MAX_SYMBOLS>::new();
     let mut state = [0; 4 * WORDS];
-    let mut text = Text::new(Session::new(&model, &mut workspace)?)?;
+    let mut text = Text::new(Session::new(model, &mut workspace)?)?;
     for _ in 0..blocks {
         println!("{}", text.write(tokens, &mut state)?);
     }

@@ -10,6 +10,7 @@ use firmware_bench::{WORDS, entry, model_region};
 use lstm_core::{MAX_SYMBOLS, Model, Sampler, Session, Token, Workspace};
 use semihosting::process;
 
+/// Runs the engine once.
 #[entry]
 fn main() -> ! {
     let region = model_region();
@@ -17,10 +18,10 @@ fn main() -> ! {
     let Ok(model) = Model::from_region(region) else {
         process::exit(1)
     };
-    let Ok(mut session) = Session::new(&model, &mut workspace) else {
+    let Ok(mut session) = Session::new(model, &mut workspace) else {
         process::exit(1)
     };
-    let Ok(mut sampler) = Sampler::new(1).temperature(0.8) else {
+    let Ok(mut sampler) = Sampler::new(1).with_temperature(0.8) else {
         process::exit(1)
     };
     let mut token = Token::default();

@@ -7,8 +7,10 @@
 
 use firmware_bench::entry;
 use lstm_core::Aligned;
-use lstm_core::file::{BLOCK_ROWS, COLUMN_ALIGN, round_up};
-use lstm_core::kernel_test::{Case, Dots, KERNELS, Kernel, SIGMOIDS};
+
+use lstm_core::kernel_test::{
+    BLOCK_ROWS, COLUMN_ALIGN, Case, KERNELS, Kernel, SIGMOIDS, Sums, round_up,
+};
 use semihosting::{println, process};
 
 /// More columns could overflow the sums of a row whose weights are all extreme. A model with such a
@@ -36,6 +38,7 @@ const LIMIT: i8 = 127;
 const FILLINGS: usize = 7;
 const DEAD_ZONES: [u8; 4] = [0, 1, 8, 127];
 
+/// Compares the kernels.
 #[entry]
 fn main() -> ! {
     let mut test = Test {
@@ -45,6 +48,7 @@ fn main() -> ! {
         cases: 0,
     };
     for kernel in KERNELS {
+        test.mismatch(kernel);
         for _ in 0..ROUNDS {
             for columns in (COLUMN_ALIGN..=MAX_COLUMNS).step_by(COLUMN_ALIGN) {
                 test.shape(kernel, columns);
@@ -87,11 +91,37 @@ impl Test {
         }
     }
 
+    /// Columns that were packed for a matrix with more columns, or with fewer, reach no assembly.
+    fn mismatch(&mut self, kernel: &Kernel) {
+        self.fill_columns(0);
+        for (columns, packed_for) in [(32, 512), (512, 32)] {
+            let rows = kernel.format.block_rows();
+            let case = Case {
+                format: kernel.format,
+                weights: &self.weights.0[..rows * columns * kernel.format.bits() / 8],
+                blocks: rows / BLOCK_ROWS,
+                columns,
+                hidden: &self.columns[..packed_for],
+                below: 0,
+                dead_zones: [0; 2],
+            };
+            let found = (kernel.mismatched)(&case, packed_for);
+            if found != 0 {
+                println!(
+                    "kernel-test {:?}: {columns} columns were multiplied with {packed_for}",
+                    kernel.format
+                );
+                process::exit(1)
+            }
+        }
+    }
+
     fn compare(&mut self, kernel: &Kernel, columns: usize, blocks: usize, used: usize) {
         let rows = round_up(blocks * BLOCK_ROWS, kernel.format.block_rows());
         let below = self.below(used + 1);
         let dead_zones = [(); 2].map(|()| DEAD_ZONES[self.below(DEAD_ZONES.len())]);
         let case = Case {
+            format: kernel.format,
             weights: &self.weights.0[..rows * columns * kernel.format.bits() / 8],
             blocks,
             columns,
@@ -99,13 +129,13 @@ impl Test {
             below,
             dead_zones,
         };
-        let dots = |dots: Dots| {
+        let sums = |sums_of: Sums| {
             // Room for one more than there are.
             let mut sums = [[0; BLOCK_ROWS]; MAX_BLOCKS + 1];
-            let count = dots(&case, &mut sums);
+            let count = sums_of(&case, &mut sums);
             (count, sums)
         };
-        let (found, expected) = (dots(kernel.arch), dots(kernel.portable));
+        let (found, expected) = (sums(kernel.cpu), sums(kernel.portable));
         if found != expected || found.0 != blocks {
             println!(
                 "kernel-test {:?}, {case:?}: found {found:?}, expected {expected:?}",

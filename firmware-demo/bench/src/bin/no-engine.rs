@@ -9,6 +9,7 @@ use firmware_bench::{WORDS, entry, model_region};
 use lstm_core::{MAX_SYMBOLS, Workspace};
 use semihosting::process;
 
+/// Runs all but the engine.
 #[entry]
 fn main() -> ! {
     let region = model_region();

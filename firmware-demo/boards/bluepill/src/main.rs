@@ -7,18 +7,18 @@
 #![no_std]
 #![no_main]
 
-use board_support::{
-    Device, Ram, Stm32Usart, SysTick, entry, listen, ram, receive_by_interrupt, start,
+use lstm_core::LayerShape;
+use support_uart::{
+    Device, Ram, Stm32Usart, SysTick, entry, hertz, listen, ram, receive_by_interrupt, start,
     words_for_integers,
 };
-use lstm_core::LayerShape;
 
 /// 1 KB of the 8.
 const WORDS: usize = 1024 / size_of::<u32>();
 // More fits in it than in the flash.
 const _: () = {
     assert!(words_for_integers(&[LayerShape::lstm(128)]) <= WORDS);
-    assert!(words_for_integers(&[LayerShape::lean(96).project(32)]) <= WORDS);
+    assert!(words_for_integers(&[LayerShape::cifg(96).project(32)]) <= WORDS);
 };
 
 static WORKSPACE: Ram<WORDS> = ram();
@@ -35,6 +35,8 @@ const DEVICES: Devices = unsafe {
 };
 const USART1: Stm32Usart = Stm32Usart::new(DEVICES.usart1);
 const USART1_INTERRUPT: u16 = 37;
+/// In hertz, by the PLL.
+const CLOCK: u32 = hertz(env!("BOARD_CLOCK"));
 
 struct Devices {
     gpio_a: Device,
@@ -54,7 +56,7 @@ fn main() -> ! {
     start(USART1, SysTick::start(clock), &WORKSPACE)
 }
 
-/// Takes the core and USART1 to 64 MHz by the PLL, and gives their clock in hertz. If that does not
+/// Takes the core and USART1 to [`CLOCK`] by the PLL, and gives their clock in hertz. If that does not
 /// lock, as under QEMU, they stay at the 8 MHz of the oscillator inside the chip.
 fn start_clock() -> u32 {
     const CONTROL: usize = 0x00;
@@ -63,6 +65,7 @@ fn start_clock() -> u32 {
     const CLOCKS: usize = 0x04;
     /// 8 MHz / 2 * 16; the first bus of devices at half of the core's clock.
     const PLL_64_MHZ: u32 = 14 << 18 | 0b100 << 8;
+    const _: () = assert!(CLOCK == 8_000_000 / 2 * 16);
     const BY_PLL: u32 = 2;
     const PLL_IN_USE: u32 = 2 << 2;
     const FLASH_ACCESS: usize = 0x00;
@@ -76,7 +79,7 @@ fn start_clock() -> u32 {
         flash.write(FLASH_ACCESS, FLASH_FOR_64_MHZ);
         rcc.write(CLOCKS, PLL_64_MHZ | BY_PLL);
         if rcc.wait_for(CLOCKS, PLL_IN_USE) {
-            return 64_000_000;
+            return CLOCK;
         }
         rcc.write(CLOCKS, 0);
     }

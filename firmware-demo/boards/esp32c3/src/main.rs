@@ -5,10 +5,6 @@
 #![no_std]
 #![no_main]
 
-mod memory;
-#[path = "../../../board-support/src/region.rs"]
-mod region;
-
 use core::convert::Infallible;
 
 use embedded_io::{ErrorType, Read, ReadReady, Write};
@@ -38,7 +34,7 @@ fn main() -> ! {
     let _: Infallible = firmware_app::run(
         &mut port,
         &mut Esp32C3,
-        region::model_region(),
+        support_memory::model_region(),
         WORKSPACE.take(),
     );
     loop {
@@ -63,7 +59,7 @@ impl Board for Esp32C3 {
     }
 
     fn memory(&mut self) -> Memory {
-        memory::measure()
+        support_memory::esp_hal::measure()
     }
 
     /// USB holds back what there is no room for.

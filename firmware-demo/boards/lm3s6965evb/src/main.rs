@@ -6,8 +6,9 @@
 #![no_std]
 #![no_main]
 
-use board_support::{
-    ANY_MODEL, Device, Fault, Ram, SysTick, Uart, entry, listen, ram, receive_by_interrupt, start,
+use support_uart::{
+    ANY_MODEL, Device, Fault, Ram, SysTick, Uart, entry, hertz, listen, ram, receive_by_interrupt,
+    start,
 };
 
 static WORKSPACE: Ram<ANY_MODEL> = ram();
@@ -17,7 +18,7 @@ static WORKSPACE: Ram<ANY_MODEL> = ram();
 const UART: Pl011 = Pl011(unsafe { Device::at(0x4000_c000) });
 const UART_INTERRUPT: u16 = 5;
 /// In hertz.
-const CLOCK: u32 = 12_500_000;
+const CLOCK: u32 = hertz(env!("BOARD_CLOCK"));
 
 receive_by_interrupt!(UART, UART_INTERRUPT);
 

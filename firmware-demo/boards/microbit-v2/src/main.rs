@@ -4,8 +4,8 @@
 #![no_std]
 #![no_main]
 
-use board_support::{
-    ANY_MODEL, NrfPin, NrfTimer, NrfUart, Ram, entry, ram, receive_by_interrupt, start,
+use support_uart::{
+    ANY_MODEL, NrfPin, NrfTimer, NrfUart, Ram, entry, listen, ram, receive_by_interrupt, start,
 };
 
 static WORKSPACE: Ram<ANY_MODEL> = ram();
@@ -16,5 +16,6 @@ receive_by_interrupt!(NrfUart, NrfUart::INTERRUPT);
 fn main() -> ! {
     // To and from the interface chip.
     NrfUart.start(NrfPin(0, 6), NrfPin(1, 8));
+    listen(NrfUart::INTERRUPT);
     start(NrfUart, NrfTimer::start(), &WORKSPACE)
 }

@@ -7,11 +7,11 @@
 #![no_std]
 #![no_main]
 
-use board_support::{
-    NrfPin, NrfTimer, NrfUart, Ram, entry, ram, receive_by_interrupt, start, words_for_integers,
+use lstm_core::{Format, LayerShape, MAX_INTEGER_COLUMNS, workspace_words};
+use support_uart::{
+    NrfPin, NrfTimer, NrfUart, Ram, entry, listen, ram, receive_by_interrupt, start,
+    words_for_integers,
 };
-use lstm_core::file::MAX_INTEGER_COLUMNS;
-use lstm_core::{Format, LayerShape, workspace_words};
 
 /// Half of the RAM.
 const WORDS: usize = 8 * 1024 / size_of::<u32>();
@@ -32,5 +32,6 @@ receive_by_interrupt!(NrfUart, NrfUart::INTERRUPT);
 fn main() -> ! {
     // To and from the interface chip.
     NrfUart.start(NrfPin(0, 24), NrfPin(0, 25));
+    listen(NrfUart::INTERRUPT);
     start(NrfUart, NrfTimer::start(), &WORKSPACE)
 }

@@ -7,8 +7,9 @@
 #![no_std]
 #![no_main]
 
-use board_support::{
-    ANY_MODEL, Device, Ram, Stm32Usart, SysTick, entry, listen, ram, receive_by_interrupt, start,
+use support_uart::{
+    ANY_MODEL, Device, Ram, Stm32Usart, SysTick, entry, hertz, listen, ram, receive_by_interrupt,
+    start,
 };
 
 static WORKSPACE: Ram<ANY_MODEL> = ram();
@@ -25,6 +26,8 @@ const DEVICES: Devices = unsafe {
 };
 const USART2: Stm32Usart = Stm32Usart::new(DEVICES.usart2);
 const USART2_INTERRUPT: u16 = 38;
+/// In hertz, by the PLL.
+const CLOCK: u32 = hertz(env!("BOARD_CLOCK"));
 
 struct Devices {
     gpio_a: Device,
@@ -50,7 +53,7 @@ struct Clocks {
     usart2: u32,
 }
 
-/// Takes the core to 168 MHz by the PLL. If that does not lock, as under QEMU, the core stays at the
+/// Takes the core to [`CLOCK`] by the PLL. If that does not lock, as under QEMU, the core stays at the
 /// 16 MHz of the oscillator inside the chip.
 fn start_clocks() -> Clocks {
     const CONTROL: usize = 0x00;
@@ -59,6 +62,7 @@ fn start_clocks() -> Clocks {
     const PLL: usize = 0x04;
     /// 16 MHz / 16 * 336 / 2, and / 7 for USB, which wants 48 MHz. The top field is the reset value.
     const PLL_168_MHZ: u32 = 2 << 28 | 7 << 24 | 336 << 6 | 16;
+    const _: () = assert!(CLOCK == 16_000_000 / 16 * 336 / 2);
     const CLOCKS: usize = 0x08;
     const BY_PLL: u32 = 2;
     const PLL_IN_USE: u32 = 2 << 2;
@@ -77,8 +81,8 @@ fn start_clocks() -> Clocks {
         rcc.write(CLOCKS, BUSES | BY_PLL);
         if rcc.wait_for(CLOCKS, PLL_IN_USE) {
             return Clocks {
-                core: 168_000_000,
-                usart2: 42_000_000,
+                core: CLOCK,
+                usart2: CLOCK / 4,
             };
         }
         rcc.write(CLOCKS, 0);

@@ -1,12 +1,12 @@
-//! QEMU's riscv32 `virt` machine: an RV32IMAC core. All its memory is RAM; `memory.x` uses it as
-//! on a chip with flash.
+//! QEMU's riscv32 `virt` machine: an RV32IMAC core. All its memory is RAM; `board.toml` uses it
+//! as on a chip with flash.
 //!
 //! `cargo run --release` in this folder starts it under QEMU (`-M virt`).
 
 #![no_std]
 #![no_main]
 
-use board_support::{
+use support_uart::{
     ANY_MODEL, Clock, Device, Fault, Ram, Uart, entry, listen, ram, receive_by_interrupt, start,
 };
 
@@ -28,6 +28,7 @@ const UART_INTERRUPT: u32 = 10;
 
 receive_by_interrupt!(UART);
 
+/// Starts the UART and its interrupt, then the firmware.
 #[entry]
 fn main() -> ! {
     UART.plic.enable(UART_INTERRUPT);

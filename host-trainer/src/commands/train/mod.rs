@@ -1,80 +1,140 @@
 //! `train`: from a text to a network.
 
-pub mod config_file;
-mod flags;
-mod settings;
+mod configure;
+pub mod settings;
 
+use crate::commands::numbers::{Count, NotNegative};
+use crate::commands::threads;
+use crate::engine::graph::DeviceKind;
 use crate::files::error::{Error, Result};
+use crate::files::output::is_one_of;
 use crate::training::interrupt::on_ctrl_c;
-use crate::training::recipe::RecipeName;
 use crate::training::run_config::RunConfig;
-use crate::training::run_folder::RunFolder;
+use crate::training::run_folder::{self, RunFolder};
 use crate::training::texts::Texts;
 use crate::training::trainer::{Call, Trainer, start};
-use settings::{as_toml, configure, folder_name, layer_over, threads};
+use configure::{configure, default_folder, layer_over, recipe_of, settings_of};
+use settings::Settings;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use flags::Args;
+/// What decides none of the result.
+const RUN: &str = "Run";
+
+/// Arguments of `train`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    settings: Settings,
+    /// Threads. Their number changes no bit of the result [default: one a core]
+    #[arg(long, value_name = "N", help_heading = RUN)]
+    threads: Option<Count<256>>,
+    /// What computes a batch. A run may go on with another one, but then ends in other bits
+    #[arg(long, value_enum, default_value_t, help_heading = RUN)]
+    device: DeviceKind,
+    /// Folder of the run [default: runs/RECIPE-HIDDEN; with CIFG or a projection, such as
+    /// runs/best-cifg-384-96]
+    #[arg(long, value_name = "FOLDER", help_heading = RUN)]
+    out: Option<PathBuf>,
+    /// Seconds from one checkpoint to the next; 0 for one after each update
+    #[arg(long, value_name = "S", default_value = "30", help_heading = RUN)]
+    checkpoint_every: NotNegative,
+    /// Settings as a TOML file, such as the config.toml of a run; what is typed goes before it
+    #[arg(long, value_name = "FILE", help_heading = RUN)]
+    config: Option<PathBuf>,
+    /// Overwrite the run that is in the folder
+    #[arg(long, conflicts_with = "resume", help_heading = RUN)]
+    force: bool,
+    /// Go on with the run in the folder, with the settings it was started with
+    #[arg(long, conflicts_with = "config", help_heading = RUN)]
+    resume: bool,
+}
 
 /// Trains, from the start or from a checkpoint, and reports.
 ///
 /// # Errors
 /// The input cannot be used, the disk refuses, the loss is not finite, or the user stopped it.
-pub fn run(args: &Args) -> Result<()> {
-    let recipe = args
-        .recipe
-        .as_deref()
-        .map(str::parse::<RecipeName>)
-        .transpose()?;
-    let recipe: RecipeName = recipe.unwrap_or(RecipeName::Sonnets);
-    let layer = layer_over(args, recipe.default_layer());
-    let default = || PathBuf::from(format!("runs/{}-{}", recipe.name(), folder_name(layer)));
-    let path = args.out.clone().unwrap_or_else(default);
-    let call = call(args)?;
+pub fn run(args: Args) -> Result<()> {
+    let settings = match &args.config {
+        None => args.settings,
+        Some(path) => args.settings.over(Settings::read(path)?)?,
+    };
+    let path = args.out.unwrap_or_else(|| default_folder(&settings));
+    let call = Call {
+        threads: threads(args.threads),
+        device: args.device.open()?,
+        checkpoint_every: Duration::from_secs_f64(args.checkpoint_every.into()),
+        stop: on_ctrl_c()?,
+    };
     let (folder, config, mut checkpoint, texts);
     if args.resume {
+        check_resumed_flags(&settings)?;
         (folder, config, checkpoint) = RunFolder::resume(&path)?;
-        check_resumed(args, &config, &path)?;
+        check_resumed(&settings, &config, &path)?;
         texts = Texts::read(&config)?;
     } else {
         RunFolder::check_new(&path, args.force)?;
-        (config, texts) = configure(args, recipe, layer)?;
+        (config, texts) = configure(&settings)?;
+        refuse_texts_of_the_run(&path, &config)?;
         checkpoint = start(&config, &texts)?;
-        let flags = as_toml(args, &config);
+        let flags = format!(
+            "# The settings of this run: host-trainer train --config FILE --out NEW\n{}",
+            settings_of(&config).to_table()?
+        );
         folder = RunFolder::create(&path, &config, &flags, &mut checkpoint)?;
     }
     Trainer::new(&config, &texts, &folder, checkpoint, call)?.train()
 }
 
-/// Refuses flags that say another network than that of the run to go on with.
-fn check_resumed(args: &Args, config: &RunConfig, path: &Path) -> Result<()> {
-    let (found, recipe) = (config.network.layers[0], config.recipe.name());
-    let asked = layer_over(args, found);
-    let asked_recipe = args.recipe.as_deref().unwrap_or(recipe);
-    if (asked_recipe, asked) == (recipe, found) {
+/// Refuses to train on a text that a new run in the folder would take the place of.
+fn refuse_texts_of_the_run(folder: &Path, config: &RunConfig) -> Result<()> {
+    let files: Vec<PathBuf> = run_folder::files(folder).collect();
+    for text in [Some(&config.corpus), config.pretrain.as_ref()] {
+        if let Some(text) = text.filter(|text| is_one_of(&text.path, files.iter().map(|f| &**f))) {
+            return Err(Error::bad_input(format!(
+                "found --out {}, which holds {}, which is read, expected another folder",
+                folder.display(),
+                text.path.display()
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses settings that a run that goes on has already: only those that name its folder may be said again.
+fn check_resumed_flags(settings: &Settings) -> Result<()> {
+    let named = Settings {
+        recipe: settings.recipe,
+        cell: settings.cell,
+        hidden: settings.hidden,
+        projection: settings.projection,
+        ..Settings::default()
+    };
+    let named = named.to_table()?;
+    let all = settings.to_table()?;
+    match all.keys().find(|key| !named.contains_key(*key)) {
+        None => Ok(()),
+        Some(key) => Err(Error::bad_input(format!(
+            "found --{key} with --resume, expected none: a run goes on with the settings it was started \
+             with"
+        ))),
+    }
+}
+
+/// Refuses settings that say another network than that of the run to go on with.
+fn check_resumed(settings: &Settings, config: &RunConfig, path: &Path) -> Result<()> {
+    let found = config.network.layers[0];
+    let asked = layer_over(settings, found);
+    let asked_recipe = settings
+        .recipe
+        .map_or(config.recipe, |_| recipe_of(settings));
+    if (asked_recipe, asked) == (config.recipe, found) {
         return Ok(());
     }
     Err(Error::bad_input(format!(
-        "{}: found a run of {recipe} with {found}, expected {asked_recipe} with {asked} as the flags \
-         say",
-        path.display()
+        "{}: found a run of {} with {found}, expected {} with {asked} as the flags say",
+        path.display(),
+        config.recipe.name,
+        asked_recipe.name
     )))
-}
-
-/// What belongs to this call, and decides none of the result.
-fn call(args: &Args) -> Result<Call> {
-    let seconds = args.checkpoint_every;
-    let checkpoint_every = Duration::try_from_secs_f64(seconds).map_err(|_| {
-        Error::bad_input(format!(
-            "found --checkpoint-every {seconds}, expected 0 seconds or more"
-        ))
-    })?;
-    Ok(Call {
-        threads: threads(args)?,
-        device: args.device.open()?,
-        checkpoint_every,
-        nan_at: args.nan_at,
-        stop: on_ctrl_c()?,
-    })
 }

@@ -1,286 +1,172 @@
-//! What a person asks for: flags as typed become a run as meant.
+//! What decides a run, as flags and as the keys of a config file: both are defined here, once.
 
-use super::flags::{Args, ScheduleKind};
-use crate::engine::schedule::Schedule;
+use crate::commands::numbers::{BelowOne, Count, Natural, NotNegative, Positive, Share};
+use crate::engine::schedule::Decay;
 use crate::files::error::{Error, Result};
-use crate::network::config::{CellKind, LayerConfig, NetworkConfig};
-use crate::text::corpus::Corpus;
-use crate::training::recipe::{Phase, RecipeName, Source, window};
-use crate::training::run_config::{RunConfig, TextFile};
-use crate::training::texts::Texts;
-use clap::ValueEnum;
-use std::path::PathBuf;
+use crate::network::config::CellKind;
+use crate::text::alphabet::AlphabetKind;
+use crate::training::recipe::Recipe;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
 
-/// A layer with every flag applied.
-pub(crate) fn layer_over(args: &Args, default: LayerConfig) -> LayerConfig {
-    LayerConfig {
-        cell: args.cell.unwrap_or(default.cell),
-        hidden: args.hidden.unwrap_or(default.hidden),
-        projection: match args.projection {
-            None => default.projection,
-            Some(0) => None,
-            width => width,
-        },
+/// What decides the training on the corpus.
+const TRAINING: &str = "Training";
+/// The network.
+const NETWORK: &str = "Network";
+
+/// What decides a run; nothing where the recipe decides.
+#[derive(Clone, Debug, Default, PartialEq, clap::Args, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Settings {
+    /// How to train [default: sonnets]
+    #[arg(long, value_enum)]
+    pub recipe: Option<&'static Recipe>,
+    /// The text to learn, UTF-8 [default: data/sonnets.txt]
+    #[arg(long, value_name = "FILE")]
+    pub corpus: Option<PathBuf>,
+    /// More text of the same kind, read first, with a recipe that pre-trains
+    #[arg(long, value_name = "FILE")]
+    pub pretrain: Option<PathBuf>,
+    /// The symbols: 27 letters, or every character of the text [default: the recipe's]
+    #[arg(long, value_enum)]
+    pub alphabet: Option<AlphabetKind>,
+    /// Seed of every random choice [default: 1]
+    #[arg(long, value_name = "N")]
+    pub seed: Option<Natural>,
+    /// Train for so long instead of counting epochs; the learning rate's schedule is scaled to it. 0 counts
+    /// epochs
+    #[arg(long, value_name = "M")]
+    pub minutes: Option<NotNegative>,
+
+    /// Kind of each layer: the LSTM of Keras and PyTorch, or one whose input and forget gate are coupled
+    /// (CIFG), which is smaller [default: the recipe's]
+    #[arg(long, value_enum, help_heading = NETWORK)]
+    pub cell: Option<CellKind>,
+    /// Units of each layer [default: the recipe's]
+    #[arg(long, value_name = "N", help_heading = NETWORK)]
+    pub hidden: Option<Count<4096>>,
+    /// Width that each layer's output is projected to; 0 for no projection [default: the recipe's]
+    #[arg(long, value_name = "R", help_heading = NETWORK)]
+    pub projection: Option<Natural>,
+    /// Layers, 1 to 4 [default: 1]
+    #[arg(long, value_name = "N", help_heading = NETWORK)]
+    pub layers: Option<Count<4>>,
+    /// Width of the embedding [default: 64]
+    #[arg(long, value_name = "N", help_heading = NETWORK)]
+    pub embedding: Option<Count<4096>>,
+
+    /// Epochs: how often the text of --pretrain is read
+    #[arg(long, value_name = "N", help_heading = TRAINING)]
+    pub pretrain_epochs: Option<Positive>,
+    /// Epochs: how often the corpus is read
+    #[arg(long, value_name = "N", help_heading = TRAINING)]
+    pub epochs: Option<Positive>,
+    /// Rows of a batch: texts that are read side by side
+    #[arg(long, value_name = "N", help_heading = TRAINING)]
+    pub batch_size: Option<Count<4096>>,
+    /// Characters of each row that a batch reads
+    #[arg(long, value_name = "N", help_heading = TRAINING)]
+    pub sequence_length: Option<Count<4096>>,
+    /// Whether one batch in ten is half as long, so that the cuts between batches move
+    #[arg(long, value_name = "BOOL", help_heading = TRAINING)]
+    pub jitter: Option<bool>,
+    /// Highest learning rate
+    #[arg(long, value_name = "RATE", help_heading = TRAINING)]
+    pub learning_rate: Option<Positive>,
+    /// Factor on the learning rate of the embedding, in pre-training too
+    #[arg(long, value_name = "FACTOR", help_heading = TRAINING)]
+    pub embedding_rate: Option<Positive>,
+    /// How the learning rate goes down
+    #[arg(long, value_enum, help_heading = TRAINING)]
+    pub schedule: Option<&'static Decay>,
+    /// Updates of a linear rise before it
+    #[arg(long, value_name = "UPDATES", help_heading = TRAINING)]
+    pub warm_up: Option<Natural>,
+    /// Where the learning rate ends, as a share of the highest
+    #[arg(long, value_name = "SHARE", help_heading = TRAINING)]
+    pub min_lr: Option<Share>,
+    /// Adam: decay of the gradients' average
+    #[arg(long, value_name = "DECAY", help_heading = TRAINING)]
+    pub beta1: Option<BelowOne>,
+    /// Adam: decay of the average of the gradients' squares
+    #[arg(long, value_name = "DECAY", help_heading = TRAINING)]
+    pub beta2: Option<BelowOne>,
+    /// Adam: what is added to the root of that average
+    #[arg(long, value_name = "NUMBER", help_heading = TRAINING)]
+    pub epsilon: Option<Positive>,
+    /// Share that matrices shrink by in an update, times the learning rate
+    #[arg(long, value_name = "SHARE", help_heading = TRAINING)]
+    pub weight_decay: Option<BelowOne>,
+    /// Limit of the gradients' common norm; 0 for none
+    #[arg(long, value_name = "NORM", help_heading = TRAINING)]
+    pub grad_clip: Option<NotNegative>,
+    /// Share of the input characters that are replaced by random ones
+    #[arg(long, value_name = "SHARE", help_heading = TRAINING)]
+    pub token_dropout: Option<BelowOne>,
+    /// Share of the recurrent weights that are left out of a batch (DropConnect)
+    #[arg(long, value_name = "SHARE", help_heading = TRAINING)]
+    pub drop_connect: Option<BelowOne>,
+    /// Also keep an exponential moving average of the weights, with this decay, such as 0.999; it
+    /// may become the best
+    #[arg(long, value_name = "DECAY", help_heading = TRAINING)]
+    pub ema: Option<BelowOne>,
+    /// Stop after so many validations without a better one; 0 for never
+    #[arg(long, value_name = "N", help_heading = TRAINING)]
+    pub patience: Option<Natural>,
+    /// Updates from one validation to the next [default: the recipe's; an epoch in the notebook's]
+    #[arg(long, value_name = "UPDATES", help_heading = TRAINING)]
+    pub validate_every: Option<Count<{ i64::MAX }>>,
+}
+
+impl Settings {
+    /// Those of a config file.
+    ///
+    /// # Errors
+    /// It cannot be read, is no TOML, or a key or value is none of these; the line is named.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(|e| Error::reading(path, &e))?;
+        Self::parse(path, &text)
+    }
+
+    /// As [`Settings::read`], from the text of a file; `path` only names it in errors.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn parse(path: &Path, text: &str) -> Result<Self> {
+        toml::from_str(text).map_err(|e| {
+            let start = e.span().map_or(0, |span| span.start);
+            let line = text[..start].matches('\n').count() + 1;
+            let path = path.display();
+            Error::bad_input(format!("{path} line {line}: {}", e.message()))
+        })
+    }
+
+    /// These, and where they say nothing, those of a file.
+    ///
+    /// # Errors
+    /// None for settings that were read.
+    pub fn over(self, mut file: Self) -> Result<Self> {
+        // A recipe that takes no text for pre-training leaves no place for that of the file.
+        if self
+            .recipe
+            .is_some_and(|recipe| recipe.pretrained.is_none())
+        {
+            (file.pretrain, file.pretrain_epochs) = (None, None);
+        }
+        let mut table = file.to_table()?;
+        table.extend(self.to_table()?);
+        table.try_into().map_err(not_text)
+    }
+
+    /// What is set, by its key.
+    ///
+    /// # Errors
+    /// A path is not UTF-8.
+    pub fn to_table(&self) -> Result<toml::Table> {
+        toml::Table::try_from(self).map_err(not_text)
     }
 }
 
-/// For example `256`, `lstm-512-96` or `lean-384-96`.
-pub(crate) fn folder_name(layer: LayerConfig) -> String {
-    let hidden = layer.hidden;
-    match (layer.cell, layer.projection) {
-        (CellKind::Lstm, None) => hidden.to_string(),
-        (cell, None) => format!("{}-{hidden}", cell.name()),
-        (cell, Some(width)) => format!("{}-{hidden}-{width}", cell.name()),
-    }
-}
-
-/// Turns flags as typed into a run as meant, and reads its texts.
-pub(crate) fn configure(
-    args: &Args,
-    recipe: RecipeName,
-    layer: LayerConfig,
-) -> Result<(RunConfig, Texts)> {
-    let positive = |name: &str, value: Option<f64>| match value {
-        Some(v) if !(v > 0.0 && v < 1e9) => Err(Error::bad_input(format!(
-            "found --{name} {v}, expected a number above 0 and below 1e9"
-        ))),
-        _ => Ok(()),
-    };
-    positive("epochs", args.epochs)?;
-    positive("pretrain-epochs", args.pretrain_epochs)?;
-    positive("learning-rate", args.learning_rate)?;
-    positive("embedding-rate", args.embedding_rate)?;
-    // None at all, which may stand against those of a file.
-    let minutes = args.minutes.filter(|&minutes| minutes != 0.0);
-    positive("minutes", minutes)?;
-    whole("batch", args.batch.unwrap_or(1), 4096)?;
-    for (name, path) in [
-        ("corpus", Some(&args.corpus)),
-        ("pretrain", args.pretrain.as_ref()),
-    ] {
-        // The run's config holds it as text.
-        if let Some(path) = path.filter(|path| path.to_str().is_none()) {
-            return Err(Error::bad_input(format!(
-                "found --{name} {}, expected a name in UTF-8",
-                path.display()
-            )));
-        }
-    }
-    let only = |flag: String| {
-        Err(Error::bad_input(format!(
-            "found {flag} with --recipe {}, expected it with best, small or micro only",
-            recipe.name()
-        )))
-    };
-    match (recipe.pre_trains(), &args.pretrain, args.pretrain_epochs) {
-        (true, None, _) => {
-            return Err(Error::bad_input(format!(
-                "found no --pretrain FILE, expected one with --recipe {}",
-                recipe.name()
-            )));
-        }
-        (false, Some(path), _) => return only(format!("--pretrain {}", path.display())),
-        (false, _, Some(epochs)) => return only(format!("--pretrain-epochs {epochs}")),
-        _ => {}
-    }
-    let mut phases = recipe.phases();
-    for phase in &mut phases {
-        phase.embedding_rate = args.embedding_rate.unwrap_or(phase.embedding_rate);
-        if phase.source == Source::Pretrain {
-            phase.passes = args.pretrain_epochs.unwrap_or(phase.passes);
-        } else {
-            apply(args, phase)?;
-        }
-    }
-    let corpus = Corpus::read(&args.corpus, args.alphabet)?;
-    let mut network = NetworkConfig::stack(&corpus.alphabet, args.embedding, layer, args.layers);
-    network.window = window(&phases);
-    network.check()?;
-    let pretrain = match &args.pretrain {
-        Some(path) => Some(Corpus::read_with(path, corpus.alphabet.clone())?.tokens),
-        None => None,
-    };
-    let named = |path: &Option<PathBuf>, tokens: &Option<Vec<u8>>| match (path, tokens) {
-        (Some(path), Some(tokens)) => Some(TextFile::new(path, tokens)),
-        _ => None,
-    };
-    let config = RunConfig {
-        recipe,
-        seed: args.seed,
-        minutes,
-        alphabet: args.alphabet,
-        corpus: TextFile::new(&args.corpus, &corpus.tokens),
-        pretrain: named(&args.pretrain, &pretrain),
-        network,
-        phases,
-    };
-    let texts = Texts { corpus, pretrain };
-    texts.check_lengths(&config)?;
-    Ok((config, texts))
-}
-
-/// The threads to compute with.
-pub(crate) fn threads(args: &Args) -> Result<usize> {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let threads = args.threads.unwrap_or(cores);
-    whole("threads", threads, 256)?;
-    Ok(threads)
-}
-
-/// Gives a phase on the corpus what the flags say.
-fn apply(args: &Args, phase: &mut Phase) -> Result<()> {
-    phase.passes = args.epochs.unwrap_or(phase.passes);
-    phase.learning_rate = args.learning_rate.unwrap_or(phase.learning_rate);
-    let rows = phase.feed.rows_mut();
-    *rows = args.batch.unwrap_or(*rows);
-    phase.schedule = schedule(args, phase.schedule)?;
-    if let Some(norm) = args.clip {
-        within("clip", norm, norm >= 0.0, "0 or above")?;
-        phase.clip = (norm > 0.0).then_some(norm);
-    }
-    for (name, share, of) in [
-        (
-            "weight-decay",
-            args.weight_decay,
-            &mut phase.adam.weight_decay,
-        ),
-        (
-            "token-dropout",
-            args.token_dropout,
-            &mut phase.token_dropout,
-        ),
-        ("drop-connect", args.drop_connect, &mut phase.drop_connect),
-    ] {
-        if let Some(share) = share {
-            within(name, share.into(), (0.0..1.0).contains(&share), BELOW_ONE)?;
-            *of = share;
-        }
-    }
-    if let Some(decay) = args.ema {
-        within("ema", decay, (0.0..1.0).contains(&decay), BELOW_ONE)?;
-        phase.ema = (decay > 0.0).then_some(decay);
-    }
-    if let Some(reports) = args.patience {
-        phase.patience = (reports > 0).then_some(reports);
-    }
-    if let Some(steps) = args.report_every {
-        within("report-every", steps as f64, steps > 0, "at least 1")?;
-        phase.report_every = Some(steps);
-    }
-    Ok(())
-}
-
-/// For shares.
-const BELOW_ONE: &str = "0 to below 1";
-
-fn schedule(args: &Args, recipe: Schedule) -> Result<Schedule> {
-    let (mut warm_up, mut floor) = (0, 0.0);
-    let kind = match recipe {
-        Schedule::Constant => ScheduleKind::Constant,
-        Schedule::Cosine {
-            warm_up: w,
-            floor: f,
-        } => {
-            (warm_up, floor) = (w, f);
-            ScheduleKind::Cosine
-        }
-    };
-    if let Some(share) = args.floor {
-        within("floor", share, (0.0..=1.0).contains(&share), "0 to 1")?;
-    }
-    match args.schedule.unwrap_or(kind) {
-        ScheduleKind::Cosine => Ok(Schedule::Cosine {
-            warm_up: args.warm_up.unwrap_or(warm_up),
-            floor: args.floor.unwrap_or(floor),
-        }),
-        ScheduleKind::Constant if args.warm_up.is_some() || args.floor.is_some() => {
-            Err(Error::bad_input(
-                "found --warm-up or --floor with a constant learning rate, expected --schedule cosine",
-            ))
-        }
-        ScheduleKind::Constant => Ok(Schedule::Constant),
-    }
-}
-
-/// Refuses the value of a flag that is not within its bounds.
-fn within(name: &str, found: f64, is_fine: bool, expected: &str) -> Result<()> {
-    match is_fine && found.is_finite() {
-        true => Ok(()),
-        false => Err(Error::bad_input(format!(
-            "found --{name} {found}, expected {expected}"
-        ))),
-    }
-}
-
-fn whole(name: &str, found: usize, limit: usize) -> Result<()> {
-    let fine = (1..=limit).contains(&found);
-    within(name, found as f64, fine, &format!("1 to {limit}"))
-}
-
-/// The flags that stand for a run, as a TOML file for `--config`.
-pub(crate) fn as_toml(args: &Args, config: &RunConfig) -> String {
-    let mut table = toml::Table::new();
-    let mut put = |name: &str, value: toml::Value| table.insert(name.into(), value);
-    let path = |path: &PathBuf| toml::Value::from(path.to_str().expect("it was checked"));
-    let short = |x: f32| toml::Value::from(x.to_string().parse::<f64>().expect("a number"));
-    let count = |n: u64| toml::Value::from(i64::try_from(n).unwrap_or(i64::MAX));
-    let alphabet = config
-        .alphabet
-        .to_possible_value()
-        .expect("no value is hidden");
-    let alphabet = alphabet.get_name().to_owned();
-    put("recipe", config.recipe.name().into());
-    put("corpus", path(&args.corpus));
-    put("alphabet", alphabet.into());
-    // A TOML integer has a sign.
-    put(
-        "seed",
-        match i64::try_from(config.seed) {
-            Ok(seed) => seed.into(),
-            Err(_) => config.seed.to_string().into(),
-        },
-    );
-    let network = &config.network;
-    let layer = network.layers[0];
-    put("cell", layer.cell.name().into());
-    put("hidden", count(layer.hidden as u64));
-    put("projection", count(layer.projection.unwrap_or(0) as u64));
-    put("layers", count(network.layers.len() as u64));
-    put("embedding", count(network.embedding as u64));
-    if let Some(minutes) = config.minutes {
-        put("minutes", minutes.into());
-    }
-    if let Some(file) = &args.pretrain {
-        put("pretrain", path(file));
-    }
-    for phase in &config.phases {
-        if phase.source == Source::Pretrain {
-            put("pretrain-epochs", phase.passes.into());
-            continue;
-        }
-        put("epochs", phase.passes.into());
-        put("batch", count(phase.feed.rows() as u64));
-        put("learning-rate", phase.learning_rate.into());
-        put("embedding-rate", phase.embedding_rate.into());
-        match phase.schedule {
-            Schedule::Constant => {
-                put("schedule", "constant".into());
-            }
-            Schedule::Cosine { warm_up, floor } => {
-                put("schedule", "cosine".into());
-                put("warm-up", count(warm_up));
-                put("floor", floor.into());
-            }
-        }
-        put("clip", phase.clip.unwrap_or(0.0).into());
-        put("weight-decay", short(phase.adam.weight_decay));
-        put("token-dropout", short(phase.token_dropout));
-        put("drop-connect", short(phase.drop_connect));
-        put("ema", phase.ema.unwrap_or(0.0).into());
-        put("patience", count(phase.patience.unwrap_or(0)));
-        if let Some(steps) = phase.report_every {
-            put("report-every", count(steps));
-        }
-    }
-    format!("# The flags of this run: host-trainer train --config FILE --out NEW\n{table}")
+fn not_text(error: impl std::fmt::Display) -> Error {
+    Error::bad_input(format!("cannot write the settings as TOML: {error}"))
 }

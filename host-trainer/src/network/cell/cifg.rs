@@ -15,7 +15,7 @@ use crate::kernels::random::Random;
 use crate::kernels::vectorize::tanh;
 use candle_core::{Result, Tensor};
 use candle_nn::ops::sigmoid;
-use lstm_core::integer;
+use lstm_core::export::integer;
 use pulp::Simd;
 
 /// The cell.
@@ -24,7 +24,7 @@ pub(super) struct Cifg;
 
 impl Definition for Cifg {
     fn name(&self) -> &'static str {
-        "lean"
+        "cifg"
     }
 
     fn gates(&self) -> &'static [Gate] {
@@ -66,7 +66,7 @@ impl Definition for Cifg {
             };
             let [i, o] = [0, 2].map(|gate| integer::sigmoid(sum(gate)));
             let (f, g) = (integer::one_minus(i), integer::tanh(sum(1)));
-            let c = integer::cell(f, (step.before[u] * ONE_Q11) as i16, i, g);
+            let c = integer::cell_state(f, (step.before[u] * ONE_Q11) as i16, i, g);
             step.after[u] = f32::from(c) / ONE_Q11;
             step.output[u] = f32::from(integer::hidden(o, c));
             let values = [i as f32 / ONE_Q15, g as f32 / ONE_Q14, o as f32 / ONE_Q15];

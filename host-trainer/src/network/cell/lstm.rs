@@ -21,7 +21,7 @@ use crate::kernels::random::Random;
 use crate::kernels::vectorize::tanh;
 use candle_core::{Result, Tensor};
 use candle_nn::ops::sigmoid;
-use lstm_core::integer;
+use lstm_core::export::integer;
 use pulp::Simd;
 
 /// The cell.
@@ -79,7 +79,7 @@ impl Definition for Lstm {
             };
             let [i, f, o] = [0, 1, 3].map(|gate| integer::sigmoid(sum(gate)));
             let g = integer::tanh(sum(2));
-            let c = integer::cell(f, (step.before[u] * ONE_Q11) as i16, i, g);
+            let c = integer::cell_state(f, (step.before[u] * ONE_Q11) as i16, i, g);
             step.after[u] = f32::from(c) / ONE_Q11;
             step.output[u] = f32::from(integer::hidden(o, c));
             let [i, f, o] = [i, f, o].map(|x| x as f32 / ONE_Q15);

@@ -101,7 +101,7 @@ impl CellKind {
     pub(crate) fn definition(self) -> &'static dyn Definition {
         match self {
             Self::Lstm => &lstm::Lstm,
-            Self::Lean => &cifg::Cifg,
+            Self::Cifg => &cifg::Cifg,
         }
     }
 

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 
 /// The operation. Its inputs are the values that the integers stand for, in the order of
 /// [`StackShape::weights`](crate::kernels::stack::StackShape::weights); the way back takes each rounding for the identity.
-pub(super) struct DeviceOp {
+pub(crate) struct DeviceOp {
     integers: Arc<IntegerNetwork>,
     reading: Reading,
     /// Before the sequence; after it, once it has run.
@@ -26,7 +26,7 @@ pub(super) struct DeviceOp {
 
 impl DeviceOp {
     /// An operation that reads on from `states`.
-    pub(super) fn new(
+    pub(crate) fn new(
         integers: Arc<IntegerNetwork>,
         reading: Reading,
         states: Arc<Mutex<Vec<State>>>,

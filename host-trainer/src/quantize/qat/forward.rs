@@ -13,7 +13,7 @@ use crate::network::cell::IntegerStep;
 use crate::network::config::{LayerConfig, NetworkConfig};
 use crate::network::state::State;
 use crate::quantize::fixed_point::HIDDEN_UNIT;
-use lstm_core::integer;
+use lstm_core::export::integer;
 use rayon::prelude::*;
 
 /// One in Q11 and Q12.

@@ -22,7 +22,7 @@ use crate::quantize::fixed_point::{
 use crate::quantize::{QuantizedLayer, QuantizedMatrix, QuantizedNetwork, row_order};
 use candle_core::{Device, Result as CandleResult, Shape, Tensor, Var};
 use lstm_core::Format;
-use lstm_core::file::Row;
+use lstm_core::export::Row;
 
 const ONE_Q18: f32 = fixed_point::ONE_Q18 as f32;
 /// The weights of 8 bits, and the entries of the table.
@@ -355,7 +355,7 @@ impl Masters {
     ///
     /// # Errors
     /// Candle refuses.
-    pub(super) fn values(&self, integers: &IntegerNetwork) -> CandleResult<Vec<Tensor>> {
+    pub(crate) fn values(&self, integers: &IntegerNetwork) -> CandleResult<Vec<Tensor>> {
         let mut all = Vec::new();
         let add = |all: &mut Vec<Tensor>, var: &Option<Var>| {
             all.extend(var.as_ref().map(|var| var.as_tensor().clone()));

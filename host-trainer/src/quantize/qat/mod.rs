@@ -7,15 +7,10 @@
 //! anew for each step ([`masters`]). The trained f32 network reads along as the [`teacher`] (Hinton
 //! et al. 2015).
 
-pub mod checkpoint;
-mod device_op;
+pub(crate) mod device_op;
 pub mod forward;
-mod learner;
 pub mod masters;
-pub mod settings;
-mod source;
 pub mod teacher;
-pub mod tune;
 
 #[cfg(test)]
 mod tests {

@@ -12,7 +12,7 @@ use candle_core::{Device, Tensor};
 pub struct Teacher {
     model: Model,
     /// A state for each layer; none where nothing was read.
-    pub(super) states: Vec<State>,
+    pub states: Vec<State>,
 }
 
 impl Teacher {

@@ -1,0 +1,71 @@
+//! Boards with a chip of Raspberry Pi: an RP2040 with two Cortex-M0+ and 264 KB of RAM, or an RP2350
+//! with two Cortex-M33 and 520 KB. One core writes; the board is a serial port on USB.
+//!
+//! A board chooses the chip by a feature, and the second stage of the boot loader, where its flash
+//! wants another than that of the Pico, by a feature of `embassy-rp`.
+
+#![no_std]
+#![cfg(target_os = "none")]
+
+pub use cortex_m_rt::entry;
+#[cfg(feature = "rp2040")]
+use embassy_rp::pac::TIMER;
+#[cfg(feature = "rp2350")]
+use embassy_rp::pac::TIMER0 as TIMER;
+use embassy_rp::{
+    bind_interrupts,
+    peripherals::USB,
+    usb::{Driver, InterruptHandler},
+};
+use firmware_app::{Board, Memory, Ram};
+use panic_halt as _;
+use static_cell::ConstStaticCell;
+use support_usb::Buffers;
+
+/// 32 KB.
+const WORDS: usize = 8 * 1024;
+static WORKSPACE: ConstStaticCell<Ram<WORDS>> = ConstStaticCell::new(Ram::new());
+
+bind_interrupts!(struct Interrupts {
+    USBCTRL_IRQ => InterruptHandler<USB>;
+});
+
+/// Runs the firmware for ever, as a serial port with this name. To be called once.
+pub fn start(title: &'static str) -> ! {
+    support_memory::paint();
+    let devices = embassy_rp::init(Default::default());
+    support_usb::serve(
+        Driver::new(devices.USB, Interrupts),
+        title,
+        &mut Buffers::new(),
+        &mut Rp,
+        support_memory::model_region(),
+        WORKSPACE.take(),
+    )
+}
+
+/// What the console asks of the board.
+struct Rp;
+
+impl Board for Rp {
+    fn ticks(&mut self) -> u32 {
+        TIMER.timerawl().read()
+    }
+
+    fn ticks_per_second(&self) -> u32 {
+        1_000_000
+    }
+
+    fn tick_unit(&self) -> &'static str {
+        "microseconds (TIMER)"
+    }
+
+    fn memory(&mut self) -> Memory {
+        support_memory::measure()
+    }
+
+    /// USB holds back what there is no room for.
+    fn lost_bytes(&mut self) -> u32 {
+        0
+    }
+}

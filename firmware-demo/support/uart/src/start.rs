@@ -1,0 +1,49 @@
+//! The firmware, started.
+
+use core::convert::Infallible;
+#[cfg(not(target_os = "none"))]
+use core::hint::spin_loop as wfi;
+
+#[cfg(all(target_os = "none", target_arch = "arm"))]
+use cortex_m::asm::wfi;
+#[cfg(all(target_os = "none", target_arch = "riscv32"))]
+use riscv::asm::wfi;
+use static_cell::ConstStaticCell;
+
+use crate::{board::Board, clock::Clock, serial::Serial, uart::Uart};
+
+/// The RAM of the console and of a model of any alphabet, in a `static` of the board.
+pub type Ram<const WORDS: usize> = ConstStaticCell<firmware_app::Ram<WORDS>>;
+
+/// That RAM, not yet taken.
+pub const fn ram<const WORDS: usize>() -> Ram<WORDS> {
+    Ram::new(firmware_app::Ram::new())
+}
+
+/// Runs the firmware for ever: the console and the text of the model in the region that the board's
+/// `board.toml` names, on this UART.
+pub fn start<U: Uart, C: Clock, const WORDS: usize>(
+    uart: U,
+    clock: C,
+    ram: &'static Ram<WORDS>,
+) -> ! {
+    support_memory::paint();
+    #[cfg(feature = "planted-panic")]
+    assert_eq!(crate::serial::RECEIVED.lost(), 0);
+    // The entry of a board is the only caller, so the RAM has not been taken before.
+    if let Some(ram) = ram.try_take() {
+        let mut board = Board(clock);
+        let mut serial = Serial(uart);
+        // A UART never fails, so this does not return.
+        let _: Infallible =
+            firmware_app::run(&mut serial, &mut board, support_memory::model_region(), ram);
+    }
+    park()
+}
+
+/// Waits for ever.
+pub(crate) fn park() -> ! {
+    loop {
+        wfi();
+    }
+}

@@ -1,0 +1,153 @@
+//! A file's tensors by the layer that they belong to.
+
+use super::parts::{Layout, Linear, Lstm, Tensors, unexpected};
+use crate::interchange::names::{Part, split};
+use std::collections::BTreeMap;
+
+/// The layers of a file, in no order.
+#[derive(Debug, Default)]
+pub(super) struct Groups {
+    pub(super) layers: Vec<Lstm>,
+    pub(super) linears: Vec<Linear>,
+    /// Whether `linears` are the embedding, if there is one, and then the dense layer, and `layers`
+    /// are in order: so in a list of Keras's weights.
+    pub(super) is_list: bool,
+}
+
+impl Groups {
+    pub(super) fn sort(tensors: &Tensors) -> Result<Self, String> {
+        let mut groups: BTreeMap<String, Vec<(Part, String)>> = BTreeMap::new();
+        for (name, tensor) in tensors {
+            if name.ends_with("_reverse") || name.contains("backward") {
+                return Err(format!(
+                    "found tensor {name} of a layer that reads backwards, expected LSTMs that read \
+                     forwards"
+                ));
+            }
+            let (group, part) = split(name).ok_or_else(|| {
+                format!(
+                    "found tensor {name} {:?}, expected names of an embedding, LSTMs and a dense \
+                     layer as in Keras or PyTorch",
+                    tensor.shape
+                )
+            })?;
+            groups.entry(group).or_default().push((part, name.clone()));
+        }
+        let mut found = Self::default();
+        for (group, mut parts) in groups {
+            parts.sort();
+            let is_listed = |(part, _): &(Part, String)| matches!(part, Part::Listed(_));
+            if parts.iter().all(is_listed) && found.layers.is_empty() && found.linears.is_empty() {
+                found.list(tensors, &parts)?;
+            } else if found.is_list {
+                return Err(unexpected(tensors, &parts[0].1));
+            } else if parts.iter().any(|(part, _)| part.is_torch_recurrent()) {
+                found.layers.push(torch_recurrent(tensors, group, parts)?);
+            } else {
+                found.by_shape(tensors, group, &parts)?;
+            }
+        }
+        match found.layers.len() {
+            0 => Err("found no LSTM's tensors, expected those of one to four".into()),
+            _ => Ok(found),
+        }
+    }
+
+    /// A layer of one or two matrices and at most one vector.
+    fn by_shape(
+        &mut self,
+        tensors: &Tensors,
+        name: String,
+        parts: &[(Part, String)],
+    ) -> Result<(), String> {
+        let layout = match parts[0].0 {
+            Part::TorchWeight | Part::TorchBias => Layout::OutIn,
+            _ => Layout::InOut,
+        };
+        // The bias of Keras's GRU is a matrix.
+        let is_bias = |part: Part| matches!(part, Part::Bias | Part::Var(2));
+        let is_weight =
+            |(part, name): &&(Part, String)| tensors[name].shape.len() == 2 && !is_bias(*part);
+        let (weights, biases): (Vec<_>, Vec<_>) = parts.iter().partition(is_weight);
+        match (&weights[..], &biases[..]) {
+            ([(part, weight)], [] | [_]) => self.linears.push(Linear {
+                name,
+                layout,
+                weight: weight.clone(),
+                bias: biases.first().map(|(_, name)| name.clone()),
+                is_embedding: match part {
+                    Part::Embeddings => Some(true),
+                    Part::Kernel => Some(false),
+                    _ => None,
+                },
+            }),
+            ([(_, w_ih), (_, w_hh)], [] | [_]) => self.layers.push(Lstm {
+                name,
+                layout,
+                w_ih: w_ih.clone(),
+                w_hh: w_hh.clone(),
+                biases: biases.into_iter().map(|(_, name)| name.clone()).collect(),
+                projection: None,
+            }),
+            _ => return Err(unexpected(tensors, &parts[parts.len() - 1].1)),
+        }
+        Ok(())
+    }
+
+    /// Keras's `get_weights()`: perhaps an embedding, then two matrices and perhaps a vector a layer,
+    /// then the dense layer. A matrix for each end makes the number even; without an embedding, as
+    /// for one-hot input, it is odd.
+    fn list(&mut self, tensors: &Tensors, parts: &[(Part, String)]) -> Result<(), String> {
+        let is_vector = |part: &(Part, String)| tensors[&part.1].shape.len() == 1;
+        let matrices = parts.iter().filter(|part| !is_vector(part)).count();
+        let mut sizes = match matrices % 2 {
+            0 => vec![1],
+            _ => Vec::new(),
+        };
+        sizes.resize(sizes.len() + matrices.saturating_sub(1) / 2, 2);
+        sizes.push(1);
+        let mut rest = parts;
+        for (index, matrices) in sizes.into_iter().enumerate() {
+            let n = matrices + usize::from(rest.get(matrices).is_some_and(is_vector));
+            let (layer, behind) = rest.split_at_checked(n).ok_or_else(|| {
+                format!(
+                    "found {} arrays, expected those of an embedding, LSTMs and a dense layer",
+                    parts.len()
+                )
+            })?;
+            rest = behind;
+            self.by_shape(tensors, format!("{index}"), layer)?;
+        }
+        self.is_list = true;
+        match rest.first() {
+            Some((_, name)) => Err(unexpected(tensors, name)),
+            None => Ok(()),
+        }
+    }
+}
+
+fn torch_recurrent(
+    tensors: &Tensors,
+    name: String,
+    parts: Vec<(Part, String)>,
+) -> Result<Lstm, String> {
+    let first = parts[0].1.clone();
+    let mut named: BTreeMap<Part, String> = parts.into_iter().collect();
+    let mut take = |part| named.remove(&part);
+    let missing = |what: &str| format!("found {first} without its {what}, expected both");
+    let layer = Lstm {
+        name,
+        layout: Layout::OutIn,
+        w_ih: take(Part::WeightIh).ok_or_else(|| missing("weight_ih"))?,
+        w_hh: take(Part::WeightHh).ok_or_else(|| missing("weight_hh"))?,
+        biases: [Part::BiasIh, Part::BiasHh]
+            .into_iter()
+            .filter_map(&mut take)
+            .collect(),
+        projection: take(Part::WeightHr),
+    };
+    match named.into_values().next() {
+        Some(name) => Err(unexpected(tensors, &name)),
+        None => Ok(layer),
+    }
+}

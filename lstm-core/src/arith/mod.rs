@@ -1,0 +1,87 @@
+//! What arithmetic is: its types, its sums and its activations. The integer formats share one.
+
+#[cfg(feature = "f32")]
+mod float;
+#[cfg(feature = "int8")]
+mod integer;
+#[cfg(all(feature = "int8", feature = "export"))]
+pub mod values;
+
+#[cfg(feature = "f32")]
+pub(crate) use float::F32;
+#[cfg(feature = "int8")]
+pub(crate) use integer::Integer;
+#[cfg(all(feature = "int8", feature = "__kernel-test"))]
+pub(crate) use integer::{portable_sigmoid_q12, sigmoid_q12};
+
+use bytemuck::Pod;
+
+use crate::format::BLOCK_ROWS;
+use crate::kernel::Batch;
+use crate::layout::Matrix;
+
+/// An arithmetic. The equations of the cells are in `cell/`.
+pub(crate) trait Arithmetic {
+    /// An element of a hidden state.
+    type Hidden: Pod;
+    /// An element of a cell state.
+    type CellState: Pod;
+    /// A row's sum: the argument of an activation.
+    type Sum: Pod;
+    /// The value of an activation.
+    type Gate: Copy;
+    /// A logit.
+    type Logit: Pod;
+    /// The columns of a matrix as its dot products read them.
+    type Packed<'a>: Copy;
+
+    /// Words of scratch that the packed columns of a matrix take.
+    fn scratch_words(matrix: &Matrix<'_>) -> usize;
+
+    /// Packs the columns of a matrix, then zeros up to its padded width, into the scratch.
+    fn pack<'a>(
+        matrix: &Matrix<'_>,
+        columns: &[Self::Hidden],
+        scratch: &'a mut [u32],
+    ) -> Self::Packed<'a>;
+
+    /// The sums of the rows over the packed columns, a block of four rows after the other, each with
+    /// the row's parameters and its entry of `line` (a token's in the table; empty where there is
+    /// none): from the block `first` on, a multiple of what a
+    /// batch has room for, as many as there is room for; none behind the last block.
+    fn rows<'b>(
+        matrix: &Matrix<'_>,
+        line: &[u32],
+        packed: Self::Packed<'_>,
+        first: usize,
+        batch: &'b mut Batch<Self::Sum>,
+    ) -> &'b [[Self::Sum; BLOCK_ROWS]];
+
+    /// The logistic function.
+    fn sigmoid(z: Self::Sum) -> Self::Gate;
+    /// The hyperbolic tangent.
+    fn tanh(z: Self::Sum) -> Self::Gate;
+    /// `1 - i`.
+    fn one_minus(i: Self::Gate) -> Self::Gate;
+    /// `f * c + i * g`.
+    fn cell_state(
+        f: Self::Gate,
+        c: Self::CellState,
+        i: Self::Gate,
+        g: Self::Gate,
+    ) -> Self::CellState;
+    /// `g * z`.
+    fn scaled(g: Self::Gate, z: Self::Sum) -> Self::Sum;
+    /// `a + b`.
+    fn added(a: Self::Sum, b: Self::Sum) -> Self::Sum;
+    /// `z * c + (1 - z) * n`, of a cell state that lies between -1 and 1.
+    fn mixed(z: Self::Gate, c: Self::CellState, n: Self::Gate) -> Self::CellState;
+    /// A cell state between -1 and 1 as an element of the hidden state.
+    fn shown(c: Self::CellState) -> Self::Hidden;
+    /// `o * tanh(c)`.
+    fn hidden(o: Self::Gate, c: Self::CellState) -> Self::Hidden;
+    /// A projection row's sum as an element of the hidden state.
+    fn projected(z: Self::Sum) -> Self::Hidden;
+    /// A dense row's sum as a logit.
+    fn logit(z: Self::Sum) -> Self::Logit;
+}

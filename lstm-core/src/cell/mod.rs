@@ -1,0 +1,219 @@
+//! The recurrent cells, a file each, written once over the [`Arithmetic`] of a format; the
+//! projection and the dense layer.
+
+mod cifg;
+mod gru;
+mod lstm;
+
+use crate::arith::Arithmetic;
+use crate::bytes::split;
+use crate::format::{BLOCK_ROWS, CellKind};
+use crate::kernel::Batch;
+use crate::layout::{Gates, Layer, Matrix};
+
+/// The equations of a recurrent cell whose gates take the sum of the products with the input and with
+/// the recurrent state.
+trait Cell {
+    /// So many blocks of four rows hold the gates of [`Cell::UNITS`] units.
+    const BLOCKS: usize;
+    const UNITS: usize;
+
+    /// Takes units one step on: `sums` are those of the rows of their gates, `hidden` becomes their
+    /// output, and `cell_state` goes forward by one step.
+    fn step<A: Arithmetic>(
+        sums: &[[A::Sum; BLOCK_ROWS]],
+        hidden: &mut [A::Hidden],
+        cell_state: &mut [A::CellState],
+    );
+}
+
+/// The equations of a recurrent cell whose gates take both products apart.
+trait CellApart {
+    /// So many blocks of four rows hold the gates of [`CellApart::UNITS`] units.
+    const BLOCKS: usize;
+    const UNITS: usize;
+
+    /// As [`Cell::step`]: `input` are the sums over the input (with the table's line in the first
+    /// layer), `recurrent` those over the recurrent state.
+    fn step<A: Arithmetic>(
+        input: &[[A::Sum; BLOCK_ROWS]],
+        recurrent: &[[A::Sum; BLOCK_ROWS]],
+        hidden: &mut [A::Hidden],
+        cell_state: &mut [A::CellState],
+    );
+}
+
+/// The scratch of a step.
+pub(crate) struct Scratch<'s, A: Arithmetic> {
+    /// Packed columns.
+    pub(crate) columns: &'s mut [u32],
+    /// The cell's output before a projection.
+    pub(crate) cell_output: &'s mut [A::Hidden],
+    /// The sums of some rows.
+    pub(crate) batch: Batch<A::Sum>,
+}
+
+/// One step of a layer.
+///
+/// `hidden` is that of the layer below, `[input]`, then the layer's own, which goes forward by one
+/// step, and so does `cell_state`, `[H]`.
+pub(crate) fn step<A: Arithmetic>(
+    kind: CellKind,
+    layer: &Layer<'_>,
+    input: usize,
+    hidden: &mut [A::Hidden],
+    cell_state: &mut [A::CellState],
+    scratch: &mut Scratch<'_, A>,
+) {
+    let Scratch {
+        columns,
+        cell_output,
+        batch,
+    } = scratch;
+    let products = Products::<A>::pack(&layer.gates, input, hidden, columns);
+    let (_, own) = split(hidden, input);
+    let Some(projection) = &layer.projection else {
+        return units(kind, layer.line, products, own, cell_state, batch);
+    };
+    let (output, _) = split(cell_output, cell_state.len());
+    units(kind, layer.line, products, output, cell_state, batch);
+    let packed = A::pack(projection, output, columns);
+    rows::<A, _>(projection, packed, own, A::projected, batch);
+}
+
+/// The rows of a layer's gates, with the columns that they are multiplied with.
+enum Products<'a, A: Arithmetic> {
+    Summed(&'a Matrix<'a>, A::Packed<'a>),
+    Apart([(&'a Matrix<'a>, A::Packed<'a>); 2]),
+}
+
+impl<'a, A: Arithmetic> Products<'a, A> {
+    fn pack(
+        gates: &'a Gates<'_>,
+        input: usize,
+        hidden: &mut [A::Hidden],
+        columns: &'a mut [u32],
+    ) -> Self {
+        match gates {
+            Gates::Summed(matrix) => Products::Summed(matrix, A::pack(matrix, hidden, columns)),
+            Gates::Apart {
+                input: below,
+                recurrent,
+            } => {
+                let (hidden_below, own) = split(hidden, input);
+                let (first, second) = split(columns, A::scratch_words(below));
+                Products::Apart([
+                    (below, A::pack(below, hidden_below, first)),
+                    (recurrent, A::pack(recurrent, own, second)),
+                ])
+            }
+        }
+    }
+}
+
+/// All units of a layer, by the equations of its cell: `hidden` becomes their output.
+fn units<A: Arithmetic>(
+    kind: CellKind,
+    line: &[u32],
+    products: Products<'_, A>,
+    hidden: &mut [A::Hidden],
+    cell_state: &mut [A::CellState],
+    batch: &mut Batch<A::Sum>,
+) {
+    match kind {
+        CellKind::Lstm => summed::<A, lstm::Lstm>(line, products, hidden, cell_state, batch),
+        CellKind::Cifg => summed::<A, cifg::Cifg>(line, products, hidden, cell_state, batch),
+        CellKind::Gru => apart::<A, gru::Gru>(line, products, hidden, cell_state, batch),
+    }
+}
+
+fn summed<A: Arithmetic, C: Cell>(
+    line: &[u32],
+    products: Products<'_, A>,
+    hidden: &mut [A::Hidden],
+    cell_state: &mut [A::CellState],
+    batch: &mut Batch<A::Sum>,
+) {
+    let Products::Summed(matrix, packed) = products else {
+        return;
+    };
+    let mut first = 0;
+    while first < matrix.blocks() {
+        let sums = A::rows(matrix, line, packed, first, batch);
+        if sums.is_empty() {
+            break;
+        }
+        let unit = first / C::BLOCKS * C::UNITS;
+        let hidden = hidden.get_mut(unit..).unwrap_or_default();
+        let cell_state = cell_state.get_mut(unit..).unwrap_or_default();
+        C::step::<A>(sums, hidden, cell_state);
+        first += sums.len();
+    }
+}
+
+// Not inlined, so that its second batch takes no stack of the other cells.
+#[inline(never)]
+fn apart<A: Arithmetic, C: CellApart>(
+    line: &[u32],
+    products: Products<'_, A>,
+    hidden: &mut [A::Hidden],
+    cell_state: &mut [A::CellState],
+    batch: &mut Batch<A::Sum>,
+) {
+    let Products::Apart([(input, packed_input), (recurrent, packed_recurrent)]) = products else {
+        return;
+    };
+    let mut recurrent_batch = Batch::new();
+    let mut first = 0;
+    while first < recurrent.blocks() {
+        let input = A::rows(input, line, packed_input, first, batch);
+        let recurrent = A::rows(
+            recurrent,
+            &[],
+            packed_recurrent,
+            first,
+            &mut recurrent_batch,
+        );
+        if input.is_empty() || recurrent.is_empty() {
+            break;
+        }
+        let unit = first / C::BLOCKS * C::UNITS;
+        let hidden = hidden.get_mut(unit..).unwrap_or_default();
+        let cell_state = cell_state.get_mut(unit..).unwrap_or_default();
+        C::step::<A>(input, recurrent, hidden, cell_state);
+        first += recurrent.len();
+    }
+}
+
+/// The dense layer: `logits = V h + d`, `[vocab]`.
+pub(crate) fn dense<A: Arithmetic>(
+    matrix: &Matrix<'_>,
+    hidden: &[A::Hidden],
+    logits: &mut [A::Logit],
+    scratch: &mut Scratch<'_, A>,
+) {
+    let packed = A::pack(matrix, hidden, scratch.columns);
+    rows::<A, _>(matrix, packed, logits, A::logit, &mut scratch.batch);
+}
+
+/// A matrix times the packed columns; each row's sum goes through `finish`.
+fn rows<A: Arithmetic, T>(
+    matrix: &Matrix<'_>,
+    packed: A::Packed<'_>,
+    values: &mut [T],
+    finish: impl Fn(A::Sum) -> T,
+    batch: &mut Batch<A::Sum>,
+) {
+    let mut first = 0;
+    while first < matrix.blocks() {
+        let sums = A::rows(matrix, &[], packed, first, batch);
+        if sums.is_empty() {
+            break;
+        }
+        let values = values.get_mut(BLOCK_ROWS * first..).unwrap_or_default();
+        for (value, &sum) in values.iter_mut().zip(sums.as_flattened()) {
+            *value = finish(sum);
+        }
+        first += sums.len();
+    }
+}

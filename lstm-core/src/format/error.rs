@@ -1,0 +1,197 @@
+use core::fmt;
+
+use super::{Format, MAX_DEAD_ZONE, MAX_HIDDEN, MAX_INTEGER_COLUMNS, MAX_WINDOW, Order};
+
+/// Why a model file was refused.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum ModelError {
+    /// The first four bytes are not `LSTM`: this is not a model file.
+    Magic {
+        /// The bytes found.
+        found: [u8; 4],
+    },
+    /// The file is of another format version.
+    Version {
+        /// The version found.
+        found: u16,
+        /// The version that this library reads.
+        expected: u16,
+    },
+    /// The file ends too early.
+    Truncated {
+        /// Bytes found.
+        found: usize,
+        /// Bytes expected.
+        expected: usize,
+    },
+    /// Bytes follow the end of the file.
+    TooLong {
+        /// Bytes found.
+        found: usize,
+        /// Bytes expected.
+        expected: usize,
+    },
+    /// The CRC-32 of the content differs from the stored one: the file is damaged.
+    Checksum {
+        /// The checksum of the bytes found.
+        found: u32,
+        /// The checksum that the head promises.
+        expected: u32,
+    },
+    /// The payload does not decode as a description of a model.
+    Description,
+    /// The model is of a format that was left out of this build: see the crate's features.
+    Format {
+        /// The format found.
+        found: Format,
+    },
+    /// The alphabet is empty, has more than 256 symbols, or holds a symbol twice.
+    Alphabet {
+        /// The number of symbols found.
+        found: usize,
+    },
+    /// A model's window lies outside 1..=128.
+    Window {
+        /// The window found.
+        found: usize,
+    },
+    /// The weights stand in an order that is not the format's.
+    Order {
+        /// The order found.
+        found: Order,
+    },
+    /// A dead zone is above 127.
+    DeadZone {
+        /// The dead zone found.
+        found: u8,
+    },
+    /// A model has 1 to 4 layers.
+    Layers {
+        /// The number of layers found.
+        found: usize,
+    },
+    /// A layer's number of hidden units lies outside 1..=1024.
+    Hidden {
+        /// The number of units found.
+        found: usize,
+    },
+    /// A projection's width lies outside 1 to the layer's hidden units.
+    Projection {
+        /// The width found.
+        found: usize,
+        /// The layer's hidden units.
+        hidden: usize,
+    },
+    /// A matrix of an integer format has more than 512 columns: inputs and hidden units together.
+    Columns {
+        /// The number found.
+        found: usize,
+    },
+    /// The weights take another number of bytes than the shapes call for.
+    Weights {
+        /// Bytes found.
+        found: usize,
+        /// Bytes expected.
+        expected: usize,
+    },
+    /// The weights do not lie on a 4-byte boundary in memory.
+    Alignment {
+        /// The address of the weights, modulo 16.
+        found: usize,
+    },
+    /// A row of weights is so large that its sum could leave 32 bits.
+    RowRange {
+        /// The row, counted over the whole file.
+        row: usize,
+    },
+}
+
+impl fmt::Display for ModelError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use ModelError as E;
+        match *self {
+            E::Magic { found } => {
+                let [a, b, c, d] = found;
+                write!(
+                    f,
+                    "not a .lstm file: it begins with {a:02x} {b:02x} {c:02x} {d:02x}, expected 4c 53 54 4d (\"LSTM\")"
+                )
+            }
+            E::Version { found, expected } => write!(
+                f,
+                "the .lstm file is of format version {found}, expected version {expected}"
+            ),
+            E::Truncated { found, expected } => write!(
+                f,
+                "the .lstm file is truncated: found {found} bytes, expected {expected}"
+            ),
+            E::TooLong { found, expected } => write!(
+                f,
+                "bytes follow the end of the .lstm file: found {found} bytes, expected {expected}"
+            ),
+            E::Checksum { found, expected } => write!(
+                f,
+                "the .lstm file is damaged: found checksum {found:08x}, expected {expected:08x}"
+            ),
+            E::Description => f.write_str(
+                "the description in the .lstm file does not decode, expected that of format version 1",
+            ),
+            E::Format { found } => write!(
+                f,
+                "the model is in {found}, expected a format that this build of lstm-core has: {}",
+                Format::BUILT_NAMES
+            ),
+            E::Alphabet { found } => write!(
+                f,
+                "the alphabet holds {found} symbols, expected 1 to 256 different ones"
+            ),
+            E::Window { found } => write!(
+                f,
+                "the model reads windows of {found} characters, expected 1 to {MAX_WINDOW}"
+            ),
+            E::Order { found } => {
+                let found = match found {
+                    Order::Rows4 => "Rows4",
+                    Order::Columns16 { .. } => "Columns16",
+                };
+                write!(
+                    f,
+                    "the weights stand in the order {found}, expected that of the format"
+                )
+            }
+            E::DeadZone { found } => write!(
+                f,
+                "the dead zone is {found}, expected at most {MAX_DEAD_ZONE}"
+            ),
+            E::Layers { found } => write!(f, "found {found} layers, expected 1 to 4"),
+            E::Hidden { found } => write!(
+                f,
+                "a layer has {found} hidden units, expected 1 to {MAX_HIDDEN}"
+            ),
+            E::Projection { found, hidden } => write!(
+                f,
+                "a projection is {found} wide, expected 1 to the layer's {hidden} units"
+            ),
+            E::Columns { found } => write!(
+                f,
+                "a matrix has {found} columns, expected at most {MAX_INTEGER_COLUMNS} in an integer format"
+            ),
+            E::Weights { found, expected } => write!(
+                f,
+                "the weights take {found} bytes, expected {expected} for the shapes of the model"
+            ),
+            E::Alignment { found } => write!(
+                f,
+                "the weights lie at an address that is {found} modulo 16, expected an alignment of 4 bytes"
+            ),
+            E::RowRange { row } => write!(
+                f,
+                "row {row} of the weights could overflow its sum, expected at most 31 bits"
+            ),
+        }
+    }
+}
+
+impl core::error::Error for ModelError {}

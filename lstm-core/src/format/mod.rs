@@ -1,0 +1,67 @@
+//! The `.lstm` file: a fixed [head](Head), then a [`Description`] in
+//! [postcard](https://postcard.jamesmunns.com), whose last field is the weights.
+//!
+//! `docs/FORMAT.md` gives every byte. The types here are what the exporter encodes and what a chip
+//! decodes, so that the two cannot drift apart.
+
+mod description;
+#[cfg(any(feature = "export", test))]
+mod encode;
+mod error;
+mod head;
+mod number;
+mod peek;
+mod row;
+mod shape;
+
+pub use description::Description;
+#[cfg(feature = "export")]
+pub use description::Layers;
+#[cfg(any(feature = "export", test))]
+pub use encode::{decode_weight, encode_int4, encode_weight, int4_words};
+#[cfg(feature = "export")]
+pub use encode::{encode_file, with_head};
+pub use error::ModelError;
+pub use head::{Head, VerifiedFile};
+pub use number::{Format, Order, WeightFormat};
+pub use peek::ModelShape;
+pub use row::Row;
+pub use shape::{CellKind, LayerShape};
+
+/// The first four bytes of every file.
+pub const MAGIC: [u8; 4] = *b"LSTM";
+/// The format version that this library reads and writes.
+pub const VERSION: u16 = 1;
+/// Bytes of the head, which the description follows.
+pub const HEAD_BYTES: usize = 16;
+/// The most layers that a model may stack.
+pub const MAX_LAYERS: usize = 4;
+/// The most symbols that an alphabet may hold: a [`Token`](crate::Token) is one byte.
+pub const MAX_SYMBOLS: usize = 256;
+/// The most hidden units in a layer.
+pub const MAX_HIDDEN: usize = 1024;
+/// The longest window of a model that is run on windows.
+pub const MAX_WINDOW: usize = 128;
+/// The largest dead zone of [`Order::Columns16`].
+pub const MAX_DEAD_ZONE: u8 = 127;
+/// Each array of the data begins on a multiple of so many bytes from its start, and the data itself
+/// does so from the start of the file.
+pub const ARRAY_ALIGN: usize = 16;
+/// Columns of a weight matrix are padded with zeros to a multiple of this number.
+pub const COLUMN_ALIGN: usize = 32;
+/// The most columns of a matrix in an integer format, so that the kernels' sums fit.
+pub const MAX_INTEGER_COLUMNS: usize = 512;
+/// Rows of a weight matrix come in blocks of this number.
+pub const BLOCK_ROWS: usize = 4;
+/// Rows of an int4 weight matrix come in blocks of this number, the last one filled up with zeros.
+pub const INT4_ROWS: usize = 16;
+
+/// `n` rounded up to a multiple of `align`, which is a power of 2.
+pub const fn round_up(n: usize, align: usize) -> usize {
+    (n + (align - 1)) & !(align - 1)
+}
+
+/// Blocks of four rows that hold so many.
+pub const fn blocks(rows: usize) -> usize {
+    round_up(rows, BLOCK_ROWS) / BLOCK_ROWS
+}

@@ -1,0 +1,181 @@
+use super::{CellKind, Format, HEAD_BYTES, LayerShape, MAX_LAYERS};
+
+/// The shape of a model, read from its file by the compiler, so that a firmware that includes a
+/// model knows its RAM as a constant.
+///
+/// ```
+/// use lstm_core::{Aligned, Model, ModelShape, Session, Workspace};
+///
+/// # const FILE: &Aligned<[u8]> =
+/// #     &Aligned(*include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/tiny.lstm")));
+/// # /*
+/// const FILE: &Aligned<[u8]> = &Aligned(*include_bytes!("model.lstm"));
+/// # */
+/// const SHAPE: ModelShape = ModelShape::of(&FILE.0).expect("a .lstm file");
+///
+/// let mut workspace = Workspace::<{ SHAPE.words() }, { SHAPE.num_symbols() }>::new();
+/// let session = Session::new(Model::from_bytes(&FILE.0)?, &mut workspace)?;
+/// # Ok::<(), lstm_core::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ModelShape {
+    format: Format,
+    num_symbols: usize,
+    window: usize,
+    layers: [LayerShape; MAX_LAYERS],
+    num_layers: usize,
+}
+
+impl ModelShape {
+    /// The shape that a file describes; `None` if these bytes do not begin as a file does. That
+    /// the rest of the file is sound is for [`Model::from_bytes`](crate::Model::from_bytes) to say.
+    pub const fn of(file: &[u8]) -> Option<Self> {
+        let mut reader = Reader {
+            bytes: file,
+            at: HEAD_BYTES,
+        };
+        if file.len() < HEAD_BYTES || !matches!(file, [b'L', b'S', b'T', b'M', 1, 0, ..]) {
+            return None;
+        }
+        // The fields of a `Description`, in their order.
+        let Some(_name) = reader.characters() else {
+            return None;
+        };
+        let Some(num_symbols) = reader.characters() else {
+            return None;
+        };
+        let Some(_fold_case) = reader.varint() else {
+            return None;
+        };
+        let Some(window) = reader.option() else {
+            return None;
+        };
+        let format = match reader.varint() {
+            Some(0) => Format::F32,
+            Some(1) => Format::Int8,
+            Some(2) => Format::Int4,
+            _ => return None,
+        };
+        match reader.varint() {
+            Some(0) => {}
+            Some(1) => reader.at += 1,
+            _ => return None,
+        }
+        let num_layers = match reader.varint() {
+            Some(count) if count <= MAX_LAYERS => count,
+            _ => return None,
+        };
+        let mut layers = [LayerShape::lstm(0); MAX_LAYERS];
+        let mut i = 0;
+        while i < num_layers {
+            let (Some(cell), Some(hidden), Some(projection)) =
+                (reader.varint(), reader.varint(), reader.option())
+            else {
+                return None;
+            };
+            let Some(cell) = CellKind::of_index(cell) else {
+                return None;
+            };
+            layers[i] = LayerShape {
+                cell,
+                hidden: hidden as u16,
+                projection: match projection {
+                    Some(width) => Some(width as u16),
+                    None => None,
+                },
+            };
+            i += 1;
+        }
+        Some(ModelShape {
+            format,
+            num_symbols,
+            window: match window {
+                Some(length) => length,
+                None => 0,
+            },
+            layers,
+            num_layers,
+        })
+    }
+
+    /// The number format.
+    pub const fn format(&self) -> Format {
+        self.format
+    }
+
+    /// Symbols of the alphabet.
+    pub const fn num_symbols(&self) -> usize {
+        self.num_symbols
+    }
+
+    /// The window that the model is run on; 0 for a model that carries its state.
+    pub const fn window(&self) -> usize {
+        self.window
+    }
+
+    /// The layers, from the input up.
+    pub const fn layers(&self) -> &[LayerShape] {
+        self.layers.split_at(self.num_layers).0
+    }
+}
+
+/// Reads postcard in a `const`, where serde cannot.
+struct Reader<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl Reader<'_> {
+    const fn byte(&mut self) -> Option<u8> {
+        if self.at >= self.bytes.len() {
+            return None;
+        }
+        self.at += 1;
+        Some(self.bytes[self.at - 1])
+    }
+
+    const fn varint(&mut self) -> Option<usize> {
+        let mut value = 0;
+        let mut shift = 0;
+        while shift < usize::BITS {
+            let Some(byte) = self.byte() else {
+                return None;
+            };
+            value |= ((byte & 0x7f) as usize) << shift;
+            if byte < 0x80 {
+                return Some(value);
+            }
+            shift += 7;
+        }
+        None
+    }
+
+    const fn option(&mut self) -> Option<Option<usize>> {
+        match self.varint() {
+            Some(0) => Some(None),
+            Some(1) => match self.varint() {
+                Some(value) => Some(Some(value)),
+                None => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// The number of characters of a text in UTF-8.
+    const fn characters(&mut self) -> Option<usize> {
+        let Some(mut bytes) = self.varint() else {
+            return None;
+        };
+        let mut characters = 0;
+        while bytes > 0 {
+            match self.byte() {
+                // All bytes of a character but its first.
+                Some(0x80..0xc0) => {}
+                Some(_) => characters += 1,
+                None => return None,
+            }
+            bytes -= 1;
+        }
+        Some(characters)
+    }
+}

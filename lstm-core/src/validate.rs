@@ -1,0 +1,170 @@
+//! Every check of a file behind its checksum, in the order of `docs/FORMAT.md`.
+
+use crate::format::{
+    ARRAY_ALIGN, COLUMN_ALIGN, Description, Format, LayerShape, MAX_DEAD_ZONE, MAX_HIDDEN,
+    MAX_INTEGER_COLUMNS, MAX_LAYERS, MAX_WINDOW, ModelError, Order, Row, VerifiedFile,
+    WeightFormat, round_up,
+};
+use crate::layout::{Arrays, Gates, Matrix};
+use crate::{Alphabet, Token};
+
+/// What the checks found.
+pub(crate) struct Checked<'m> {
+    pub(crate) description: Description<'m>,
+    pub(crate) golden: Option<u32>,
+    pub(crate) alphabet: Alphabet<'m>,
+    /// The data of the description.
+    pub(crate) data: &'m [u32],
+}
+
+/// Checks all that a step relies on: after it nothing can fail.
+///
+/// # Errors
+///
+/// For the first check that fails.
+pub(crate) fn check<'m>(file: &VerifiedFile<'m>) -> Result<Checked<'m>, ModelError> {
+    let (description, golden) = Description::decode(file.payload)?;
+    check_padding(description.padding)?;
+    check_format(description.format)?;
+    let alphabet = Alphabet::new(description.symbols, description.fold_case)?;
+    check_window(description.window)?;
+    check_order(description.format, description.order)?;
+    let (format, layers) = (description.format, &description.layers[..]);
+    let expected = data_bytes(format, alphabet.len(), layers)?;
+    let data = aligned_words(description.data, expected)?;
+    let dead_zone = description.order.dead_zone();
+    check_ranges(Arrays::new(format, dead_zone, alphabet.len(), data), layers)?;
+    Ok(Checked {
+        description,
+        golden,
+        alphabet,
+        data,
+    })
+}
+
+fn check_padding(padding: &[u8]) -> Result<(), ModelError> {
+    match padding.len() < ARRAY_ALIGN && padding.iter().all(|&byte| byte == 0) {
+        true => Ok(()),
+        false => Err(ModelError::Description),
+    }
+}
+
+fn check_format(found: Format) -> Result<(), ModelError> {
+    match found.is_built() {
+        true => Ok(()),
+        false => Err(ModelError::Format { found }),
+    }
+}
+
+fn check_window(window: Option<u16>) -> Result<(), ModelError> {
+    match window.map(usize::from) {
+        None | Some(1..=MAX_WINDOW) => Ok(()),
+        Some(found) => Err(ModelError::Window { found }),
+    }
+}
+
+fn check_order(format: Format, found: Order) -> Result<(), ModelError> {
+    let dead_zone = found.dead_zone();
+    if found != Order::of(format, dead_zone) {
+        return Err(ModelError::Order { found });
+    }
+    if dead_zone > MAX_DEAD_ZONE {
+        return Err(ModelError::DeadZone { found: dead_zone });
+    }
+    Ok(())
+}
+
+/// Bytes of a model's data with so many symbols and these layers, from the input up.
+///
+/// # Errors
+///
+/// [`ModelError::Layers`], [`ModelError::Hidden`], [`ModelError::Projection`],
+/// [`ModelError::Columns`].
+pub fn data_bytes(
+    format: Format,
+    num_symbols: usize,
+    layers: &[LayerShape],
+) -> Result<usize, ModelError> {
+    if layers.is_empty() || layers.len() > MAX_LAYERS {
+        let found = layers.len();
+        return Err(ModelError::Layers { found });
+    }
+    let mut arrays = Arrays::new(format, 0, num_symbols, &[]);
+    for &shape in layers {
+        check_shape(format, arrays.input(), shape)?;
+        arrays.layer(shape, Token::default());
+    }
+    arrays.dense();
+    Ok(arrays.bytes())
+}
+
+/// Checks a layer above a layer of this width.
+fn check_shape(format: Format, input: usize, shape: LayerShape) -> Result<(), ModelError> {
+    let hidden = usize::from(shape.hidden);
+    if hidden == 0 || hidden > MAX_HIDDEN {
+        return Err(ModelError::Hidden { found: hidden });
+    }
+    let output = shape.output();
+    if output == 0 || output > hidden {
+        return Err(ModelError::Projection {
+            found: output,
+            hidden,
+        });
+    }
+    let columns = match shape.cell.takes_products_apart() {
+        true => input.max(output),
+        false => input + output,
+    };
+    let widest = round_up(columns, COLUMN_ALIGN).max(hidden);
+    if format != Format::F32 && widest > MAX_INTEGER_COLUMNS {
+        return Err(ModelError::Columns { found: widest });
+    }
+    Ok(())
+}
+
+/// The data as words, where they are as long as expected and aligned.
+fn aligned_words(data: &[u8], expected: usize) -> Result<&[u32], ModelError> {
+    let found = data.len();
+    if found != expected {
+        return Err(ModelError::Weights { found, expected });
+    }
+    bytemuck::try_cast_slice(data).map_err(|_| ModelError::Alignment {
+        found: data.as_ptr().addr() % ARRAY_ALIGN,
+    })
+}
+
+/// Checks that no row's sum can leave 32 bits.
+fn check_ranges(mut arrays: Arrays<'_>, layers: &[LayerShape]) -> Result<(), ModelError> {
+    let mut first_row = 0;
+    for &shape in layers {
+        let layer = arrays.layer(shape, Token::default());
+        match &layer.gates {
+            Gates::Summed(matrix) => check_rows(matrix, &mut first_row)?,
+            Gates::Apart { input, recurrent } => {
+                check_rows(input, &mut first_row)?;
+                check_rows(recurrent, &mut first_row)?;
+            }
+        }
+        if let Some(projection) = layer.projection {
+            check_rows(&projection, &mut first_row)?;
+        }
+    }
+    check_rows(&arrays.dense(), &mut first_row)
+}
+
+/// `first_row` is the number of rows before the matrix, and then of those up to its end.
+fn check_rows(matrix: &Matrix<'_>, first_row: &mut usize) -> Result<(), ModelError> {
+    if matrix.format == WeightFormat::F32 {
+        return Ok(());
+    }
+    let parameters = matrix.parameters().as_flattened();
+    for (row, &words) in parameters.iter().enumerate() {
+        if !Row::from_words(words).in_range(matrix.sum_abs(row)) {
+            return Err(ModelError::RowRange {
+                row: *first_row + row,
+            });
+        }
+    }
+    *first_row += parameters.len();
+    Ok(())
+}
