@@ -100,6 +100,9 @@ pub fn data_bytes(
 
 /// Checks a layer above a layer of this width.
 fn check_shape(format: Format, input: usize, shape: LayerShape) -> Result<(), ModelError> {
+    if !shape.cell.is_built() {
+        return Err(ModelError::Cell { found: shape.cell });
+    }
     let hidden = usize::from(shape.hidden);
     if hidden == 0 || hidden > MAX_HIDDEN {
         return Err(ModelError::Hidden { found: hidden });

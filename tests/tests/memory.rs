@@ -5,10 +5,8 @@ use std::{fs, process::Command};
 use cross_tests::{Sizes, board_firmware, sections};
 use object::ObjectSection;
 use xtask::{
-    boards::{self, Board, bare_metal},
+    boards::{Board, bare_metal},
     firmware,
-    shell::root,
-    table::{Table, differences, grouped},
 };
 
 /// Bytes that the start-up code and the board's own variables may take.
@@ -115,61 +113,4 @@ fn an_lstm_takes_few_bytes_of_ram_a_unit() {
         assert!(int8 <= most(if is_m4 { 6 } else { 10 }), "{}", board.name);
         assert!(int4 <= most(10), "{}", board.name);
     }
-}
-
-const SNAPSHOT: &str = "docs/sizes.txt";
-/// The share by which a figure may differ from the snapshot's.
-const TOLERANCE: f64 = 0.02;
-const HEAD: &str = "\
-Bytes that the firmware of each board takes, without a model. A test compares this file, to 2 %;
-`BLESS=1 cargo test --release -p cross-tests --test memory sizes` writes it anew.
-variables: all of them. workspace: of the variables, the model's and the console's. stack-room: the
-RAM left for the stack. stack-depth: the deepest that the stack can get, estimated from the machine
-code by tools/stack-depth; -: not estimated.
-
-";
-
-/// The sizes of the firmware of every board.
-fn table() -> String {
-    let mut table = Table::new(&[
-        "board",
-        "core",
-        "flash",
-        "variables",
-        "workspace",
-        "stack-room",
-        "stack-depth",
-    ]);
-    for board in boards::all() {
-        let sizes = sizes_of(board);
-        let variables = sizes.data + sizes.bss;
-        let stack = match board.is_bare_metal() {
-            true => {
-                let depth = stack_depth::depth(&board_firmware(board)).unwrap();
-                [sizes.stack_room, depth.bytes].map(grouped)
-            }
-            false => ["-", "-"].map(str::to_owned),
-        };
-        let mut row = vec![board.name.clone(), board.core.to_string()];
-        row.extend([sizes.flash, variables, sizes.workspace()].map(grouped));
-        row.extend(stack);
-        table.push(row);
-    }
-    table.render()
-}
-
-#[test]
-fn sizes_are_those_of_the_snapshot() {
-    let (path, found) = (root().join(SNAPSHOT), table());
-    println!("{found}");
-    if std::env::var_os("BLESS").is_some() {
-        fs::write(&path, format!("{HEAD}{found}")).unwrap();
-    }
-    let differences = differences(&fs::read_to_string(path).unwrap(), &found, TOLERANCE);
-    assert!(
-        differences.is_empty(),
-        "{SNAPSHOT} differs by more than {} %; BLESS=1 writes it anew:\n{}",
-        100.0 * TOLERANCE,
-        differences.join("\n")
-    );
 }

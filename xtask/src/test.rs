@@ -74,7 +74,8 @@ pub fn run(options: &Options) -> Result<()> {
                 let (output, success) = watch(command.arg("--").args(of_tests))?;
                 count.add(&output);
                 if !success {
-                    bail!("not all tests passed: {}", count.line());
+                    println!("{}", count.line());
+                    bail!("not all tests passed");
                 }
                 Ok(())
             }

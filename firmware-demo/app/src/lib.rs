@@ -26,8 +26,8 @@
 //! * [`Console`] is the heart: [`Console::input`] takes a byte, [`Console::step`] gives what is to
 //!   be sent. It knows neither ports nor interrupts.
 //! * [`drive`] moves bytes between a console and a port.
-//! * `boards/NAME` is the rest: memory map, UART registers, entry. What boards share is in
-//!   `board-support`.
+//! * `boards/NAME` is the rest: what the board is, UART registers, entry. What boards share is in
+//!   `support`.
 
 #![no_std]
 #![forbid(unsafe_code)]

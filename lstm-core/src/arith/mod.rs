@@ -20,6 +20,10 @@ use crate::format::BLOCK_ROWS;
 use crate::kernel::Batch;
 use crate::layout::Matrix;
 
+#[cfg_attr(
+    not(feature = "gru"),
+    allow(dead_code, reason = "what a GRU alone needs")
+)]
 /// An arithmetic. The equations of the cells are in `cell/`.
 pub(crate) trait Arithmetic {
     /// An element of a hidden state.

@@ -2,6 +2,7 @@
 //! projection and the dense layer.
 
 mod cifg;
+#[cfg(feature = "gru")]
 mod gru;
 mod lstm;
 
@@ -28,6 +29,7 @@ trait Cell {
 }
 
 /// The equations of a recurrent cell whose gates take both products apart.
+#[cfg(feature = "gru")]
 trait CellApart {
     /// So many blocks of four rows hold the gates of [`CellApart::UNITS`] units.
     const BLOCKS: usize;
@@ -81,6 +83,10 @@ pub(crate) fn step<A: Arithmetic>(
     rows::<A, _>(projection, packed, own, A::projected, batch);
 }
 
+#[cfg_attr(
+    not(feature = "gru"),
+    allow(dead_code, reason = "only a GRU takes its products apart")
+)]
 /// The rows of a layer's gates, with the columns that they are multiplied with.
 enum Products<'a, A: Arithmetic> {
     Summed(&'a Matrix<'a>, A::Packed<'a>),
@@ -123,7 +129,11 @@ fn units<A: Arithmetic>(
     match kind {
         CellKind::Lstm => summed::<A, lstm::Lstm>(line, products, hidden, cell_state, batch),
         CellKind::Cifg => summed::<A, cifg::Cifg>(line, products, hidden, cell_state, batch),
+        #[cfg(feature = "gru")]
         CellKind::Gru => apart::<A, gru::Gru>(line, products, hidden, cell_state, batch),
+        // No such model is read by a build without it.
+        #[cfg(not(feature = "gru"))]
+        CellKind::Gru => {}
     }
 }
 
@@ -151,6 +161,7 @@ fn summed<A: Arithmetic, C: Cell>(
     }
 }
 
+#[cfg(feature = "gru")]
 // Not inlined, so that its second batch takes no stack of the other cells.
 #[inline(never)]
 fn apart<A: Arithmetic, C: CellApart>(

@@ -1,6 +1,6 @@
 use core::fmt;
 
-use super::{Format, MAX_DEAD_ZONE, MAX_HIDDEN, MAX_INTEGER_COLUMNS, MAX_WINDOW, Order};
+use super::{CellKind, Format, MAX_DEAD_ZONE, MAX_HIDDEN, MAX_INTEGER_COLUMNS, MAX_WINDOW, Order};
 
 /// Why a model file was refused.
 #[non_exhaustive]
@@ -71,6 +71,11 @@ pub enum ModelError {
     Layers {
         /// The number of layers found.
         found: usize,
+    },
+    /// A layer's cell was left out of this build: see the crate's features.
+    Cell {
+        /// The cell found.
+        found: CellKind,
     },
     /// A layer's number of hidden units lies outside 1..=1024.
     Hidden {
@@ -166,6 +171,10 @@ impl fmt::Display for ModelError {
                 "the dead zone is {found}, expected at most {MAX_DEAD_ZONE}"
             ),
             E::Layers { found } => write!(f, "found {found} layers, expected 1 to 4"),
+            E::Cell { found } => write!(
+                f,
+                "a layer is a {found}, expected a cell that this build of lstm-core has"
+            ),
             E::Hidden { found } => write!(
                 f,
                 "a layer has {found} hidden units, expected 1 to {MAX_HIDDEN}"

@@ -126,15 +126,15 @@ impl WeightFormat {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Order {
     /// Of [`Format::F32`] and [`Format::Int8`]: blocks of four rows; in a block, the four rows take
-    /// turns: one column each for [`WeightFormat::F32`], four columns each for
-    /// [`WeightFormat::Int8`].
+    /// turns: one column each for 32-bit floats, four columns each for
+    /// bytes.
     Rows4,
     /// Of [`Format::Int4`]: the weights of the layers in blocks of 16 rows; in a block, one column
     /// after the other, so that a step can skip columns. The dense layer is as in
     /// [`Order::Rows4`].
     Columns16 {
         /// A column in units of 1/127 whose absolute value is below this number counts as 0, at
-        /// most [`MAX_DEAD_ZONE`](super::MAX_DEAD_ZONE).
+        /// most 127.
         dead_zone: u8,
     },
 }

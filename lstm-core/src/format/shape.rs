@@ -27,6 +27,14 @@ impl CellKind {
         }
     }
 
+    /// Whether this build of the crate runs it.
+    pub const fn is_built(self) -> bool {
+        match self {
+            CellKind::Lstm | CellKind::Cifg => true,
+            CellKind::Gru => cfg!(feature = "gru"),
+        }
+    }
+
     /// The kind that the file says by this number.
     pub(crate) const fn of_index(index: usize) -> Option<Self> {
         match index {

@@ -56,6 +56,8 @@ pub(crate) type Assembly = unsafe extern "C" fn(weights: *const u8, call: &mut C
 ///
 /// `input` is what the assembly takes for the columns of the matrix: as many, packed, or a list that
 /// was packed for as many.
+// Inlined, so that the assembly is called by its name, and an estimate of the stack can follow.
+#[inline(always)]
 unsafe fn rows<'b>(
     assembly: Assembly,
     rows: &Rows<'_>,

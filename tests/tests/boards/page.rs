@@ -145,22 +145,22 @@ fn two_digits(number: f64) -> f64 {
     (number / unit).round() * unit
 }
 
-#[test]
-fn the_tables_of_the_page_are_those_of_the_boards() {
+/// Compares the page with what its tables should be; if that is asked for, it is written anew.
+pub(crate) fn compare(is_blessed: bool) {
     let page = read(PAGE);
     let tables = [boards_table(), fitting_table(), flashing_table()];
     let expected = tables
         .iter()
         .fold(page.clone(), |page, table| table.put_into(&page));
-    if std::env::var_os("BLESS").is_some() {
+    if is_blessed {
         fs::write(root().join(PAGE), &expected).unwrap();
-    } else {
-        let differs = |(found, expected): &(&str, &str)| found != expected;
-        let first = page.lines().zip(expected.lines()).find(differs);
-        assert!(
-            page == expected,
-            "{PAGE}: `BLESS=1 cargo test --release -p cross-tests --test boards` writes its tables \
-             anew; the first line that differs, and what was expected: {first:#?}"
-        );
+        return;
     }
+    let differs = |(found, expected): &(&str, &str)| found != expected;
+    let first = page.lines().zip(expected.lines()).find(differs);
+    assert!(
+        page == expected,
+        "{PAGE}: `BLESS=1 cargo test --release -p cross-tests --test boards` writes its tables anew; \
+         the first line that differs, and what was expected: {first:#?}"
+    );
 }
