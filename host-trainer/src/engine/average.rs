@@ -15,9 +15,8 @@ impl Average {
     /// One has another length than its variable, or the device fails.
     pub fn new(vars: &[Var], values: &[Vec<f32>]) -> Result<Self> {
         let pairs = vars.iter().zip(values);
-        let tensors = pairs.map(|(var, values)| {
-            Tensor::from_slice(values, var.shape(), var.device())
-        });
+        let tensors =
+            pairs.map(|(var, values)| Tensor::from_slice(values, var.shape(), var.device()));
         tensors.collect::<Result<_>>().map(Self)
     }
 

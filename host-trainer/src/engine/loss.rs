@@ -3,9 +3,7 @@
 use crate::engine::many::lock;
 use crate::engine::slices::slice;
 use crate::kernels::softmax::{Loss, Teacher, softmax_loss};
-use candle_core::{
-    CpuStorage, CustomOp1, CustomOp2, Device, Layout, Result, Shape, Tensor, bail,
-};
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, Device, Layout, Result, Shape, Tensor, bail};
 use pulp::Arch;
 use std::sync::{Arc, Mutex};
 

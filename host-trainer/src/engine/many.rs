@@ -168,12 +168,12 @@ impl<O: Operation> CustomOp1 for Last<O> {
         let gradient = gradient.contiguous()?;
         let operation = &self.0.operation;
         let gradients = with_slices(&[&gradient], |gradient| {
-            self.0.lend(|inputs| operation.backward(inputs, gradient[0]))
+            self.0
+                .lend(|inputs| operation.backward(inputs, gradient[0]))
         })???;
         let tensors = gradients.into_iter().zip(&self.0.inputs);
-        let tensors = tensors.map(|(values, input)| {
-            Tensor::from_vec(values, input.shape(), &Device::Cpu).map(Some)
-        });
+        let tensors = tensors
+            .map(|(values, input)| Tensor::from_vec(values, input.shape(), &Device::Cpu).map(Some));
         *lock(&self.0.gradients) = tensors.collect::<Result<_>>()?;
         Ok(Some(Tensor::zeros((), DType::F32, &Device::Cpu)?))
     }
@@ -209,7 +209,9 @@ mod tests {
 
         fn backward(&self, inputs: &[&[f32]], gradient: &[f32]) -> Result<Vec<Vec<f32>>> {
             let weights = (1..=inputs.len()).map(|n| n as f32);
-            Ok(weights.map(|w| gradient.iter().map(|g| w * g).collect()).collect())
+            Ok(weights
+                .map(|w| gradient.iter().map(|g| w * g).collect())
+                .collect())
         }
     }
 
@@ -229,7 +231,7 @@ mod tests {
                 })
                 .collect();
             let sum = apply(WeightedSum, &inputs.iter().collect::<Vec<_>>()).unwrap();
-            let weight = |i: usize| (i + 1) as f32 * if i % 2 == 0 { 1.0 } else { 3.0 };
+            let weight = |i: usize| (i + 1) as f32 * if i.is_multiple_of(2) { 1.0 } else { 3.0 };
             let expected: f32 = (0..count).map(weight).sum();
             assert_eq!(sum.to_vec1::<f32>().unwrap()[0], expected);
             let gradients = (sum * 2.0).unwrap().sum_all().unwrap().backward().unwrap();

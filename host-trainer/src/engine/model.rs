@@ -238,7 +238,13 @@ mod tests {
     /// Loss, gradient of every parameter, and the state after the batch.
     type Found = (f64, Vec<Vec<f32>>, Vec<State>);
 
-    fn train(model: &Model, batch: &Batch, on: LossOn, start: &[State], masks: &[Vec<f32>]) -> Found {
+    fn train(
+        model: &Model,
+        batch: &Batch,
+        on: LossOn,
+        start: &[State],
+        masks: &[Vec<f32>],
+    ) -> Found {
         let mut states = start.to_vec();
         let logits = model.logits(batch, on, &mut states, masks).unwrap();
         let (node, loss) = cross_entropy(&logits, batch.counted_targets(on)).unwrap();
@@ -273,7 +279,10 @@ mod tests {
                     pool.run(|| train(&model, batch, on, &start, &masks))
                 });
                 let runs: Vec<Found> = runs.collect();
-                assert!(runs.iter().all(|run| *run == runs[0]), "threads changed a bit");
+                assert!(
+                    runs.iter().all(|run| *run == runs[0]),
+                    "threads changed a bit"
+                );
                 let found = difference(network, &runs[0], &expected, name);
                 largest = largest.max(found);
             }
@@ -441,9 +450,14 @@ mod tests {
             (&broken, &good),
         ] {
             let on = LossOn::EveryStep;
-            let error = model.logits(batch, on, &mut states.clone(), &[]).unwrap_err();
+            let error = model
+                .logits(batch, on, &mut states.clone(), &[])
+                .unwrap_err();
             let error = error.to_string();
-            assert!(error.contains("found") && error.lines().count() == 1, "{error}");
+            assert!(
+                error.contains("found") && error.lines().count() == 1,
+                "{error}"
+            );
         }
     }
 }

@@ -339,7 +339,8 @@ mod tests {
             adam = Adam::resume(vars.clone(), &adam.state().unwrap()).unwrap();
             adam.set_learning_rate(0.01);
             adam.set_rate(1, 3.0);
-            adam.step(&gradients(&[(&a, &[0.5]), (&b, &[-2.0])])).unwrap();
+            adam.step(&gradients(&[(&a, &[0.5]), (&b, &[-2.0])]))
+                .unwrap();
         }
         // With a constant gradient both corrected moments are exact: each update moves by the rate.
         let expected = (1.0 * 0.999 - 0.01) * 0.999 - 0.01;

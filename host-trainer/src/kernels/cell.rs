@@ -162,7 +162,8 @@ impl<E: Equations<G, K>, const G: usize, const K: usize> WithSimd for By<Forward
             // by side.
             for row in 0..rows {
                 for part in 0..LANES / S::F32_LANES {
-                    let recurrent = std::array::from_fn(|g| get::<S>(&recurrent[g * rows + row], part));
+                    let recurrent =
+                        std::array::from_fn(|g| get::<S>(&recurrent[g * rows + row], part));
                     let input = match step.input {
                         InputProducts::Table(table, symbols, tokens) => {
                             let token = usize::from(tokens[row]);

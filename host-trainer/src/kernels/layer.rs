@@ -340,7 +340,13 @@ impl LayerTape {
     }
 
     /// Computes the products of the input of step `t`, where that is the output of the layer below.
-    pub(crate) fn input_products(&mut self, arch: Arch, weights: &PackedLayer, x: &[Strip], t: usize) {
+    pub(crate) fn input_products(
+        &mut self,
+        arch: Arch,
+        weights: &PackedLayer,
+        x: &[Strip],
+        t: usize,
+    ) {
         let (shape, rows) = (self.shape(), self.rows);
         let length = shape.kept_axis().panels() * rows;
         arch.dispatch(Product {

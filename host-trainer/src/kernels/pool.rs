@@ -91,20 +91,3 @@ mod tests {
         }
     }
 }
-
-/// TEMPORARY
-pub fn mark(what: &'static str) {
-    use std::cell::RefCell;
-    use std::time::Instant;
-    thread_local!(static LAST: RefCell<(Option<Instant>, std::collections::BTreeMap<&'static str, f64>, u64)> = const { RefCell::new((None, std::collections::BTreeMap::new(), 0)) });
-    LAST.with_borrow_mut(|(last, map, n)| {
-        let now = Instant::now();
-        if let Some(l) = *last {
-            let d = (now - l).as_secs_f64() * 1e3;
-            let e = map.entry(what).or_insert(f64::MAX);
-            *e = e.min(d);
-        }
-        *last = Some(now);
-        if what == "start" { *n += 1; if *n % 60 == 0 { eprintln!("{map:.3?}"); } }
-    });
-}

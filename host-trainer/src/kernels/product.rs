@@ -329,11 +329,11 @@ impl WithSimd for AddRows<'_> {
         for row in 0..rows {
             let token = self.tokens.map_or(0, |tokens| usize::from(tokens[row]));
             let sums = &mut self.table[token * width..][..width];
-            for n in 0..width {
-                let dy = &self.dy[self.chosen[n] * rows + row];
+            for (sum, chosen) in sums.iter_mut().zip(self.chosen) {
+                let dy = &self.dy[chosen * rows + row];
                 for part in 0..LANES / S::F32_LANES {
-                    let x = simd.add_f32s(get::<S>(&sums[n], part), get::<S>(dy, part));
-                    put::<S>(&mut sums[n], part, x);
+                    let x = simd.add_f32s(get::<S>(sum, part), get::<S>(dy, part));
+                    put::<S>(sum, part, x);
                 }
             }
         }

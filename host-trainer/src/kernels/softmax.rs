@@ -42,21 +42,23 @@ pub(crate) fn softmax_loss(
     let scale = 1.0 / targets.len() as f32;
     let parts = losses.par_chunks_mut(ROWS).zip(targets.par_chunks(ROWS));
     let parts = parts.zip(errors.par_chunks_mut(ROWS * width));
-    parts.enumerate().for_each(|(part, ((losses, targets), errors))| {
-        let rows = part * ROWS * width..part * ROWS * width + errors.len();
-        arch.dispatch(Rows {
-            width,
-            logits: &logits[rows.clone()],
-            targets,
-            teacher: teacher.map(|t| Teacher {
-                logits: &t.logits[rows],
-                ..t
-            }),
-            scale,
-            errors,
-            losses,
+    parts
+        .enumerate()
+        .for_each(|(part, ((losses, targets), errors))| {
+            let rows = part * ROWS * width..part * ROWS * width + errors.len();
+            arch.dispatch(Rows {
+                width,
+                logits: &logits[rows.clone()],
+                targets,
+                teacher: teacher.map(|t| Teacher {
+                    logits: &t.logits[rows],
+                    ..t
+                }),
+                scale,
+                errors,
+                losses,
+            });
         });
-    });
     let count = targets.len() as f64;
     let mut mean = Loss::default();
     for loss in losses {
@@ -189,7 +191,11 @@ mod tests {
                     }
                 }
                 assert!((found.text - expected.text).abs() < 1e-6);
-                let teacher = if teacher.is_some() { expected.teacher } else { 0.0 };
+                let teacher = if teacher.is_some() {
+                    expected.teacher
+                } else {
+                    0.0
+                };
                 assert!((found.teacher - teacher).abs() < 1e-6);
             }
         }

@@ -7,8 +7,7 @@
 
 use crate::kernels::dense::{DenseGradient, DensePiece, PackedDense};
 use crate::kernels::layer::{
-    Above, LayerGradient, LayerShape, LayerTape, PackedLayer, Piece, Ran, RecordedStep,
-    StateRows,
+    Above, LayerGradient, LayerShape, LayerTape, PackedLayer, Piece, Ran, RecordedStep, StateRows,
 };
 use crate::kernels::panels::{Axis, ROW_BLOCK, Strip, read_rows, write_rows};
 use crate::kernels::pool::{row_parts, split_rows};
@@ -152,9 +151,7 @@ impl StackTape {
         logits: &mut [f32],
     ) {
         assert!(sequence.fits(shape, states), "a sequence of another shape");
-        crate::kernels::pool::mark("a before");
         self.weights.pack(shape, weights);
-        crate::kernels::pool::mark("b pack");
         let ranges = row_parts(sequence.rows);
         self.parts.resize_with(ranges.len(), Part::default);
         let logits = split_rows(logits, sequence.counted(), shape.vocabulary, &ranges);
@@ -166,11 +163,9 @@ impl StackTape {
             part.forward(arch, weights, sequence);
             part.write_logits(arch, weights, shape, sequence, logits);
         });
-        crate::kernels::pool::mark("c forward");
         for part in &self.parts {
             part.end(sequence.steps, states);
         }
-        crate::kernels::pool::mark("d end");
     }
 
     /// Takes a run with these weights that was computed elsewhere, for [`StackTape::backward`]: of each layer, and
@@ -208,21 +203,17 @@ impl StackTape {
         let counted = sequence.counted();
         assert!(d_logits.len() == counted * sequence.rows * shape.vocabulary);
         let weights = &self.weights;
-        crate::kernels::pool::mark("e loss");
         let parts = self.parts.par_iter_mut().with_max_len(1);
         parts.for_each(|part| {
             part.read_gradients(shape, sequence, d_logits);
             part.backward(arch, weights, sequence);
         });
-        crate::kernels::pool::mark("f backward");
         self.sum_gradients(arch, shape, sequence);
-        crate::kernels::pool::mark("g sum");
         let mut all = Vec::new();
         for (gradient, &layer) in self.layers.iter().zip(&shape.layers) {
             all.extend(gradient.unpack(layer));
         }
         all.extend(self.dense.unpack());
-        crate::kernels::pool::mark("h unpack");
         all
     }
 

@@ -239,8 +239,7 @@ pub fn describe_context(window: Option<usize>) -> String {
 mod tests {
     use super::*;
     use crate::kernels::random::Random;
-    use crate::network::config::{LayerConfig, NetworkConfig};
-    use crate::network::score::bits_per_char;
+    use crate::network::config::NetworkConfig;
     use crate::text::alphabet::Alphabet;
 
     #[test]

@@ -131,13 +131,7 @@ fn layer_signals(name: &str, layer: LayerConfig, float: &Flow, integers: &Flow) 
                 .copied()
                 .collect()
         };
-        signals.push(signal(
-            name,
-            gate.name,
-            ends,
-            &part(float),
-            &part(integers),
-        ));
+        signals.push(signal(name, gate.name, ends, &part(float), &part(integers)));
     }
     let cell = [-CELL_LIMIT, CELL_LIMIT];
     signals.push(signal(name, "c", cell, &float.cells, &integers.cells));

@@ -100,7 +100,9 @@ impl Start<'_> {
 
     fn bias(&self) -> Vec<f32> {
         let pairs = self.found.bias.iter().zip(&self.half);
-        pairs.map(|(bias, half)| (bias - half) as f32 / ONE_Q18).collect()
+        pairs
+            .map(|(bias, half)| (bias - half) as f32 / ONE_Q18)
+            .collect()
     }
 
     /// The master, with a bias of its own or without.
@@ -129,14 +131,18 @@ fn variable(values: Vec<f32>, shape: impl Into<Shape>) -> CandleResult<Var> {
 
 impl Master {
     fn vars(&self) -> impl Iterator<Item = &Var> {
-        [&self.weights, &self.log_scale].into_iter().chain(&self.bias)
+        [&self.weights, &self.log_scale]
+            .into_iter()
+            .chain(&self.bias)
     }
 
     fn scales(&self) -> CandleResult<Vec<i32>> {
         let scale = |(&log, &start): (&f32, &f32)| {
             ((start * log.exp()).round() as i32).clamp(1, i32::from(u16::MAX))
         };
-        with_slice(&self.log_scale, |logs| logs.iter().zip(&self.start).map(scale).collect())
+        with_slice(&self.log_scale, |logs| {
+            logs.iter().zip(&self.start).map(scale).collect()
+        })
     }
 
     fn round(&self) -> CandleResult<IntegerMatrix> {
@@ -146,9 +152,10 @@ impl Master {
         let weights = with_slice(&self.weights, |masters| {
             let mut weights = Vec::with_capacity(masters.len());
             for (line, q18) in masters.chunks_exact(rows).zip(&self.grid.columns) {
-                let rounded = line.iter().zip(&inverse).map(|(w, inverse)| {
-                    (w * q18 * inverse).round_ties_even().clamp(low, high)
-                });
+                let rounded = line
+                    .iter()
+                    .zip(&inverse)
+                    .map(|(w, inverse)| (w * q18 * inverse).round_ties_even().clamp(low, high));
                 weights.extend(rounded);
             }
             weights
@@ -369,7 +376,9 @@ impl Masters {
             add(&mut all, &layer.table);
             add(&mut all, &layer.gates.bias);
             all.push(gates.narrow(0, below, gates.dim(0)? - below)?);
-            if let Some((master, integers)) = layer.projection.as_ref().zip(integers.projection.as_ref()) {
+            if let Some((master, integers)) =
+                layer.projection.as_ref().zip(integers.projection.as_ref())
+            {
                 all.push(master.values(integers)?);
                 add(&mut all, &master.bias);
             }
@@ -398,7 +407,9 @@ impl Masters {
     pub fn parameters(&self) -> Result<Vec<Vec<f32>>> {
         let vars = self.vars();
         let tensors: Vec<&Tensor> = vars.iter().map(|var| var.as_tensor()).collect();
-        let copies = with_slices(&tensors, |slices| slices.iter().map(|s| s.to_vec()).collect())?;
+        let copies = with_slices(&tensors, |slices| {
+            slices.iter().map(|s| s.to_vec()).collect()
+        })?;
         Ok(copies)
     }
 
