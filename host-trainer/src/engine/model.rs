@@ -36,6 +36,8 @@ pub(super) struct Layer {
     pub(super) w_hh: Tensor,
     /// `[G H]`.
     pub(super) bias: Tensor,
+    /// `[G H]`, where the cell takes the products apart.
+    pub(super) recurrent_bias: Option<Tensor>,
     /// `[H, R]`.
     pub(super) projection: Option<Tensor>,
 }
@@ -105,6 +107,7 @@ impl Model {
             w_ih: next(),
             w_hh: next(),
             bias: next(),
+            recurrent_bias: config.cell.takes_products_apart().then(&mut next),
             projection: config.projection.map(|_| next()),
         };
         let layers = config.layers.iter().map(layer).collect();
@@ -178,6 +181,7 @@ impl Model {
                 _ => inputs.extend([&layer.w_ih, &layer.bias]),
             }
             inputs.push(&layer.w_hh);
+            inputs.extend(&layer.recurrent_bias);
             inputs.extend(&layer.projection);
         }
         inputs.push(&weight);
@@ -339,7 +343,7 @@ mod tests {
             (37, 19, 12, 7, LastStep),
             (64, 1, 40, 9, EveryStep),
         ];
-        for cell in [CellKind::Lstm, CellKind::Cifg] {
+        for cell in CellKind::ALL {
             let mut largest = 0.0f64;
             for (hidden, width, steps, rows, on) in cases {
                 for projection in [None, Some(width)] {

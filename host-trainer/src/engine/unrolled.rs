@@ -52,7 +52,10 @@ fn step(
         let cell = layer.config.cell.definition();
         let gates = cell.gates().len();
         let input = x.matmul(&layer.w_ih)?.broadcast_add(&layer.bias)?;
-        let recurrent = h.matmul(&layer.w_hh)?;
+        let mut recurrent = h.matmul(&layer.w_hh)?;
+        if let Some(bias) = &layer.recurrent_bias {
+            recurrent = recurrent.broadcast_add(bias)?;
+        }
         let (input, recurrent) = (input.chunk(gates, 1)?, recurrent.chunk(gates, 1)?);
         let (output, after) = cell.step(&input, &recurrent, c)?;
         x = match &layer.projection {

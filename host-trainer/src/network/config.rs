@@ -21,6 +21,11 @@ pub enum CellKind {
     Cifg,
 }
 
+impl CellKind {
+    /// All kinds.
+    pub const ALL: [Self; 2] = [Self::Lstm, Self::Cifg];
+}
+
 /// One recurrent layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -72,11 +77,11 @@ impl LayerConfig {
 /// As [`layer_name`].
 impl std::fmt::Display for LayerConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let cell = match self.cell {
-            CellKind::Lstm => lstm_core::CellKind::Lstm,
-            CellKind::Cifg => lstm_core::CellKind::Cifg,
-        };
-        f.write_str(&layer_name(cell, self.hidden, self.projection))
+        f.write_str(&layer_name(
+            self.cell.device(),
+            self.hidden,
+            self.projection,
+        ))
     }
 }
 
@@ -208,6 +213,9 @@ impl NetworkConfig {
             shapes.push((format!("{name}.w_ih"), vec![input, columns]));
             shapes.push((format!("{name}.w_hh"), vec![output, columns]));
             shapes.push((format!("{name}.bias"), vec![columns]));
+            if layer.cell.takes_products_apart() {
+                shapes.push((format!("{name}.recurrent_bias"), vec![columns]));
+            }
             if layer.projection.is_some() {
                 shapes.push((format!("{name}.projection"), vec![layer.hidden, output]));
             }

@@ -34,6 +34,8 @@ pub struct Layer {
     pub w_hh: Vec<f32>,
     /// One bias a gate and unit `[4H]` or `[3H]`.
     pub bias: Vec<f32>,
+    /// Another one of the recurrent product alone, where the cell takes the products apart.
+    pub recurrent_bias: Option<Vec<f32>>,
     /// `[H, R]`.
     pub projection: Option<Vec<f32>>,
 }
@@ -76,6 +78,7 @@ impl Network {
                 w_ih: random.glorot_uniform(input, columns),
                 w_hh: cell.start_recurrence(output, columns, random),
                 bias,
+                recurrent_bias: (layer.cell.takes_products_apart()).then(|| vec![0.0; columns]),
                 projection: layer.projection.map(|r| random.glorot_uniform(hidden, r)),
             });
         }
@@ -94,6 +97,7 @@ impl Network {
         let mut all: Vec<&[f32]> = vec![&self.embedding];
         for layer in &self.layers {
             all.extend([&layer.w_ih[..], &layer.w_hh, &layer.bias]);
+            all.extend(layer.recurrent_bias.as_deref());
             all.extend(layer.projection.as_deref());
         }
         all.extend([&self.dense_weight[..], &self.dense_bias]);
@@ -105,6 +109,7 @@ impl Network {
         let mut all: Vec<&mut [f32]> = vec![&mut self.embedding];
         for layer in &mut self.layers {
             all.extend([&mut layer.w_ih[..], &mut layer.w_hh, &mut layer.bias]);
+            all.extend(layer.recurrent_bias.as_deref_mut());
             all.extend(layer.projection.as_deref_mut());
         }
         all.extend([&mut self.dense_weight[..], &mut self.dense_bias]);
@@ -158,6 +163,7 @@ impl Network {
             w_ih: next(),
             w_hh: next(),
             bias: next(),
+            recurrent_bias: layer.cell.takes_products_apart().then(&mut next),
             projection: layer.projection.map(|_| next()),
         };
         let layers = config.layers.iter().map(layer).collect();

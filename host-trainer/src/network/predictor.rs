@@ -118,7 +118,10 @@ impl Predictor for NetworkPredictor<'_> {
                     add_product(&below.h, &weights.w_ih, &mut layer.input);
                 }
             }
-            layer.recurrent.fill(0.0);
+            match &weights.recurrent_bias {
+                Some(bias) => layer.recurrent.copy_from_slice(bias),
+                None => layer.recurrent.fill(0.0),
+            }
             add_product(&layer.h, &weights.w_hh, &mut layer.recurrent);
             let step = Step {
                 input: &layer.input,

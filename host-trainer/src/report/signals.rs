@@ -16,8 +16,14 @@ use lstm_core::export::integer;
 const STEPS: usize = 256;
 /// Bins of a [`Histogram`].
 const BINS: usize = 64;
-/// The largest cell that the device holds: Q4.11 in 16 bits.
-pub const CELL_LIMIT: f64 = 32_767.0 / 2048.0;
+
+/// The largest cell state that the device holds: Q11 in 16 bits, or 1.
+pub fn cell_limit(layer: LayerConfig) -> f64 {
+    match layer.cell.device().has_unit_cell_state() {
+        true => 1.0,
+        false => 32_767.0 / 2048.0,
+    }
+}
 
 /// One signal of a layer over a text.
 #[derive(Clone, Debug, PartialEq)]
@@ -133,7 +139,8 @@ fn layer_signals(name: &str, layer: LayerConfig, float: &Flow, integers: &Flow) 
         };
         signals.push(signal(name, gate.name, ends, &part(float), &part(integers)));
     }
-    let cell = [-CELL_LIMIT, CELL_LIMIT];
+    let limit = cell_limit(layer);
+    let cell = [-limit, limit];
     signals.push(signal(name, "c", cell, &float.cells, &integers.cells));
     let one = f64::from(output_unit(layer));
     let unit = [-1.0, 1.0];

@@ -7,8 +7,8 @@
 
 use super::lstm::through_output;
 use super::{
-    Definition, Gate, IntegerStep, ONE_Q11, ONE_Q14, ONE_Q15, one_minus_square, sigmoid_of, slope,
-    tanh_of,
+    Definition, Framework, Gate, IntegerStep, ONE_Q11, ONE_Q14, ONE_Q15, one_minus_square,
+    sigmoid_of, slope, tanh_of,
 };
 use crate::kernels::cell::{Cell, Equations, Of};
 use crate::kernels::random::Random;
@@ -25,6 +25,14 @@ pub(super) struct Cifg;
 impl Definition for Cifg {
     fn name(&self) -> &'static str {
         "cifg"
+    }
+
+    fn device(&self) -> lstm_core::CellKind {
+        lstm_core::CellKind::Cifg
+    }
+
+    fn framework(&self) -> Option<Framework> {
+        None
     }
 
     fn gates(&self) -> &'static [Gate] {

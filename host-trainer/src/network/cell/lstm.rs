@@ -13,8 +13,8 @@
 //! ```
 
 use super::{
-    Definition, Gate, IntegerStep, ONE_Q11, ONE_Q14, ONE_Q15, one_minus_square, sigmoid_of, slope,
-    tanh_of,
+    Definition, Framework, Gate, IntegerStep, ONE_Q11, ONE_Q14, ONE_Q15, one_minus_square,
+    sigmoid_of, slope, tanh_of,
 };
 use crate::kernels::cell::{Cell, Equations, Of};
 use crate::kernels::random::Random;
@@ -31,6 +31,18 @@ pub(super) struct Lstm;
 impl Definition for Lstm {
     fn name(&self) -> &'static str {
         "lstm"
+    }
+
+    fn device(&self) -> lstm_core::CellKind {
+        lstm_core::CellKind::Lstm
+    }
+
+    fn framework(&self) -> Option<Framework> {
+        Some(Framework {
+            class: "LSTM",
+            keras_gates: &[0, 1, 2, 3],
+            keras_setting: None,
+        })
     }
 
     fn gates(&self) -> &'static [Gate] {

@@ -13,6 +13,7 @@ use crate::kernels::vectorize::{sigmoid, tanh};
 use crate::network::config::{CellKind, LayerConfig, NetworkConfig};
 use candle_core::{Result, Tensor};
 use pulp::Simd;
+use std::ops::Range;
 
 /// A gate of a cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub struct Gate {
     pub name: &'static str,
     /// Its activation.
     pub kind: GateKind,
+    /// Half a step of the shift that the device makes of its recurrent product alone, Q18; 0 where it makes none.
+    pub recurrent_half: i32,
 }
 
 /// The activation of a gate.
@@ -33,14 +36,75 @@ pub enum GateKind {
 }
 
 impl Gate {
+    const fn new(name: &'static str, kind: GateKind) -> Self {
+        Self {
+            name,
+            kind,
+            recurrent_half: 0,
+        }
+    }
+
     const fn sigmoid(name: &'static str) -> Self {
-        let kind = GateKind::Sigmoid;
-        Self { name, kind }
+        Self::new(name, GateKind::Sigmoid)
     }
 
     const fn tanh(name: &'static str) -> Self {
-        let kind = GateKind::Tanh;
-        Self { name, kind }
+        Self::new(name, GateKind::Tanh)
+    }
+}
+
+/// A cell as Keras and PyTorch have it, with the gates of PyTorch in the order of those here.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Framework {
+    /// The layer's class.
+    pub(crate) class: &'static str,
+    /// For each gate its place in Keras.
+    pub(crate) keras_gates: &'static [usize],
+    /// A setting of Keras's that must be on, where there is one.
+    pub(crate) keras_setting: Option<&'static str>,
+}
+
+impl Framework {
+    /// The classes of all cells that frameworks have.
+    pub(crate) fn classes() -> Vec<&'static str> {
+        let cells = CellKind::ALL.into_iter();
+        cells
+            .filter_map(|cell| Some(cell.framework()?.class))
+            .collect()
+    }
+
+    /// Numbers of the gates, in blocks of `hidden`, in the order of Keras.
+    pub(crate) fn to_keras(self, values: &[f32], hidden: usize) -> Vec<f32> {
+        let mut ordered = vec![0.0; values.len()];
+        for (to, from) in self.blocks(values.len(), hidden) {
+            ordered[to].copy_from_slice(&values[from]);
+        }
+        ordered
+    }
+
+    /// Numbers of the gates of Keras, in blocks of `hidden`, in the order here.
+    pub(crate) fn from_keras(self, values: &[f32], hidden: usize) -> Vec<f32> {
+        let mut ordered = vec![0.0; values.len()];
+        for (to, from) in self.blocks(values.len(), hidden) {
+            ordered[from].copy_from_slice(&values[to]);
+        }
+        ordered
+    }
+
+    /// Where each block is in Keras and here.
+    fn blocks(
+        self,
+        length: usize,
+        hidden: usize,
+    ) -> impl Iterator<Item = (Range<usize>, Range<usize>)> {
+        let block = move |line: usize, gate: usize| {
+            let start = (line * self.keras_gates.len() + gate) * hidden;
+            start..start + hidden
+        };
+        let lines = 0..length / (self.keras_gates.len() * hidden);
+        let gates = move |line| (0..self.keras_gates.len()).map(move |gate| (line, gate));
+        let places = lines.flat_map(gates);
+        places.map(move |(line, gate)| (block(line, self.keras_gates[gate]), block(line, gate)))
     }
 }
 
@@ -48,6 +112,12 @@ impl Gate {
 pub(crate) trait Definition: Sync {
     /// The name of a layer's tensors.
     fn name(&self) -> &'static str;
+
+    /// The cell in the device's engine.
+    fn device(&self) -> lstm_core::CellKind;
+
+    /// The cell in other frameworks; `None` where they have no such cell.
+    fn framework(&self) -> Option<Framework>;
 
     /// The gates in their order, the columns of `w_ih` and `w_hh`.
     fn gates(&self) -> &'static [Gate];
@@ -61,8 +131,8 @@ pub(crate) trait Definition: Sync {
     /// Writes the bias to start from, `[G H]`, over zeros.
     fn start_bias(&self, bias: &mut [f32], hidden: usize);
 
-    /// One step as candle's operations, on any device: from the products of the input and of the output before,
-    /// `[B, H]` for each gate, and the cell state before `[B, H]`, the units' output and the cell state after.
+    /// One step as candle's operations, on any device: from the products of the input and of the output before, with
+    /// their biases, `[B, H]` for each gate, and the cell state before `[B, H]`, the units' output and the cell state after.
     fn step(
         &self,
         input: &[Tensor],
@@ -77,15 +147,15 @@ pub(crate) trait Definition: Sync {
 /// One step in the device's integers, of one row.
 #[derive(Debug)]
 pub(crate) struct IntegerStep<'a> {
-    /// The products of the input, Q18, `[G H]`.
+    /// The products of the input, Q18, `[G H]`; with their biases where the cell takes the products apart.
     pub(crate) input: &'a [i32],
     /// The products of the recurrence, with the biases, Q18, `[G H]`.
     pub(crate) recurrent: &'a [i32],
-    /// The cell states before, the values of Q4.11, `[H]`.
+    /// The cell states before, as values, `[H]`.
     pub(crate) before: &'a [f32],
     /// What the kernels keep, as values, `[K H]`.
     pub(crate) kept: &'a mut [f32],
-    /// The cell states after, the values of Q4.11, `[H]`.
+    /// The cell states after, as values, `[H]`.
     pub(crate) after: &'a mut [f32],
     /// The units' outputs in units of 1/127, `[H]`.
     pub(crate) output: &'a mut [f32],
@@ -114,6 +184,29 @@ impl CellKind {
     pub fn name(self) -> &'static str {
         self.definition().name()
     }
+
+    /// The cell in the device's engine.
+    pub fn device(self) -> lstm_core::CellKind {
+        self.definition().device()
+    }
+
+    /// The cell in other frameworks.
+    pub(crate) fn framework(self) -> Option<Framework> {
+        self.definition().framework()
+    }
+
+    /// Whether the products of the input and of the recurrence reach the cell apart, each with a bias.
+    pub fn takes_products_apart(self) -> bool {
+        self.device().takes_products_apart()
+    }
+
+    /// Steps of the device's cell state in one.
+    pub(crate) fn cell_unit(self) -> f32 {
+        match self.device().has_unit_cell_state() {
+            true => ONE_Q14,
+            false => ONE_Q11,
+        }
+    }
 }
 
 impl LayerConfig {
@@ -124,7 +217,7 @@ impl LayerConfig {
             hidden: self.hidden,
             projection: self.projection,
             input,
-            recurrent_bias: false,
+            recurrent_bias: self.cell.takes_products_apart(),
             projection_bias: false,
         }
     }

@@ -16,8 +16,7 @@ use crate::quantize::fixed_point::HIDDEN_UNIT;
 use lstm_core::export::integer;
 use rayon::prelude::*;
 
-/// One in Q11 and Q12.
-const ONE_Q11: f32 = (1 << 11) as f32;
+/// One in Q12.
 const ONE_Q12: f32 = (1 << 12) as f32;
 
 /// A matrix of the device.
@@ -77,8 +76,9 @@ pub struct IntegerLayer {
     pub config: LayerConfig,
     /// Which columns count as 0.
     pub dead_zones: DeadZones,
-    /// Columns of the layer below, then of the own hidden state.
-    pub gates: IntegerMatrix,
+    /// Columns of the layer below, then of the own hidden state: in one matrix, or in two where the cell takes its
+    /// products apart.
+    pub gates: Vec<IntegerMatrix>,
     /// In the first layer, entries of the folded table times their scales, Q18, `[V, rows]`; else
     /// empty.
     pub table: Vec<i32>,
@@ -171,11 +171,18 @@ impl IntegerLayer {
             outputs: vec![0.0; steps * batch * output],
         };
         let cells = run.states.iter_mut().zip(&state.c);
-        cells.for_each(|(value, &c)| *value = c / ONE_Q11);
-        let below_columns = self.gates.weights.len() / rows - output;
-        let (below_weights, own) = self.gates.weights.split_at(below_columns * rows);
-        let own = Matrix::new(own, output, rows);
+        let cell_unit = layer.cell.cell_unit();
+        cells.for_each(|(value, &c)| *value = c / cell_unit);
+        let (first, last) = (&self.gates[0], &self.gates[self.gates.len() - 1]);
+        let input_bias = (self.gates.len() > 1).then_some(&first.bias);
+        let below_columns = match below {
+            Below::Tokens(_) => 0,
+            Below::Hidden(below) => below.len() / (steps * batch),
+        };
+        let below_weights = &first.weights[..below_columns * rows];
         let below_weights = Matrix::new(below_weights, below_columns, rows);
+        let own = &last.weights[last.weights.len() - output * rows..];
+        let own = Matrix::new(own, output, rows);
         let parts = row_parts(batch);
         let (h0, zones) = (&run.h0, self.dead_zones);
         let kept = split_rows(&mut run.kept, steps, kept_width, &parts);
@@ -207,13 +214,16 @@ impl IntegerLayer {
                 let (before, after) = cells.split_at_mut(t + 1);
                 for row in 0..count {
                     let at = |width: usize| row * width..(row + 1) * width;
-                    sums(&dots[at(rows)], &self.gates, &mut recurrent);
+                    sums(&dots[at(rows)], last, &mut recurrent);
                     match below {
                         Below::Tokens(tokens) => {
                             let token = usize::from(tokens[t * batch + part.start + row]);
                             input.copy_from_slice(&self.table[token * rows..][..rows]);
                         }
-                        Below::Hidden(_) => scaled(&input_dots[at(rows)], &self.gates, &mut input),
+                        Below::Hidden(_) => scaled(&input_dots[at(rows)], first, &mut input),
+                    }
+                    if let Some(bias) = input_bias {
+                        add(bias, &mut input);
                     }
                     cell.integer_step(IntegerStep {
                         input: &input,
@@ -244,7 +254,7 @@ impl IntegerLayer {
         let last = |values: &[f32], width: usize| values[values.len() - batch * width..].to_vec();
         state.h = last(&run.outputs, output);
         state.c = last(&run.states, hidden);
-        state.c.iter_mut().for_each(|c| *c *= ONE_Q11);
+        state.c.iter_mut().for_each(|c| *c *= cell_unit);
         run
     }
 }
@@ -260,7 +270,11 @@ fn scaled(dots: &[f32], matrix: &IntegerMatrix, products: &mut [i32]) {
 /// The rows' sums, Q18: [`scaled`] and their biases.
 fn sums(dots: &[f32], matrix: &IntegerMatrix, sums: &mut [i32]) {
     scaled(dots, matrix, sums);
-    for (sum, &bias) in sums.iter_mut().zip(&matrix.bias) {
+    add(&matrix.bias, sums);
+}
+
+fn add(bias: &[i32], sums: &mut [i32]) {
+    for (sum, &bias) in sums.iter_mut().zip(bias) {
         *sum = sum.wrapping_add(bias);
     }
 }

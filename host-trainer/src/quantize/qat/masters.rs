@@ -19,7 +19,9 @@ use crate::quantize::fixed_point::{
     self, HIDDEN_UNIT, INT4_RANGE, INT8_LARGEST, LOGIT_HALF, PROJECTED_HALF, gate_half,
     output_unit, q18,
 };
-use crate::quantize::{QuantizedLayer, QuantizedMatrix, QuantizedNetwork, row_order};
+use crate::quantize::{
+    QuantizedLayer, QuantizedMatrix, QuantizedNetwork, gate_bias, gate_matrices, row_order,
+};
 use candle_core::{Device, Result as CandleResult, Shape, Tensor, Var};
 use lstm_core::Format;
 use lstm_core::export::Row;
@@ -131,9 +133,9 @@ fn variable(values: Vec<f32>, shape: impl Into<Shape>) -> CandleResult<Var> {
 
 impl Master {
     fn vars(&self) -> impl Iterator<Item = &Var> {
-        [&self.weights, &self.log_scale]
-            .into_iter()
-            .chain(&self.bias)
+        let weights = [&self.weights, &self.log_scale].into_iter();
+        let has_columns = !self.grid.columns.is_empty();
+        weights.filter(move |_| has_columns).chain(&self.bias)
     }
 
     fn scales(&self) -> CandleResult<Vec<i32>> {
@@ -241,7 +243,8 @@ struct MasterLayer {
     config: LayerConfig,
     /// The folded table of the first layer `[V, rows]`, biases included.
     table: Option<Var>,
-    gates: Master,
+    /// One, or two where the cell takes its products apart.
+    gates: Vec<Master>,
     projection: Option<Master>,
 }
 
@@ -273,21 +276,27 @@ impl Masters {
             let weights = &network.layers[index];
             let found = &integers.layers[index];
             let unit = output_unit(layer);
-            let gates = layer.cell.gates().iter();
-            let half = gates.flat_map(|g| std::iter::repeat_n(gate_half(g.kind), layer.hidden));
-            let below: &[f32] = if index == 0 { &[] } else { &weights.w_ih };
-            let gates = Start {
-                weights: [below, &weights.w_hh[..]].concat(),
-                found: &found.gates,
-                half: half.collect(),
-                below: (below.len() / layer.columns(), unit_below),
-                unit,
-                range,
-            };
-            let table = match index {
-                0 => Some(folded_table(network, &gates.bias())?),
-                _ => None,
-            };
+            let mut table = None;
+            let mut gates = Vec::new();
+            for (matrix, columns) in gate_matrices(config, index).into_iter().enumerate() {
+                let all = layer.cell.gates().iter();
+                let half =
+                    all.flat_map(|&g| std::iter::repeat_n(gate_half(g, matrix), layer.hidden));
+                let below = &weights.w_ih[..columns.below * layer.columns()];
+                let start = Start {
+                    weights: [below, &weights.w_hh[..columns.own * layer.columns()]].concat(),
+                    found: &found.gates[matrix],
+                    half: half.collect(),
+                    below: (columns.below, unit_below),
+                    unit,
+                    range,
+                };
+                let has_bias = gate_bias(network, index, matrix).is_some();
+                if !has_bias {
+                    table = Some(folded_table(network, &start.bias())?);
+                }
+                gates.push(start.master(has_bias)?);
+            }
             let projection = weights.projection.as_ref().zip(found.projection.as_ref());
             let projection = projection.map(|(weights, found)| {
                 let start = Start {
@@ -303,7 +312,7 @@ impl Masters {
             unit_below = unit;
             layers.push(MasterLayer {
                 config: layer,
-                gates: gates.master(table.is_none())?,
+                gates,
                 table,
                 projection: projection.transpose()?,
             });
@@ -332,13 +341,14 @@ impl Masters {
     pub fn round(&self) -> Result<IntegerNetwork> {
         let mut layers = Vec::new();
         for (index, layer) in self.layers.iter().enumerate() {
-            let mut gates = layer.gates.round()?;
+            let gates = layer.gates.iter().map(Master::round);
+            let mut gates = gates.collect::<CandleResult<Vec<_>>>()?;
             let (mut table, mut table_scale) = (Vec::new(), Vec::new());
             if let Some(values) = &layer.table {
                 let middle;
                 (table, table_scale, middle) =
                     with_slice(values, |values| round_table(values, layer.config.columns()))?;
-                let biases = gates.bias.iter_mut().zip(&middle);
+                let biases = gates[0].bias.iter_mut().zip(&middle);
                 biases.for_each(|(bias, middle)| *bias += middle);
             }
             let projection = layer.projection.as_ref().map(Master::round);
@@ -368,14 +378,26 @@ impl Masters {
             all.extend(var.as_ref().map(|var| var.as_tensor().clone()));
         };
         for (layer, integers) in self.layers.iter().zip(&integers.layers) {
-            let gates = layer.gates.values(&integers.gates)?;
-            let below = layer.gates.below;
-            if below > 0 {
-                all.push(gates.narrow(0, 0, below)?);
+            let mut recurrent = Vec::new();
+            for (matrix, (master, integers)) in layer.gates.iter().zip(&integers.gates).enumerate()
+            {
+                let columns = master.grid.columns.len();
+                let values = master.values(integers)?;
+                if master.below > 0 {
+                    all.push(values.narrow(0, 0, master.below)?);
+                }
+                if matrix == 0 {
+                    add(&mut all, &layer.table);
+                    add(&mut all, &master.bias);
+                }
+                if columns > master.below {
+                    recurrent.push(values.narrow(0, master.below, columns - master.below)?);
+                }
+                if matrix > 0 {
+                    add(&mut recurrent, &master.bias);
+                }
             }
-            add(&mut all, &layer.table);
-            add(&mut all, &layer.gates.bias);
-            all.push(gates.narrow(0, below, gates.dim(0)? - below)?);
+            all.extend(recurrent);
             if let Some((master, integers)) =
                 layer.projection.as_ref().zip(integers.projection.as_ref())
             {
@@ -393,7 +415,7 @@ impl Masters {
         let mut all: Vec<&Var> = Vec::new();
         for layer in &self.layers {
             all.extend(&layer.table);
-            all.extend(layer.gates.vars());
+            all.extend(layer.gates.iter().flat_map(Master::vars));
             all.extend(layer.projection.iter().flat_map(Master::vars));
         }
         all.extend(self.dense.vars());
@@ -487,7 +509,7 @@ impl IntegerNetwork {
                 (table, table_scale) = (vec![0; vocabulary * width], vec![0; width]);
                 for (at, column) in order.iter().enumerate() {
                     let Some(column) = *column else { continue };
-                    table_scale[column] = i32::from(layer.gates.rows[at].table_scale);
+                    table_scale[column] = i32::from(layer.gates[0].rows[at].table_scale);
                     for v in 0..vocabulary {
                         let entry = network.table[v * order.len() + at];
                         table[v * width + column] = i32::from(entry) * table_scale[column];
@@ -498,7 +520,7 @@ impl IntegerNetwork {
             IntegerLayer {
                 config,
                 dead_zones: DeadZones::new(&network.config, index, network.dead_zone),
-                gates: unpack(&layer.gates, &order),
+                gates: layer.gates.iter().map(|g| unpack(g, &order)).collect(),
                 table,
                 table_scale,
                 projection: projection.map(|p| unpack(p, &in_order(p.rows.len()))),
@@ -523,9 +545,10 @@ impl IntegerNetwork {
         for layer in &self.layers {
             let order = file_order(layer.config);
             let width = layer.config.columns();
-            let mut gates = pack(&layer.gates, &order);
+            let gates = layer.gates.iter().map(|g| pack(g, &order));
+            let mut gates: Vec<QuantizedMatrix> = gates.collect();
             if !layer.table.is_empty() {
-                for (row, column) in gates.rows.iter_mut().zip(&order) {
+                for (row, column) in gates[0].rows.iter_mut().zip(&order) {
                     row.table_scale = column.map_or(0, |c| layer.table_scale[c] as u16);
                 }
                 let entry = |(v, column): (usize, &Option<usize>)| {
@@ -591,12 +614,10 @@ fn pack(matrix: &IntegerMatrix, order: &[Option<usize>]) -> QuantizedMatrix {
     let mut weights = Vec::with_capacity(order.len() * columns);
     for place in order {
         match *place {
-            Some(place) => weights.extend(
-                matrix.weights[place..]
-                    .iter()
-                    .step_by(rows)
-                    .map(|&w| w as i8),
-            ),
+            Some(place) => {
+                let row = matrix.weights.iter().skip(place).step_by(rows);
+                weights.extend(row.map(|&w| w as i8));
+            }
             None => weights.resize(weights.len() + columns, 0),
         }
     }
