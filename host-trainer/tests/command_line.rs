@@ -77,8 +77,8 @@ fn bad_input_is_one_line_and_exit_code_2() {
             "found no --pretrain FILE with --recipe micro, expected one",
         ),
         (
-            "train --corpus good.txt --cell gru",
-            "invalid value 'gru' for '--cell <CELL>' [possible values: lstm, cifg]",
+            "train --corpus good.txt --cell rnn",
+            "invalid value 'rnn' for '--cell <CELL>' [possible values: lstm, cifg, gru]",
         ),
         (
             "train --corpus good.txt --hidden 8 --projection 9",
@@ -391,6 +391,7 @@ fn every_recipe_runs() {
         "small --pretrain good.txt --pretrain-epochs 1 --projection 5",
         "micro --pretrain good.txt --pretrain-epochs 1 --projection 0 --cell lstm",
         "sonnets --cell cifg --projection 4 --layers 3",
+        "sonnets --cell gru --layers 2 --out gru",
         "poet --projection 5 --out poet",
         "poet --projection 5 --out poet-pretrained --pretrain good.txt --pretrain-epochs 1",
     ] {
@@ -400,7 +401,7 @@ fn every_recipe_runs() {
 }
 
 #[test]
-fn a_network_of_either_cell_becomes_a_model_in_every_format() {
+fn a_network_of_every_cell_becomes_a_model_in_every_format() {
     let folder = folder();
     let succeed = |line: &str| printed(folder.path(), line);
     let bits = |file: &str| -> f64 {
@@ -416,6 +417,7 @@ fn a_network_of_either_cell_becomes_a_model_in_every_format() {
             "--cell cifg --hidden 18 --projection 5",
             "CIFG 18 projected to 5, dense 27",
         ),
+        ("gru", "--cell gru --hidden 13", "GRU 13, dense 27"),
     ] {
         let settings = "--corpus good.txt --embedding 6 --batch-size 4 --threads 1 --epochs 60";
         let hidden = if flags.is_empty() { "--hidden 12" } else { "" };
@@ -742,6 +744,12 @@ fn the_window_of_the_training_goes_all_the_way() {
         "good.txt, windows of 40 characters from a zero state"
     );
     assert!(told.contains(&table), "{told}");
+    // One that remembers for longer than its window, so that the window matters.
+    let mut remembering = Network::load(&path(network)).unwrap();
+    remembering.layers[0].bias[12..24].fill(5.0);
+    let network = "remembering";
+    remembering.save(&path(network)).unwrap();
+    let (_, table) = scored(network, "");
     assert_eq!(scored(network, "--window 40").1, table);
     let (context, carried) = scored(network, "--window 0");
     assert_eq!(context, "good.txt, state carried");

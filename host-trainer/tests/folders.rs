@@ -59,6 +59,5 @@ fn imports_run_one_way() {
             }
         }
     }
-    // The kernels still know the network's sizes and its cells' equations.
-    assert_eq!(upward, ["kernels imports network"]);
+    assert!(upward.is_empty(), "{upward:?}");
 }

@@ -1,7 +1,10 @@
 //! One training step against PyTorch's nn.LSTM: loss, logits, final state and every gradient.
 //! The command that made the reference is on the first line of its file.
 
-use host_trainer::engine::{fused, step};
+use candle_core::{Device, Var};
+use host_trainer::engine::loss::cross_entropy;
+use host_trainer::engine::model::Model;
+use host_trainer::kernels::pool::Pool;
 use host_trainer::kernels::random::Random;
 use host_trainer::network::config::NetworkConfig;
 use host_trainer::network::parameters::Network;
@@ -89,28 +92,31 @@ fn a_training_step_equals_pytorchs() {
         let network = case.network();
         let rows = case.batch;
         let batch = Batch::gather(rows, case.steps, |r, t| case.tokens[t * rows + r]);
-        let check = |loss: f64, gradients: &[Vec<f32>], states: &[State]| {
+        let check = |model: &Model| {
+            let mut states = case.states();
+            let logits = model
+                .logits(&batch, case.loss_on, &mut states, &[])
+                .unwrap();
+            let targets = batch.counted_targets(case.loss_on);
+            let (node, loss) = cross_entropy(&logits, targets).unwrap();
             assert!((loss - case.loss).abs() < 1e-6, "loss {loss} {}", case.loss);
-            for ((name, _), gradient) in network.config.shapes().iter().zip(gradients) {
-                assert_near(name, gradient, &case.gradients[name]);
+            let gradients = node.backward().unwrap();
+            let gradient = |var: &Var| {
+                let gradient = gradients.get(var).unwrap().flatten_all();
+                gradient.unwrap().to_vec1::<f32>().unwrap()
+            };
+            for ((name, _), var) in network.config.shapes().iter().zip(model.vars()) {
+                assert_near(name, &gradient(var), &case.gradients[name]);
             }
             let h: Vec<f32> = states.iter().flat_map(|s| s.h.clone()).collect();
             let c: Vec<f32> = states.iter().flat_map(|s| s.c.clone()).collect();
             assert_near("h", &h, &case.h);
             assert_near("c", &c, &case.c);
         };
+        check(&Model::with_candle(&network, &Device::Cpu).unwrap());
+        let model = Model::new(&network, &Device::Cpu).unwrap();
         for threads in [1, 2] {
-            let mut states = case.states();
-            let (loss, gradients) = step::Engine::new(threads)
-                .loss_and_gradients(&network, &batch, case.loss_on, &mut states, &[])
-                .unwrap();
-            check(loss, &gradients, &states);
-            let mut states = case.states();
-            let mut engine = fused::Engine::new(threads);
-            let (loss, gradients) = engine
-                .loss_and_gradients(&network, &batch, case.loss_on, &mut states, &[])
-                .unwrap();
-            check(loss, gradients, &states);
+            Pool::new(threads).unwrap().run(|| check(&model));
         }
     }
 }

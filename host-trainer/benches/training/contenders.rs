@@ -24,11 +24,11 @@ pub(crate) struct Contender {
 impl Contender {
     /// PyTorch and candle have no CIFG layer.
     pub(crate) fn can_train(&self, model: &str) -> bool {
-        model != "C" || matches!(self.engine, Engine::Fused | Engine::Graph)
+        model != "C" || self.engine == Engine::Ours
     }
 
     pub(crate) fn is_ours(&self) -> bool {
-        self.engine == Engine::Fused
+        self.engine == Engine::Ours
     }
 
     pub(crate) fn is_pytorch(&self) -> bool {
@@ -39,8 +39,7 @@ impl Contender {
 impl fmt::Display for Contender {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.engine {
-            Engine::Fused => "ours, fused step",
-            Engine::Graph => "ours, as a node of a candle graph",
+            Engine::Ours => "ours",
             Engine::CandleNn => "candle-nn LSTM",
             Engine::PyTorch => "PyTorch nn.LSTM",
         })
@@ -73,12 +72,7 @@ impl Contenders {
 
     /// Every engine, with one thread and with all; candle-nn is no faster with more than one.
     pub(crate) fn list(&self) -> Vec<Contender> {
-        let engines = [
-            Engine::Fused,
-            Engine::PyTorch,
-            Engine::Graph,
-            Engine::CandleNn,
-        ];
+        let engines = [Engine::Ours, Engine::PyTorch, Engine::CandleNn];
         let mut list = Vec::new();
         for engine in engines {
             let all = (engine != Engine::CandleNn && self.threads > 1).then_some(self.threads);

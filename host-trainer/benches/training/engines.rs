@@ -1,9 +1,12 @@
-//! What is timed in this process: our engines, candle's own LSTM, and the peak of the processor.
+//! What is timed in this process: our engine, candle's own LSTM, and the peak of the processor.
 
 use candle_core::{D, DType, Device, IndexOp, Tensor};
 use candle_nn::{AdamW, LSTMConfig, Module, Optimizer, ParamsAdamW, RNN, VarBuilder, VarMap};
-use host_trainer::engine::optimizer::{Adam, AdamConfig, ParameterGroup};
-use host_trainer::engine::{fused, step};
+use host_trainer::engine::loss::cross_entropy;
+use host_trainer::engine::model::Model;
+use host_trainer::engine::optimizer::{Adam, AdamConfig};
+use host_trainer::files::error::Error;
+use host_trainer::kernels::pool::Pool;
 use host_trainer::kernels::random::Random;
 use host_trainer::network::config::{LayerConfig, NetworkConfig};
 use host_trainer::network::parameters::Network;
@@ -22,9 +25,7 @@ pub(crate) type Failure = Box<dyn std::error::Error>;
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Engine {
     /// What `train` runs.
-    Fused,
-    /// The same layer as a node of a candle graph.
-    Graph,
+    Ours,
     /// Candle's own LSTM.
     CandleNn,
     /// In a process of its own.
@@ -46,32 +47,25 @@ pub(crate) fn prepare(engine: Engine, model: &str, threads: usize) -> Result<Tra
     };
     let random = &mut Random::new(1);
     let config = NetworkConfig::stack(&Alphabet::letters(), EMBEDDING, layer, 1);
-    let mut network = Network::new(config, random)?;
-    let lengths: Vec<usize> = network.parameters().iter().map(|p| p.len()).collect();
-    let groups = vec![ParameterGroup::PLAIN; lengths.len()];
-    let mut adam = Adam::new(AdamConfig::KERAS, lengths.into_iter());
+    let layers = config.layers.clone();
+    let model = Model::new(&Network::new(config, random)?, &Device::Cpu)?;
     let text: Vec<u8> = (0..ROWS * (STEPS + 1))
         .map(|_| random.below(27) as u8)
         .collect();
     let batch = Batch::gather(ROWS, STEPS, |r, t| text[r * (STEPS + 1) + t]);
     Ok(match engine {
-        Engine::Fused => {
-            let mut engine = fused::Engine::new(threads);
+        Engine::Ours => {
+            let pool = Pool::new(threads)?;
+            let mut adam = Adam::new(model.vars().to_vec(), AdamConfig::KERAS)?;
+            adam.set_learning_rate(1e-3);
             Box::new(move || {
-                let mut states = zero_states(&network.config.layers, ROWS);
-                let (_, gradients) =
-                    engine.loss_and_gradients(&network, &batch, loss_on, &mut states, &[])?;
-                adam.update(&mut network.parameters_mut(), gradients, &groups, 1e-3);
-                Ok(())
-            })
-        }
-        Engine::Graph => {
-            let engine = step::Engine::new(threads);
-            Box::new(move || {
-                let mut states = zero_states(&network.config.layers, ROWS);
-                let (_, gradients) =
-                    engine.loss_and_gradients(&network, &batch, loss_on, &mut states, &[])?;
-                adam.update(&mut network.parameters_mut(), &gradients, &groups, 1e-3);
+                pool.run(|| {
+                    let mut states = zero_states(&layers, ROWS);
+                    let logits = model.logits(&batch, loss_on, &mut states, &[])?;
+                    let (loss, _) = cross_entropy(&logits, batch.counted_targets(loss_on))?;
+                    adam.step(&loss.backward()?)?;
+                    Ok::<_, Error>(())
+                })?;
                 Ok(())
             })
         }

@@ -2,7 +2,8 @@
 //! corpus. A `.lstm` is run by the device's own engine, so its figure is the device's.
 
 use crate::commands::numbers::Window;
-use crate::engine::graph::{DeviceKind, GraphPredictor};
+use crate::engine::device::DeviceKind;
+use crate::engine::unrolled::DevicePredictor;
 use crate::files::error::{Error, Result};
 use crate::files::stdout::say;
 use crate::model::encode::{Labels, encode_quantized};
@@ -49,7 +50,7 @@ pub fn run(args: &Args) -> Result<()> {
     let asked = args.window.map(Window::size);
     let (corpus, window, scores);
     if let Some(file) = model_of(&args.file)? {
-        if device.is_some() {
+        if !device.is_cpu() {
             return Err(Error::bad_input(format!(
                 "{} is run by the engine of the chip, expected a network in f32 with --device",
                 args.file.display()
@@ -63,15 +64,12 @@ pub fn run(args: &Args) -> Result<()> {
         let network = Network::load(&args.file)?;
         window = context(asked, network.config.window);
         corpus = read(&args.corpus, network.config.alphabet())?;
-        scores = match device {
-            Some(device) => {
-                let predictor = GraphPredictor::new(&network, &device)?;
-                score::scores(InContext::new(predictor, window), &corpus, &splits)
-            }
-            None => {
-                let predictor = NetworkPredictor::new(&network);
-                score::scores(InContext::new(predictor, window), &corpus, &splits)
-            }
+        scores = if device.is_cpu() {
+            let predictor = NetworkPredictor::new(&network);
+            score::scores(InContext::new(predictor, window), &corpus, &splits)
+        } else {
+            let predictor = DevicePredictor::new(&network, &device)?;
+            score::scores(InContext::new(predictor, window), &corpus, &splits)
         };
     }
     if args.json {

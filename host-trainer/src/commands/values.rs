@@ -1,6 +1,6 @@
 //! The values of flags that stand for types of the folders below.
 
-use crate::engine::graph::DeviceKind;
+use crate::engine::device::DeviceKind;
 use crate::engine::schedule::{DECAYS, Decay};
 use crate::interchange::write::FileKind;
 use crate::network::config::CellKind;
@@ -37,7 +37,7 @@ values!(CellKind {
     Cifg: "cifg", "Three gates: what the input gate lets in, the cell forgets (the coupled input-forget gate, CIFG, of Greff et al. 2015). Usually with a projection (LSTMP, Sak et al. 2014)";
 });
 values!(DeviceKind {
-    Cpu: "cpu", "The processor, by the engines of this crate";
+    Cpu: "cpu", "The processor, by the kernels of this crate";
     Cuda: "cuda", "The first NVIDIA device, by candle; needs the cargo feature `cuda`";
     Metal: "metal", "The first Apple device, by candle; needs the cargo feature `metal`";
 });

@@ -1,11 +1,18 @@
-//! A batch becomes a loss and gradients, and gradients move the weights.
+//! The candle graph: a batch becomes a loss, its gradients go back, and move the weights.
+//!
+//! Parameters are variables of candle, embedding and dense layer those of candle-nn. On the processor a network is one
+//! operation of the graph, computed by the kernels; on another device it is made of candle's own operations.
 //!
 //! May import [`network`](crate::network), [`text`](crate::text), [`kernels`](crate::kernels) and
 //! [`files`](crate::files).
 
-pub mod fused;
-pub mod graph;
-pub mod lstm_op;
+pub mod average;
+pub mod device;
+pub mod loss;
+pub(crate) mod many;
+pub mod model;
 pub mod optimizer;
 pub mod schedule;
-pub mod step;
+pub(crate) mod slices;
+pub(crate) mod stack_op;
+pub mod unrolled;

@@ -2,14 +2,17 @@
 //!
 //! | file | for | names |
 //! | --- | --- | --- |
-//! | safetensors | PyTorch | `embedding.weight`, `lstm.weight_ih_l0`, `lstm.weight_hh_l0`, `lstm.bias_ih_l0`, `lstm.bias_hh_l0` (zeros), `lstm.weight_hr_l0`, `dense.weight`, `dense.bias`; `lstm.0.weight_ih_l0`, `lstm.1.weight_ih_l0` where the layers differ in size |
+//! | safetensors | PyTorch | `embedding.weight`, `lstm.weight_ih_l0`, `lstm.weight_hh_l0`, `lstm.bias_ih_l0`, `lstm.bias_hh_l0` (zeros), `lstm.weight_hr_l0`, `dense.weight`, `dense.bias`; `lstm.0.weight_ih_l0`, `lstm.1.weight_ih_l0` where the layers differ |
 //! | npz | Keras | `embedding/embeddings`, `lstm/lstm_cell/kernel`, `lstm/lstm_cell/recurrent_kernel`, `lstm/lstm_cell/bias`, `lstm_1/...`, `dense/kernel`, `dense/bias`, in the order of `get_weights()` |
+//!
+//! Another cell has its own name for `lstm`.
 
 use super::formats::npz;
 use crate::files::error::{Error, Result};
 use crate::files::output::write_atomically;
 use crate::files::tensors::{NamedTensor, TensorFile, transpose};
-use crate::network::config::CellKind;
+use crate::network::cell::Framework;
+use crate::network::config::{CellKind, LayerConfig};
 use crate::network::parameters::Network;
 use std::io::{Cursor, Write};
 use std::path::Path;
@@ -46,15 +49,29 @@ fn tensor(shape: &[usize], values: &[f32]) -> NamedTensor {
     NamedTensor { shape, values }
 }
 
-fn refuse_cifg(network: &Network, framework: &str) -> Result<()> {
-    match network
-        .config
-        .layers
-        .iter()
-        .find(|l| l.cell == CellKind::Cifg)
-    {
+/// The cells of all layers as the framework has them.
+fn known_cells(network: &Network, framework: &str) -> Result<Vec<Framework>> {
+    let cell = |layer: &LayerConfig| {
+        layer.cell.framework().ok_or_else(|| {
+            Error::bad_input(format!(
+                "found a layer {layer}, expected {}s: {framework} has no {}",
+                Framework::classes().join("s or "),
+                layer.cell.device()
+            ))
+        })
+    };
+    network.config.layers.iter().map(cell).collect()
+}
+
+fn refuse_projection(
+    network: &Network,
+    expected: &str,
+    has: impl Fn(CellKind) -> bool,
+) -> Result<()> {
+    let found = |l: &&LayerConfig| l.projection.is_some() && !has(l.cell);
+    match network.config.layers.iter().find(found) {
         Some(layer) => Err(Error::bad_input(format!(
-            "found a layer {layer}, expected LSTMs: {framework} has no CIFG"
+            "found a layer {layer}, expected none with a projection: {expected}"
         ))),
         None => Ok(()),
     }
@@ -63,9 +80,11 @@ fn refuse_cifg(network: &Network, framework: &str) -> Result<()> {
 /// The tensors of a module with `embedding`, `lstm` and `dense`, in the order of its state_dict.
 ///
 /// # Errors
-/// A CIFG layer.
+/// A layer that PyTorch does not have.
 pub fn pytorch(network: &Network) -> Result<Vec<(String, NamedTensor)>> {
-    refuse_cifg(network, "PyTorch")?;
+    known_cells(network, "PyTorch")?;
+    let has = |cell| cell == CellKind::Lstm;
+    refuse_projection(network, "PyTorch's LSTM alone has one", has)?;
     let config = &network.config;
     let vocabulary = config.vocabulary();
     let turned =
@@ -75,15 +94,18 @@ pub fn pytorch(network: &Network) -> Result<Vec<(String, NamedTensor)>> {
     let is_stack = config.layers.iter().all(|l| *l == config.layers[0]);
     for (index, (layer, shape)) in network.layers.iter().zip(&config.layers).enumerate() {
         let (columns, output) = (shape.columns(), shape.output());
+        let module = shape.cell.name();
         let name = |what: &str| match is_stack {
-            true => format!("lstm.{what}_l{index}"),
-            false => format!("lstm.{index}.{what}_l0"),
+            true => format!("{module}.{what}_l{index}"),
+            false => format!("{module}.{index}.{what}_l0"),
         };
         let input = config.input_width(index);
         tensors.push((name("weight_ih"), turned(&layer.w_ih, input, columns)));
         tensors.push((name("weight_hh"), turned(&layer.w_hh, output, columns)));
         tensors.push((name("bias_ih"), tensor(&[columns], &layer.bias)));
-        tensors.push((name("bias_hh"), tensor(&[columns], &vec![0.0; columns])));
+        let zeros = vec![0.0; columns];
+        let recurrent_bias = layer.recurrent_bias.as_ref().unwrap_or(&zeros);
+        tensors.push((name("bias_hh"), tensor(&[columns], recurrent_bias)));
         if let Some(projection) = &layer.projection {
             tensors.push((name("weight_hr"), turned(projection, shape.hidden, output)));
         }
@@ -96,42 +118,47 @@ pub fn pytorch(network: &Network) -> Result<Vec<(String, NamedTensor)>> {
     Ok(tensors)
 }
 
-/// The weights of a Sequential of Embedding, LSTMs and Dense, in the order of its `get_weights()`.
+/// The weights of a Sequential of Embedding, recurrent layers and Dense, in the order of its `get_weights()`.
 ///
 /// # Errors
-/// A CIFG layer, or one with a projection.
+/// A layer that Keras does not have.
 pub fn keras(network: &Network) -> Result<Vec<(String, NamedTensor)>> {
-    refuse_cifg(network, "Keras")?;
+    let cells = known_cells(network, "Keras")?;
+    refuse_projection(network, "Keras's layers have none", |_| false)?;
     let config = &network.config;
-    if let Some(layer) = config.layers.iter().find(|l| l.projection.is_some()) {
-        return Err(Error::bad_input(format!(
-            "found a layer {layer}, expected none with a projection: Keras's LSTM has none"
-        )));
-    }
-    let names = config.shapes().into_iter().zip(network.parameters());
-    let renamed = names.map(|((name, shape), values)| {
-        let parts: Vec<&str> = name.split('.').collect();
-        let name = match parts[..] {
-            ["embedding", _] => "embedding/embeddings".to_owned(),
-            ["dense", "weight"] => "dense/kernel".to_owned(),
-            ["dense", _] => "dense/bias".to_owned(),
-            [_, index, part] => {
-                let layer = match index {
-                    "0" => "lstm".to_owned(),
-                    n => format!("lstm_{n}"),
-                };
-                let part = match part {
-                    "w_ih" => "kernel",
-                    "w_hh" => "recurrent_kernel",
-                    _ => "bias",
-                };
-                format!("{layer}/lstm_cell/{part}")
-            }
-            _ => name,
+    let vocabulary = config.vocabulary();
+    let embedding = tensor(&[vocabulary, config.embedding], &network.embedding);
+    let mut tensors = vec![("embedding/embeddings".to_owned(), embedding)];
+    for (index, (layer, shape)) in network.layers.iter().zip(&config.layers).enumerate() {
+        let (columns, class) = (shape.columns(), shape.cell.name());
+        let count = |kind: CellKind| {
+            config.layers[..index]
+                .iter()
+                .filter(|l| l.cell == kind)
+                .count()
         };
-        (name, tensor(&shape, values))
-    });
-    Ok(renamed.collect())
+        let group = match count(shape.cell) {
+            0 => format!("{class}/{class}_cell"),
+            n => format!("{class}_{n}/{class}_cell"),
+        };
+        let mut push = |part: &str, rows: &[usize], values: &[f32]| {
+            let ordered = cells[index].to_keras(values, shape.hidden);
+            let shape = [rows, &[columns]].concat();
+            tensors.push((format!("{group}/{part}"), tensor(&shape, &ordered)));
+        };
+        push("kernel", &[config.input_width(index)], &layer.w_ih);
+        push("recurrent_kernel", &[shape.output()], &layer.w_hh);
+        match &layer.recurrent_bias {
+            None => push("bias", &[], &layer.bias),
+            Some(recurrent) => push("bias", &[2], &[&layer.bias[..], recurrent].concat()),
+        }
+    }
+    let output = config.input_width(config.layers.len());
+    let dense = tensor(&[output, vocabulary], &network.dense_weight);
+    tensors.push(("dense/kernel".to_owned(), dense));
+    let bias = tensor(&[vocabulary], &network.dense_bias);
+    tensors.push(("dense/bias".to_owned(), bias));
+    Ok(tensors)
 }
 
 /// A zip of arrays, stored as they are.

@@ -1,15 +1,13 @@
-//! The dense layer with softmax and cross-entropy, forward and backward, on panels.
+//! The dense layer, forward and backward, on panels.
 //!
 //! ```text
-//! logits  = h · weight + bias                            [B, V]
-//! error   = (softmax(logits) - one_hot(target)) * scale  the gradient of the logits
-//! dh      = error · weightᵀ
-//! dweight = sum of hᵀ · error;  dbias = sum of error
+//! logits  = h · weight + bias                 [B, V]
+//! dh      = dlogits · weightᵀ                 by what is below: a term of its own product
+//! dweight = sum of hᵀ · dlogits;  dbias = sum of dlogits
 //! ```
 
-use crate::kernels::kernel::{AddRows, Product, SoftmaxErrors, Start};
 use crate::kernels::panels::{Axis, LANES, Packed, Strip, read_rows, unpack, write_rows};
-use crate::kernels::recurrent::{GROUP, Outer};
+use crate::kernels::product::{AddRows, GROUP, Outer, Product, Slab, Start};
 use pulp::Arch;
 
 /// The layer's weights, packed for a batch.
@@ -35,34 +33,14 @@ impl PackedDense {
         read_rows(bias, self.symbols, &mut self.bias, 1);
     }
 
-    /// Columns of the logits.
-    pub(crate) fn symbols(&self) -> Axis {
-        self.symbols
-    }
-
-    /// Errors, and losses in nats, of a slab of outputs with one target for each row that counts.
-    pub(crate) fn errors(
-        &self,
-        arch: Arch,
-        h: &[Strip],
-        (targets, scale): (&[u8], f32),
-        errors: &mut [Strip],
-        losses: &mut [f64],
-    ) {
-        let rows = errors.len() / self.symbols.panels();
+    /// The logits of a slab of outputs.
+    pub(crate) fn logits(&self, arch: Arch, h: &[Strip], logits: &mut [Strip]) {
         arch.dispatch(Product {
-            rows,
+            rows: logits.len() / self.symbols.panels(),
             start: Start::Bias(&self.bias),
-            terms: &[(h, &self.weight)],
-            out: errors,
-        });
-        arch.dispatch(SoftmaxErrors {
-            rows,
-            vocabulary: self.symbols.len(),
-            targets,
-            scale,
-            logits: errors,
-            losses,
+            terms: &[(Slab::all(h), &self.weight)],
+            out: logits,
+            block: GROUP,
         });
     }
 }
@@ -101,33 +79,30 @@ impl DenseGradient {
         pieces.map(piece).collect()
     }
 
-    /// Writes them as row-major `[R, V]` and `[V]`.
-    pub(crate) fn unpack(&self, weight: &mut [f32], bias: &mut [f32]) {
-        unpack(&self.weight, self.hidden, self.symbols, GROUP, weight);
-        write_rows(&self.bias, 1, self.symbols, bias);
+    /// Both row-major, `[R, V]` and `[V]`.
+    pub(crate) fn unpack(&self) -> [Vec<f32>; 2] {
+        let mut weight = vec![0.0; self.hidden.len() * self.symbols.len()];
+        unpack(&self.weight, self.hidden, self.symbols, GROUP, &mut weight);
+        let mut bias = vec![0.0; self.symbols.len()];
+        write_rows(&self.bias, 1, self.symbols, &mut bias);
+        [weight, bias]
     }
 }
 
 impl DensePiece<'_> {
-    /// Computes the piece from slabs of outputs, and of errors with their number of rows.
+    /// Computes the piece from slabs of outputs, and of the logits' gradients with their number of rows.
     pub(crate) fn compute<'s>(
         self,
         arch: Arch,
         slabs: impl Iterator<Item = (&'s [Strip], &'s [Strip], usize)>,
     ) {
-        self.weight.fill(Strip::default());
         self.bias.fill(Strip::default());
         let width = self.bias.len();
-        let mut outer = Outer::new(arch, width, self.weight);
+        let mut outer = Outer::of_group(arch, width, self.weight);
         for (h, errors, rows) in slabs {
             let dy = &errors[self.group * GROUP * rows..][..width * rows];
-            outer.add(h, dy);
-            arch.dispatch(AddRows {
-                width,
-                dy,
-                tokens: None,
-                table: self.bias,
-            });
+            outer.add(h, dy, rows);
+            arch.dispatch(AddRows::of_group(width, dy, self.bias));
         }
         outer.finish();
     }

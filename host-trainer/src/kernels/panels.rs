@@ -7,13 +7,30 @@
 //!
 //! A weight matrix, the right side of a product, is packed anew for each batch: [`Packed`].
 
+use pulp::Simd;
+use rayon::prelude::*;
+
 /// Columns of a panel.
 pub(crate) const LANES: usize = 16;
+/// The rows of a slab are a multiple of this.
+pub(crate) const ROW_BLOCK: usize = 8;
 
 /// Sixteen numbers of a row, side by side in one cache line.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[repr(C, align(64))]
 pub(crate) struct Strip(pub [f32; LANES]);
+
+/// Vector `part` of a strip.
+#[inline(always)]
+pub(crate) fn get<S: Simd>(strip: &Strip, part: usize) -> S::f32s {
+    S::as_simd_f32s(&strip.0).0[part]
+}
+
+/// Writes vector `part` of a strip.
+#[inline(always)]
+pub(crate) fn put<S: Simd>(strip: &mut Strip, part: usize, values: S::f32s) {
+    S::as_mut_simd_f32s(&mut strip.0).0[part] = values;
+}
 
 /// How the rows or columns of a row-major matrix lie in panels: `gates` blocks of `width` columns.
 /// The panels of the gates alternate, so that those of the same sixteen units are neighbours.
@@ -62,7 +79,7 @@ pub(crate) fn read_rows(from: &[f32], axis: Axis, slab: &mut [Strip], rows: usiz
     for (panel, strips) in slab.chunks_exact_mut(rows).enumerate() {
         let span = axis.span(panel);
         for (strip, row) in strips.iter_mut().zip(from.chunks_exact(axis.len())) {
-            strip.0[..span.len()].copy_from_slice(&row[span.clone()]);
+            copy(&row[span.clone()], &mut strip.0[..span.len()]);
         }
     }
 }
@@ -72,8 +89,17 @@ pub(crate) fn write_rows(slab: &[Strip], rows: usize, axis: Axis, to: &mut [f32]
     for (panel, strips) in slab.chunks_exact(rows).enumerate() {
         let span = axis.span(panel);
         for (strip, row) in strips.iter().zip(to.chunks_exact_mut(axis.len())) {
-            row[span.clone()].copy_from_slice(&strip.0[..span.len()]);
+            copy(&strip.0[..span.len()], &mut row[span.clone()]);
         }
+    }
+}
+
+/// Copies the columns of a panel: nearly always all of them, which is one vector.
+#[inline(always)]
+fn copy(from: &[f32], to: &mut [f32]) {
+    match (from.first_chunk::<LANES>(), to.first_chunk_mut::<LANES>()) {
+        (Some(from), Some(to)) => *to = *from,
+        _ => to.copy_from_slice(from),
     }
 }
 
@@ -91,44 +117,42 @@ impl Packed {
     /// Packs row-major `[rows, columns]`, in groups of `width` panels.
     pub(crate) fn pack(&mut self, matrix: &[f32], rows: Axis, columns: Axis, width: usize) {
         self.shape(rows, columns, width);
-        let (depth, group) = (rows.panels() * LANES, rows.panels() * LANES * width);
-        for panel in 0..columns.panels() {
-            let start = panel / width * group + panel % width;
-            let width = width.min(columns.panels() - panel / width * width);
-            let span = columns.span(panel);
-            let strips = self.strips[start..].iter_mut().step_by(width).take(depth);
-            let mut strips = strips.into_iter();
-            for rows in (0..rows.panels()).map(|p| rows.span(p)) {
-                let count = rows.len();
-                for row in rows {
-                    let from = &matrix[row * columns.len()..][span.clone()];
-                    let strip = strips.next().expect("one for each k");
-                    strip.0[..span.len()].copy_from_slice(from);
+        let depth = rows.panels() * LANES;
+        let groups = self.strips.par_chunks_mut(depth * width).enumerate();
+        groups.for_each(|(group, strips)| {
+            let count = strips.len() / depth;
+            for n in 0..count {
+                let span = columns.span(group * width + n);
+                for (panel, block) in strips.chunks_exact_mut(LANES * count).enumerate() {
+                    for (row, strips) in rows.span(panel).zip(block.chunks_exact_mut(count)) {
+                        let from = &matrix[row * columns.len()..][span.clone()];
+                        copy(from, &mut strips[n].0[..span.len()]);
+                    }
                 }
-                strips.by_ref().take(LANES - count).for_each(drop);
             }
-        }
+        });
     }
 
     /// Packs the transpose of row-major `[rows, columns]`, in groups of four panels.
     pub(crate) fn pack_transposed(&mut self, matrix: &[f32], rows: Axis, columns: Axis) {
         const WIDTH: usize = 4;
         self.shape(columns, rows, WIDTH);
-        let group = columns.panels() * LANES * WIDTH;
-        for panel in 0..rows.panels() {
-            let start = panel / WIDTH * group + panel % WIDTH;
-            let width = WIDTH.min(rows.panels() - panel / WIDTH * WIDTH);
-            for inner in 0..columns.panels() {
-                let span = columns.span(inner);
-                let block = &mut self.strips[start + inner * LANES * width..];
-                for (lane, row) in rows.span(panel).enumerate() {
-                    let from = &matrix[row * columns.len()..][span.clone()];
-                    for (strip, &x) in block.iter_mut().step_by(width).zip(from) {
-                        strip.0[lane] = x;
+        let depth = columns.panels() * LANES;
+        let groups = self.strips.par_chunks_mut(depth * WIDTH).enumerate();
+        groups.for_each(|(group, strips)| {
+            let count = strips.len() / depth;
+            for n in 0..count {
+                for (panel, block) in strips.chunks_exact_mut(LANES * count).enumerate() {
+                    let span = columns.span(panel);
+                    for (lane, row) in rows.span(group * WIDTH + n).enumerate() {
+                        let from = &matrix[row * columns.len()..][span.clone()];
+                        for (strips, &x) in block.chunks_exact_mut(count).zip(from) {
+                            strips[n].0[lane] = x;
+                        }
                     }
                 }
             }
-        }
+        });
     }
 
     fn shape(&mut self, inner: Axis, outer: Axis, width: usize) {
@@ -153,6 +177,11 @@ impl Packed {
         self.width
     }
 
+    /// Panels of group `index`.
+    pub(crate) fn group_width(&self, index: usize) -> usize {
+        self.width.min(self.panels() - index * self.width)
+    }
+
     /// Group `index`: `[k][panel]`.
     pub(crate) fn group(&self, index: usize) -> &[Strip] {
         let depth = self.inner.panels() * LANES;
@@ -166,18 +195,22 @@ impl Packed {
 /// `[rows, columns]`.
 pub(crate) fn unpack(strips: &[Strip], rows: Axis, columns: Axis, width: usize, to: &mut [f32]) {
     let depth = rows.panels() * LANES;
-    for (index, group) in strips.chunks(depth * width).enumerate() {
-        let first = index * width;
-        let width = group.len() / depth;
-        for (n, span) in (first..first + width).map(|p| columns.span(p)).enumerate() {
-            for (panel, block) in group.chunks_exact(LANES * width).enumerate() {
-                for (row, strips) in rows.span(panel).zip(block.chunks_exact(width)) {
-                    let to = &mut to[row * columns.len()..][span.clone()];
-                    to.copy_from_slice(&strips[n].0[..span.len()]);
+    // The panels of an axis of one block are its rows in their order.
+    debug_assert_eq!(rows.gate_count(), 1);
+    let blocks = to.par_chunks_mut(LANES * columns.len()).enumerate();
+    blocks.for_each(|(block, to)| {
+        for (index, group) in strips.chunks(depth * width).enumerate() {
+            let count = group.len() / depth;
+            let strips = &group[block * LANES * count..];
+            for n in 0..count {
+                let span = columns.span(index * width + n);
+                let rows = to.chunks_exact_mut(columns.len());
+                for (row, strips) in rows.zip(strips.chunks_exact(count)) {
+                    copy(&strips[n].0[..span.len()], &mut row[span.clone()]);
                 }
             }
         }
-    }
+    });
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use crate::files::output::write_atomically;
 use crate::model::describe::description;
 use crate::model::file::ModelFile;
 use crate::model::workspace::{Generator, HeapWorkspace};
-use crate::network::config::{CellKind, LayerConfig, NetworkConfig};
+use crate::network::config::{LayerConfig, NetworkConfig};
 use crate::network::parameters::Network;
 use crate::network::predictor::context;
 use crate::quantize::{self, QuantizedMatrix, QuantizedNetwork, TensorError};
@@ -48,15 +48,16 @@ pub fn encode_f32(network: &Network, labels: &Labels) -> Result<Vec<u8>> {
             let table = network.folded_table();
             let lines = table.chunks_exact(layer.columns());
             floats(&mut data, &mut lines.flat_map(in_order));
-            floats(&mut data, &mut std::iter::repeat_n(0.0, places.len()));
-        } else {
-            let biases = in_order(&network.layers[index].bias);
-            floats(&mut data, &mut biases.into_iter());
         }
-        floats(
-            &mut data,
-            &mut f32_blocks(quantize::layer_rows(network, index)),
-        );
+        for matrix in 0..quantize::gate_matrices(config, index).len() {
+            let biases = match quantize::gate_bias(network, index, matrix) {
+                Some(biases) => in_order(biases),
+                None => vec![0.0; places.len()],
+            };
+            floats(&mut data, &mut biases.into_iter());
+            let rows = quantize::gate_rows(network, index, matrix);
+            floats(&mut data, &mut f32_blocks(rows));
+        }
         if let Some(rows) = quantize::projection_rows(network, index) {
             let padded = round_up(rows.len(), BLOCK_ROWS);
             floats(&mut data, &mut std::iter::repeat_n(0.0, padded));
@@ -145,10 +146,7 @@ impl Data {
 /// A layer as the file describes it; a size that does not fit becomes one that is refused.
 fn shape(layer: LayerConfig) -> LayerShape {
     let size = |n: usize| u16::try_from(n).unwrap_or(u16::MAX);
-    let shape = match layer.cell {
-        CellKind::Lstm => LayerShape::lstm(size(layer.hidden)),
-        CellKind::Cifg => LayerShape::cifg(size(layer.hidden)),
-    };
+    let shape = LayerShape::new(layer.cell.device(), size(layer.hidden));
     match layer.projection {
         Some(width) => shape.project(size(width)),
         None => shape,

@@ -15,7 +15,6 @@ pub const EMBEDDING: usize = 64;
 /// The kind of recurrent cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
 pub enum CellKind {
     /// Four gates, no peepholes: the LSTM of Keras and PyTorch.
     Lstm,
@@ -26,21 +25,8 @@ pub enum CellKind {
 }
 
 impl CellKind {
-    /// The gates in their order.
-    pub const fn gates(self) -> &'static [&'static str] {
-        match self {
-            Self::Lstm => &["i", "f", "g", "o"],
-            Self::Cifg => &["i", "g", "o"],
-        }
-    }
-
-    /// The name of a layer's tensors.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Lstm => "lstm",
-            Self::Cifg => "cifg",
-        }
-    }
+    /// All kinds.
+    pub const ALL: [Self; 2] = [Self::Lstm, Self::Cifg];
 }
 
 /// One recurrent layer.
@@ -86,7 +72,7 @@ impl LayerConfig {
     }
 
     /// Columns of all gates together: 4H or 3H.
-    pub const fn columns(self) -> usize {
+    pub fn columns(self) -> usize {
         self.cell.gates().len() * self.hidden
     }
 }
@@ -94,11 +80,11 @@ impl LayerConfig {
 /// As [`layer_name`].
 impl std::fmt::Display for LayerConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let cell = match self.cell {
-            CellKind::Lstm => lstm_core::CellKind::Lstm,
-            CellKind::Cifg => lstm_core::CellKind::Cifg,
-        };
-        f.write_str(&layer_name(cell, self.hidden, self.projection))
+        f.write_str(&layer_name(
+            self.cell.device(),
+            self.hidden,
+            self.projection,
+        ))
     }
 }
 
@@ -232,6 +218,9 @@ impl NetworkConfig {
             shapes.push((format!("{name}.w_ih"), vec![input, columns]));
             shapes.push((format!("{name}.w_hh"), vec![output, columns]));
             shapes.push((format!("{name}.bias"), vec![columns]));
+            if layer.cell.takes_products_apart() {
+                shapes.push((format!("{name}.recurrent_bias"), vec![columns]));
+            }
             if layer.projection.is_some() {
                 shapes.push((format!("{name}.projection"), vec![layer.hidden, output]));
             }

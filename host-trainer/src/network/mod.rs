@@ -3,7 +3,7 @@
 //!
 //! May import [`text`](crate::text), [`kernels`](crate::kernels) and [`files`](crate::files).
 
-pub(crate) mod cell;
+pub mod cell;
 pub mod config;
 pub mod parameters;
 pub mod predictor;

@@ -19,7 +19,7 @@ use crate::files::error::{Error, Result};
 use crate::files::tensors::TensorFile;
 use crate::kernels::gemm::{Matrix, gemm};
 use crate::kernels::random::Random;
-use crate::network::config::{CellKind, LayerConfig, NetworkConfig};
+use crate::network::config::{LayerConfig, NetworkConfig};
 use std::path::Path;
 
 /// The metadata key of a network file.
@@ -34,6 +34,8 @@ pub struct Layer {
     pub w_hh: Vec<f32>,
     /// One bias a gate and unit `[4H]` or `[3H]`.
     pub bias: Vec<f32>,
+    /// Another one of the recurrent product alone, where the cell takes the products apart.
+    pub recurrent_bias: Option<Vec<f32>>,
     /// `[H, R]`.
     pub projection: Option<Vec<f32>>,
 }
@@ -70,19 +72,13 @@ impl Network {
             let (input, hidden) = (config.input_width(i), layer.hidden);
             let (columns, output) = (layer.columns(), layer.output());
             let mut bias = vec![0.0; columns];
-            match layer.cell {
-                CellKind::Lstm => bias[hidden..2 * hidden].fill(1.0),
-                CellKind::Cifg => bias[..hidden].fill(-1.0),
-            }
+            let cell = layer.cell.definition();
+            cell.start_bias(&mut bias, hidden);
             layers.push(Layer {
                 w_ih: random.glorot_uniform(input, columns),
-                w_hh: match layer.cell {
-                    CellKind::Lstm => random.orthogonal(output, columns),
-                    CellKind::Cifg => {
-                        random.uniform_vec(output * columns, (3.0 / output as f32).sqrt())
-                    }
-                },
+                w_hh: cell.start_recurrence(output, columns, random),
                 bias,
+                recurrent_bias: (layer.cell.takes_products_apart()).then(|| vec![0.0; columns]),
                 projection: layer.projection.map(|r| random.glorot_uniform(hidden, r)),
             });
         }
@@ -101,6 +97,7 @@ impl Network {
         let mut all: Vec<&[f32]> = vec![&self.embedding];
         for layer in &self.layers {
             all.extend([&layer.w_ih[..], &layer.w_hh, &layer.bias]);
+            all.extend(layer.recurrent_bias.as_deref());
             all.extend(layer.projection.as_deref());
         }
         all.extend([&self.dense_weight[..], &self.dense_bias]);
@@ -112,6 +109,7 @@ impl Network {
         let mut all: Vec<&mut [f32]> = vec![&mut self.embedding];
         for layer in &mut self.layers {
             all.extend([&mut layer.w_ih[..], &mut layer.w_hh, &mut layer.bias]);
+            all.extend(layer.recurrent_bias.as_deref_mut());
             all.extend(layer.projection.as_deref_mut());
         }
         all.extend([&mut self.dense_weight[..], &mut self.dense_bias]);
@@ -150,24 +148,33 @@ impl Network {
         for (name, shape) in config.shapes() {
             tensors.push(file.take_finite(path, &name, &shape)?);
         }
-        let mut tensors = tensors.into_iter();
-        let mut next = || tensors.next().expect("one for each shape");
+        Ok(Self::from_parameters(config, tensors))
+    }
+
+    /// Builds a network from the numbers of every tensor, in the order of [`NetworkConfig::shapes`].
+    ///
+    /// # Panics
+    /// There are fewer.
+    pub(crate) fn from_parameters(config: NetworkConfig, values: Vec<Vec<f32>>) -> Self {
+        let mut values = values.into_iter();
+        let mut next = || values.next().expect("one for each shape");
         let embedding = next();
         let layer = |layer: &LayerConfig| Layer {
             w_ih: next(),
             w_hh: next(),
             bias: next(),
+            recurrent_bias: layer.cell.takes_products_apart().then(&mut next),
             projection: layer.projection.map(|_| next()),
         };
         let layers = config.layers.iter().map(layer).collect();
         let (dense_weight, dense_bias) = (next(), next());
-        Ok(Self {
+        Self {
             config,
             embedding,
             layers,
             dense_weight,
             dense_bias,
-        })
+        }
     }
 
     /// Adds every tensor to `file`.

@@ -1,9 +1,10 @@
 //! Running a network a character at a time.
 
+use crate::kernels::cell::Step;
 use crate::kernels::gemm::{Matrix, gemm};
 use crate::kernels::vectorize::vectorized;
-use crate::network::cell::step_forward;
 use crate::network::parameters::Network;
+use pulp::Arch;
 use std::collections::VecDeque;
 
 /// Anything that predicts the next character from the ones before.
@@ -40,7 +41,11 @@ pub struct NetworkPredictor<'n> {
 struct LayerState {
     h: Vec<f32>,
     c: Vec<f32>,
-    gates: Vec<f32>,
+    /// Products of the input and of the output before.
+    input: Vec<f32>,
+    recurrent: Vec<f32>,
+    /// What the cell keeps: the gates first.
+    kept: Vec<f32>,
     cells_after: Vec<f32>,
     /// What goes into the projection; empty without one.
     units: Vec<f32>,
@@ -52,7 +57,9 @@ impl<'n> NetworkPredictor<'n> {
         let layers = network.config.layers.iter().map(|layer| LayerState {
             h: vec![0.0; layer.output()],
             c: vec![0.0; layer.hidden],
-            gates: vec![0.0; layer.columns()],
+            input: vec![0.0; layer.columns()],
+            recurrent: vec![0.0; layer.columns()],
+            kept: vec![0.0; layer.cell.definition().kernel().kept() * layer.hidden],
             cells_after: vec![0.0; layer.hidden],
             units: vec![0.0; layer.projection.map_or(0, |_| layer.hidden)],
         });
@@ -73,7 +80,7 @@ impl NetworkPredictor<'_> {
 
     /// Its gates at the last step, after their activations: `[4H]` or `[3H]`.
     pub(crate) fn gates(&self, index: usize) -> &[f32] {
-        &self.layers[index].gates
+        &self.layers[index].kept[..self.network.config.layers[index].columns()]
     }
 
     /// Its cells after the last step, `[H]`.
@@ -102,25 +109,36 @@ impl Predictor for NetworkPredictor<'_> {
             let layer = &mut here[0];
             match below.last() {
                 None => {
-                    let width = layer.gates.len();
+                    let width = layer.input.len();
                     let row = &self.table[usize::from(token) * width..][..width];
-                    layer.gates.copy_from_slice(row);
+                    layer.input.copy_from_slice(row);
                 }
                 Some(below) => {
-                    layer.gates.copy_from_slice(&weights.bias);
-                    add_product(&below.h, &weights.w_ih, &mut layer.gates);
+                    layer.input.copy_from_slice(&weights.bias);
+                    add_product(&below.h, &weights.w_ih, &mut layer.input);
                 }
             }
-            add_product(&layer.h, &weights.w_hh, &mut layer.gates);
-            let config = self.network.config.layers[i];
-            let (gates, after) = (&mut layer.gates, &mut layer.cells_after);
-            match &weights.projection {
-                None => step_forward(config, gates, &layer.c, after, &mut layer.h),
-                Some(projection) => {
-                    step_forward(config, gates, &layer.c, after, &mut layer.units);
-                    layer.h.fill(0.0);
-                    add_product(&layer.units, projection, &mut layer.h);
-                }
+            match &weights.recurrent_bias {
+                Some(bias) => layer.recurrent.copy_from_slice(bias),
+                None => layer.recurrent.fill(0.0),
+            }
+            add_product(&layer.h, &weights.w_hh, &mut layer.recurrent);
+            let step = Step {
+                input: &layer.input,
+                recurrent: &layer.recurrent,
+                kept: &mut layer.kept,
+                before: &layer.c,
+                after: &mut layer.cells_after,
+                output: match weights.projection {
+                    None => &mut layer.h,
+                    Some(_) => &mut layer.units,
+                },
+            };
+            let cell = self.network.config.layers[i].cell.definition();
+            cell.kernel().step(Arch::new(), step);
+            if let Some(projection) = &weights.projection {
+                layer.h.fill(0.0);
+                add_product(&layer.units, projection, &mut layer.h);
             }
             std::mem::swap(&mut layer.c, &mut layer.cells_after);
         }
@@ -223,60 +241,9 @@ pub fn describe_context(window: Option<usize>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::step::Engine;
     use crate::kernels::random::Random;
-    use crate::network::config::{LayerConfig, NetworkConfig};
-    use crate::network::score::bits_per_char;
-    use crate::network::state::zero_states;
+    use crate::network::config::NetworkConfig;
     use crate::text::alphabet::Alphabet;
-    use crate::text::batches::{Batch, LossOn};
-
-    #[test]
-    fn single_steps_equal_the_training_pass() {
-        let lstm = LayerConfig::lstm;
-        let projected = LayerConfig {
-            projection: Some(9),
-            ..lstm(20)
-        };
-        let cifg = LayerConfig::cifg(33, 10);
-        let bare = LayerConfig {
-            projection: None,
-            ..cifg
-        };
-        for (layer, layers) in [
-            (lstm(10), 1),
-            (lstm(33), 2),
-            (lstm(64), 4),
-            (projected, 2),
-            (cifg, 1),
-            (cifg, 3),
-            (bare, 2),
-        ] {
-            let random = &mut Random::new(2);
-            let config = NetworkConfig::stack(&Alphabet::letters(), 8, layer, layers);
-            let network = Network::new(config, random).unwrap();
-            let text: Vec<u8> = (0..51).map(|_| random.below(27) as u8).collect();
-            let batch = Batch::gather(1, 50, |_, t| text[t]);
-            let mut states = zero_states(&network.config.layers, 1);
-            let (loss, _) = Engine::new(1)
-                .loss_and_gradients(&network, &batch, LossOn::EveryStep, &mut states, &[])
-                .unwrap();
-            let mut predictor = NetworkPredictor::new(&network);
-            let score = bits_per_char(&mut predictor, &[], &text);
-            assert_eq!(score.characters, 50);
-            assert!((score.bits_per_char * std::f64::consts::LN_2 - loss).abs() < 1e-5);
-            for (layer, state) in predictor.layers.iter().zip(&states) {
-                assert_eq!(
-                    (layer.h.len(), layer.c.len()),
-                    (state.h.len(), state.c.len())
-                );
-                let pairs = layer.h.iter().zip(&state.h);
-                for (a, b) in pairs.chain(layer.c.iter().zip(&state.c)) {
-                    assert!((a - b).abs() < 1e-5);
-                }
-            }
-        }
-    }
 
     #[test]
     fn a_window_reads_its_characters_from_a_fresh_state() {

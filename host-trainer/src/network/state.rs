@@ -6,14 +6,7 @@ use crate::files::tensors::TensorFile;
 use crate::network::config::LayerConfig;
 use std::path::Path;
 
-/// The state of one layer for a batch; of a network of integers, as whole numbers of the device's units.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct State {
-    /// Output of the last step `[B, R]`; R is H without a projection.
-    pub h: Vec<f32>,
-    /// Cell `[B, H]`.
-    pub c: Vec<f32>,
-}
+pub use crate::kernels::stack::State;
 
 impl State {
     /// The state at the start of a text.

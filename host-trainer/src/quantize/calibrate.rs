@@ -7,6 +7,7 @@ use crate::network::config::LayerConfig;
 use crate::network::parameters::Network;
 use crate::network::predictor::{NetworkPredictor, Predictor};
 use crate::quantize::fixed_point::HIDDEN_UNIT;
+use crate::quantize::layout::{GateColumns, gate_matrices};
 
 /// Characters that the network writes.
 const CHARACTERS: usize = 8192;
@@ -27,8 +28,8 @@ pub struct Columns {
 /// The columns of one layer's matrices.
 #[derive(Clone, Debug)]
 pub struct LayerColumns {
-    /// Of the gates: the layer below (none for the first layer), then the own output before the step.
-    pub gates: Columns,
+    /// Of each matrix of the gates: the layer below (none for the first layer), then the own output before the step.
+    pub gates: Vec<Columns>,
     /// Of the projection, if there is one: the units.
     pub projection: Option<Columns>,
 }
@@ -39,7 +40,12 @@ pub fn observe(network: &Network, dead_zone: u8) -> Vec<LayerColumns> {
     let random = &mut Random::new(1);
     let mut predictor = NetworkPredictor::new(network);
     let layers = network.config.layers.len();
-    let mut gates = vec![Vec::new(); layers];
+    let matrices = (0..layers).map(|i| gate_matrices(&network.config, i));
+    let matrices: Vec<Vec<GateColumns>> = matrices.collect();
+    let fresh = matrices
+        .iter()
+        .map(|matrices| vec![Vec::new(); matrices.len()]);
+    let mut gates: Vec<Vec<Vec<f32>>> = fresh.collect();
     let mut units = vec![Vec::new(); layers];
     let mut token = 0;
     for at in 0..CHARACTERS {
@@ -50,10 +56,14 @@ pub fn observe(network: &Network, dead_zone: u8) -> Vec<LayerColumns> {
         let before: Vec<Vec<f32>> = (0..layers).map(|i| predictor.output(i).to_vec()).collect();
         token = random.sample(predictor.step(token), 1.0);
         for (i, before) in before.iter().enumerate() {
-            if i > 0 {
-                gates[i].extend(predictor.output(i - 1));
+            for (columns, values) in matrices[i].iter().zip(&mut gates[i]) {
+                if columns.below > 0 {
+                    values.extend(predictor.output(i - 1));
+                }
+                if columns.own > 0 {
+                    values.extend(before);
+                }
             }
-            gates[i].extend(before);
             units[i].extend(predictor.units(i));
         }
     }
@@ -65,17 +75,17 @@ pub fn observe(network: &Network, dead_zone: u8) -> Vec<LayerColumns> {
     let columns = gates.into_iter().zip(units).enumerate();
     columns
         .map(|(i, (gates, units))| {
-            let mut zones = Vec::new();
-            if i > 0 {
-                zones.resize(config.input_width(i), zone(config.layers[i - 1]));
-            }
-            zones.resize(
-                zones.len() + config.layers[i].output(),
-                zone(config.layers[i]),
-            );
+            let gates = gates.into_iter().zip(&matrices[i]);
+            let gates = gates.map(|(values, columns)| {
+                let below = i.checked_sub(1).map_or(0, |i| zone(config.layers[i]));
+                let mut zones = vec![below; columns.below];
+                zones.resize(columns.below + columns.own, zone(config.layers[i]));
+                Columns::new(values, &zones)
+            });
+            let gates = gates.collect();
             let of_units = vec![dead_zone; config.layers[i].hidden];
             LayerColumns {
-                gates: Columns::new(gates, &zones),
+                gates,
                 projection: (!units.is_empty()).then(|| Columns::new(units, &of_units)),
             }
         })
@@ -97,6 +107,13 @@ impl Columns {
     /// From the values of all columns, `[CHARACTERS, columns]`, and the columns' dead zones.
     fn new(mut values: Vec<f32>, zones: &[u8]) -> Self {
         let columns = zones.len();
+        if columns == 0 {
+            return Self {
+                mean: Vec::new(),
+                counted_mean: Vec::new(),
+                factor: Vec::new(),
+            };
+        }
         let mean = means(&values, columns);
         for row in values.chunks_exact_mut(columns) {
             for (x, &zone) in row.iter_mut().zip(zones) {
@@ -206,11 +223,11 @@ mod tests {
         let observed = observe(&network, 8);
         let widths = |l: &LayerColumns| {
             let projection = l.projection.as_ref().map(|p| p.mean.len());
-            (l.gates.mean.len(), projection)
+            (l.gates[0].mean.len(), projection)
         };
         let widths: Vec<_> = observed.iter().map(widths).collect();
         assert_eq!(widths, [(3, Some(10)), (3 + 12, None)]);
-        for columns in observed.iter().map(|l| &l.gates) {
+        for columns in observed.iter().flat_map(|l| &l.gates) {
             assert!(columns.factor.iter().all(|x| x.is_finite()));
         }
     }

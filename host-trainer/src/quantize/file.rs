@@ -1,6 +1,6 @@
 //! The integers as a safetensors file.
 
-use super::layout::{folded_input_width, row_order};
+use super::layout::{gate_matrices, gate_names, row_order};
 use super::{QuantizedLayer, QuantizedMatrix, QuantizedNetwork};
 use crate::files::error::{Error, Result};
 use crate::files::output::write_atomically;
@@ -29,7 +29,8 @@ impl QuantizedNetwork {
     pub fn save(&self, path: &Path) -> Result<()> {
         let bytes = |values: &[i8]| -> Vec<u8> { values.iter().map(|&w| w as u8).collect() };
         let mut tensors: Vec<(String, Dtype, Vec<usize>, Vec<u8>)> = Vec::new();
-        let shape = vec![self.config.vocabulary(), self.layers[0].gates.rows.len()];
+        let rows = self.layers[0].gates[0].rows.len();
+        let shape = vec![self.config.vocabulary(), rows];
         tensors.push(("table".into(), Dtype::I8, shape, bytes(&self.table)));
         if self.format == Format::Int4 {
             let zone = vec![self.dead_zone];
@@ -143,15 +144,19 @@ impl QuantizedNetwork {
         let mut layers = Vec::new();
         for (index, &layer) in config.layers.iter().enumerate() {
             let name = config.layer_name(index);
-            let columns = folded_input_width(&config, index) + layer.output();
+            let rows = row_order(layer).len();
+            let gates = gate_names(&config, index).into_iter();
+            let gates = gates.zip(gate_matrices(&config, index));
+            let gates =
+                gates.map(|(name, columns)| matrix(&name, rows, columns.below + columns.own));
             let projection = |width| matrix(&format!("{name}.projection"), width, layer.hidden);
             layers.push(QuantizedLayer {
-                gates: matrix(&name, row_order(layer).len(), columns)?,
+                gates: gates.collect::<Result<_>>()?,
                 projection: layer.projection.map(projection).transpose()?,
             });
         }
         let top = config.input_width(config.layers.len());
-        let rows = layers[0].gates.rows.len();
+        let rows = layers[0].gates[0].rows.len();
         let network = QuantizedNetwork {
             format,
             dead_zone,

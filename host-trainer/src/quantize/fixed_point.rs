@@ -1,7 +1,9 @@
 //! The fixed point of the device, see docs/NUMBERS.md.
 
 use crate::files::error::{Error, Result};
+use crate::network::cell::{Gate, GateKind};
 use crate::network::config::{LayerConfig, NetworkConfig};
+use crate::quantize::layout::GateColumns;
 use std::ops::RangeInclusive;
 
 /// One in Q18, the fixed point of the sums.
@@ -23,12 +25,13 @@ pub(crate) const LOGIT_HALF: i32 = 1 << 5;
 /// The largest bias, Q18: below it a table's middle and a half may be added.
 const LARGEST_BIAS: i32 = 1 << 30;
 
-/// Half a step of the shift before a gate's activation: the argument of tanh keeps one bit more than
-/// that of the sigmoid.
-pub(crate) fn gate_half(gate: &str) -> i32 {
-    match gate {
-        "g" => 1 << 4,
-        _ => 1 << 5,
+/// Half a step of the shift that follows the sum of a gate's row in matrix `matrix` of its layer. Of the first, it is
+/// the shift before the activation: the argument of tanh keeps one bit more than that of the sigmoid.
+pub(crate) fn gate_half(gate: Gate, matrix: usize) -> i32 {
+    match (matrix, gate.kind) {
+        (0, GateKind::Tanh) => 1 << 4,
+        (0, GateKind::Sigmoid) => 1 << 5,
+        _ => gate.recurrent_half,
     }
 }
 
@@ -45,15 +48,14 @@ pub(super) fn output_step(layer: LayerConfig) -> f64 {
     1.0 / f64::from(output_unit(layer))
 }
 
-/// The value of one step of each column of a layer: those from the layer below, then its own.
-pub(super) fn column_steps(config: &NetworkConfig, index: usize) -> Vec<f64> {
-    let layer = config.layers[index];
+/// The value of one step of each column of a matrix of gates of layer `index`.
+pub(super) fn column_steps(config: &NetworkConfig, index: usize, columns: GateColumns) -> Vec<f64> {
     let mut steps = Vec::new();
     if let Some(below) = index.checked_sub(1) {
-        let step = output_step(config.layers[below]);
-        steps.resize(config.input_width(index), step);
+        steps.resize(columns.below, output_step(config.layers[below]));
     }
-    steps.resize(steps.len() + layer.output(), output_step(layer));
+    let own = output_step(config.layers[index]);
+    steps.resize(columns.below + columns.own, own);
     steps
 }
 

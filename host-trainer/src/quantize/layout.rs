@@ -1,6 +1,6 @@
 //! The rows of the matrices in the order of the file.
 
-use crate::network::config::{CellKind, LayerConfig, NetworkConfig};
+use crate::network::config::{LayerConfig, NetworkConfig};
 use crate::network::parameters::Network;
 use lstm_core::export::BLOCK_ROWS;
 
@@ -18,39 +18,71 @@ impl GateRow {
     }
 }
 
-/// The rows of a layer in the order of the file; `None` for a row of zeros.
-///
-/// An LSTM's come unit by unit, all gates of each. A CIFG layer's come by groups of four units: all
-/// four rows of a gate, then the next gate's; the last group is filled up with zeros.
+/// The rows of a layer in the order of the file; `None` for a row of zeros that fills up a block.
 pub(crate) fn row_order(layer: LayerConfig) -> Vec<Option<GateRow>> {
-    let gates = layer.cell.gates().len();
-    let row = |gate, unit| (unit < layer.hidden).then_some(GateRow { gate, unit });
-    match layer.cell {
-        CellKind::Lstm => (0..layer.hidden)
-            .flat_map(|unit| (0..gates).map(move |gate| row(gate, unit)))
-            .collect(),
-        CellKind::Cifg => (0..layer.hidden)
-            .step_by(BLOCK_ROWS)
-            .flat_map(|first| {
-                let block = move |gate| (first..first + BLOCK_ROWS).map(move |u| row(gate, u));
-                (0..gates).flat_map(block)
-            })
-            .collect(),
+    let cell = layer.cell.device();
+    let mut order = vec![None; BLOCK_ROWS * cell.gate_blocks(layer.hidden)];
+    for unit in 0..layer.hidden {
+        for gate in 0..cell.gates() {
+            order[cell.gate_row(unit, gate)] = Some(GateRow { gate, unit });
+        }
+    }
+    order
+}
+
+/// The columns of a matrix of gates: so many of the layer below, then so many of the own hidden state.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct GateColumns {
+    pub below: usize,
+    pub own: usize,
+}
+
+/// The matrices of a layer's gates in the order of the file: one, or two where the cell takes its products apart. The
+/// first layer's columns of the layer below are in the table.
+pub(crate) fn gate_matrices(config: &NetworkConfig, index: usize) -> Vec<GateColumns> {
+    let layer = config.layers[index];
+    let own = layer.output();
+    let below = match index {
+        0 => 0,
+        _ => config.input_width(index),
+    };
+    match layer.cell.takes_products_apart() {
+        false => vec![GateColumns { below, own }],
+        true => vec![GateColumns { below, own: 0 }, GateColumns { below: 0, own }],
     }
 }
 
-/// The float rows of a layer in the order of the file, zeros where it is padded.
-pub(crate) fn layer_rows(network: &Network, index: usize) -> Vec<Vec<f32>> {
+/// What the matrices of a layer's gates are called.
+pub(crate) fn gate_names(config: &NetworkConfig, index: usize) -> Vec<String> {
+    let name = config.layer_name(index);
+    match config.layers[index].cell.takes_products_apart() {
+        false => vec![name],
+        true => vec![format!("{name}.input"), format!("{name}.recurrent")],
+    }
+}
+
+/// The float biases of a matrix of gates; `None` where they are in the table.
+pub(crate) fn gate_bias(network: &Network, index: usize, matrix: usize) -> Option<&[f32]> {
+    let layer = &network.layers[index];
+    match (index, matrix) {
+        (0, 0) => None,
+        (_, 0) => Some(&layer.bias),
+        _ => layer.recurrent_bias.as_deref(),
+    }
+}
+
+/// The float rows of a matrix of gates in the order of the file, zeros where it is padded.
+pub(crate) fn gate_rows(network: &Network, index: usize, matrix: usize) -> Vec<Vec<f32>> {
     let layer = &network.layers[index];
     let config = network.config.layers[index];
-    let input = folded_input_width(&network.config, index);
+    let columns = gate_matrices(&network.config, index)[matrix];
     let row = |place: GateRow| {
         let at = |matrix: &[f32], k: usize| matrix[k * config.columns() + place.column(config)];
-        let from_input = (0..input).map(|k| at(&layer.w_ih, k));
-        let from_hidden = (0..config.output()).map(|k| at(&layer.w_hh, k));
+        let from_input = (0..columns.below).map(|k| at(&layer.w_ih, k));
+        let from_hidden = (0..columns.own).map(|k| at(&layer.w_hh, k));
         from_input.chain(from_hidden).collect()
     };
-    let zeros = || vec![0.0; input + config.output()];
+    let zeros = || vec![0.0; columns.below + columns.own];
     let places = row_order(config).into_iter();
     places.map(|p| p.map_or_else(zeros, row)).collect()
 }
@@ -73,13 +105,4 @@ pub(crate) fn dense_rows(network: &Network) -> Vec<Vec<f32>> {
 fn transposed(matrix: &[f32], columns: usize) -> Vec<Vec<f32>> {
     let column = |c| matrix[c..].iter().step_by(columns).copied().collect();
     (0..columns).map(column).collect()
-}
-
-/// Columns that a layer has for the one below: the first layer's are in the table.
-pub(super) fn folded_input_width(config: &NetworkConfig, index: usize) -> usize {
-    if index == 0 {
-        0
-    } else {
-        config.input_width(index)
-    }
 }

@@ -22,12 +22,16 @@ mod rounding;
 pub(crate) mod tests;
 
 pub use error_table::{TensorError, error_table};
-pub(crate) use layout::{GateRow, dense_rows, layer_rows, projection_rows, row_order};
+pub(crate) use layout::{
+    GateRow, dense_rows, gate_bias, gate_matrices, gate_names, gate_rows, projection_rows,
+    row_order,
+};
 
 use crate::files::error::{Error, Result};
+use crate::network::cell::Gate;
 use crate::network::config::NetworkConfig;
 use crate::network::parameters::Network;
-use crate::quantize::calibrate::{LayerColumns, observe};
+use crate::quantize::calibrate::{Columns, LayerColumns, observe};
 use error_table::Meter;
 use fixed_point::{
     HIDDEN_STEP, INT4_RANGE, LOGIT_HALF, PROJECTED_HALF, bias_q18, column_steps, gate_half,
@@ -43,7 +47,7 @@ pub struct QuantizedMatrix {
     /// `[rows, columns]`; a layer's rows are in the order of the file.
     pub weights: Vec<i8>,
     /// Columns of a layer: the input from the layer below (none for the first layer), then the own
-    /// hidden state. Of a projection: the units. Of the dense layer: the top layer's hidden state.
+    /// hidden state, or one of both. Of a projection: the units. Of the dense layer: the top layer's hidden state.
     pub columns: usize,
     /// `[rows]`.
     pub rows: Vec<Row>,
@@ -69,8 +73,9 @@ impl QuantizedMatrix {
 /// A layer in integers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct QuantizedLayer {
-    /// The gates' rows, with empty ones where `row_order` pads.
-    pub gates: QuantizedMatrix,
+    /// The gates' rows, with empty ones where `row_order` pads: a matrix, or two where the cell takes its products
+    /// apart.
+    pub gates: Vec<QuantizedMatrix>,
     /// A row for each element of the projected hidden state.
     pub projection: Option<QuantizedMatrix>,
 }
@@ -122,9 +127,13 @@ pub fn quantize(
     let mut table = Vec::new();
     for index in 0..config.layers.len() {
         let observed = observed.get(index);
-        let (gates, entries) = quantize_gates(network, index, observed, &mut errors)?;
-        if index == 0 {
-            table = entries;
+        let mut gates = Vec::new();
+        for matrix in 0..gate_matrices(config, index).len() {
+            let columns = observed.map(|observed| &observed.gates[matrix]);
+            let place = (index, matrix);
+            let (rows, entries) = quantize_gates(network, place, columns, &mut errors)?;
+            gates.push(rows);
+            table.extend(entries);
         }
         let projection = quantize_projection(network, index, observed, &mut errors)?;
         layers.push(QuantizedLayer { gates, projection });
@@ -141,29 +150,30 @@ pub fn quantize(
     Ok((quantized, errors))
 }
 
-/// The gates' rows of a layer, and the entries of its folded table if it is the first.
+/// The rows of a matrix of a layer's gates, and the entries of the folded table if it has it.
 fn quantize_gates(
     network: &Network,
-    index: usize,
-    observed: Option<&LayerColumns>,
+    (index, matrix): (usize, usize),
+    observed: Option<&Columns>,
     errors: &mut Vec<TensorError>,
 ) -> Result<(QuantizedMatrix, Vec<i8>)> {
     let config = &network.config;
     let layer = config.layers[index];
-    let name = config.layer_name(index);
-    let gate_meter = |gate: &&str| Meter::new(format!("{name} weights {gate}"));
+    let name = &gate_names(config, index)[matrix];
+    let gate_meter = |gate: &Gate| Meter::new(format!("{name} weights {}", gate.name));
     let mut meters: Vec<Meter> = layer.cell.gates().iter().map(gate_meter).collect();
     let mut table_meter = Meter::new(format!("{name} table"));
-    let folded = match index {
-        0 => network.folded_table(),
-        _ => Vec::new(),
+    let bias = gate_bias(network, index, matrix);
+    let folded = match bias {
+        None => network.folded_table(),
+        Some(_) => Vec::new(),
     };
-    let rounding = Rounding::new(observed.map(|columns| &columns.gates));
-    let steps = column_steps(config, index);
+    let rounding = Rounding::new(observed);
+    let steps = column_steps(config, index, gate_matrices(config, index)[matrix]);
     let places = row_order(layer);
     let mut gates = QuantizedMatrix::new(steps.len());
     let mut table = vec![0; folded.len() / layer.columns() * places.len()];
-    let rows = layer_rows(network, index);
+    let rows = gate_rows(network, index, matrix);
     for (at, (place, weights)) in places.iter().zip(&rows).enumerate() {
         let Some(place) = place else {
             gates.push(&vec![0; steps.len()], Row::default());
@@ -172,7 +182,9 @@ fn quantize_gates(
         let meter = &mut meters[place.gate];
         let (weights, mut row) = quantize_row(weights, &steps, rounding, meter)?;
         let column = place.column(layer);
-        if index == 0 {
+        if let Some(bias) = bias {
+            row.bias += bias_q18(bias[column])?;
+        } else {
             let line = folded[column..].iter().step_by(layer.columns());
             let values: Vec<f32> = line.copied().collect();
             let entries = quantize_table_row(&values, &mut row, &mut table_meter)?;
@@ -180,14 +192,14 @@ fn quantize_gates(
             places
                 .zip(entries)
                 .for_each(|(place, entry)| *place = entry);
-        } else {
-            row.bias += bias_q18(network.layers[index].bias[column])?;
         }
-        row.bias += gate_half(layer.cell.gates()[place.gate]);
+        row.bias += gate_half(layer.cell.gates()[place.gate], matrix);
         gates.push(&weights, row);
     }
-    errors.extend(meters.into_iter().map(Meter::finish));
-    if index == 0 {
+    if !steps.is_empty() {
+        errors.extend(meters.into_iter().map(Meter::finish));
+    }
+    if bias.is_none() {
         errors.push(table_meter.finish());
     }
     Ok((gates, table))
@@ -279,7 +291,9 @@ impl QuantizedNetwork {
             let name = self.config.layer_name(i);
             let projection = layer.projection.as_ref();
             let projection = projection.map(|p| (format!("{name}.projection"), format, p));
-            std::iter::once((name, format, &layer.gates)).chain(projection)
+            let gates = gate_names(&self.config, i).into_iter().zip(&layer.gates);
+            let gates = gates.map(move |(name, matrix)| (name, format, matrix));
+            gates.chain(projection)
         });
         layers.chain([("dense".to_owned(), self.format.dense_weights(), &self.dense)])
     }

@@ -1,7 +1,6 @@
 //! Of rounding and of the file; the networks that `qat` is tested with too.
 
 use super::fixed_point::{ONE_Q18, PROJECTED_UNIT};
-use super::layout::folded_input_width;
 use super::rounding::round_together;
 use super::*;
 use crate::kernels::random::{Random, dot};
@@ -9,6 +8,7 @@ use crate::model::encode::{Labels, encode_f32, encode_quantized};
 use crate::model::file::ModelFile;
 use crate::model::predictor::ModelPredictor;
 use crate::model::workspace::HeapWorkspace;
+use crate::network::cell::GateKind;
 use crate::network::config::LayerConfig;
 use crate::network::predictor::{NetworkPredictor, Predictor};
 use crate::quantize::calibrate::Columns;
@@ -72,11 +72,14 @@ fn dequantized(quantized: &QuantizedNetwork) -> Network {
         let weights = &mut network.layers[index];
         let shape = config.layers[index];
         let own = output_step(shape);
-        let input = folded_input_width(&config, index);
-        let gates = &layer.gates;
         let places = row_order(shape);
-        assert_eq!(places.len(), gates.rows.len());
-        for (at, (place, row)) in places.iter().zip(&gates.rows).enumerate() {
+        let matrices = gate_matrices(&config, index).into_iter().zip(&layer.gates);
+        let rows = matrices.enumerate().flat_map(|(matrix, (columns, gates))| {
+            assert_eq!(places.len(), gates.rows.len());
+            let rows = places.iter().zip(&gates.rows).enumerate();
+            rows.map(move |row| (matrix, columns.below, gates, row))
+        });
+        for (matrix, input, gates, (at, (place, row))) in rows {
             let line = &gates.weights[at * gates.columns..][..gates.columns];
             let Some(place) = place else {
                 assert_eq!(*row, Row::default());
@@ -85,19 +88,21 @@ fn dequantized(quantized: &QuantizedNetwork) -> Network {
             };
             let column = place.column(shape);
             for (k, &w) in line.iter().enumerate() {
-                let (matrix, k, step) = match k.checked_sub(input) {
+                let (weights, k, step) = match k.checked_sub(input) {
                     None => (&mut weights.w_ih, k, below),
                     Some(k) => (&mut weights.w_hh, k, own),
                 };
                 let weight = value(w.into(), row.weight_scale) / step;
-                matrix[k * shape.columns() + column] = weight as f32;
+                weights[k * shape.columns() + column] = weight as f32;
             }
-            let half = match shape.cell.gates()[place.gate] {
-                "g" => 16,
-                _ => 32,
+            let gate = shape.cell.gates()[place.gate];
+            let (biases, half) = match (&mut weights.recurrent_bias, gate.kind) {
+                (Some(biases), _) if matrix == 1 => (biases, gate.recurrent_half),
+                (_, GateKind::Tanh) => (&mut weights.bias, 16),
+                (_, GateKind::Sigmoid) => (&mut weights.bias, 32),
             };
-            weights.bias[column] = value(row.bias - half, 1) as f32;
-            for v in (0..vocabulary).filter(|_| index == 0) {
+            biases[column] = value(row.bias - half, 1) as f32;
+            for v in (0..vocabulary).filter(|_| index == 0 && matrix == 0) {
                 let entry = quantized.table[v * places.len() + at];
                 weights.w_ih[v * shape.columns() + column] =
                     value(entry.into(), row.table_scale) as f32;
@@ -219,15 +224,15 @@ fn int4_weights_fit_four_bits_and_leave_the_dense_layer_alone() {
 #[test]
 fn rounding_together_errs_less_than_rounding_each() {
     let network = &networks()[6];
-    let columns = &observe(network, 0)[0].gates;
+    let columns = &observe(network, 0)[0].gates[0];
     let n = columns.mean.len();
-    let steps = column_steps(&network.config, 0);
+    let steps = column_steps(&network.config, 0, gate_matrices(&network.config, 0)[0]);
     let variance = |errors: &[f64]| -> f64 {
         let rows = columns.factor.chunks_exact(n);
         rows.map(|row| dot(row, errors).powi(2)).sum()
     };
     let (mut together, mut apart) = (0.0, 0.0);
-    for row in layer_rows(network, 0).iter().filter(|r| r[0] != 0.0) {
+    for row in gate_rows(network, 0, 0).iter().filter(|r| r[0] != 0.0) {
         let weights: Vec<f64> = row.iter().map(|&w| f64::from(w)).collect();
         let largest = weights.iter().fold(0.0, |m: f64, w| m.max(w.abs()));
         let scale = (largest / 7.0 / f64::from(PROJECTED_UNIT) * ONE_Q18).round();

@@ -6,7 +6,7 @@ use crate::hardware::cost::Shape;
 use crate::network::config::LayerConfig;
 use crate::report::columns::parting;
 use crate::report::content::Report;
-use crate::report::signals::{CELL_LIMIT, Histogram};
+use crate::report::signals::{Histogram, cell_limit};
 use crate::training::chart;
 use crate::training::curve::loss_curve;
 use crate::training::metrics::Row;
@@ -266,6 +266,9 @@ fn histograms(report: &Report) -> Markup {
         }
     }
     weights.push(("dense".into(), network.dense_weight.clone()));
+    let layers = network.config.layers.iter();
+    let mut limits: Vec<String> = layers.map(|l| format!("{:.0}", cell_limit(*l))).collect();
+    limits.dedup();
     html! {
         section {
             h2 { "Weights" }
@@ -284,7 +287,7 @@ fn histograms(report: &Report) -> Markup {
             h2 { "Cells" }
             p {
                 "Shares of |c| while the network reads " (report.observed_part) ". The integers end at "
-                (format!("{CELL_LIMIT:.0}")) "; the last bin holds all that is beyond."
+                (limits.join(", ")) "; the last bin holds all that is beyond."
             }
             div.pictures {
                 @for (layer, histogram) in report.cells.iter().enumerate() {

@@ -1,22 +1,29 @@
 //! What flows through a network while it reads a text: how far the device's integers are from f32,
 //! how often they are at the end of their range, and how the cells are spread.
 
-use crate::kernels::lstm::Sizes;
+use crate::kernels::stack::Sequence;
+use crate::network::cell::GateKind;
 use crate::network::config::LayerConfig;
 use crate::network::parameters::Network;
 use crate::network::predictor::{NetworkPredictor, Predictor};
 use crate::network::state::zero_states;
 use crate::quantize::QuantizedNetwork;
 use crate::quantize::fixed_point::output_unit;
-use crate::quantize::qat::forward::{Below, IntegerNetwork, Trace};
+use crate::quantize::qat::forward::IntegerNetwork;
 use lstm_core::export::integer;
 
 /// Steps that are run in one go.
 const STEPS: usize = 256;
 /// Bins of a [`Histogram`].
 const BINS: usize = 64;
-/// The largest cell that the device holds: Q4.11 in 16 bits.
-pub const CELL_LIMIT: f64 = 32_767.0 / 2048.0;
+
+/// The largest cell state that the device holds: Q11 in 16 bits, or 1.
+pub fn cell_limit(layer: LayerConfig) -> f64 {
+    match layer.cell.device().has_unit_cell_state() {
+        true => 1.0,
+        false => 32_767.0 / 2048.0,
+    }
+}
 
 /// One signal of a layer over a text.
 #[derive(Clone, Debug, PartialEq)]
@@ -119,9 +126,9 @@ fn layer_signals(name: &str, layer: LayerConfig, float: &Flow, integers: &Flow) 
     };
     let mut signals = Vec::new();
     for (index, &gate) in layer.cell.gates().iter().enumerate() {
-        let ends = match gate {
-            "g" => ends(integer::tanh, f64::from(1 << 14)),
-            _ => ends(integer::sigmoid, f64::from(1 << 15)),
+        let ends = match gate.kind {
+            GateKind::Tanh => ends(integer::tanh, f64::from(1 << 14)),
+            GateKind::Sigmoid => ends(integer::sigmoid, f64::from(1 << 15)),
         };
         let part = |flow: &Flow| -> Vec<f32> {
             let lines = flow.gates.chunks_exact(layer.columns());
@@ -130,9 +137,10 @@ fn layer_signals(name: &str, layer: LayerConfig, float: &Flow, integers: &Flow) 
                 .copied()
                 .collect()
         };
-        signals.push(signal(name, gate, ends, &part(float), &part(integers)));
+        signals.push(signal(name, gate.name, ends, &part(float), &part(integers)));
     }
-    let cell = [-CELL_LIMIT, CELL_LIMIT];
+    let limit = cell_limit(layer);
+    let cell = [-limit, limit];
     signals.push(signal(name, "c", cell, &float.cells, &integers.cells));
     let one = f64::from(output_unit(layer));
     let unit = [-1.0, 1.0];
@@ -209,29 +217,22 @@ fn integer_flow(network: &QuantizedNetwork, tokens: &[u8]) -> Vec<Flow> {
         if window.is_some() {
             states = fresh();
         }
-        let steps = tokens.len();
-        let mut below: Option<Vec<f32>> = None;
-        let layers = network.layers.iter().zip(&mut states);
-        for ((layer, state), flow) in layers.zip(&mut flows) {
+        let sequence = Sequence {
+            steps: tokens.len(),
+            rows: 1,
+            tokens,
+            first: 0,
+        };
+        let runs = network.run(sequence, &mut states);
+        for ((run, layer), flow) in runs.iter().zip(&network.layers).zip(&mut flows) {
             let config = layer.config;
-            let mut hs = vec![0.0; steps * config.output()];
-            let mut trace = Trace::default();
-            let sizes = Sizes {
-                steps,
-                batch: 1,
-                layer: config,
-                threads: 1,
-            };
-            let input = below
-                .as_deref()
-                .map_or(Below::Tokens(tokens), Below::Hidden);
-            layer.forward(sizes, input, state, &mut trace, &mut hs);
-            flow.gates.extend(&trace.gates);
-            flow.cells.extend(&trace.cells[config.hidden..]);
-            flow.units.extend(&trace.units);
+            let kept = run.kept.chunks_exact(run.kept.len() / tokens.len());
+            flow.gates
+                .extend(kept.flat_map(|kept| &kept[..config.columns()]));
+            flow.cells.extend(&run.states[config.hidden..]);
+            flow.units.extend(&run.units);
             let unit = output_unit(config);
-            flow.outputs.extend(hs.iter().map(|h| h / unit));
-            below = Some(hs);
+            flow.outputs.extend(run.outputs.iter().map(|h| h / unit));
         }
     }
     flows

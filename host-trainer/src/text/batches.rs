@@ -18,6 +18,14 @@ pub struct Batch {
 }
 
 impl Batch {
+    /// The targets of the steps that count, one after the other.
+    pub fn counted_targets(&self, loss_on: LossOn) -> &[u8] {
+        match loss_on {
+            LossOn::EveryStep => &self.targets,
+            LossOn::LastStep => &self.targets[self.targets.len() - self.rows..],
+        }
+    }
+
     /// Reads `rows` texts of `steps + 1` characters: `at(row, step)`.
     pub fn gather(rows: usize, steps: usize, at: impl Fn(usize, usize) -> u8) -> Self {
         let shifted = |by: usize| {

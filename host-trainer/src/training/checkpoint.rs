@@ -1,6 +1,6 @@
 //! A checkpoint: all that a run needs to go on as if it had never stopped.
 
-use crate::engine::optimizer::{Adam, AdamConfig};
+use crate::engine::optimizer::{AdamConfig, AdamState};
 use crate::files::error::{Error, Result};
 use crate::files::tensors::TensorFile;
 use crate::kernels::random::Random;
@@ -71,7 +71,7 @@ pub struct Checkpoint {
     /// The weights.
     pub network: Network,
     /// Moments and step count.
-    pub adam: Adam,
+    pub adam: AdamState,
     /// The running average of the weights, a vector for each parameter; empty where none is kept.
     pub average: Vec<Vec<f32>>,
     /// State of every layer for every stream; empty for windows.
@@ -165,7 +165,7 @@ impl Checkpoint {
         let config = header.network;
         let network = Network::from_tensors(path, config.clone(), &mut file)?;
         let lengths: Vec<usize> = network.parameters().iter().map(|p| p.len()).collect();
-        let mut adam = Adam::new(header.adam, lengths.into_iter());
+        let mut adam = AdamState::new(header.adam, lengths.into_iter());
         adam.step = header.adam_step;
         for (i, (name, shape)) in config.shapes().iter().enumerate() {
             adam.first[i] = file.take_finite(path, &format!("adam.first.{name}"), shape)?;

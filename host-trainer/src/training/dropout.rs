@@ -1,7 +1,7 @@
 //! What keeps a network from learning a small text by heart.
 
 use crate::kernels::random::Random;
-use crate::network::parameters::{Layer, Network};
+use crate::network::config::{LayerConfig, NetworkConfig};
 use crate::text::batches::Batch;
 
 /// Replaces each input with probability `share` by a random token.
@@ -21,10 +21,14 @@ pub(crate) fn drop_tokens(batch: &mut Batch, share: f32, vocabulary: usize, rand
 
 /// DropConnect (Wan et al. 2013) on the recurrence (Merity et al. 2018): for each layer factors on
 /// `w_hh`, 0 with probability `share`, else 1 / (1 - share).
-pub(crate) fn drop_connect(network: &Network, share: f32, random: &mut Random) -> Vec<Vec<f32>> {
+pub(crate) fn drop_connect(
+    network: &NetworkConfig,
+    share: f32,
+    random: &mut Random,
+) -> Vec<Vec<f32>> {
     if share == 0.0 {
         return Vec::new();
     }
-    let mask = |layer: &Layer| random.mask(layer.w_hh.len(), share);
+    let mask = |layer: &LayerConfig| random.mask(layer.output() * layer.columns(), share);
     network.layers.iter().map(mask).collect()
 }

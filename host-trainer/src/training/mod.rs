@@ -9,6 +9,7 @@ pub(crate) mod curve;
 pub(crate) mod display;
 pub(crate) mod dropout;
 pub(crate) mod interrupt;
+pub(crate) mod learner;
 pub mod metrics;
 pub mod phase;
 pub(crate) mod phases;

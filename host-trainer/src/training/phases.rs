@@ -1,5 +1,6 @@
 //! Where in the run a trainer is, and how fast it learns there.
 
+use crate::files::error::Result;
 use crate::text::batches::{Feed, Feeder};
 use crate::training::average;
 use crate::training::phase::Phase;
@@ -63,7 +64,8 @@ impl<'r> Trainer<'r> {
         phase.learning_rate * factor
     }
 
-    pub(crate) fn next_phase(&mut self) {
+    pub(crate) fn next_phase(&mut self) -> Result<()> {
+        self.learner.save_to(&mut self.now)?;
         let index = self.now.progress.phase + 1;
         let phase = &self.config.phases[index];
         let now = &mut self.now;
@@ -71,6 +73,7 @@ impl<'r> Trainer<'r> {
         self.feeder = Feeder::new(text, phase.feed, &mut now.progress.random);
         now.adam = fresh_adam(phase, &now.network);
         now.average = average::start(phase, &now.network);
+        self.learner.begin(&now.adam, &now.average)?;
         now.states.clear();
         let progress = &mut now.progress;
         (
@@ -82,5 +85,6 @@ impl<'r> Trainer<'r> {
         ) = (index, 0, 0, 0, 0);
         progress.phase_seconds = 0.0;
         self.tell_missing_rows();
+        Ok(())
     }
 }

@@ -22,6 +22,7 @@ const SAMPLE_LENGTH: usize = 100;
 impl Trainer<'_> {
     /// Validates, keeps the best weights, writes a row of metrics, the picture and a sample.
     pub(crate) fn report(&mut self) -> Result<()> {
+        self.learner.save_to(&mut self.now)?;
         let validation = self.validate(&self.now.network);
         let averaged = average::network(&self.now);
         let average = averaged.as_ref().map(|network| self.validate(network));

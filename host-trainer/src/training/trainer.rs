@@ -1,8 +1,6 @@
 //! A run under way: the loop over batches, and what it saves.
 
-use crate::engine::fused::Engine;
-use crate::engine::graph;
-use crate::engine::optimizer::{Adam, ParameterGroup, clip_by_global_norm};
+use crate::engine::optimizer::AdamState;
 use crate::files::error::{Error, Result};
 use crate::files::stdout::tell;
 use crate::kernels::random::Random;
@@ -14,6 +12,7 @@ use crate::training::average;
 use crate::training::checkpoint::{Checkpoint, Lengths, Progress};
 use crate::training::display::Display;
 use crate::training::dropout::{drop_connect, drop_tokens};
+use crate::training::learner::{Learner, Update};
 use crate::training::metrics::Row;
 use crate::training::phase::Phase;
 use crate::training::recipe::Sample;
@@ -28,8 +27,8 @@ use std::time::{Duration, Instant};
 /// What belongs to one call of the program, and decides none of the result.
 pub(crate) struct Call {
     pub(crate) threads: usize,
-    /// Computes instead of the engine.
-    pub(crate) device: Option<Device>,
+    /// What computes.
+    pub(crate) device: Device,
     pub(crate) checkpoint_every: Duration,
     /// Set from outside to end the run.
     pub(crate) stop: Arc<AtomicBool>,
@@ -41,13 +40,12 @@ pub(crate) struct Trainer<'r> {
     pub(crate) texts: &'r Texts,
     pub(crate) folder: &'r RunFolder,
     call: Call,
-    engine: Engine,
+    pub(crate) learner: Learner,
     pub(crate) feeder: Feeder<'r>,
-    /// All that a checkpoint holds.
+    /// All that a checkpoint holds; what is learned as it was at the last report or checkpoint.
     pub(crate) now: Checkpoint,
     /// The reports so far.
     pub(crate) rows: Vec<Row>,
-    decays: Vec<bool>,
     pub(crate) display: Display,
     /// When the last checkpoint was written, and its phase and update.
     saved: (Instant, (usize, u64)),
@@ -108,10 +106,8 @@ impl<'r> Trainer<'r> {
             .filter(fits)
             .ok_or_else(|| folder.has_another_checkpoint())?;
         folder.cut_back(progress.lengths)?;
-        let is_matrix = |(_, shape): (String, Vec<usize>)| shape.len() > 1;
         let mut trainer = Self {
-            engine: Engine::new(call.threads),
-            decays: config.network.shapes().into_iter().map(is_matrix).collect(),
+            learner: Learner::new(&now, &call.device, call.threads)?,
             display: Display::new(progress.characters, progress.seconds),
             saved: (Instant::now(), (progress.phase, progress.update)),
             rows: folder.rows()?,
@@ -206,7 +202,7 @@ impl<'r> Trainer<'r> {
             if self.now.progress.phase + 1 == self.config.phases.len() {
                 return self.finish();
             }
-            self.next_phase();
+            self.next_phase()?;
         }
     }
 
@@ -221,47 +217,28 @@ impl<'r> Trainer<'r> {
         };
         let loss_on = self.feeder.loss_on();
         if !self.feeder.is_stateful() || now.states.is_empty() {
-            now.states = zero_states(&now.network.config.layers, batch.rows);
+            now.states = zero_states(&self.config.network.layers, batch.rows);
         }
         drop_tokens(
             &mut batch,
             phase.token_dropout,
-            now.network.config.vocabulary(),
+            self.config.network.vocabulary(),
             random,
         );
-        let masks = drop_connect(&now.network, phase.drop_connect, random);
-        let (network, states) = (&now.network, &mut now.states);
-        let mut computed;
-        let (loss, gradients) = match &self.call.device {
-            None => (self.engine).loss_and_gradients(network, &batch, loss_on, states, &masks)?,
-            Some(device) => {
-                computed =
-                    graph::loss_and_gradients(device, network, &batch, loss_on, states, &masks)?;
-                (computed.0, &mut computed.1[..])
-            }
+        let masks = drop_connect(&self.config.network, phase.drop_connect, random);
+        let update = Update {
+            rate,
+            embedding_rate: phase.embedding_rate,
+            clip: phase.grad_clip.unwrap_or(f64::INFINITY),
+            average: (phase.ema).map(|decay| average::share(decay, now.progress.update + 1)),
         };
+        let states = &mut now.states;
+        let (loss, norm) = (self.learner).learn((&batch, loss_on), states, &masks, update)?;
         if !self.feeder.is_stateful() {
             now.states.clear();
         }
-        let norm = clip_by_global_norm(gradients, phase.grad_clip.unwrap_or(f64::INFINITY));
         if !loss.is_finite() || !norm.is_finite() {
             return Err(self.not_finite(&format!("loss {loss} and gradient norm {norm}")));
-        }
-        // The embedding is the first parameter.
-        let embedding_rates = std::iter::once(phase.embedding_rate);
-        let rates = embedding_rates.chain(std::iter::repeat(1.0));
-        let groups: Vec<ParameterGroup> = (self.decays.iter().zip(rates))
-            .map(|(&decays, rate)| ParameterGroup { decays, rate })
-            .collect();
-        now.adam
-            .update(&mut now.network.parameters_mut(), gradients, &groups, rate);
-        if let Some(decay) = phase.ema {
-            average::update(
-                &mut now.average,
-                &now.network,
-                decay,
-                now.progress.update + 1,
-            );
         }
         let counted = match loss_on {
             LossOn::LastStep => batch.rows,
@@ -276,6 +253,7 @@ impl<'r> Trainer<'r> {
 
     /// Writes a checkpoint, unless the weights are such that nothing could come of it.
     fn save(&mut self) -> Result<()> {
+        self.learner.save_to(&mut self.now)?;
         let finite = |p: &[f32]| p.iter().all(|x| x.is_finite());
         if !self.now.network.parameters().into_iter().all(finite) {
             return Err(self.not_finite("weights that are not finite"));
@@ -311,7 +289,7 @@ impl<'r> Trainer<'r> {
 
     /// Writes the last weights and prints the closing report.
     fn finish(mut self) -> Result<()> {
-        self.now.network.save(&self.folder.last())?;
+        self.learner.network()?.save(&self.folder.last())?;
         self.save()?;
         self.display.finish();
         // Nothing is left to save: from here on Ctrl-C ends the program at once.
@@ -320,7 +298,7 @@ impl<'r> Trainer<'r> {
     }
 }
 
-pub(crate) fn fresh_adam(phase: &Phase, network: &Network) -> Adam {
+pub(crate) fn fresh_adam(phase: &Phase, network: &Network) -> AdamState {
     let lengths: Vec<usize> = network.parameters().iter().map(|p| p.len()).collect();
-    Adam::new(phase.adam, lengths.into_iter())
+    AdamState::new(phase.adam, lengths.into_iter())
 }

@@ -33,6 +33,26 @@ pub fn hidden(o: i32, c: i16) -> i8 {
     Integer::hidden(o, c)
 }
 
+/// `a + b`: sums, Q18, saturating.
+pub fn added(a: i32, b: i32) -> i32 {
+    Integer::added(a, b)
+}
+
+/// `g * z`: `g` Q15, `z` a sum, Q18, of which the digits from Q12 up count, saturated to -16..16; the result Q18.
+pub fn scaled(g: i32, z: i32) -> i32 {
+    Integer::scaled(g, z)
+}
+
+/// `z * c + (1 - z) * n`: `z` Q15, `c` and `n` Q14, both between -1 and 1; the result Q14.
+pub fn mixed(z: i32, c: i16, n: i32) -> i16 {
+    Integer::mixed(z, c, n)
+}
+
+/// A cell state between -1 and 1, Q14, in units of 1/127.
+pub fn shown(c: i16) -> i8 {
+    Integer::shown(c)
+}
+
 /// A projection row's sum as an element of the hidden state: Q18 to Q4, saturating.
 pub fn projected(z: i32) -> i8 {
     Integer::projected(z)
@@ -59,6 +79,15 @@ mod tests {
         assert_eq!(one_minus(0x2000), 0x6000);
         // 1/2 * 2000 + 1/4 * -1/4, the latter in Q11.
         assert_eq!(cell_state(0x4000, 2000, 0x2000, -0x1000), 1000 - 128);
+        assert_eq!([added(1, -3), added(i32::MAX, 1)], [-2, i32::MAX]);
+        // 1/2 * 3, and 1 * 16.
+        assert_eq!(
+            [scaled(0x4000, 3 << 18), scaled(0x8000, i32::MAX)],
+            [3 << 17, 0xffff << 6]
+        );
+        // 1/4 * 1/2 + 3/4 * -1/4.
+        assert_eq!(mixed(0x2000, 0x2000, -0x1000), -0x400);
+        assert_eq!([shown(0x4000), shown(-0x2000)], [127, -63]);
         // 127 * 0.7616.
         assert_eq!([hidden(0x8000, 0x800), hidden(0x8000, -0x800)], [97, -97]);
         assert_eq!(
@@ -82,6 +111,12 @@ mod tests {
                 cell_state(z, c, z, z);
                 assert_eq!(hidden(0, c), 0);
                 hidden(z, c);
+                mixed(z, c, z);
+                assert!((-127..=127).contains(&shown(c.clamp(-0x4000, 0x4000))));
+            }
+            for other in [i32::MIN, 0, i32::MAX] {
+                added(z, other);
+                scaled(z, other);
             }
         }
     }

@@ -5,7 +5,7 @@ use crate::payload::{self, Plan};
 use crate::tuning::{self, Tuning};
 use crate::{Flash, assert_one_line, is_planted};
 use host_trainer::commands::train::settings::Settings;
-use host_trainer::engine::optimizer::{Adam, AdamConfig};
+use host_trainer::engine::optimizer::{AdamConfig, AdamState};
 use host_trainer::files::tensors::TensorFile;
 use host_trainer::kernels::random::Random;
 use host_trainer::model::snapshot;
@@ -342,7 +342,7 @@ pub(crate) fn checkpoints() -> [Checkpoint; 2] {
         };
         let network = Network::new(config, &mut Random::new(1)).unwrap();
         let lengths: Vec<_> = network.parameters().iter().map(|p| p.len()).collect();
-        let adam = Adam::new(AdamConfig::KERAS, lengths.into_iter());
+        let adam = AdamState::new(AdamConfig::KERAS, lengths.into_iter());
         let layers = network.config.layers.iter();
         Checkpoint {
             run: run_config(),

@@ -1,13 +1,13 @@
 //! A checkpoint of fine-tuning, for the target `checkpoint`.
 
 use crate::checkpoint::checkpoints;
-use host_trainer::engine::optimizer::{Adam, AdamConfig};
+use host_trainer::engine::optimizer::{AdamConfig, AdamState};
 use host_trainer::files::error::Result;
 use host_trainer::files::tensors::TensorFile;
 use host_trainer::kernels::random::Random;
+use host_trainer::kernels::softmax::Loss;
 use host_trainer::network::config::LayerConfig;
 use host_trainer::quantize::qat::masters::Masters;
-use host_trainer::quantize::qat::step::Loss;
 use host_trainer::quantize::quantize;
 use host_trainer::text::alphabet::AlphabetKind;
 use host_trainer::text::batches::Feed;
@@ -47,9 +47,9 @@ impl Tuning {
             seed: 1,
         };
         let corpus = Corpus::of("a text of letters", AlphabetKind::Letters).unwrap();
-        let mut masters = Masters::new(&network, &start);
-        let parameters = masters.parameters();
-        let adam = Adam::new(AdamConfig::KERAS, parameters.iter().map(Vec::len));
+        let masters = Masters::new(&network, &start).unwrap();
+        let parameters = masters.parameters().unwrap();
+        let adam = AdamState::new(AdamConfig::KERAS, parameters.iter().map(Vec::len));
         let text = TextProgress {
             cursor: checkpoint.progress.cursor,
             states: layers.clone(),

@@ -5,7 +5,7 @@ pub mod settings;
 
 use crate::commands::numbers::{Count, NotNegative};
 use crate::commands::threads;
-use crate::engine::graph::DeviceKind;
+use crate::engine::device::DeviceKind;
 use crate::files::error::{Error, Result};
 use crate::files::output::is_one_of;
 use crate::training::interrupt::on_ctrl_c;

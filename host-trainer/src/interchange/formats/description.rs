@@ -2,6 +2,8 @@
 
 use crate::interchange::contents::Context;
 use crate::interchange::names::numbered;
+use crate::network::cell::Framework;
+use crate::network::config::CellKind;
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -214,7 +216,7 @@ impl Walk {
                 layer.expect("mask_zero", &[false.into()])?;
                 self.step(layer, Place::Embedding)
             }
-            "LSTM" => {
+            class if Framework::classes().contains(&class) => {
                 self.recurrence(layer)?;
                 self.cell(layer)
             }
@@ -258,12 +260,18 @@ impl Walk {
     }
 
     fn cell(&mut self, cell: &Object) -> Result<(), String> {
-        if !["LSTM", "LSTMCell"].contains(&&cell.class_name[..]) {
+        let class = cell.class_name.trim_end_matches("Cell");
+        let mut known = CellKind::ALL.into_iter().filter_map(CellKind::framework);
+        let Some(framework) = known.find(|framework| framework.class == class) else {
             return Err(format!(
-                "found a cell {} ({}), expected LSTMs",
+                "found a cell {} ({}), expected {}s",
                 cell.class_name,
-                cell.name()
+                cell.name(),
+                Framework::classes().join("s or ")
             ));
+        };
+        if let Some(setting) = framework.keras_setting {
+            cell.expect(setting, &[true.into()])?;
         }
         cell.expect("activation", &["tanh".into()])?;
         cell.expect("recurrent_activation", &["sigmoid".into()])?;

@@ -1,13 +1,13 @@
 //! A file's tensors by the layer that they belong to.
 
-use super::parts::{Layout, Linear, Lstm, Tensors, unexpected};
+use super::parts::{Layout, Linear, Recurrent, Tensors, unexpected};
 use crate::interchange::names::{Part, split};
 use std::collections::BTreeMap;
 
 /// The layers of a file, in no order.
 #[derive(Debug, Default)]
 pub(super) struct Groups {
-    pub(super) layers: Vec<Lstm>,
+    pub(super) layers: Vec<Recurrent>,
     pub(super) linears: Vec<Linear>,
     /// Whether `linears` are the embedding, if there is one, and then the dense layer, and `layers`
     /// are in order: so in a list of Keras's weights.
@@ -64,11 +64,17 @@ impl Groups {
             Part::TorchWeight | Part::TorchBias => Layout::OutIn,
             _ => Layout::InOut,
         };
-        // The bias of Keras's GRU is a matrix.
+        // Keras has both biases of a layer in a matrix.
         let is_bias = |part: Part| matches!(part, Part::Bias | Part::Var(2));
-        let is_weight =
-            |(part, name): &&(Part, String)| tensors[name].shape.len() == 2 && !is_bias(*part);
-        let (weights, biases): (Vec<_>, Vec<_>) = parts.iter().partition(is_weight);
+        let is_weight = |(index, part): &(usize, &(Part, String))| {
+            let (part, name) = part;
+            let is_listed_bias = matches!(part, Part::Listed(_)) && *index == 2;
+            tensors[name].shape.len() == 2 && !is_bias(*part) && !is_listed_bias
+        };
+        let (weights, biases): (Vec<_>, Vec<_>) = parts.iter().enumerate().partition(is_weight);
+        let plain = |parts: Vec<(usize, _)>| parts.into_iter().map(|(_, part)| part).collect();
+        let (weights, biases): (Vec<&(Part, String)>, Vec<&(Part, String)>) =
+            (plain(weights), plain(biases));
         match (&weights[..], &biases[..]) {
             ([(part, weight)], [] | [_]) => self.linears.push(Linear {
                 name,
@@ -81,7 +87,7 @@ impl Groups {
                     _ => None,
                 },
             }),
-            ([(_, w_ih), (_, w_hh)], [] | [_]) => self.layers.push(Lstm {
+            ([(_, w_ih), (_, w_hh)], [] | [_]) => self.layers.push(Recurrent {
                 name,
                 layout,
                 w_ih: w_ih.clone(),
@@ -94,12 +100,23 @@ impl Groups {
         Ok(())
     }
 
-    /// Keras's `get_weights()`: perhaps an embedding, then two matrices and perhaps a vector a layer,
+    /// Keras's `get_weights()`: perhaps an embedding, then two matrices and perhaps a bias a layer,
     /// then the dense layer. A matrix for each end makes the number even; without an embedding, as
     /// for one-hot input, it is odd.
     fn list(&mut self, tensors: &Tensors, parts: &[(Part, String)]) -> Result<(), String> {
-        let is_vector = |part: &(Part, String)| tensors[&part.1].shape.len() == 1;
-        let matrices = parts.iter().filter(|part| !is_vector(part)).count();
+        let shape = |index: usize| &tensors[&parts[index].1].shape[..];
+        // A vector, or both biases of a layer in a matrix of two rows.
+        let is_bias = |index: usize| match *shape(index) {
+            [_] => true,
+            [2, n] => {
+                let before = [2, 1].map(|back| index.checked_sub(back).map(shape));
+                before
+                    .iter()
+                    .all(|shape| matches!(shape, Some([_, columns]) if *columns == n))
+            }
+            _ => false,
+        };
+        let matrices = (0..parts.len()).filter(|&index| !is_bias(index)).count();
         let mut sizes = match matrices % 2 {
             0 => vec![1],
             _ => Vec::new(),
@@ -108,7 +125,8 @@ impl Groups {
         sizes.push(1);
         let mut rest = parts;
         for (index, matrices) in sizes.into_iter().enumerate() {
-            let n = matrices + usize::from(rest.get(matrices).is_some_and(is_vector));
+            let at = parts.len() - rest.len() + matrices;
+            let n = matrices + usize::from(at < parts.len() && is_bias(at));
             let (layer, behind) = rest.split_at_checked(n).ok_or_else(|| {
                 format!(
                     "found {} arrays, expected those of an embedding, LSTMs and a dense layer",
@@ -130,12 +148,12 @@ fn torch_recurrent(
     tensors: &Tensors,
     name: String,
     parts: Vec<(Part, String)>,
-) -> Result<Lstm, String> {
+) -> Result<Recurrent, String> {
     let first = parts[0].1.clone();
     let mut named: BTreeMap<Part, String> = parts.into_iter().collect();
     let mut take = |part| named.remove(&part);
     let missing = |what: &str| format!("found {first} without its {what}, expected both");
-    let layer = Lstm {
+    let layer = Recurrent {
         name,
         layout: Layout::OutIn,
         w_ih: take(Part::WeightIh).ok_or_else(|| missing("weight_ih"))?,

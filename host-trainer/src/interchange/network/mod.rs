@@ -8,6 +8,7 @@ use super::contents::Contents;
 use super::told::Told;
 use crate::files::error::{Error, Result};
 use crate::files::tensors::{NamedTensor, TensorFile, transpose};
+use crate::network::cell::Framework;
 use crate::network::config::NetworkConfig;
 use crate::network::parameters::Network;
 use crate::text::alphabet::Alphabet;
@@ -48,7 +49,7 @@ pub fn find(path: &Path, contents: &Contents, told: &Told, alphabet: &Alphabet) 
     }
     let mut file = TensorFile::default();
     let mut map = Vec::new();
-    for ((name, shape), source) in config.shapes().into_iter().zip(chain.sources()) {
+    for ((name, shape), source) in config.shapes().into_iter().zip(chain.sources(&config)) {
         let tensor = source.tensor(tensors, &shape);
         map.push(format!(
             "{:<26} {:<13} {}",
@@ -100,6 +101,10 @@ enum Source {
     Transposed(String),
     /// The sum of all of them; zeros if there are none.
     Sum(Vec<String>),
+    /// A row of a matrix.
+    Row(String, usize),
+    /// Gates of so many units, in the order of Keras.
+    Keras(Box<Self>, Framework, usize),
     /// One-hot input as an embedding.
     Identity,
 }
@@ -109,6 +114,14 @@ impl Source {
         match layout {
             Layout::InOut => Self::Same(name.into()),
             Layout::OutIn => Self::Transposed(name.into()),
+        }
+    }
+
+    /// The same, where the gates' order is another in Keras.
+    fn of_keras(self, framework: Framework, hidden: usize) -> Self {
+        match framework.keras_gates.is_sorted() {
+            true => self,
+            false => Self::Keras(Box::new(self), framework, hidden),
         }
     }
 
@@ -124,6 +137,11 @@ impl Source {
                     sum.iter_mut().zip(values).for_each(|(s, x)| *s += x);
                 }
                 sum
+            }
+            Self::Row(name, row) => tensors[name].values[row * n..][..n].to_vec(),
+            Self::Keras(source, framework, hidden) => {
+                let keras = source.tensor(tensors, shape);
+                framework.from_keras(&keras.values, *hidden)
             }
             Self::Identity => {
                 let one = |at: usize| f32::from(at.is_multiple_of(shape[1] + 1));
@@ -142,6 +160,8 @@ impl std::fmt::Display for Source {
             Self::Transposed(name) => write!(f, "{name}, transposed"),
             Self::Sum(names) if names.is_empty() => write!(f, "zeros: the file has no bias here"),
             Self::Sum(names) => write!(f, "{}", names.join(" + ")),
+            Self::Row(name, row) => write!(f, "{name}, row {row}"),
+            Self::Keras(source, ..) => write!(f, "{source}, gates in another order"),
             Self::Identity => write!(f, "the identity: one-hot input"),
         }
     }
@@ -181,16 +201,28 @@ impl Chain {
         };
         let mut input = embedding;
         let mut layers = Vec::new();
-        for lstm in &self.layers {
-            let config = lstm.config(tensors)?;
+        for layer in &self.layers {
+            let config = layer.config(tensors)?;
             let (columns, output) = (config.columns(), config.output());
-            expect(tensors, &lstm.w_ih, lstm.layout, [input, columns])?;
-            expect(tensors, &lstm.w_hh, lstm.layout, [output, columns])?;
-            if let (Layout::OutIn, [bias]) = (lstm.layout, &lstm.biases[..]) {
+            let known = config.cell.framework();
+            let (class, setting) = known.map_or(("", None), |f| (f.class, f.keras_setting));
+            expect(tensors, &layer.w_ih, layer.layout, [input, columns])?;
+            expect(tensors, &layer.w_hh, layer.layout, [output, columns])?;
+            if let (Layout::OutIn, [bias]) = (layer.layout, &layer.biases[..]) {
                 return Err(format!("found {bias} alone, expected both biases or none"));
             }
-            for bias in &lstm.biases {
-                if lstm.layout == Layout::InOut && tensors[bias].shape == [2 * columns] {
+            for bias in &layer.biases {
+                if let (Layout::InOut, Some(setting)) = (layer.layout, setting) {
+                    if tensors[bias].shape == [columns] {
+                        return Err(format!(
+                            "tensor {bias} has shape [{columns}], one bias, as in a {class} without {setting}, \
+                             expected [2, {columns}]"
+                        ));
+                    }
+                    expect_shape(tensors, bias, &[2, columns])?;
+                    continue;
+                }
+                if layer.layout == Layout::InOut && tensors[bias].shape == [2 * columns] {
                     return Err(format!(
                         "tensor {bias} has shape [{}], two biases as in a CuDNNLSTM, expected \
                          [{columns}]: load its weights into an LSTM and save that",
@@ -199,8 +231,8 @@ impl Chain {
                 }
                 expect_shape(tensors, bias, &[columns])?;
             }
-            if let Some(projection) = &lstm.projection {
-                expect(tensors, projection, lstm.layout, [config.hidden, output])?;
+            if let Some(projection) = &layer.projection {
+                expect(tensors, projection, layer.layout, [config.hidden, output])?;
             }
             input = output;
             layers.push(config);
@@ -220,18 +252,32 @@ impl Chain {
         Ok(config)
     }
 
-    /// In the order of [`NetworkConfig::shapes`].
-    fn sources(&self) -> Vec<Source> {
+    /// In the order of [`NetworkConfig::shapes`] of `config`.
+    fn sources(&self, config: &NetworkConfig) -> Vec<Source> {
         let mut sources = vec![match &self.embedding {
             Some(embedding) => Source::Same(embedding.weight.clone()),
             None => Source::Identity,
         }];
-        for lstm in &self.layers {
-            sources.push(Source::matrix(&lstm.w_ih, lstm.layout));
-            sources.push(Source::matrix(&lstm.w_hh, lstm.layout));
-            sources.push(Source::Sum(lstm.biases.clone()));
-            let projection = lstm.projection.iter();
-            sources.extend(projection.map(|name| Source::matrix(name, lstm.layout)));
+        for (layer, config) in self.layers.iter().zip(&config.layers) {
+            let gates = |source: Source| match (layer.layout, config.cell.framework()) {
+                (Layout::InOut, Some(framework)) => source.of_keras(framework, config.hidden),
+                _ => source,
+            };
+            sources.push(gates(Source::matrix(&layer.w_ih, layer.layout)));
+            sources.push(gates(Source::matrix(&layer.w_hh, layer.layout)));
+            let biases = layer.biases.clone();
+            match (config.cell.takes_products_apart(), &biases[..]) {
+                (true, [both]) => {
+                    sources.extend([0, 1].map(|row| gates(Source::Row(both.clone(), row))));
+                }
+                (true, [input, recurrent]) => {
+                    sources.extend([input, recurrent].map(|name| Source::Same(name.clone())));
+                }
+                (true, _) => sources.extend([Source::Sum(Vec::new()), Source::Sum(Vec::new())]),
+                (false, _) => sources.push(gates(Source::Sum(biases))),
+            }
+            let projection = layer.projection.iter();
+            sources.extend(projection.map(|name| Source::matrix(name, layer.layout)));
         }
         sources.push(Source::matrix(&self.dense.weight, self.dense.layout));
         sources.push(Source::Sum(self.dense.bias.iter().cloned().collect()));

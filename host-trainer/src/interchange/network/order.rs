@@ -5,7 +5,7 @@
 //! other and only one other order does, it is that one. Otherwise the command asks.
 
 use super::groups::Groups;
-use super::parts::{Linear, Lstm, Tensors};
+use super::parts::{Linear, Recurrent, Tensors};
 use crate::interchange::names::{counted, numbered};
 use crate::interchange::told::Told;
 use crate::network::config::MAX_LAYERS;
@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 pub(super) struct Chain {
     /// `None` where the network is given one symbol as 1 among zeros (one-hot).
     pub(super) embedding: Option<Linear>,
-    pub(super) layers: Vec<Lstm>,
+    pub(super) layers: Vec<Recurrent>,
     pub(super) dense: Linear,
 }
 
@@ -61,7 +61,7 @@ pub(super) fn chain(
     })?;
 
     // The order that is told.
-    let key = |layer: &Lstm| (place(&layer.name), numbered(&layer.name));
+    let key = |layer: &Recurrent| (place(&layer.name), numbered(&layer.name));
     let is_placed = !is_list && layers.iter().all(|layer| place(&layer.name).is_some());
     let names: Vec<_> = layers.iter().map(|layer| counted(&layer.name)).collect();
     let is_counted = names.iter().all(|(text, _)| *text == names[0].0);
@@ -72,7 +72,7 @@ pub(super) fn chain(
         _ => {}
     }
 
-    let chains = |layers: &[Lstm]| {
+    let chains = |layers: &[Recurrent]| {
         let layers = layers.to_vec();
         ends.clone()
             .into_iter()
@@ -223,7 +223,7 @@ fn ends(
 }
 
 /// Every order.
-fn permutations(layers: &[Lstm]) -> Vec<Vec<Lstm>> {
+fn permutations(layers: &[Recurrent]) -> Vec<Vec<Recurrent>> {
     let Some((first, rest)) = layers.split_first() else {
         return vec![Vec::new()];
     };

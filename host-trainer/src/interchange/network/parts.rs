@@ -1,7 +1,7 @@
 //! Layers as a file holds them: by the names of their tensors.
 
 use crate::files::tensors::NamedTensor;
-use crate::network::config::LayerConfig;
+use crate::network::config::{CellKind, LayerConfig};
 use std::collections::BTreeMap;
 
 /// A file's tensors by name.
@@ -29,7 +29,7 @@ impl Layout {
 
 /// A recurrent layer's tensors.
 #[derive(Clone, Debug)]
-pub(super) struct Lstm {
+pub(super) struct Recurrent {
     /// What the names of its tensors share.
     pub(super) name: String,
     pub(super) layout: Layout,
@@ -51,7 +51,7 @@ pub(super) struct Linear {
     pub(super) is_embedding: Option<bool>,
 }
 
-impl Lstm {
+impl Recurrent {
     /// Width of the input and of the output.
     pub(super) fn widths(&self, tensors: &Tensors) -> [usize; 2] {
         let [input, _] = self.layout.in_out(&tensors[&self.w_ih].shape);
@@ -66,20 +66,34 @@ impl Lstm {
         if columns == 0 {
             return Err(format!("tensor {} has shape {shape:?}", self.w_hh));
         }
-        if self.projection.is_none() && output.checked_mul(4) != Some(columns) {
+        // PyTorch has no projection but in its LSTM.
+        if self.projection.is_some() {
+            return Ok(LayerConfig {
+                projection: Some(output),
+                ..LayerConfig::lstm(columns / CellKind::Lstm.gates().len())
+            });
+        }
+        let known = CellKind::ALL.into_iter();
+        let known = known.filter_map(|cell| Some((cell, cell.framework()?.class)));
+        let mut fits = known.clone();
+        let fits = fits.find(|(cell, _)| output.checked_mul(cell.gates().len()) == Some(columns));
+        let Some((cell, _)) = fits else {
             let kind = match columns.checked_div(output) {
-                Some(3) => ", three gates as in a GRU",
                 Some(1) => ", no gates at all",
                 _ => "",
             };
+            let known = known.map(|(cell, class)| format!("{class} ({})", cell.gates().len()));
+            let known: Vec<String> = known.collect();
             return Err(format!(
-                "tensor {} has shape {shape:?}{kind}, expected the four gates of an LSTM",
-                self.w_hh
+                "tensor {} has shape {shape:?}{kind}, expected the gates of {}",
+                self.w_hh,
+                known.join(" or ")
             ));
-        }
+        };
         Ok(LayerConfig {
-            projection: self.projection.as_ref().map(|_| output),
-            ..LayerConfig::lstm(columns / 4)
+            cell,
+            hidden: output,
+            projection: None,
         })
     }
 }

@@ -7,18 +7,17 @@
 //! Rows and columns are in the order of a [`Network`](crate::network::parameters::Network)'s matrices.
 
 use crate::kernels::gemm::{Matrix, gemm};
-use crate::kernels::lstm::Sizes;
-use crate::kernels::threads::{on_threads, row_ranges};
-use crate::network::config::{CellKind, LayerConfig, NetworkConfig};
+use crate::kernels::pool::{row_parts, split_rows};
+use crate::kernels::stack::{RecordedLayer, Sequence};
+use crate::network::cell::IntegerStep;
+use crate::network::config::{LayerConfig, NetworkConfig};
 use crate::network::state::State;
-use crate::quantize::fixed_point::{HIDDEN_UNIT, ONE_Q18};
+use crate::quantize::fixed_point::HIDDEN_UNIT;
 use lstm_core::export::integer;
+use rayon::prelude::*;
 
-/// One in Q11, Q12, Q14 and Q15.
-const ONE_Q11: f32 = (1 << 11) as f32;
+/// One in Q12.
 const ONE_Q12: f32 = (1 << 12) as f32;
-const ONE_Q14: f32 = (1 << 14) as f32;
-const ONE_Q15: f32 = (1 << 15) as f32;
 
 /// A matrix of the device.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -34,18 +33,6 @@ pub struct IntegerMatrix {
 impl IntegerMatrix {
     fn rows(&self) -> usize {
         self.bias.len()
-    }
-
-    /// What some columns' weights stand for, `[columns, rows]`; one step of such a column is `step`.
-    pub fn values(&self, columns: std::ops::Range<usize>, step: f32) -> Vec<f32> {
-        let rows = self.rows();
-        let factor = |&scale: &i32| scale as f32 / (ONE_Q18 as f32 * step);
-        let factors: Vec<f32> = self.weight_scale.iter().map(factor).collect();
-        let weights = &self.weights[columns.start * rows..columns.end * rows];
-        let lines = weights.chunks_exact(rows);
-        lines
-            .flat_map(|line| line.iter().zip(&factors).map(|(w, f)| w * f))
-            .collect()
     }
 }
 
@@ -75,10 +62,11 @@ impl DeadZones {
     }
 }
 
-/// What counts of some columns.
-pub fn counted(columns: &[f32], zone: f32) -> Vec<f32> {
-    let count = |&x: &f32| if x.abs() < zone { 0.0 } else { x };
-    columns.iter().map(count).collect()
+/// Leaves what counts of some columns.
+pub(super) fn counted(columns: &mut [f32], zone: f32) {
+    for x in columns.iter_mut().filter(|x| x.abs() < zone) {
+        *x = 0.0;
+    }
 }
 
 /// A layer of the device.
@@ -88,8 +76,9 @@ pub struct IntegerLayer {
     pub config: LayerConfig,
     /// Which columns count as 0.
     pub dead_zones: DeadZones,
-    /// Columns of the layer below, then of the own hidden state.
-    pub gates: IntegerMatrix,
+    /// Columns of the layer below, then of the own hidden state: in one matrix, or in two where the cell takes its
+    /// products apart.
+    pub gates: Vec<IntegerMatrix>,
     /// In the first layer, entries of the folded table times their scales, Q18, `[V, rows]`; else
     /// empty.
     pub table: Vec<i32>,
@@ -108,189 +97,185 @@ pub struct IntegerNetwork {
     pub dense: IntegerMatrix,
 }
 
-/// What a layer computed on the way, as the values that the integers stand for.
+/// What a layer computed over a sequence.
 #[derive(Clone, Debug, Default)]
-pub struct Trace {
-    /// The gates after their activations, `[T, B, 4H]`.
-    pub gates: Vec<f32>,
-    /// The cells, the initial ones first, `[T+1, B, H]`.
-    pub cells: Vec<f32>,
-    /// What went into the projection and counted, `[T, B, H]`; empty without one.
+pub struct Run {
+    /// What the kernels keep of a cell, the gates first, as the values that the integers stand for,
+    /// `[T, B, K H]`.
+    pub kept: Vec<f32>,
+    /// The cell states as such values, the initial ones first, `[T+1, B, H]`.
+    pub states: Vec<f32>,
+    /// What went into the projection and counted, as such values, `[T, B, H]`; empty without one.
     pub units: Vec<f32>,
+    /// The initial hidden state in its units, `[B, R]`.
+    pub h0: Vec<f32>,
+    /// The hidden state in its units, `[T, B, R]`.
+    pub outputs: Vec<f32>,
+}
+
+impl Run {
+    /// As a record for the kernels.
+    pub(super) fn recorded(&self) -> RecordedLayer<'_> {
+        RecordedLayer {
+            kept: &self.kept,
+            states: &self.states,
+            units: &self.units,
+            h0: &self.h0,
+            outputs: &self.outputs,
+        }
+    }
 }
 
 /// What comes into a layer.
 #[derive(Clone, Copy, Debug)]
-pub enum Below<'a> {
+enum Below<'a> {
     /// Tokens `[T, B]`.
     Tokens(&'a [u8]),
-    /// The hidden state of the layer below in its units, `[T, B, columns]`.
+    /// The hidden state of the layer below in its units, as far as it counts, `[T, B, columns]`.
     Hidden(&'a [f32]),
 }
 
+impl IntegerNetwork {
+    /// Runs a sequence through all layers; `states` go forward.
+    pub(crate) fn run(&self, sequence: Sequence<'_>, states: &mut [State]) -> Vec<Run> {
+        let mut runs: Vec<Run> = Vec::new();
+        for (layer, state) in self.layers.iter().zip(states) {
+            let mut hidden;
+            let below = match runs.last() {
+                None => Below::Tokens(sequence.tokens),
+                Some(below) => {
+                    hidden = below.outputs.clone();
+                    counted(&mut hidden, layer.dead_zones.below);
+                    Below::Hidden(&hidden)
+                }
+            };
+            runs.push(layer.run((sequence.steps, sequence.rows), below, state));
+        }
+        runs
+    }
+}
+
 impl IntegerLayer {
-    /// Runs a sequence; `state` goes forward. Writes the hidden state in its units `[T, B, R]` to
-    /// `hs`, and to `trace` the rest, as the values that the integers stand for.
-    pub fn forward(
-        &self,
-        sizes: Sizes,
-        below: Below<'_>,
-        state: &mut State,
-        trace: &mut Trace,
-        hs: &mut [f32],
-    ) {
-        let Sizes {
-            steps,
-            batch,
-            layer,
-            threads,
-        } = sizes;
+    /// Runs a sequence of T steps and B rows; `state` goes forward.
+    fn run(&self, (steps, batch): (usize, usize), below: Below<'_>, state: &mut State) -> Run {
+        let layer = self.config;
+        let cell = layer.cell.definition();
         let (hidden, output, rows) = (layer.hidden, layer.output(), layer.columns());
-        let units = self
-            .projection
-            .as_ref()
-            .map_or(0, |_| steps * batch * hidden);
-        trace.units.resize(units, 0.0);
-        trace.gates.resize(steps * batch * rows, 0.0);
-        trace.cells.resize((steps + 1) * batch * hidden, 0.0);
-        let cells = trace.cells.iter_mut().zip(&state.c);
-        cells.for_each(|(value, &c)| *value = c / ONE_Q11);
-        let below_columns = self.gates.weights.len() / rows - output;
-        let (below_weights, own) = self.gates.weights.split_at(below_columns * rows);
-        let own = Matrix::new(own, output, rows);
-        let below_weights = Matrix::new(below_weights, below_columns, rows);
-        let projection = self.projection.as_ref();
-        let parts = row_ranges(batch, threads);
-        let h0 = &state.h;
-        let zones = self.dead_zones;
-        let counted_below;
-        let below = match below {
-            Below::Hidden(below) if zones.below > 0.0 => {
-                counted_below = counted(below, zones.below);
-                Below::Hidden(&counted_below)
-            }
-            below => below,
+        let kept_width = cell.kernel().kept() * hidden;
+        let projected = self.projection.as_ref().map_or(0, |_| steps);
+        let mut run = Run {
+            kept: vec![0.0; steps * batch * kept_width],
+            states: vec![0.0; (steps + 1) * batch * hidden],
+            units: vec![0.0; projected * batch * hidden],
+            h0: state.h.clone(),
+            outputs: vec![0.0; steps * batch * output],
         };
-        let gates = split_rows(&mut trace.gates, steps, rows, &parts);
-        let cells = split_rows(&mut trace.cells, steps + 1, hidden, &parts);
-        let units = split_rows(&mut trace.units, steps, hidden, &parts);
-        let hs_parts = split_rows(hs, steps, output, &parts);
-        let work = parts.iter().zip(gates).zip(cells).zip(units).zip(hs_parts);
-        on_threads(
-            work.collect(),
-            |((((part, mut gates), mut cells), mut units), mut hs)| {
-                let count = part.len();
-                let mut m = vec![0.0; count * hidden];
-                let mut z = vec![0; rows];
-                for t in 0..steps {
-                    let (done, rest) = hs.split_at_mut(t);
-                    let before = match done.last() {
-                        Some(h) => &h[..],
-                        None => &h0[part.start * output..part.end * output],
-                    };
-                    let gates = &mut *gates[t];
-                    let before = counted(before, zones.own);
-                    gemm(Matrix::new(&before, count, output), own, gates, false);
-                    let tokens = match below {
-                        Below::Tokens(tokens) => &tokens[t * batch..][part.clone()],
-                        Below::Hidden(below) => {
-                            let start = (t * batch + part.start) * below_columns;
-                            let below = Matrix::new(&below[start..], count, below_columns);
-                            gemm(below, below_weights, gates, true);
-                            &[]
+        let cells = run.states.iter_mut().zip(&state.c);
+        let cell_unit = layer.cell.cell_unit();
+        cells.for_each(|(value, &c)| *value = c / cell_unit);
+        let (first, last) = (&self.gates[0], &self.gates[self.gates.len() - 1]);
+        let input_bias = (self.gates.len() > 1).then_some(&first.bias);
+        let below_columns = match below {
+            Below::Tokens(_) => 0,
+            Below::Hidden(below) => below.len() / (steps * batch),
+        };
+        let below_weights = &first.weights[..below_columns * rows];
+        let below_weights = Matrix::new(below_weights, below_columns, rows);
+        let own = &last.weights[last.weights.len() - output * rows..];
+        let own = Matrix::new(own, output, rows);
+        let parts = row_parts(batch);
+        let (h0, zones) = (&run.h0, self.dead_zones);
+        let kept = split_rows(&mut run.kept, steps, kept_width, &parts);
+        let cells = split_rows(&mut run.states, steps + 1, hidden, &parts);
+        let units = split_rows(&mut run.units, steps, hidden, &parts);
+        let outputs = split_rows(&mut run.outputs, steps, output, &parts);
+        let work = parts.into_par_iter().with_max_len(1);
+        let work = work.zip(kept).zip(cells).zip(units).zip(outputs);
+        work.for_each(|((((part, mut kept), mut cells), mut units), mut hs)| {
+            let count = part.len();
+            let mut m = vec![0.0; count * hidden];
+            let mut dots = vec![0.0; count * rows];
+            let mut input_dots = vec![0.0; count * rows];
+            let (mut input, mut recurrent) = (vec![0; rows], vec![0; rows]);
+            let mut z = vec![0; output];
+            for t in 0..steps {
+                let (done, rest) = hs.split_at_mut(t);
+                let mut before = match done.last() {
+                    Some(h) => h.to_vec(),
+                    None => h0[part.start * output..part.end * output].to_vec(),
+                };
+                counted(&mut before, zones.own);
+                gemm(Matrix::new(&before, count, output), own, &mut dots, false);
+                if let Below::Hidden(below) = below {
+                    let start = (t * batch + part.start) * below_columns;
+                    let below = Matrix::new(&below[start..], count, below_columns);
+                    gemm(below, below_weights, &mut input_dots, false);
+                }
+                let (before, after) = cells.split_at_mut(t + 1);
+                for row in 0..count {
+                    let at = |width: usize| row * width..(row + 1) * width;
+                    sums(&dots[at(rows)], last, &mut recurrent);
+                    match below {
+                        Below::Tokens(tokens) => {
+                            let token = usize::from(tokens[t * batch + part.start + row]);
+                            input.copy_from_slice(&self.table[token * rows..][..rows]);
                         }
-                    };
-                    let (before, after) = cells.split_at_mut(t + 1);
-                    let cells = before[t]
-                        .chunks_exact(hidden)
-                        .zip(after[0].chunks_exact_mut(hidden));
-                    let lines = gates.chunks_exact_mut(rows).zip(m.chunks_exact_mut(hidden));
-                    for (row, ((gates, m), cells)) in lines.zip(cells).enumerate() {
-                        let line = |&token: &u8| &self.table[usize::from(token) * rows..][..rows];
-                        let line = tokens.get(row).map(line);
-                        sums(gates, &self.gates, line, &mut z);
-                        step_units(layer.cell, &z, cells.0, gates, cells.1, m);
+                        Below::Hidden(_) => scaled(&input_dots[at(rows)], first, &mut input),
                     }
-                    match projection {
-                        None => rest[0].copy_from_slice(&m),
-                        Some(projection) => {
-                            let m = counted(&m, zones.units);
-                            let matrix = Matrix::new(&projection.weights, hidden, output);
-                            gemm(Matrix::new(&m, count, hidden), matrix, rest[0], false);
-                            for h in rest[0].chunks_exact_mut(output) {
-                                sums(h, projection, None, &mut z);
-                                let hs = h.iter_mut().zip(&z);
-                                hs.for_each(|(h, &z)| *h = f32::from(integer::projected(z)));
-                            }
-                            let values = units[t].iter_mut().zip(&m);
-                            values.for_each(|(value, &m)| *value = m / HIDDEN_UNIT);
+                    if let Some(bias) = input_bias {
+                        add(bias, &mut input);
+                    }
+                    cell.integer_step(IntegerStep {
+                        input: &input,
+                        recurrent: &recurrent,
+                        before: &before[t][at(hidden)],
+                        kept: &mut kept[t][at(kept_width)],
+                        after: &mut after[0][at(hidden)],
+                        output: &mut m[at(hidden)],
+                    });
+                }
+                match &self.projection {
+                    None => rest[0].copy_from_slice(&m),
+                    Some(projection) => {
+                        counted(&mut m, zones.units);
+                        let matrix = Matrix::new(&projection.weights, hidden, output);
+                        gemm(Matrix::new(&m, count, hidden), matrix, rest[0], false);
+                        for h in rest[0].chunks_exact_mut(output) {
+                            sums(h, projection, &mut z);
+                            let hs = h.iter_mut().zip(&z);
+                            hs.for_each(|(h, &z)| *h = f32::from(integer::projected(z)));
                         }
+                        let values = units[t].iter_mut().zip(&m);
+                        values.for_each(|(value, &m)| *value = m / HIDDEN_UNIT);
                     }
                 }
-            },
-        );
-        let last = |values: &[f32], width: usize| values[values.len() - batch * width..].to_vec();
-        state.h = last(hs, output);
-        state.c = last(&trace.cells, hidden);
-        state.c.iter_mut().for_each(|c| *c *= ONE_Q11);
-    }
-}
-
-/// The rows' sums, Q18, from their dot products, which are whole numbers.
-fn sums(dots: &[f32], matrix: &IntegerMatrix, entries: Option<&[i32]>, sums: &mut [i32]) {
-    let rows = dots.iter().zip(&matrix.weight_scale).zip(&matrix.bias);
-    for (z, ((&dot, &scale), &bias)) in sums.iter_mut().zip(rows) {
-        *z = (dot as i32).wrapping_mul(scale).wrapping_add(bias);
-    }
-    for (z, &entry) in sums.iter_mut().zip(entries.unwrap_or_default()) {
-        *z = z.wrapping_add(entry);
-    }
-}
-
-/// The units of a row of the batch: from the sums of their gates to the gates' values `[4H]`, the
-/// next cells' values and `m` in units of 1/127.
-fn step_units(
-    cell: CellKind,
-    z: &[i32],
-    before: &[f32],
-    gates: &mut [f32],
-    after: &mut [f32],
-    m: &mut [f32],
-) {
-    let hidden = before.len();
-    let gate = |index: usize| index * hidden..(index + 1) * hidden;
-    let (z_i, z_o) = (&z[gate(0)], &z[z.len() - hidden..]);
-    let z_g = &z[z.len() - 2 * hidden..z.len() - hidden];
-    let z_f = match cell {
-        CellKind::Lstm => Some(&z[gate(1)]),
-        CellKind::Cifg => None,
-    };
-    for u in 0..hidden {
-        let (i, g, o) = (
-            integer::sigmoid(z_i[u]),
-            integer::tanh(z_g[u]),
-            integer::sigmoid(z_o[u]),
-        );
-        let f = match z_f {
-            Some(z_f) => integer::sigmoid(z_f[u]),
-            None => integer::one_minus(i),
-        };
-        let c = integer::cell_state(f, (before[u] * ONE_Q11) as i16, i, g);
-        m[u] = f32::from(integer::hidden(o, c));
-        after[u] = f32::from(c) / ONE_Q11;
-        let (i, f, o) = (i as f32 / ONE_Q15, f as f32 / ONE_Q15, o as f32 / ONE_Q15);
-        let g = g as f32 / ONE_Q14;
-        match cell {
-            CellKind::Lstm => {
-                (
-                    gates[u],
-                    gates[hidden + u],
-                    gates[2 * hidden + u],
-                    gates[3 * hidden + u],
-                ) = (i, f, g, o)
             }
-            CellKind::Cifg => (gates[u], gates[hidden + u], gates[2 * hidden + u]) = (i, g, o),
-        }
+        });
+        let last = |values: &[f32], width: usize| values[values.len() - batch * width..].to_vec();
+        state.h = last(&run.outputs, output);
+        state.c = last(&run.states, hidden);
+        state.c.iter_mut().for_each(|c| *c *= cell_unit);
+        run
+    }
+}
+
+/// Dot products, which are whole numbers, times their rows' scales, Q18.
+fn scaled(dots: &[f32], matrix: &IntegerMatrix, products: &mut [i32]) {
+    let rows = dots.iter().zip(&matrix.weight_scale);
+    for (product, (&dot, &scale)) in products.iter_mut().zip(rows) {
+        *product = (dot as i32).wrapping_mul(scale);
+    }
+}
+
+/// The rows' sums, Q18: [`scaled`] and their biases.
+fn sums(dots: &[f32], matrix: &IntegerMatrix, sums: &mut [i32]) {
+    scaled(dots, matrix, sums);
+    add(&matrix.bias, sums);
+}
+
+fn add(bias: &[i32], sums: &mut [i32]) {
+    for (sum, &bias) in sums.iter_mut().zip(bias) {
+        *sum = sum.wrapping_add(bias);
     }
 }
 
@@ -303,32 +288,9 @@ pub fn logits(dense: &IntegerMatrix, hs: &[f32]) -> Vec<f32> {
     gemm(Matrix::new(hs, count, columns), weights, &mut logits, false);
     let mut z = vec![0; rows];
     for line in logits.chunks_exact_mut(rows) {
-        sums(line, dense, None, &mut z);
+        sums(line, dense, &mut z);
         let line = line.iter_mut().zip(&z);
         line.for_each(|(logit, &z)| *logit = integer::logit(z) as f32 / ONE_Q12);
     }
     logits
-}
-
-/// For each range of rows, its part of every step's slab of a `[T, B, width]` array, which may be
-/// missing.
-fn split_rows<'a>(
-    data: &'a mut [f32],
-    steps: usize,
-    width: usize,
-    parts: &[std::ops::Range<usize>],
-) -> Vec<Vec<&'a mut [f32]>> {
-    let mut split: Vec<Vec<&mut [f32]>> = parts.iter().map(|_| Vec::new()).collect();
-    if data.is_empty() {
-        return split;
-    }
-    for slab in data.chunks_exact_mut(data.len() / steps) {
-        let mut rest = slab;
-        for (rows, out) in parts.iter().zip(&mut split) {
-            let (part, after) = rest.split_at_mut(rows.len() * width);
-            out.push(part);
-            rest = after;
-        }
-    }
-    split
 }

@@ -1,4 +1,4 @@
-//! The weights that are tuned: f32 numbers, rounded anew to the device's integers for each step.
+//! The weights that are tuned: f32 variables, rounded anew to the device's integers for each update.
 //!
 //! A row's scale is tuned with them (LSQ, Esser et al. 2020). With `s` the scale, `[low, high]` the
 //! range of the integers and `v = w / s`,
@@ -10,13 +10,19 @@
 //! ```
 
 use super::forward::{DeadZones, IntegerLayer, IntegerMatrix, IntegerNetwork};
+use crate::engine::many::{Operation, apply};
+use crate::engine::slices::{with_slice, with_slices};
+use crate::files::error::Result;
 use crate::network::config::{LayerConfig, NetworkConfig};
 use crate::network::parameters::Network;
 use crate::quantize::fixed_point::{
     self, HIDDEN_UNIT, INT4_RANGE, INT8_LARGEST, LOGIT_HALF, PROJECTED_HALF, gate_half,
     output_unit, q18,
 };
-use crate::quantize::{QuantizedLayer, QuantizedMatrix, QuantizedNetwork, row_order};
+use crate::quantize::{
+    QuantizedLayer, QuantizedMatrix, QuantizedNetwork, gate_bias, gate_matrices, row_order,
+};
+use candle_core::{Device, Result as CandleResult, Shape, Tensor, Var};
 use lstm_core::Format;
 use lstm_core::export::Row;
 
@@ -25,141 +31,200 @@ const ONE_Q18: f32 = fixed_point::ONE_Q18 as f32;
 const INT8: (f32, f32) = (-(INT8_LARGEST as f32), INT8_LARGEST as f32);
 
 /// A matrix under tuning.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Master {
     /// `[columns, rows]`.
-    weights: Vec<f32>,
+    weights: Var,
     /// Logarithm of a row's scale relative to `start`, `[rows]`.
-    log_scale: Vec<f32>,
-    /// `[rows]`; empty where the folded table holds it.
-    bias: Vec<f32>,
+    log_scale: Var,
+    /// `[rows]`; none where the folded table holds it.
+    bias: Option<Var>,
     /// Scales at the start, Q18 for a step of a weight times a step of a column.
     start: Vec<f32>,
-    /// Steps of a column in one, for the columns from the layer below and for all others.
-    units: (f32, f32),
     /// Columns from the layer below.
     below: usize,
-    /// The largest and smallest integers.
-    range: (f32, f32),
+    /// What it is rounded by.
+    grid: Grid,
     /// Half a step of the shift that follows a row's sum, `[rows]`.
     half: Vec<i32>,
 }
 
-/// Gradients of a [`Master`], in the order of its parameters.
-type MasterGradients = [Vec<f32>; 3];
+/// How the weights of a matrix are rounded, but for their rows' scales.
+#[derive(Clone, Debug)]
+struct Grid {
+    /// Q18 value of one in each column.
+    columns: Vec<f32>,
+    /// The smallest and largest integers.
+    range: (f32, f32),
+}
 
-impl Master {
-    /// Before [`Master::pull`], the units must be set.
-    fn new(weights: Vec<f32>, found: &IntegerMatrix, half: Vec<i32>, range: (f32, f32)) -> Self {
-        let bias = found
-            .bias
-            .iter()
-            .zip(&half)
-            .map(|(bias, half)| (bias - half) as f32 / ONE_Q18);
-        Self {
-            weights,
-            log_scale: vec![0.0; half.len()],
-            bias: bias.collect(),
-            start: found.weight_scale.iter().map(|&s| s as f32).collect(),
-            units: (1.0, 1.0),
-            below: 0,
-            range,
-            half,
-        }
+/// A matrix at its start: f32 weights `[columns, rows]` and the integers that were found for them.
+struct Start<'a> {
+    weights: Vec<f32>,
+    found: &'a IntegerMatrix,
+    half: Vec<i32>,
+    /// Columns from the layer below, and the steps of such a column in one.
+    below: (usize, f32),
+    /// Steps of any other column in one.
+    unit: f32,
+    range: (f32, f32),
+}
+
+impl Start<'_> {
+    fn rows(&self) -> usize {
+        self.half.len()
     }
 
-    /// Moves each weight to the nearest place that rounds to the integer found for it.
-    fn pull(&mut self, found: &IntegerMatrix) {
-        let rows = self.rows();
-        for column in 0..self.weights.len() / rows {
-            let q18 = self.column_q18(column);
-            for row in 0..rows {
-                let (at, step) = (column * rows + row, self.start[row] / q18);
-                let (low, high) = (
-                    (found.weights[at] - 0.49) * step,
-                    (found.weights[at] + 0.49) * step,
-                );
-                self.weights[at] = self.weights[at].clamp(low, high);
+    /// Q18 value of one in each column.
+    fn columns(&self) -> Vec<f32> {
+        let columns = 0..self.weights.len() / self.rows();
+        let unit = |column| match column < self.below.0 {
+            true => self.below.1,
+            false => self.unit,
+        };
+        columns.map(|column| ONE_Q18 / unit(column)).collect()
+    }
+
+    /// Each weight at the nearest place that rounds to the integer found for it.
+    fn pulled(&self) -> Vec<f32> {
+        let (rows, scales) = (self.rows(), &self.found.weight_scale);
+        let mut weights = self.weights.clone();
+        let lines = weights.chunks_exact_mut(rows);
+        let lines = lines.zip(self.found.weights.chunks_exact(rows));
+        for ((line, found), q18) in lines.zip(self.columns()) {
+            for ((w, found), &scale) in line.iter_mut().zip(found).zip(scales) {
+                let step = scale as f32 / q18;
+                *w = w.clamp((found - 0.49) * step, (found + 0.49) * step);
             }
         }
+        weights
     }
 
-    fn rows(&self) -> usize {
-        self.start.len()
+    fn bias(&self) -> Vec<f32> {
+        let pairs = self.found.bias.iter().zip(&self.half);
+        pairs
+            .map(|(bias, half)| (bias - half) as f32 / ONE_Q18)
+            .collect()
     }
 
-    fn scales(&self) -> Vec<i32> {
+    /// The master, with a bias of its own or without.
+    fn master(self, has_bias: bool) -> CandleResult<Master> {
+        let (rows, columns) = (self.rows(), self.columns());
+        let weights = variable(self.pulled(), (columns.len(), rows))?;
+        let bias = has_bias.then(|| variable(self.bias(), rows));
+        Ok(Master {
+            weights,
+            log_scale: variable(vec![0.0; rows], rows)?,
+            bias: bias.transpose()?,
+            start: self.found.weight_scale.iter().map(|&s| s as f32).collect(),
+            below: self.below.0,
+            grid: Grid {
+                columns,
+                range: self.range,
+            },
+            half: self.half,
+        })
+    }
+}
+
+fn variable(values: Vec<f32>, shape: impl Into<Shape>) -> CandleResult<Var> {
+    Var::from_vec(values, shape, &Device::Cpu)
+}
+
+impl Master {
+    fn vars(&self) -> impl Iterator<Item = &Var> {
+        let weights = [&self.weights, &self.log_scale].into_iter();
+        let has_columns = !self.grid.columns.is_empty();
+        weights.filter(move |_| has_columns).chain(&self.bias)
+    }
+
+    fn scales(&self) -> CandleResult<Vec<i32>> {
         let scale = |(&log, &start): (&f32, &f32)| {
             ((start * log.exp()).round() as i32).clamp(1, i32::from(u16::MAX))
         };
-        self.log_scale.iter().zip(&self.start).map(scale).collect()
+        with_slice(&self.log_scale, |logs| {
+            logs.iter().zip(&self.start).map(scale).collect()
+        })
     }
 
-    /// Q18 value of one in a column of number `column`.
-    fn column_q18(&self, column: usize) -> f32 {
-        ONE_Q18
-            / if column < self.below {
-                self.units.0
-            } else {
-                self.units.1
+    fn round(&self) -> CandleResult<IntegerMatrix> {
+        let weight_scale = self.scales()?;
+        let inverse = inverse(&weight_scale);
+        let (rows, (low, high)) = (inverse.len(), self.grid.range);
+        let weights = with_slice(&self.weights, |masters| {
+            let mut weights = Vec::with_capacity(masters.len());
+            for (line, q18) in masters.chunks_exact(rows).zip(&self.grid.columns) {
+                let rounded = line
+                    .iter()
+                    .zip(&inverse)
+                    .map(|(w, inverse)| (w * q18 * inverse).round_ties_even().clamp(low, high));
+                weights.extend(rounded);
             }
-    }
-
-    fn round(&self) -> IntegerMatrix {
-        let rows = self.rows();
-        let weight_scale = self.scales();
-        let mut weights = vec![0.0; self.weights.len()];
-        let inverse: Vec<f32> = weight_scale.iter().map(|&s| 1.0 / s as f32).collect();
-        let lines = self
-            .weights
-            .chunks_exact(rows)
-            .zip(weights.chunks_exact_mut(rows));
-        for (column, (masters, line)) in lines.enumerate() {
-            let q18 = self.column_q18(column);
-            for ((rounded, &w), &inverse) in line.iter_mut().zip(masters).zip(&inverse) {
-                *rounded = (w * q18 * inverse)
-                    .round_ties_even()
-                    .clamp(self.range.0, self.range.1);
-            }
+            weights
+        })?;
+        let mut bias = self.half.clone();
+        if let Some(own) = &self.bias {
+            with_slice(own, |own| {
+                let halves = bias.iter_mut().zip(own);
+                halves.for_each(|(half, &bias)| *half += q18(bias));
+            })?;
         }
-        let bias = match &self.bias[..] {
-            [] => self.half.clone(),
-            bias => bias
-                .iter()
-                .zip(&self.half)
-                .map(|(b, half)| q18(*b) + half)
-                .collect(),
-        };
-        IntegerMatrix {
+        Ok(IntegerMatrix {
             weights,
             weight_scale,
             bias,
-        }
+        })
     }
 
-    /// From the gradient of what the integers stand for, `[columns, rows]`.
-    fn gradients(
-        &self,
-        rounded: &IntegerMatrix,
-        mut d_weights: Vec<f32>,
-        d_bias: Vec<f32>,
-    ) -> MasterGradients {
-        let rows = self.rows();
+    /// The values that `rounded`, its own integers, stand for, `[columns, rows]`: a node of the graph.
+    fn values(&self, rounded: &IntegerMatrix) -> CandleResult<Tensor> {
+        let rounding = Rounding {
+            rounded: rounded.clone(),
+            grid: self.grid.clone(),
+        };
+        apply(rounding, &[&self.weights, &self.log_scale])
+    }
+}
+
+fn inverse(scales: &[i32]) -> Vec<f32> {
+    scales.iter().map(|&s| 1.0 / s as f32).collect()
+}
+
+/// From weights and the logarithms of their rows' scales to the values of the integers that they round to.
+struct Rounding {
+    rounded: IntegerMatrix,
+    grid: Grid,
+}
+
+impl Operation for Rounding {
+    fn name(&self) -> &'static str {
+        "rounding"
+    }
+
+    fn forward(&self, _inputs: &[&[f32]]) -> CandleResult<(Vec<f32>, Shape)> {
+        let scales = &self.rounded.weight_scale;
+        let (rows, columns) = (scales.len(), self.grid.columns.len());
+        let mut values = Vec::with_capacity(columns * rows);
+        let lines = self.rounded.weights.chunks_exact(rows);
+        for (line, q18) in lines.zip(&self.grid.columns) {
+            let pairs = line.iter().zip(scales);
+            values.extend(pairs.map(|(w, &scale)| w * (scale as f32 / q18)));
+        }
+        Ok((values, Shape::from((columns, rows))))
+    }
+
+    fn backward(&self, inputs: &[&[f32]], gradient: &[f32]) -> CandleResult<Vec<Vec<f32>>> {
+        let inverse = inverse(&self.rounded.weight_scale);
+        let (rows, (low, high)) = (inverse.len(), self.grid.range);
+        let mut d_weights = gradient.to_vec();
         let mut d_log_scale = vec![0.0; rows];
-        let inverse: Vec<f32> = rounded
-            .weight_scale
-            .iter()
-            .map(|&s| 1.0 / s as f32)
-            .collect();
-        let lines = d_weights
-            .chunks_exact_mut(rows)
-            .zip(self.weights.chunks_exact(rows));
-        let lines = lines.zip(rounded.weights.chunks_exact(rows));
-        for (column, ((gradients, masters), line)) in lines.enumerate() {
-            let q18 = self.column_q18(column);
+        let lines = d_weights.chunks_exact_mut(rows);
+        let lines = lines.zip(inputs[0].chunks_exact(rows));
+        let lines = lines.zip(self.rounded.weights.chunks_exact(rows));
+        for (((gradients, masters), line), q18) in lines.zip(&self.grid.columns) {
             for row in 0..rows {
                 let v = masters[row] * q18 * inverse[row];
-                let inside = v >= self.range.0 - 0.5 && v <= self.range.1 + 0.5;
+                let inside = v >= low - 0.5 && v <= high + 0.5;
                 let by_scale = if inside { line[row] - v } else { line[row] };
                 // The derivative by the logarithm has one factor of the scale more.
                 d_log_scale[row] += gradients[row] * by_scale / (inverse[row] * q18);
@@ -168,26 +233,23 @@ impl Master {
                 }
             }
         }
-        [d_weights, d_log_scale, d_bias]
-    }
-
-    fn parameters_mut(&mut self) -> [&mut [f32]; 3] {
-        [&mut self.weights, &mut self.log_scale, &mut self.bias]
+        Ok(vec![d_weights, d_log_scale])
     }
 }
 
 /// A layer under tuning.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct MasterLayer {
     config: LayerConfig,
-    /// The folded table of the first layer `[V, rows]`, biases included; else empty.
-    table: Vec<f32>,
-    gates: Master,
+    /// The folded table of the first layer `[V, rows]`, biases included.
+    table: Option<Var>,
+    /// One, or two where the cell takes its products apart.
+    gates: Vec<Master>,
     projection: Option<Master>,
 }
 
 /// A network under tuning.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Masters {
     config: NetworkConfig,
     format: Format,
@@ -198,7 +260,10 @@ pub struct Masters {
 
 impl Masters {
     /// The weights of `network`, moved no further than to where they round to `start`.
-    pub fn new(network: &Network, start: &QuantizedNetwork) -> Self {
+    ///
+    /// # Errors
+    /// Candle refuses.
+    pub fn new(network: &Network, start: &QuantizedNetwork) -> Result<Self> {
         let config = &network.config;
         let integers = IntegerNetwork::new(start);
         let range = match start.format {
@@ -211,163 +276,205 @@ impl Masters {
             let weights = &network.layers[index];
             let found = &integers.layers[index];
             let unit = output_unit(layer);
-            let half: Vec<i32> = layer
-                .cell
-                .gates()
-                .iter()
-                .flat_map(|g| std::iter::repeat_n(gate_half(g), layer.hidden))
-                .collect();
-            let (mut table, mut below) = (Vec::new(), &weights.w_ih[..]);
-            if index == 0 {
-                (table, below) = (network.folded_table(), &[]);
-            }
-            let masters = [below, &weights.w_hh[..]].concat();
-            let mut gates = Master::new(masters, &found.gates, half, range);
-            gates.units = (unit_below, unit);
-            gates.below = below.len() / layer.columns();
-            gates.pull(&found.gates);
-            if index == 0 {
-                let (_, middle) = table_grid(&table, layer.columns());
-                for line in table.chunks_exact_mut(layer.columns()) {
-                    let corrections = gates.bias.iter().zip(&middle);
-                    line.iter_mut()
-                        .zip(corrections)
-                        .for_each(|(x, (bias, middle))| *x += bias - *middle as f32 / ONE_Q18);
+            let mut table = None;
+            let mut gates = Vec::new();
+            for (matrix, columns) in gate_matrices(config, index).into_iter().enumerate() {
+                let all = layer.cell.gates().iter();
+                let half =
+                    all.flat_map(|&g| std::iter::repeat_n(gate_half(g, matrix), layer.hidden));
+                let below = &weights.w_ih[..columns.below * layer.columns()];
+                let start = Start {
+                    weights: [below, &weights.w_hh[..columns.own * layer.columns()]].concat(),
+                    found: &found.gates[matrix],
+                    half: half.collect(),
+                    below: (columns.below, unit_below),
+                    unit,
+                    range,
+                };
+                let has_bias = gate_bias(network, index, matrix).is_some();
+                if !has_bias {
+                    table = Some(folded_table(network, &start.bias())?);
                 }
-                gates.bias.clear();
+                gates.push(start.master(has_bias)?);
             }
             let projection = weights.projection.as_ref().zip(found.projection.as_ref());
             let projection = projection.map(|(weights, found)| {
-                let mut master = Master::new(
-                    weights.clone(),
+                let start = Start {
+                    weights: weights.clone(),
                     found,
-                    vec![PROJECTED_HALF; layer.output()],
+                    half: vec![PROJECTED_HALF; layer.output()],
+                    below: (0, 1.0),
+                    unit: HIDDEN_UNIT,
                     range,
-                );
-                master.units.1 = HIDDEN_UNIT;
-                master.pull(found);
-                master
+                };
+                start.master(true)
             });
             unit_below = unit;
             layers.push(MasterLayer {
                 config: layer,
-                table,
                 gates,
-                projection,
+                table,
+                projection: projection.transpose()?,
             });
         }
-        let half = vec![LOGIT_HALF; config.vocabulary()];
-        let mut dense = Master::new(network.dense_weight.clone(), &integers.dense, half, INT8);
-        dense.units.1 = unit_below;
-        dense.pull(&integers.dense);
-        Self {
+        let dense = Start {
+            weights: network.dense_weight.clone(),
+            found: &integers.dense,
+            half: vec![LOGIT_HALF; config.vocabulary()],
+            below: (0, 1.0),
+            unit: unit_below,
+            range: INT8,
+        };
+        Ok(Self {
             config: config.clone(),
             format: start.format,
             dead_zone: start.dead_zone,
             layers,
-            dense,
-        }
+            dense: dense.master(true)?,
+        })
     }
 
     /// The integers.
-    pub fn round(&self) -> IntegerNetwork {
-        let layers = self.layers.iter().enumerate().map(|(index, layer)| {
-            let mut gates = layer.gates.round();
-            let rows = layer.config.columns();
+    ///
+    /// # Errors
+    /// Candle refuses.
+    pub fn round(&self) -> Result<IntegerNetwork> {
+        let mut layers = Vec::new();
+        for (index, layer) in self.layers.iter().enumerate() {
+            let gates = layer.gates.iter().map(Master::round);
+            let mut gates = gates.collect::<CandleResult<Vec<_>>>()?;
             let (mut table, mut table_scale) = (Vec::new(), Vec::new());
-            if !layer.table.is_empty() {
+            if let Some(values) = &layer.table {
                 let middle;
-                (table_scale, middle) = table_grid(&layer.table, rows);
-                for line in layer.table.chunks_exact(rows) {
-                    for ((&value, &scale), &middle) in line.iter().zip(&table_scale).zip(&middle) {
-                        let entry = (value * ONE_Q18 - middle as f32) / scale as f32;
-                        table.push(entry.round().clamp(INT8.0, INT8.1) as i32 * scale);
-                    }
-                }
-                gates
-                    .bias
-                    .iter_mut()
-                    .zip(&middle)
-                    .for_each(|(bias, middle)| *bias += middle);
+                (table, table_scale, middle) =
+                    with_slice(values, |values| round_table(values, layer.config.columns()))?;
+                let biases = gates[0].bias.iter_mut().zip(&middle);
+                biases.for_each(|(bias, middle)| *bias += middle);
             }
-            IntegerLayer {
+            let projection = layer.projection.as_ref().map(Master::round);
+            layers.push(IntegerLayer {
                 config: layer.config,
                 dead_zones: DeadZones::new(&self.config, index, self.dead_zone),
                 gates,
                 table,
                 table_scale,
-                projection: layer.projection.as_ref().map(Master::round),
-            }
-        });
-        IntegerNetwork {
-            layers: layers.collect(),
-            dense: self.dense.round(),
+                projection: projection.transpose()?,
+            });
         }
+        Ok(IntegerNetwork {
+            layers,
+            dense: self.dense.round()?,
+        })
+    }
+
+    /// The values that `integers`, the masters' own, stand for: nodes of the graph, in the order of
+    /// [`StackShape::weights`](crate::kernels::stack::StackShape::weights).
+    ///
+    /// # Errors
+    /// Candle refuses.
+    pub(crate) fn values(&self, integers: &IntegerNetwork) -> CandleResult<Vec<Tensor>> {
+        let mut all = Vec::new();
+        let add = |all: &mut Vec<Tensor>, var: &Option<Var>| {
+            all.extend(var.as_ref().map(|var| var.as_tensor().clone()));
+        };
+        for (layer, integers) in self.layers.iter().zip(&integers.layers) {
+            let mut recurrent = Vec::new();
+            for (matrix, (master, integers)) in layer.gates.iter().zip(&integers.gates).enumerate()
+            {
+                let columns = master.grid.columns.len();
+                let values = master.values(integers)?;
+                if master.below > 0 {
+                    all.push(values.narrow(0, 0, master.below)?);
+                }
+                if matrix == 0 {
+                    add(&mut all, &layer.table);
+                    add(&mut all, &master.bias);
+                }
+                if columns > master.below {
+                    recurrent.push(values.narrow(0, master.below, columns - master.below)?);
+                }
+                if matrix > 0 {
+                    add(&mut recurrent, &master.bias);
+                }
+            }
+            all.extend(recurrent);
+            if let Some((master, integers)) =
+                layer.projection.as_ref().zip(integers.projection.as_ref())
+            {
+                all.push(master.values(integers)?);
+                add(&mut all, &master.bias);
+            }
+        }
+        all.push(self.dense.values(&integers.dense)?);
+        add(&mut all, &self.dense.bias);
+        Ok(all)
     }
 
     /// All that is tuned.
-    pub fn parameters_mut(&mut self) -> Vec<&mut [f32]> {
-        let mut all = Vec::new();
-        for layer in &mut self.layers {
-            all.push(&mut layer.table[..]);
-            all.extend(layer.gates.parameters_mut());
-            all.extend(layer.projection.iter_mut().flat_map(Master::parameters_mut));
+    pub fn vars(&self) -> Vec<Var> {
+        let mut all: Vec<&Var> = Vec::new();
+        for layer in &self.layers {
+            all.extend(&layer.table);
+            all.extend(layer.gates.iter().flat_map(Master::vars));
+            all.extend(layer.projection.iter().flat_map(Master::vars));
         }
-        all.extend(self.dense.parameters_mut());
-        all
+        all.extend(self.dense.vars());
+        all.into_iter().cloned().collect()
     }
 
     /// A copy of all that is tuned.
-    pub fn parameters(&mut self) -> Vec<Vec<f32>> {
-        let parameters = self.parameters_mut().into_iter();
-        parameters.map(|p| p.to_vec()).collect()
+    ///
+    /// # Errors
+    /// Candle refuses.
+    pub fn parameters(&self) -> Result<Vec<Vec<f32>>> {
+        let vars = self.vars();
+        let tensors: Vec<&Tensor> = vars.iter().map(|var| var.as_tensor()).collect();
+        let copies = with_slices(&tensors, |slices| {
+            slices.iter().map(|s| s.to_vec()).collect()
+        })?;
+        Ok(copies)
     }
 
     /// Takes such a copy back.
     ///
-    /// # Panics
+    /// # Errors
     /// It is of another shape.
-    pub fn set_parameters(&mut self, values: &[Vec<f32>]) {
-        let parameters = self.parameters_mut().into_iter().zip(values);
-        parameters.for_each(|(parameter, values)| parameter.copy_from_slice(values));
-    }
-
-    /// Gradients of layer `index`, in the order of [`Masters::parameters_mut`], from those of what
-    /// its integers stand for: the table, the gates' weights and biases, the projection's.
-    pub fn layer_gradients(
-        &self,
-        integers: &IntegerNetwork,
-        index: usize,
-        d_table: Vec<f32>,
-        (d_gates, d_bias): (Vec<f32>, Vec<f32>),
-        d_projection: Option<(Vec<f32>, Vec<f32>)>,
-    ) -> Vec<Vec<f32>> {
-        let (layer, integers) = (&self.layers[index], &integers.layers[index]);
-        let mut all = vec![d_table];
-        all.extend(layer.gates.gradients(&integers.gates, d_gates, d_bias));
-        let projection = layer.projection.as_ref().zip(integers.projection.as_ref());
-        if let Some(((master, integers), (d_weights, d_bias))) = projection.zip(d_projection) {
-            all.extend(master.gradients(integers, d_weights, d_bias));
+    pub fn set_parameters(&self, values: &[Vec<f32>]) -> Result<()> {
+        for (var, values) in self.vars().iter().zip(values) {
+            var.set(&Tensor::from_slice(values, var.shape(), &Device::Cpu)?)?;
         }
-        all
-    }
-
-    /// Gradients of the dense layer, as [`Masters::layer_gradients`].
-    pub fn dense_gradients(
-        &self,
-        integers: &IntegerNetwork,
-        d_weights: Vec<f32>,
-        d_bias: Vec<f32>,
-    ) -> Vec<Vec<f32>> {
-        self.dense
-            .gradients(&integers.dense, d_weights, d_bias)
-            .into()
+        Ok(())
     }
 
     /// The format and shape with these integers.
     pub fn quantized(&self, integers: &IntegerNetwork) -> QuantizedNetwork {
         integers.quantized(self.format, self.dead_zone, self.config.clone())
     }
+}
+
+/// The folded table of a network, with what its rows' biases were moved by; `bias` is that of its integers.
+fn folded_table(network: &Network, bias: &[f32]) -> CandleResult<Var> {
+    let mut table = network.folded_table();
+    let (_, middle) = table_grid(&table, bias.len());
+    for line in table.chunks_exact_mut(bias.len()) {
+        for ((x, bias), middle) in line.iter_mut().zip(bias).zip(&middle) {
+            *x += bias - *middle as f32 / ONE_Q18;
+        }
+    }
+    variable(table, (network.config.vocabulary(), bias.len()))
+}
+
+/// The entries of a folded table `[V, rows]` times their rows' scales, those scales, and their rows' middles.
+fn round_table(table: &[f32], rows: usize) -> (Vec<i32>, Vec<i32>, Vec<i32>) {
+    let (scales, middles) = table_grid(table, rows);
+    let mut entries = Vec::with_capacity(table.len());
+    for line in table.chunks_exact(rows) {
+        for ((&value, &scale), &middle) in line.iter().zip(&scales).zip(&middles) {
+            let entry = (value * ONE_Q18 - middle as f32) / scale as f32;
+            entries.push(entry.round().clamp(INT8.0, INT8.1) as i32 * scale);
+        }
+    }
+    (entries, scales, middles)
 }
 
 /// For each row of a folded table `[V, rows]`, the scale and the middle of its integers, Q18.
@@ -402,7 +509,7 @@ impl IntegerNetwork {
                 (table, table_scale) = (vec![0; vocabulary * width], vec![0; width]);
                 for (at, column) in order.iter().enumerate() {
                     let Some(column) = *column else { continue };
-                    table_scale[column] = i32::from(layer.gates.rows[at].table_scale);
+                    table_scale[column] = i32::from(layer.gates[0].rows[at].table_scale);
                     for v in 0..vocabulary {
                         let entry = network.table[v * order.len() + at];
                         table[v * width + column] = i32::from(entry) * table_scale[column];
@@ -413,7 +520,7 @@ impl IntegerNetwork {
             IntegerLayer {
                 config,
                 dead_zones: DeadZones::new(&network.config, index, network.dead_zone),
-                gates: unpack(&layer.gates, &order),
+                gates: layer.gates.iter().map(|g| unpack(g, &order)).collect(),
                 table,
                 table_scale,
                 projection: projection.map(|p| unpack(p, &in_order(p.rows.len()))),
@@ -438,9 +545,10 @@ impl IntegerNetwork {
         for layer in &self.layers {
             let order = file_order(layer.config);
             let width = layer.config.columns();
-            let mut gates = pack(&layer.gates, &order);
+            let gates = layer.gates.iter().map(|g| pack(g, &order));
+            let mut gates: Vec<QuantizedMatrix> = gates.collect();
             if !layer.table.is_empty() {
-                for (row, column) in gates.rows.iter_mut().zip(&order) {
+                for (row, column) in gates[0].rows.iter_mut().zip(&order) {
                     row.table_scale = column.map_or(0, |c| layer.table_scale[c] as u16);
                 }
                 let entry = |(v, column): (usize, &Option<usize>)| {
@@ -506,12 +614,10 @@ fn pack(matrix: &IntegerMatrix, order: &[Option<usize>]) -> QuantizedMatrix {
     let mut weights = Vec::with_capacity(order.len() * columns);
     for place in order {
         match *place {
-            Some(place) => weights.extend(
-                matrix.weights[place..]
-                    .iter()
-                    .step_by(rows)
-                    .map(|&w| w as i8),
-            ),
+            Some(place) => {
+                let row = matrix.weights.iter().skip(place).step_by(rows);
+                weights.extend(row.map(|&w| w as i8));
+            }
             None => weights.resize(weights.len() + columns, 0),
         }
     }

@@ -1,17 +1,17 @@
 //! A checkpoint of fine-tuning: all that it takes to go on as if it had never stopped.
 
 use super::settings::Settings;
-use crate::engine::optimizer::{Adam, AdamConfig};
+use crate::engine::optimizer::{AdamConfig, AdamState};
 use crate::files::error::{Error, Result};
 use crate::files::hash::sha256;
 use crate::files::tensors::TensorFile;
 use crate::kernels::random::Random;
+use crate::kernels::softmax::Loss;
 use crate::model::encode::{Labels, encode_quantized};
 use crate::network::config::LayerConfig;
 use crate::network::parameters::Network;
 use crate::network::state::{State, insert_states, state_rows, take_states};
 use crate::quantize::QuantizedNetwork;
-use crate::quantize::qat::step::Loss;
 use crate::text::batches::Cursor;
 use crate::text::corpus::Corpus;
 use serde::{Deserialize, Serialize};
@@ -120,7 +120,7 @@ pub struct Checkpoint {
     /// The same, where it scored best.
     pub best: Vec<Vec<f32>>,
     /// Moments, a step for each batch done.
-    pub adam: Adam,
+    pub adam: AdamState,
     /// The reading of each text.
     pub texts: Vec<TextProgress>,
 }
@@ -233,7 +233,7 @@ impl Checkpoint {
             vectors.collect()
         };
         let (parameters, best) = (vectors("master")?, vectors("best")?);
-        let adam = Adam {
+        let adam = AdamState {
             config: header.adam,
             step: header.progress.done,
             first: vectors("adam.first")?,

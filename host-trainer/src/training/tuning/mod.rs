@@ -2,6 +2,7 @@
 //! [`quantize::qat`](crate::quantize::qat).
 
 pub mod checkpoint;
+mod learner;
 pub mod settings;
 mod source;
 pub mod tune;

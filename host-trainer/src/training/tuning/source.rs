@@ -16,7 +16,7 @@ const STEPS: usize = 64;
 pub(super) struct Source<'t> {
     pub(super) feeder: Feeder<'t>,
     pub(super) states: Vec<State>,
-    pub(super) teacher: Teacher<'t>,
+    pub(super) teacher: Teacher,
 }
 
 impl<'t> Source<'t> {
@@ -25,7 +25,7 @@ impl<'t> Source<'t> {
     /// # Errors
     /// The text is too short.
     pub(super) fn new(
-        network: &'t Network,
+        network: &Network,
         (name, text): (&str, &'t [u8]),
         batch: usize,
         random: &mut Random,
@@ -55,7 +55,7 @@ impl<'t> Source<'t> {
         Ok(Self {
             feeder: Feeder::new(text, feed, random),
             states: Vec::new(),
-            teacher: Teacher::new(network),
+            teacher: Teacher::new(network)?,
         })
     }
 

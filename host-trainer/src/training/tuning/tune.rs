@@ -1,21 +1,19 @@
 //! The loop of quantization-aware fine-tuning.
 
 use super::checkpoint::{self, Checkpoint, Progress, TuningConfig};
+use super::learner::{ADAM, Learner};
 use super::settings::Settings;
 use super::source::Source;
-use crate::engine::optimizer::{Adam, AdamConfig, ParameterGroup, clip_by_global_norm};
 use crate::engine::schedule::Schedule;
 use crate::files::error::{Error, Result};
 use crate::files::stdout::tell;
 use crate::kernels::random::Random;
+use crate::kernels::softmax::Loss;
 use crate::model::encode::{Labels, encode_quantized};
 use crate::model::file::ModelFile;
 use crate::network::config::LayerConfig;
 use crate::network::parameters::Network;
 use crate::quantize::QuantizedNetwork;
-use crate::quantize::qat::forward::IntegerNetwork;
-use crate::quantize::qat::masters::Masters;
-use crate::quantize::qat::step::{Engine, Loss};
 use crate::text::corpus::{Corpus, Split};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -37,12 +35,6 @@ pub struct Call<'c> {
 
 /// The longest that work can be lost by a kill.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(30);
-const ADAM: AdamConfig = AdamConfig {
-    beta1: 0.9,
-    beta2: 0.99,
-    epsilon: 1e-8,
-    weight_decay: 0.0,
-};
 const SCHEDULE: Schedule = Schedule::cosine(30, 0.02);
 
 /// Bits per character of a quantized network on a part of a text, by the device's engine.
@@ -129,14 +121,10 @@ struct Tuning<'t> {
     /// The checkpoint, and when it was written.
     path: PathBuf,
     saved: Instant,
-    engine: Engine,
     sources: Vec<Source<'t>>,
-    masters: Masters,
-    integers: IntegerNetwork,
+    learner: Learner,
     /// The masters that scored best.
-    best: Masters,
-    groups: Vec<ParameterGroup>,
-    adam: Adam,
+    best: Vec<Vec<f32>>,
     progress: Progress,
     /// Batches in an epoch over all texts.
     epoch_length: usize,
@@ -177,8 +165,7 @@ impl<'t> Tuning<'t> {
             .iter()
             .map(|&text| Source::new(network, text, settings.batch, &mut random));
         let sources = sources.collect::<Result<Vec<_>>>()?;
-        let mut masters = Masters::new(network, start);
-        let lengths: Vec<usize> = masters.parameters_mut().iter().map(|p| p.len()).collect();
+        let learner = Learner::new(network, start, call.threads)?;
         let epoch_length = sources[0].batches(texts[0].1) * sources.len();
         Ok(Self {
             settings,
@@ -194,13 +181,9 @@ impl<'t> Tuning<'t> {
             )?,
             path,
             saved: Instant::now(),
-            engine: Engine::new(call.threads),
             sources,
-            integers: masters.round(),
-            best: masters.clone(),
-            masters,
-            groups: vec![ParameterGroup::PLAIN; lengths.len()],
-            adam: Adam::new(ADAM, lengths.into_iter()),
+            best: learner.masters.parameters()?,
+            learner,
             progress: Progress {
                 done: 0,
                 sum: Loss::default(),
@@ -227,7 +210,7 @@ impl<'t> Tuning<'t> {
 
     /// Goes to where the checkpoint was, and keeps what was the best then.
     fn resume(&mut self, start: &QuantizedNetwork) -> Result<()> {
-        let lengths: Vec<usize> = self.adam.first.iter().map(Vec::len).collect();
+        let lengths = self.learner.lengths();
         let found = Checkpoint::load(&self.path, &self.config, self.layers, &lengths)?;
         let refused = |found: &str, expected: &str| {
             let path = self.path.display();
@@ -238,7 +221,7 @@ impl<'t> Tuning<'t> {
         if done > total {
             return refused(&format!("update {done}"), &format!("{total} at most"));
         }
-        if found.adam.config != self.adam.config {
+        if found.adam.config != ADAM {
             return refused("another version's settings of Adam", &format!("{ADAM:?}"));
         }
         let (texts, sources) = (found.texts.len(), self.sources.len());
@@ -249,15 +232,17 @@ impl<'t> Tuning<'t> {
         if !texts.all(|(source, text)| source.go_to(text, self.layers)) {
             return refused("a place that is not in the texts", "one that is");
         }
-        (self.adam, self.progress) = (found.adam, found.progress);
-        self.masters.set_parameters(&found.parameters);
-        self.integers = self.masters.round();
+        self.progress = found.progress;
         // The first masters may round to a neighbour of an integer of the start.
-        if found.best == self.best.parameters() {
-            return start.save(self.call.out);
+        if found.best == self.best {
+            start.save(self.call.out)?;
+        } else {
+            let masters = &self.learner.masters;
+            masters.set_parameters(&found.best)?;
+            masters.quantized(&masters.round()?).save(self.call.out)?;
+            self.best = found.best;
         }
-        self.best.set_parameters(&found.best);
-        self.best.quantized(&self.best.round()).save(self.call.out)
+        self.learner.resume(&found.parameters, &found.adam)
     }
 
     /// Epochs that were done.
@@ -271,15 +256,10 @@ impl<'t> Tuning<'t> {
         let turn = (done % self.sources.len() as u64) as usize;
         let source = &mut self.sources[turn];
         let batch = source.next_batch(self.layers, &mut self.progress.random);
-        let teacher = source.teacher.logits(&batch, self.engine.threads);
-        let (loss, mut gradients) = self.engine.loss_and_gradients(
-            &self.masters,
-            &self.integers,
-            (&batch, source.feeder.loss_on()),
-            &mut source.states,
-            (&teacher, self.settings.teacher),
-        );
-        let norm = clip_by_global_norm(&mut gradients, 1.0);
+        let factor = SCHEDULE.factor(done, done as f64 / total as f64);
+        let rate = self.settings.learning_rate * factor;
+        let share = self.settings.teacher;
+        let (loss, norm) = self.learner.learn(source, &batch, share, rate)?;
         if !norm.is_finite() {
             return Err(Error::failed(format!(
                 "found a gradient norm of {norm} at update {} of {total}, expected a finite number; \
@@ -288,11 +268,6 @@ impl<'t> Tuning<'t> {
                 self.path.display()
             )));
         }
-        let factor = SCHEDULE.factor(done, done as f64 / total as f64);
-        let rate = self.settings.learning_rate * factor;
-        let parameters = &mut self.masters.parameters_mut();
-        self.adam.update(parameters, &gradients, &self.groups, rate);
-        self.integers = self.masters.round();
         self.progress.sum.text += loss.text;
         self.progress.sum.teacher += loss.teacher;
         self.progress.done += 1;
@@ -301,7 +276,8 @@ impl<'t> Tuning<'t> {
 
     /// Scores the integers, keeps them if they are the best, and prints a line.
     fn report(&mut self, seconds_left: f64) -> Result<()> {
-        let quantized = self.masters.quantized(&self.integers);
+        let masters = &self.learner.masters;
+        let quantized = masters.quantized(&self.learner.integers);
         let validation = score(&quantized, self.corpus, Split::Validation)?;
         let progress = &mut self.progress;
         let steps = match progress.done % self.report_every {
@@ -324,7 +300,7 @@ impl<'t> Tuning<'t> {
         progress.sum = Loss::default();
         if is_best {
             progress.best = validation;
-            self.best.clone_from(&self.masters);
+            self.best = masters.parameters()?;
             quantized.save(self.call.out)?;
         }
         Ok(())
@@ -335,9 +311,9 @@ impl<'t> Tuning<'t> {
         let checkpoint = Checkpoint {
             config: self.config.clone(),
             progress: self.progress.clone(),
-            parameters: self.masters.parameters(),
-            best: self.best.parameters(),
-            adam: self.adam.clone(),
+            parameters: self.learner.masters.parameters()?,
+            best: self.best.clone(),
+            adam: self.learner.adam()?,
             texts: self.sources.iter().map(Source::progress).collect(),
         };
         checkpoint.save(&self.path, self.layers)?;
