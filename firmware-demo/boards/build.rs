@@ -69,6 +69,8 @@ fn link(board: &Board) {
     script("board.x");
     println!("cargo::rustc-env=BOARD_TITLE={}", board.title);
     println!("cargo::rustc-env=BOARD_CLOCK={}", board.clock);
+    let copy = board.memory.model_copy.map_or(0, |copy| copy.0);
+    println!("cargo::rustc-env=BOARD_MODEL_COPY={copy}");
 }
 
 /// What the start-up code of cortex-m-rt and riscv-rt leaves to us.

@@ -15,6 +15,8 @@ use lstm_core::Model;
 use tempfile::TempDir;
 use xtask::{
     boards::{Board, default_board, emulated},
+    firmware,
+    qemu::Machine,
     shell::root,
 };
 
@@ -282,6 +284,31 @@ fn what_overflows_is_counted_to_the_byte() {
             "{}: {taken}, {stats}",
             board.name
         );
+    }
+}
+
+/// A firmware that reads at its start where there is nothing.
+#[test]
+fn a_fault_of_the_core_is_told() {
+    let target = firmware::workspace().join("target/planted-fault");
+    for board in [board("mps2-an386"), board("microbit"), board("riscv-virt")] {
+        let mut build = Command::new(env!("CARGO"));
+        build.args(["build", "--quiet", "--release", "--target", &board.target]);
+        build.args(["--features", "support-uart/planted-fault", "--target-dir"]);
+        build.arg(&target).current_dir(firmware::folder(board));
+        let output = build.output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{}: {stderr}", board.name);
+        let elf = target
+            .join(&board.target)
+            .join("release")
+            .join(&board.folder);
+        let mut console = Console::of(Machine::start(board, &elf, None).unwrap());
+        assert_eq!(console.line(), "");
+        let line = console.line();
+        let expected = "# the core has met a fault and stops; a reset starts it again";
+        assert_eq!(line, expected, "{}", board.name);
+        assert!(console.is_silent_for(Duration::from_millis(300)));
     }
 }
 

@@ -19,7 +19,7 @@ use crate::{
 #[derive(clap::Args)]
 pub struct Options {
     #[command(flatten)]
-    text: qemu::Options,
+    text: qemu::TextOptions,
     /// Show a model from models/ instead of training one
     #[arg(long)]
     pretrained: bool,

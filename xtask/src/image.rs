@@ -221,6 +221,29 @@ pub fn build(board: &Board, firmware: Option<&Path>, model: &Path) -> Result<Ima
     Image::new(segments)
 }
 
+/// Writes a file: all of it or nothing.
+///
+/// # Errors
+///
+/// It cannot be written.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    let name = || path.display().to_string();
+    let folder = match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    };
+    fs::create_dir_all(folder).with_context(name)?;
+    let temporary = path.with_extension("part");
+    let mut file = File::create(&temporary).with_context(name)?;
+    let written = file.write_all(bytes).and_then(|()| file.sync_all());
+    let written = written.and_then(|()| fs::rename(&temporary, path));
+    if written.is_err() {
+        // The error of the writing matters more.
+        let _ = fs::remove_file(&temporary);
+    }
+    written.with_context(name)
+}
+
 /// What a person does with the image.
 fn next_step(board: &Board, model: &Path, image: &Path) -> String {
     let Some(flashing) = &board.flashing else {
@@ -307,22 +330,8 @@ impl Options {
 impl Plan {
     /// Writes the file: all of it or nothing.
     pub fn write(&self) -> Result<()> {
-        let name = || self.path.display().to_string();
         let bytes = self.image.encode(self.format)?;
-        let folder = match self.path.parent() {
-            Some(folder) if folder != Path::new("") => folder,
-            _ => Path::new("."),
-        };
-        fs::create_dir_all(folder).with_context(name)?;
-        let temporary = self.path.with_extension("part");
-        let mut file = File::create(&temporary).with_context(name)?;
-        let written = file.write_all(&bytes).and_then(|()| file.sync_all());
-        let written = written.and_then(|()| fs::rename(&temporary, &self.path));
-        if written.is_err() {
-            // The error of the writing matters more.
-            let _ = fs::remove_file(&temporary);
-        }
-        written.with_context(name)?;
+        write(&self.path, &bytes)?;
         let range = self.image.range();
         println!(
             "{}: {} bytes, for the flash from {:#x} to {:#x}",

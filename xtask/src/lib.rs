@@ -12,6 +12,7 @@ pub mod list;
 pub mod models;
 pub mod qemu;
 pub mod random_model;
+pub mod run;
 pub mod setup;
 pub mod shell;
 pub mod table;

@@ -5,7 +5,8 @@ use std::{path::PathBuf, process::ExitCode};
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use xtask::{
-    bench, boards::Board, corpus, demo, firmware, image, list, models, qemu, setup, shell, test,
+    bench, boards::Board, corpus, demo, firmware, image, list, models, qemu, run as run_board,
+    setup, shell, test,
 };
 
 #[derive(Parser)]
@@ -36,11 +37,13 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         model: Option<PathBuf>,
         #[command(flatten)]
-        text: qemu::Options,
+        text: qemu::TextOptions,
         /// Run this firmware instead of building it
         #[arg(long, value_name = "FILE")]
         elf: Option<PathBuf>,
     },
+    /// Run the firmware on a board that is attached, with a model, or else under QEMU
+    Run(run_board::Options),
     /// Write a file for a board's flash: the firmware with a model, or a model alone
     Image(image::Options),
     /// List the boards, and which of the shipped models fit them
@@ -114,6 +117,10 @@ fn run(command: Command) -> Result<()> {
             };
             qemu::show(board, &elf, &model, &text)
         }
+        Command::Run(options) => {
+            let model = options.model().map_err(BadInput)?;
+            options.run(&model)
+        }
         Command::Image(options) => {
             options.check().map_err(BadInput)?;
             let elf = match (&options.elf, options.model_only) {
@@ -128,5 +135,17 @@ fn run(command: Command) -> Result<()> {
         Command::Boards => list::run(),
         Command::Corpus => corpus::run(),
         Command::Setup => setup::install(test::emulators()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_has_nothing_twice() {
+        Args::command().debug_assert();
     }
 }

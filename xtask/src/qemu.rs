@@ -17,7 +17,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-pub use show::{Options, show};
+pub use show::{TextOptions, show};
 
 use crate::{
     boards::{Board, emulator},

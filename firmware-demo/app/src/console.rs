@@ -85,13 +85,12 @@ pub struct Console<'s, 'm> {
     /// Whether a blank came behind it.
     load_is_over: bool,
     load_line: LoadLine,
-    /// Characters of the line that the alphabet lacks, and the first of them.
-    unknown: u32,
-    first_unknown: char,
     /// Whether the model has read a line, and nothing has been written since.
     is_after_line: bool,
     quiet: Quiet,
     is_paused: bool,
+    /// Whether the model runs from a copy in RAM.
+    is_copied: bool,
     /// Characters a second; 0 as fast as it can.
     speed: u32,
     /// When the last character was due.
@@ -158,8 +157,8 @@ enum Task {
     Line,
     /// The model reads the end of the line before.
     Break,
-    /// The model reads the line from here.
-    Prime(usize),
+    /// The model reads the line.
+    Prime(Prime),
     /// The line is shown anew, from here.
     Redraw(usize),
     /// These lines come next.
@@ -169,6 +168,16 @@ enum Task {
     /// The snapshot goes on from this chunk.
     Save(usize),
     SelfTest(SelfTest),
+}
+
+/// How far the model has read a line.
+#[derive(Default)]
+struct Prime {
+    /// Bytes.
+    at: usize,
+    /// Characters so far that the alphabet lacks, and the first of them.
+    unknown: u32,
+    first: char,
 }
 
 #[derive(Default)]
@@ -219,14 +228,35 @@ impl<'s, 'm> Console<'s, 'm> {
             load_error: None,
             load_is_over: false,
             load_line: LoadLine::First,
-            unknown: 0,
-            first_unknown: ' ',
             is_after_line: false,
             quiet: Quiet::default(),
             is_paused: false,
+            is_copied: false,
             speed: 0,
             last_due: 0,
             stats: Stats::default(),
+        }
+    }
+
+    /// A console for the model that is found in `region`, and runs from `copy`, which is faster to read,
+    /// if it fits.
+    pub fn copied<const WORDS: usize>(
+        region: &'m [u8],
+        copy: &'m mut [u8],
+        ram: &'s mut Ram<WORDS>,
+    ) -> Self {
+        let model = Model::from_region(region);
+        let bytes = model.as_ref().map_or(0, Model::file_bytes);
+        let (model, is_copied) = match (region.get(..bytes), copy.get_mut(..bytes)) {
+            (Some(file), Some(copy)) if bytes > 0 => {
+                copy.copy_from_slice(file);
+                (Model::from_bytes(copy), true)
+            }
+            _ => (model, false),
+        };
+        Console {
+            is_copied,
+            ..Console::new(model, region, ram)
         }
     }
 
@@ -368,22 +398,25 @@ impl<'s, 'm> Console<'s, 'm> {
                 if let Ok(poet) = &mut self.poet {
                     poet.read('\n');
                 }
-                self.task = Task::Prime(0);
+                self.task = Task::Prime(Prime::default());
             }
-            Task::Prime(at) => match &mut self.poet {
-                Ok(poet) if *at < self.editor.line().len() => {
-                    let rest = self.editor.line().get(*at..).unwrap_or_default();
+            Task::Prime(line) => match &mut self.poet {
+                Ok(poet) if line.at < self.editor.line().len() => {
+                    let rest = self.editor.line().get(line.at..).unwrap_or_default();
                     let (bytes, character) = next_of_line(poet, rest);
-                    *at += bytes;
+                    line.at += bytes;
                     if character != '\n' && !poet.knows(character) {
-                        if self.unknown == 0 {
-                            self.first_unknown = character;
+                        if line.unknown == 0 {
+                            line.first = character;
                         }
-                        self.unknown += 1;
+                        line.unknown += 1;
                     }
                     poet.read(character);
                 }
-                _ => self.end_prime(),
+                _ => {
+                    let (unknown, first) = (line.unknown, line.first);
+                    self.end_prime(unknown, first);
+                }
             },
             Task::Redraw(at) => {
                 let rest = self.editor.line().get(*at..).unwrap_or_default();
@@ -432,13 +465,12 @@ impl<'s, 'm> Console<'s, 'm> {
         }
     }
 
-    /// The model has read the line.
-    fn end_prime(&mut self) {
-        let unknown = core::mem::take(&mut self.unknown);
+    /// The model has read the line, in which so many characters were not of its alphabet.
+    fn end_prime(&mut self, unknown: u32, first: char) {
         if unknown > 0 {
             self.output.remark("found ").number(unknown.into());
             self.output.str(" characters that the model lacks, first ");
-            self.output.push(self.first_unknown);
+            self.output.push(first);
             self.output.str("; it read its symbol 0 instead").end();
         }
         self.is_after_line = true;
@@ -496,7 +528,7 @@ impl<'s, 'm> Console<'s, 'm> {
             }
             self.task = match self.is_after_line {
                 true => Task::Break,
-                false => Task::Prime(0),
+                false => Task::Prime(Prime::default()),
             };
             return;
         }
@@ -670,7 +702,11 @@ impl<'s, 'm> Console<'s, 'm> {
                 output.remark("flash: firmware ").number(memory.code.into());
                 output.str(" bytes; model ").number(model as u64);
                 output.str(" of ").number(self.region.len() as u64);
-                output.str(" bytes").end();
+                output.str(" bytes");
+                if self.is_copied {
+                    output.str(", runs from a copy in RAM");
+                }
+                output.end();
             }
             (3, _) => {
                 output

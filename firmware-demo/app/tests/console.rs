@@ -3,8 +3,8 @@
 mod common;
 
 use common::{Desk, Desktop, LETTERS, MODEL_WORDS, OTHER, letters, with_wrong_golden, written};
-use firmware_app::{Ram, SEED};
-use lstm_core::{Model, ModelError};
+use firmware_app::{Console, Ram, SEED};
+use lstm_core::{Aligned, Model, ModelError};
 
 /// Runs a test with a console that has a model, and has paused.
 fn with_desk(test: impl FnOnce(Desk<'_, '_>)) {
@@ -312,6 +312,34 @@ fn info_tells_model_and_memory() {
         );
         assert_eq!(desk.answer(":info"), expected);
     });
+}
+
+/// A board with a slow flash copies the model to RAM, if it fits there.
+#[test]
+fn info_tells_that_a_model_runs_from_ram() {
+    let (len, model) = (LETTERS.0.len(), letters());
+    for (room, is_copied) in [(len - 1, false), (len, true), (len + 100, true)] {
+        let mut copy = vec![0u128; room.div_ceil(16)];
+        let copy = &mut bytemuck::cast_slice_mut(&mut copy)[..room];
+        let mut ram = Desktop::new();
+        let mut desk = Desk::of(Console::copied(&LETTERS.0, copy, &mut ram));
+        assert_eq!(desk.chars(200), written(&model, "", SEED, 200));
+        desk.enter(":pause");
+        let end = match is_copied {
+            true => ", runs from a copy in RAM\n",
+            false => "\n",
+        };
+        let expected = format!("; model {len} of {len} bytes{end}");
+        let info = desk.answer(":info");
+        assert!(info.contains(&expected), "{info}");
+        assert!(desk.answer(":selftest").ends_with("# selftest PASS\n"));
+    }
+    // What is no model is not copied, and told as ever.
+    let (mut copy, mut ram) = (Aligned([7; 64]), Desktop::new());
+    let desk = Desk::of(Console::copied(&[0xff; 64], &mut copy.0, &mut ram));
+    assert!(desk.sent.starts_with("# no model runs: not a .lstm file"));
+    drop(desk);
+    assert_eq!(copy.0, [7; 64]);
 }
 
 #[test]

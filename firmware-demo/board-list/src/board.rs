@@ -134,6 +134,8 @@ pub struct Memory {
     pub ram: Region,
     /// Where the core reads the model, if not at the address at which it is flashed.
     pub model_mapped_at: Option<u32>,
+    /// RAM into which a model that fits is copied at start, where the flash is slower than RAM.
+    pub model_copy: Option<Bytes>,
     /// Bytes at the start of `code` for the second stage of the boot loader, which the chip wants apart.
     pub boot2: Option<Bytes>,
     /// A file in `boards/` with what else the linker must know.

@@ -79,32 +79,59 @@ fn flashing_table() -> Table {
 
 /// What fits, and how fast it may be.
 fn fitting_table() -> Table {
-    let head = "| board | room for a model | firmware: flash, variables | instructions a character, \
-                cifg-96 | characters a second, cifg-96 | the same for cifg-384, in its faster format |";
+    let head = "| board | room for a model: flash, copy in RAM | firmware: flash, variables | \
+                instructions a character, cifg-96 | characters a second, cifg-96 | the same for \
+                cifg-384, in its faster format |";
     Table::new(head, |board| {
         board.flashing.as_ref()?;
-        let [flash, variables] = firmware_bytes(&board.name).map(|bytes| (bytes / 1024.0).round());
+        let copy = board.memory.model_copy;
+        let [flash, variables] = firmware_bytes(&board.name);
+        let variables = variables - copy.map_or(0.0, |copy| copy.0.into());
+        let [flash, variables] = [flash, variables].map(|bytes| (bytes / 1024.0).round());
         let cifg_96 = instructions(board.core, "int8", "D");
-        let rate = |instructions: f64| two_digits(f64::from(board.clock) / instructions);
         let formats = [("cifg-384.lstm", "int8"), ("cifg-384-int4.lstm", "int4")];
-        let fitting = formats.iter().filter(|(file, _)| {
-            let model = fs::metadata(root().join("models").join(file)).unwrap();
-            model.len() <= board.memory.model.size.0.into()
+        let fitting = formats
+            .iter()
+            .filter(|(file, _)| bytes_of(file) <= board.memory.model.size.0.into());
+        let rates = fitting.map(|(file, format)| {
+            let instructions = instructions(board.core, format, "C");
+            (rate(board, instructions, bytes_of(file)), format)
         });
-        let rates =
-            fitting.map(|(_, format)| (rate(instructions(board.core, format, "C")), format));
         let fastest = rates.max_by(|a, b| a.0.total_cmp(&b.0));
         let cifg_384 = fastest.map_or("too large".into(), |(rate, format)| {
             format!("{} ({format})", grouped(rate as u64))
         });
         Some(format!(
-            "| `{}` | {} | {flash} KB, {variables} KB | {} | {} | {cifg_384} |",
+            "| `{}` | {}, {} | {flash} KB, {variables} KB | {} | {} | {cifg_384} |",
             board.name,
             board.memory.model.size,
+            copy.map_or("-".to_owned(), |copy| copy.to_string()),
             grouped(cifg_96 as u64),
-            grouped(rate(cifg_96) as u64),
+            grouped(rate(board, cifg_96, bytes_of("cifg-96.lstm")) as u64),
         ))
     })
+}
+
+/// Characters a second: an instruction a cycle, and the whole model from flash, unless it runs from RAM
+/// or the flash is as fast as the core.
+fn rate(board: &Board, instructions: f64, bytes: u64) -> f64 {
+    let computing = instructions / f64::from(board.clock);
+    let is_copied = board
+        .memory
+        .model_copy
+        .is_some_and(|copy| bytes <= copy.0.into());
+    let reading = match board.flash.bytes_per_second {
+        Some(rate) if !is_copied => bytes as f64 / f64::from(rate),
+        _ => 0.0,
+    };
+    two_digits(1.0 / (computing + reading))
+}
+
+/// Bytes of a shipped model.
+fn bytes_of(model: &str) -> u64 {
+    fs::metadata(root().join("models").join(model))
+        .unwrap()
+        .len()
 }
 
 fn read(path: &str) -> String {

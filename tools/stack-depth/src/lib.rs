@@ -319,7 +319,9 @@ impl Program {
         let (mut bytes, mut path);
         if is_arm {
             (bytes, path) = depth("Reset")?;
-            let handlers = [depth("DefaultHandler")?, depth("SysTick")?];
+            let mut handlers = vec![depth("DefaultHandler")?, depth("SysTick")?];
+            // A firmware may receive by it.
+            handlers.extend(depth("uart_interrupt"));
             let (most, interrupt) = handlers.into_iter().max().unwrap_or_default();
             // What the core itself saves, with the registers of an FPU and the alignment.
             const SAVED: u64 = 26 * 4 + 4;

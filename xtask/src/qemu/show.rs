@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How much text, and how fast.
 #[derive(clap::Args, Clone, Copy, Debug, Default)]
-pub struct Options {
+pub struct TextOptions {
     /// Stop after this many characters of text, instead of at Ctrl-C
     #[arg(long, value_name = "N")]
     pub chars: Option<usize>,
@@ -42,7 +42,7 @@ pub struct Options {
 /// # Errors
 ///
 /// QEMU fails, the board refuses the model, or it falls silent before it has written them.
-pub fn show(board: &Board, elf: &Path, model: &Path, options: &Options) -> Result<()> {
+pub fn show(board: &Board, elf: &Path, model: &Path, options: &TextOptions) -> Result<()> {
     let mut machine = Machine::start(board, elf, Some(model))?;
     let serial = machine.serial().context("the serial port is piped")?;
     let keys = machine.keys().context("the serial port is piped")?;

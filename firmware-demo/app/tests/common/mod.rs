@@ -121,8 +121,13 @@ impl<'s, 'm> Desk<'s, 'm> {
         region: &'m [u8],
         ram: &'s mut Ram<WORDS>,
     ) -> Self {
+        Desk::of(Console::new(model, region, ram))
+    }
+
+    /// This console, when it has sent its banner.
+    pub fn of(console: Console<'s, 'm>) -> Self {
         let mut desk = Desk {
-            console: Console::new(model, region, ram),
+            console,
             board: MockBoard::default(),
             sent: String::new(),
         };

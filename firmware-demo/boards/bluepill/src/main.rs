@@ -56,15 +56,23 @@ fn main() -> ! {
     start(USART1, SysTick::start(clock), &WORKSPACE)
 }
 
-/// Takes the core and USART1 to [`CLOCK`] by the PLL, and gives their clock in hertz. If that does not
-/// lock, as under QEMU, they stay at the 8 MHz of the oscillator inside the chip.
+/// Takes the core and USART1 to [`CLOCK`] by the PLL, and gives their clock in hertz. The PLL goes by the
+/// crystal, or without one by the oscillator inside the chip, which may be too far off for a UART. If it
+/// does not lock, as under QEMU, they stay at the 8 MHz of that oscillator.
 fn start_clock() -> u32 {
     const CONTROL: usize = 0x00;
     const PLL_ON: u32 = 1 << 24;
     const PLL_READY: u32 = 1 << 25;
     const CLOCKS: usize = 0x04;
-    /// 8 MHz / 2 * 16; the first bus of devices at half of the core's clock.
-    const PLL_64_MHZ: u32 = 14 << 18 | 0b100 << 8;
+    const CRYSTAL_ON: u32 = 1 << 16;
+    const CRYSTAL_READY: u32 = 1 << 17;
+    /// The first bus of devices at half of the core's clock.
+    const BUSES: u32 = 0b100 << 8;
+    /// The crystal's 8 MHz * 8.
+    const BY_CRYSTAL: u32 = BUSES | 1 << 16 | 6 << 18;
+    const _: () = assert!(CLOCK == 8_000_000 * 8);
+    /// The oscillator's 8 MHz / 2 * 16.
+    const BY_OSCILLATOR: u32 = BUSES | 14 << 18;
     const _: () = assert!(CLOCK == 8_000_000 / 2 * 16);
     const BY_PLL: u32 = 2;
     const PLL_IN_USE: u32 = 2 << 2;
@@ -73,11 +81,16 @@ fn start_clock() -> u32 {
     const FLASH_FOR_64_MHZ: u32 = 1 << 4 | 2;
 
     let Devices { rcc, flash, .. } = DEVICES;
-    rcc.write(CLOCKS, PLL_64_MHZ);
+    rcc.set(CONTROL, CRYSTAL_ON);
+    let pll = match rcc.wait_for(CONTROL, CRYSTAL_READY) {
+        true => BY_CRYSTAL,
+        false => BY_OSCILLATOR,
+    };
+    rcc.write(CLOCKS, pll);
     rcc.set(CONTROL, PLL_ON);
     if rcc.wait_for(CONTROL, PLL_READY) {
         flash.write(FLASH_ACCESS, FLASH_FOR_64_MHZ);
-        rcc.write(CLOCKS, PLL_64_MHZ | BY_PLL);
+        rcc.write(CLOCKS, pll | BY_PLL);
         if rcc.wait_for(CLOCKS, PLL_IN_USE) {
             return CLOCK;
         }

@@ -53,16 +53,25 @@ struct Clocks {
     usart2: u32,
 }
 
-/// Takes the core to [`CLOCK`] by the PLL. If that does not lock, as under QEMU, the core stays at the
-/// 16 MHz of the oscillator inside the chip.
+/// Takes the core to [`CLOCK`] by the PLL. The PLL goes by the 8 MHz that the ST-LINK sends from its
+/// crystal, or without them by the oscillator inside the chip, which may be too far off for a UART. If it
+/// does not lock, as under QEMU, the core stays at the 16 MHz of that oscillator.
 fn start_clocks() -> Clocks {
     const CONTROL: usize = 0x00;
     const PLL_ON: u32 = 1 << 24;
     const PLL_READY: u32 = 1 << 25;
     const PLL: usize = 0x04;
-    /// 16 MHz / 16 * 336 / 2, and / 7 for USB, which wants 48 MHz. The top field is the reset value.
-    const PLL_168_MHZ: u32 = 2 << 28 | 7 << 24 | 336 << 6 | 16;
-    const _: () = assert!(CLOCK == 16_000_000 / 16 * 336 / 2);
+    const EXTERNAL_ON: u32 = 1 << 16;
+    const EXTERNAL_READY: u32 = 1 << 17;
+    /// A clock comes, and no crystal is to be driven.
+    const IS_A_CLOCK: u32 = 1 << 18;
+    /// 1 MHz * 336 / 2, and / 7 for USB, which wants 48 MHz. The top field is the reset value.
+    const PLL_168_MHZ: u32 = 2 << 28 | 7 << 24 | 336 << 6;
+    const _: () = assert!(CLOCK == 1_000_000 * 336 / 2);
+    /// 8 MHz / 8.
+    const BY_EXTERNAL: u32 = PLL_168_MHZ | 1 << 22 | 8;
+    /// 16 MHz / 16.
+    const BY_OSCILLATOR: u32 = PLL_168_MHZ | 16;
     const CLOCKS: usize = 0x08;
     const BY_PLL: u32 = 2;
     const PLL_IN_USE: u32 = 2 << 2;
@@ -73,7 +82,13 @@ fn start_clocks() -> Clocks {
     const FLASH_FOR_168_MHZ: u32 = 0b111 << 8 | 5;
 
     let Devices { rcc, flash, .. } = DEVICES;
-    rcc.write(PLL, PLL_168_MHZ);
+    rcc.set(CONTROL, IS_A_CLOCK);
+    rcc.set(CONTROL, EXTERNAL_ON);
+    let pll = match rcc.wait_for(CONTROL, EXTERNAL_READY) {
+        true => BY_EXTERNAL,
+        false => BY_OSCILLATOR,
+    };
+    rcc.write(PLL, pll);
     rcc.set(CONTROL, PLL_ON);
     if rcc.wait_for(CONTROL, PLL_READY) {
         flash.write(FLASH_ACCESS, FLASH_FOR_168_MHZ);

@@ -3,7 +3,11 @@
 #![no_std]
 #![no_main]
 
+use support_rp::{ModelCopy, bytes, model_copy};
+
+static MODEL_COPY: ModelCopy<{ bytes(env!("BOARD_MODEL_COPY")) }> = model_copy();
+
 #[support_rp::entry]
 fn main() -> ! {
-    support_rp::start(env!("BOARD_TITLE"))
+    support_rp::start(env!("BOARD_TITLE"), &MODEL_COPY)
 }

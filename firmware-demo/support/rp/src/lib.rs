@@ -7,6 +7,8 @@
 #![no_std]
 #![cfg(target_os = "none")]
 
+use core::panic::PanicInfo;
+
 pub use cortex_m_rt::entry;
 #[cfg(feature = "rp2040")]
 use embassy_rp::pac::TIMER;
@@ -18,10 +20,17 @@ use embassy_rp::{
     usb::{Driver, InterruptHandler},
 };
 use firmware_app::{Board, Memory, Ram};
-use panic_halt as _;
 use static_cell::ConstStaticCell;
-use support_usb::Buffers;
+pub use support_memory::{ModelCopy, bytes, model_copy};
+use support_usb::{Buffers, Identity};
 
+/// Raspberry Pi's numbers for a serial port of a program on its chips: they are for everybody, and the
+/// name tells the programs apart (<https://github.com/raspberrypi/usb-pid>).
+const VENDOR: u16 = 0x2e8a;
+#[cfg(feature = "rp2040")]
+const PRODUCT: u16 = 0x000a;
+#[cfg(feature = "rp2350")]
+const PRODUCT: u16 = 0x0009;
 /// 32 KB.
 const WORDS: usize = 8 * 1024;
 static WORKSPACE: ConstStaticCell<Ram<WORDS>> = ConstStaticCell::new(Ram::new());
@@ -30,18 +39,44 @@ bind_interrupts!(struct Interrupts {
     USBCTRL_IRQ => InterruptHandler<USB>;
 });
 
-/// Runs the firmware for ever, as a serial port with this name. To be called once.
-pub fn start(title: &'static str) -> ! {
+/// Runs the firmware for ever, as a serial port with this name and with this room for a copy of the
+/// model. To be called once.
+pub fn start<const BYTES: usize>(title: &'static str, copy: &'static ModelCopy<BYTES>) -> ! {
     support_memory::paint();
     let devices = embassy_rp::init(Default::default());
     support_usb::serve(
         Driver::new(devices.USB, Interrupts),
-        title,
+        Identity {
+            vendor: VENDOR,
+            product: PRODUCT,
+            name: title,
+        },
         &mut Buffers::new(),
         &mut Rp,
         support_memory::model_region(),
+        &mut copy.take().0,
         WORKSPACE.take(),
     )
+}
+
+/// A fault of the core or a panic takes the board to its boot loader: its drive appears, as with the
+/// button BOOTSEL.
+fn stop() -> ! {
+    embassy_rp::rom_data::reset_to_usb_boot(0, 0);
+    loop {
+        core::hint::spin_loop();
+    }
+}
+
+#[panic_handler]
+fn panic(_: &PanicInfo<'_>) -> ! {
+    stop()
+}
+
+#[allow(unsafe_code, reason = "only the chip calls it")]
+#[cortex_m_rt::exception(trampoline = false)]
+unsafe fn HardFault() -> ! {
+    stop()
 }
 
 /// What the console asks of the board.

@@ -1,9 +1,9 @@
-//! The one interrupt of a board: a byte has arrived.
+//! The one interrupt of a board: a byte has arrived. And what the core calls when it can go on no more.
 #![allow(unsafe_code, reason = "only the chip calls an interrupt handler")]
 
 /// Makes the interrupt of this [`Uart`](crate::Uart), a constant, keep what it receives; the second
 /// is its number, as the chip's manual counts them. Every other interrupt must stay disabled.
-/// [`listen`] enables it.
+/// [`listen`] enables it. A fault of the core is told on the UART.
 #[cfg(target_arch = "arm")]
 #[macro_export]
 macro_rules! receive_by_interrupt {
@@ -12,23 +12,32 @@ macro_rules! receive_by_interrupt {
         #[allow(unsafe_code, reason = "the core reads the table")]
         #[unsafe(link_section = ".vector_table.interrupts")]
         #[unsafe(no_mangle)]
-        static __INTERRUPTS: [unsafe extern "C" fn(); $number as usize + 1] = {
-            unsafe extern "C" {
-                fn DefaultHandler();
-            }
-            [DefaultHandler; $number as usize + 1]
-        };
+        static __INTERRUPTS: [extern "C" fn(); $number as usize + 1] =
+            [uart_interrupt; $number as usize + 1];
 
+        #[allow(unsafe_code, reason = "tools/stack-depth finds it by this name")]
+        #[unsafe(no_mangle)]
+        extern "C" fn uart_interrupt() {
+            $crate::keep_received($uart);
+        }
+
+        /// No other exception is in use.
         #[allow(unsafe_code, reason = "only the chip calls it")]
         #[$crate::exception]
-        unsafe fn DefaultHandler(_: i16) {
-            $crate::keep_received($uart);
+        unsafe fn DefaultHandler(_: i16) -> ! {
+            $crate::stop($uart)
+        }
+
+        #[allow(unsafe_code, reason = "only the chip calls it")]
+        #[$crate::exception(trampoline = false)]
+        unsafe fn HardFault() -> ! {
+            $crate::stop($uart)
         }
     };
 }
 
 /// Makes the interrupt of this [`Uart`](crate::Uart), a constant, keep what it receives.
-/// [`listen`] enables it.
+/// [`listen`] enables it. A fault of the core is told on the UART.
 #[cfg(target_arch = "riscv32")]
 #[macro_export]
 macro_rules! receive_by_interrupt {
@@ -37,6 +46,12 @@ macro_rules! receive_by_interrupt {
         #[unsafe(export_name = "MachineExternal")]
         extern "C" fn machine_external() {
             $crate::keep_received($uart);
+        }
+
+        #[allow(unsafe_code, reason = "only riscv-rt calls it, by this name")]
+        #[unsafe(export_name = "ExceptionHandler")]
+        extern "C" fn exception_handler() -> ! {
+            $crate::stop($uart)
         }
     };
 }

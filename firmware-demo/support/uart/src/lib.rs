@@ -52,6 +52,8 @@ pub use device::Device;
 pub use interrupt::listen;
 pub use nrf::{NrfPin, NrfTimer, NrfUart};
 pub use serial::keep_received;
+#[cfg(target_os = "none")]
+pub use serial::stop;
 pub use start::{Ram, ram, start};
 pub use stm32::Stm32Usart;
 #[cfg(all(target_os = "none", target_arch = "arm"))]

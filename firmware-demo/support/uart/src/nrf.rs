@@ -7,13 +7,15 @@ use crate::{
 };
 
 #[allow(unsafe_code, reason = "the addresses of devices")]
-// SAFETY: none of these touches memory; the UART, other than UARTE, has no DMA.
+// SAFETY: none of these touches memory; the UART, other than UARTE, has no DMA. `core` is the interrupt
+// controller and the system control block of every Cortex-M.
 const DEVICES: Devices = unsafe {
     Devices {
         clock: Device::at(0x4000_0000),
         uart: Device::at(0x4000_2000),
         timer: Device::at(0x4000_8000),
         gpio: Device::at(0x5000_0000),
+        core: Device::at(0xe000_e000),
     }
 };
 
@@ -23,6 +25,7 @@ struct Devices {
     uart: Device,
     timer: Device,
     gpio: Device,
+    core: Device,
 }
 
 /// A pin, by port and number.
@@ -134,11 +137,17 @@ impl Uart for NrfUart {
 pub struct NrfTimer(());
 
 impl NrfTimer {
+    /// The bit of its interrupt.
+    const INTERRUPT: u32 = 1 << 8;
+
     const START: usize = 0x000;
     const CAPTURE: usize = 0x040;
+    const REACHED: usize = 0x144;
+    const INTERRUPT_SET: usize = 0x304;
     const BIT_MODE: usize = 0x508;
     const PRESCALER: usize = 0x510;
     const CAPTURED: usize = 0x540;
+    const ALARM: usize = 0x544;
 
     /// Starts the timer.
     pub fn start() -> Self {
@@ -147,6 +156,12 @@ impl NrfTimer {
         timer.write(Self::BIT_MODE, _32_bits);
         timer.write(Self::PRESCALER, 0);
         timer.write(Self::START, 1);
+        const ALARM_INTERRUPT: u32 = 1 << 17;
+        timer.write(Self::INTERRUPT_SET, ALARM_INTERRUPT);
+        // An interrupt that is disabled, as the timer's is, ends a sleep when it becomes pending.
+        const CONTROL: usize = 0xd10;
+        const SEND_EVENT_ON_PENDING: u32 = 1 << 4;
+        DEVICES.core.set(CONTROL, SEND_EVENT_ON_PENDING);
         NrfTimer(())
     }
 }
@@ -163,7 +178,25 @@ impl Clock for NrfTimer {
     fn hertz(&self) -> u32 {
         16_000_000
     }
+
+    fn idle(&self) {
+        const MILLISECOND: u32 = 16_000;
+        const CLEAR_PENDING: usize = 0x280;
+        let Devices { timer, core, .. } = DEVICES;
+        timer.write(Self::REACHED, 0);
+        core.write(CLEAR_PENDING, Self::INTERRUPT);
+        timer.write(Self::ALARM, self.ticks().wrapping_add(MILLISECOND));
+        // The interrupt of the UART is an event too, also if it came a moment ago.
+        wfe();
+    }
 }
+
+#[cfg(all(target_os = "none", target_arch = "arm"))]
+use cortex_m::asm::wfe;
+
+/// Where there is no such chip.
+#[cfg(not(all(target_os = "none", target_arch = "arm")))]
+fn wfe() {}
 
 #[cfg(test)]
 mod tests {

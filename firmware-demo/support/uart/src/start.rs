@@ -30,6 +30,8 @@ pub fn start<U: Uart, C: Clock, const WORDS: usize>(
     support_memory::paint();
     #[cfg(feature = "planted-panic")]
     assert_eq!(crate::serial::RECEIVED.lost(), 0);
+    #[cfg(feature = "planted-fault")]
+    plant_fault();
     // The entry of a board is the only caller, so the RAM has not been taken before.
     if let Some(ram) = ram.try_take() {
         let mut board = Board(clock);
@@ -39,6 +41,14 @@ pub fn start<U: Uart, C: Clock, const WORDS: usize>(
             firmware_app::run(&mut serial, &mut board, support_memory::model_region(), ram);
     }
     park()
+}
+
+/// Reads where there is nothing.
+#[cfg(feature = "planted-fault")]
+#[allow(unsafe_code, reason = "a fault for a test")]
+fn plant_fault() {
+    // SAFETY: the core calls the handler of faults instead.
+    unsafe { crate::Device::<u32>::at(0xa000_0000) }.read(0);
 }
 
 /// Waits for ever.

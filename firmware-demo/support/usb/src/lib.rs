@@ -13,27 +13,26 @@ mod port;
 
 use embassy_usb::driver::Driver;
 use firmware_app::{Board, Console, Ram, drive};
-use lstm_core::Model;
 
-pub use port::{Buffers, Port, connect};
+pub use port::{Buffers, Identity, Port, connect};
 
-/// Runs the firmware for ever: the console and the text of the model in this region, for whoever opens
-/// the serial port. The computer shows the port as this product.
+/// Runs the firmware for ever: the console and the text of the model in this region, which is copied to
+/// `copy` if it fits, for whoever opens the serial port. The computer shows the port as this.
 pub fn serve<'d, D, B, const WORDS: usize>(
     driver: D,
-    product: &'d str,
+    identity: Identity<'d>,
     buffers: &'d mut Buffers<'d>,
     board: &mut B,
     region: &[u8],
+    copy: &mut [u8],
     ram: &mut Ram<WORDS>,
 ) -> !
 where
     D: Driver<'d>,
     B: Board,
 {
-    let model = Model::from_region(region);
-    let mut console = Console::new(model, region, ram);
-    connect(driver, product, buffers, |port| {
+    let mut console = Console::copied(region, copy, ram);
+    connect(driver, identity, buffers, |port| {
         loop {
             session(port, &mut console, board);
         }

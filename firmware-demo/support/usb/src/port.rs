@@ -18,8 +18,17 @@ use embedded_io::{ErrorType, Read, ReadReady, Write};
 
 /// Bytes of a packet.
 const PACKET: u16 = 64;
-/// The number that pid.codes sets aside for tests.
-const VENDOR_AND_PRODUCT: [u16; 2] = [0x1209, 0x0001];
+
+/// As what the computer shows the port.
+#[derive(Clone, Copy, Debug)]
+pub struct Identity<'d> {
+    /// The numbers of USB: two programs that need different drivers may not share them.
+    pub vendor: u16,
+    /// The vendor's number of the product.
+    pub product: u16,
+    /// The name of the product, for people.
+    pub name: &'d str,
+}
 
 /// The memory of a port.
 pub struct Buffers<'d> {
@@ -47,17 +56,16 @@ impl Default for Buffers<'_> {
     }
 }
 
-/// Makes a serial port that the computer shows as this product, and gives it to `work`.
+/// Makes a serial port that the computer shows as this, and gives it to `work`.
 pub fn connect<'d, D: Driver<'d>, T>(
     driver: D,
-    product: &'d str,
+    identity: Identity<'d>,
     buffers: &'d mut Buffers<'d>,
     work: impl FnOnce(&mut Port<'_, 'd, D>) -> T,
 ) -> T {
-    let [vendor, number] = VENDOR_AND_PRODUCT;
-    let mut config = Config::new(vendor, number);
+    let mut config = Config::new(identity.vendor, identity.product);
     config.manufacturer = Some("lstm");
-    config.product = Some(product);
+    config.product = Some(identity.name);
     let mut builder = Builder::new(
         driver,
         config,

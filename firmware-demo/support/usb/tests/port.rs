@@ -7,7 +7,7 @@ use embassy_usb::driver::EndpointError;
 use embedded_io::{Read, ReadReady, Write};
 use firmware_app::{Board, Console, Memory, Ram};
 use lstm_core::Model;
-use support_usb::{Buffers, Port, connect, session};
+use support_usb::{Buffers, Identity, Port, connect, session};
 
 /// Gives a port that is plugged into this computer, and has a terminal program there if asked for.
 fn plugged(computer: &Computer, has_terminal: bool, work: impl FnOnce(&mut Port<'_, '_, Socket>)) {
@@ -16,7 +16,12 @@ fn plugged(computer: &Computer, has_terminal: bool, work: impl FnOnce(&mut Port<
         endpoints: 0,
     };
     computer.plug_in();
-    connect(socket, "Test board", &mut Buffers::new(), |port| {
+    let identity = Identity {
+        vendor: 0x1234,
+        product: 0x5678,
+        name: "Test board",
+    };
+    connect(socket, identity, &mut Buffers::new(), |port| {
         if has_terminal {
             computer.set_terminal(true);
             port.wait_for_terminal();
@@ -51,7 +56,7 @@ fn the_computer_sees_a_serial_port_with_the_name_of_the_board() {
     let [device, configuration, maker, product] = &answers[..] else {
         panic!("{answers:?}");
     };
-    assert_eq!(device[8..12], [0x09, 0x12, 0x01, 0x00]);
+    assert_eq!(device[8..12], [0x34, 0x12, 0x78, 0x56]);
     assert_eq!([maker, product], [&string("lstm"), &string("Test board")]);
     // The interfaces, by their class: control of a modem, and its data.
     let total = usize::from(u16::from_le_bytes([configuration[2], configuration[3]]));
