@@ -71,10 +71,12 @@ impl Groups {
             let is_listed_bias = matches!(part, Part::Listed(_)) && *index == 2;
             tensors[name].shape.len() == 2 && !is_bias(*part) && !is_listed_bias
         };
-        let (weights, biases): (Vec<_>, Vec<_>) = parts.iter().enumerate().partition(is_weight);
-        let plain = |parts: Vec<(usize, _)>| parts.into_iter().map(|(_, part)| part).collect();
-        let (weights, biases): (Vec<&(Part, String)>, Vec<&(Part, String)>) =
-            (plain(weights), plain(biases));
+        let of_kind = |are_weights: bool| -> Vec<&(Part, String)> {
+            let parts = parts.iter().enumerate();
+            let parts = parts.filter(|part| is_weight(part) == are_weights);
+            parts.map(|(_, part)| part).collect()
+        };
+        let (weights, biases) = (of_kind(true), of_kind(false));
         match (&weights[..], &biases[..]) {
             ([(part, weight)], [] | [_]) => self.linears.push(Linear {
                 name,

@@ -141,7 +141,7 @@ impl Source {
             Self::Row(name, row) => tensors[name].values[row * n..][..n].to_vec(),
             Self::Keras(source, framework, hidden) => {
                 let keras = source.tensor(tensors, shape);
-                framework.from_keras(&keras.values, *hidden)
+                framework.in_own_order(&keras.values, *hidden)
             }
             Self::Identity => {
                 let one = |at: usize| f32::from(at.is_multiple_of(shape[1] + 1));

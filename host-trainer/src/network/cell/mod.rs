@@ -74,7 +74,7 @@ impl Framework {
     }
 
     /// Numbers of the gates, in blocks of `hidden`, in the order of Keras.
-    pub(crate) fn to_keras(self, values: &[f32], hidden: usize) -> Vec<f32> {
+    pub(crate) fn in_keras_order(self, values: &[f32], hidden: usize) -> Vec<f32> {
         let mut ordered = vec![0.0; values.len()];
         for (to, from) in self.blocks(values.len(), hidden) {
             ordered[to].copy_from_slice(&values[from]);
@@ -83,7 +83,7 @@ impl Framework {
     }
 
     /// Numbers of the gates of Keras, in blocks of `hidden`, in the order here.
-    pub(crate) fn from_keras(self, values: &[f32], hidden: usize) -> Vec<f32> {
+    pub(crate) fn in_own_order(self, values: &[f32], hidden: usize) -> Vec<f32> {
         let mut ordered = vec![0.0; values.len()];
         for (to, from) in self.blocks(values.len(), hidden) {
             ordered[from].copy_from_slice(&values[to]);
