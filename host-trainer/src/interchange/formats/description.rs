@@ -446,14 +446,19 @@ mod tests {
             ),
             (&two, softmax, "found layer s (Softmax) at a place"),
             (
-                r#"{"class_name": "GRU"}"#,
+                r#"{"class_name": "SimpleRNN"}"#,
                 "",
-                "found a layer GRU (of no name), expected an Embedding",
+                "found a layer SimpleRNN (of no name), expected an Embedding",
             ),
             (
-                r#"{"class_name": "RNN", "config": {"cell": {"class_name": "GRUCell", "config": {}}}}"#,
+                r#"{"class_name": "RNN", "config": {"cell": {"class_name": "SimpleRNNCell", "config": {}}}}"#,
                 "",
-                "found a cell GRUCell (of no name), expected LSTMs",
+                "found a cell SimpleRNNCell (of no name), expected LSTMs or GRUs",
+            ),
+            (
+                r#"{"class_name": "GRU", "config": {"name": "a", "reset_after": false}}"#,
+                "",
+                "layer a (GRU) has reset_after false, expected true",
             ),
             (r#"{"class": "LSTM"}"#, "", "does not parse"),
         ] {

@@ -4,6 +4,7 @@
 //! as candle's operations, for other devices; and in the device's integers, for tuning them.
 
 mod cifg;
+mod gru;
 mod lstm;
 
 use crate::kernels::cell::Cell;
@@ -172,6 +173,7 @@ impl CellKind {
         match self {
             Self::Lstm => &lstm::Lstm,
             Self::Cifg => &cifg::Cifg,
+            Self::Gru => &gru::Gru,
         }
     }
 
