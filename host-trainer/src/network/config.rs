@@ -70,7 +70,7 @@ impl LayerConfig {
         }
     }
 
-    /// Columns of all gates together: 4H or 3H.
+    /// Columns of all gates together, G H.
     pub fn columns(self) -> usize {
         self.cell.gates().len() * self.hidden
     }
