@@ -282,7 +282,7 @@ fn bad_input_is_one_line_and_exit_code_2() {
         ),
         (
             "import cifg.safetensors --out x --symbols seven",
-            "found tensor cifg.0.projection [8, 4], expected names of an embedding, LSTMs and a dense",
+            "found tensor cifg.0.projection [8, 4], expected names of an embedding, recurrent layers and a dense",
         ),
         (
             "export cifg.safetensors --to npz --out x",
@@ -366,11 +366,11 @@ fn what_does_not_fit_is_refused_with_found_and_expected() {
         (remove("lstm.weight_ih_l0"), "without its weight_ih"),
         (
             remove("embedding.weight"),
-            "found dense.weight beside the LSTMs, expected one embedding and one dense layer",
+            "found dense.weight beside the recurrent layers, expected one embedding and one dense layer",
         ),
         (
             rename("lstm.weight_hh_l0", "lstm.weight_hh_l0_reverse"),
-            "lstm.weight_hh_l0_reverse of a layer that reads backwards, expected LSTMs that read",
+            "lstm.weight_hh_l0_reverse of a layer that reads backwards, expected layers that read",
         ),
         (
             remove("lstm.bias_hh_l0"),
@@ -378,7 +378,7 @@ fn what_does_not_fit_is_refused_with_found_and_expected() {
         ),
         (
             rename("lstm.bias_hh_l0", "norm.bias"),
-            "found tensor norm.bias [36], expected an embedding, LSTMs and a dense layer only",
+            "found tensor norm.bias [36], expected an embedding, recurrent layers and a dense layer only",
         ),
         (
             find(&|c| {

@@ -20,7 +20,8 @@ const INERT: [&str; 7] = [
     "InputLayer",
     "SpatialDropout1D",
 ];
-const EXPECTED: &str = "an Embedding (or one-hot input), LSTMs and a Dense layer, in this order";
+const EXPECTED: &str =
+    "an Embedding (or one-hot input), recurrent layers and a Dense layer, in this order";
 
 /// What a description tells, once everything in it runs here.
 #[derive(Debug)]
