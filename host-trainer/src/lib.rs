@@ -1,4 +1,4 @@
-//! Trains character-level LSTMs on the desk.
+//! Trains character-level LSTMs and GRUs on the desk.
 //!
 //! Each folder imports only those below it:
 //!

@@ -1,4 +1,4 @@
-//! Trains character-level LSTMs and prepares them for a microcontroller.
+//! Trains character-level LSTMs and GRUs and prepares them for a microcontroller.
 #![allow(
     unsafe_code,
     reason = "setting an environment variable is unsafe while threads run"

@@ -6,7 +6,7 @@ mod binary;
 use binary::{printed, refuses};
 use host_trainer::interchange::{self, Told, write};
 use host_trainer::kernels::random::Random;
-use host_trainer::network::config::{LayerConfig, NetworkConfig};
+use host_trainer::network::config::{CellKind, LayerConfig, NetworkConfig};
 use host_trainer::network::parameters::Network;
 use host_trainer::network::predictor::{NetworkPredictor, Predictor};
 use host_trainer::text::alphabet::Alphabet;
@@ -105,6 +105,33 @@ fn what_was_exported_is_imported_as_it_was() {
         };
         write::write(&network, kind, &path).unwrap();
         assert_eq!(import(&path, &seven()), network, "{file}");
+    }
+}
+
+#[test]
+fn so_are_layers_of_both_cells() {
+    let folder = tempfile::tempdir().unwrap();
+    let lstm = LayerConfig::lstm;
+    let gru = |hidden| LayerConfig {
+        cell: CellKind::Gru,
+        ..lstm(hidden)
+    };
+    let random = &mut Random::new(5);
+    for layers in [vec![gru(9); 2], vec![gru(9), lstm(9), gru(2), gru(2)]] {
+        let mut config = NetworkConfig::lstm(&seven(), 5, 9, 1);
+        config.layers = layers;
+        let mut network = Network::new(config, random).unwrap();
+        for parameter in network.parameters_mut() {
+            parameter.copy_from_slice(&random.uniform_vec(parameter.len(), 0.9));
+        }
+        for (kind, name) in [
+            (write::FileKind::Npz, "both.npz"),
+            (write::FileKind::Safetensors, "both.safetensors"),
+        ] {
+            let path = folder.path().join(name);
+            write::write(&network, kind, &path).unwrap();
+            assert_eq!(import(&path, &seven()), network, "{name}");
+        }
     }
 }
 
@@ -255,11 +282,11 @@ fn bad_input_is_one_line_and_exit_code_2() {
         ),
         (
             "import cifg.safetensors --out x --symbols seven",
-            "found tensor cifg.0.projection [8, 4], expected names of an embedding, LSTMs and a dense",
+            "found tensor cifg.0.projection [8, 4], expected names of an embedding, recurrent layers and a dense",
         ),
         (
             "export cifg.safetensors --to npz --out x",
-            "found a layer CIFG 8 projected to 4, expected LSTMs: Keras has no CIFG",
+            "found a layer CIFG 8 projected to 4, expected LSTMs or GRUs: Keras has no CIFG",
         ),
         (
             "export cifg.safetensors --to safetensors --out x",
@@ -321,8 +348,12 @@ fn what_does_not_fit_is_refused_with_found_and_expected() {
     };
     for (found, expected) in [
         (
+            reshape("lstm.weight_hh_l0", [9, 9]),
+            "no gates at all, expected the gates of LSTM (4) or GRU (3)",
+        ),
+        (
             reshape("lstm.weight_hh_l0", [27, 9]),
-            "three gates as in a GRU, expected the four gates of an LSTM",
+            "lstm.weight_ih_l0 has shape [36, 5], expected [27, 5]",
         ),
         (
             reshape("lstm.weight_ih_l0", [36, 6]),
@@ -335,11 +366,11 @@ fn what_does_not_fit_is_refused_with_found_and_expected() {
         (remove("lstm.weight_ih_l0"), "without its weight_ih"),
         (
             remove("embedding.weight"),
-            "found dense.weight beside the LSTMs, expected one embedding and one dense layer",
+            "found dense.weight beside the recurrent layers, expected one embedding and one dense layer",
         ),
         (
             rename("lstm.weight_hh_l0", "lstm.weight_hh_l0_reverse"),
-            "lstm.weight_hh_l0_reverse of a layer that reads backwards, expected LSTMs that read",
+            "lstm.weight_hh_l0_reverse of a layer that reads backwards, expected layers that read",
         ),
         (
             remove("lstm.bias_hh_l0"),
@@ -347,7 +378,7 @@ fn what_does_not_fit_is_refused_with_found_and_expected() {
         ),
         (
             rename("lstm.bias_hh_l0", "norm.bias"),
-            "found tensor norm.bias [36], expected an embedding, LSTMs and a dense layer only",
+            "found tensor norm.bias [36], expected an embedding, recurrent layers and a dense layer only",
         ),
         (
             find(&|c| {

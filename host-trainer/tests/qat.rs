@@ -7,7 +7,7 @@ use binary::{printed, refuses, run};
 use binary::{signal, trainer};
 use host_trainer::files::tensors::TensorFile;
 use host_trainer::kernels::random::Random;
-use host_trainer::network::config::{LayerConfig, NetworkConfig};
+use host_trainer::network::config::{CellKind, LayerConfig, NetworkConfig};
 use host_trainer::network::parameters::Network;
 use host_trainer::text::alphabet::Alphabet;
 use std::fmt::Write;
@@ -28,7 +28,11 @@ fn folder() -> tempfile::TempDir {
     std::fs::write(folder.path().join("text.txt"), text).unwrap();
     std::fs::write(folder.path().join("short.txt"), "short").unwrap();
     let mut config = NetworkConfig::lstm(&Alphabet::letters(), 8, 24, 1);
-    config.layers = vec![LayerConfig::cifg(20, 12)];
+    let gru = LayerConfig {
+        cell: CellKind::Gru,
+        ..LayerConfig::lstm(16)
+    };
+    config.layers = vec![LayerConfig::cifg(20, 12), gru];
     let mut network = Network::new(config, &mut Random::new(2)).unwrap();
     // Strong enough that its hidden state does not round to zero.
     let parameters = network.parameters_mut().into_iter();

@@ -65,6 +65,7 @@ fn a_stopped_run_goes_on_to_the_identical_files() {
         ("lstm", "--recipe sonnets --ema 0.9", 200),
         ("cifg", cifg, 100),
         ("windows", "--recipe many-to-many", 16),
+        ("gru", "--recipe sonnets --cell gru --layers 2", 100),
     ] {
         let line =
             |out: &str| format!("train {flags} {SMALL} --epochs {epochs} --out {name}-{out}");

@@ -183,7 +183,7 @@ def keras_3():
     imports("cells.keras", run(model))
     model = stack([HIDDEN], cell=layers.GRU)
     model.save_weights(FOLDER / "gru.weights.h5")
-    refuses("gru.weights.h5", "three gates as in a GRU")
+    imports("gru.weights.h5", run(model))
     x = tokens = keras.Input((None,))
     x = layers.Embedding(SYMBOLS, HIDDEN)(x)
     y = layers.LSTM(HIDDEN, return_sequences=True)(x)
@@ -192,6 +192,21 @@ def keras_3():
     refuses("branches.keras", "expected layers that follow each other in one line")
     stack([HIDDEN], recurrent_activation="hard_sigmoid").save(FOLDER / "hard_sigmoid.h5")
     refuses("hard_sigmoid.h5", 'recurrent_activation "hard_sigmoid", expected "sigmoid"')
+
+
+def keras_3_gru():
+    global RANDOM
+    RANDOM = np.random.default_rng(2)
+    model = stack([HIDDEN, HIDDEN + 1], cell=layers.GRU)
+    model.save(FOLDER / "gru.keras")
+    imports("gru.keras", run(model))
+    np.savez(FOLDER / "gru_list.npz", *model.get_weights())
+    imports("gru_list.npz", run(model))
+    model = stack([HIDDEN], cell=layers.GRU, reset_after=False)
+    model.save(FOLDER / "gru_before.keras")
+    refuses("gru_before.keras", "reset_after false, expected true")
+    model.save_weights(FOLDER / "gru_before.weights.h5")
+    refuses("gru_before.weights.h5", "one bias, as in a GRU without reset_after")
 
 
 # Keras 2
@@ -226,14 +241,14 @@ def keras_2():
 
 
 class Network(torch.nn.Module if FRAMEWORK == "torch" else object):
-    def __init__(self, names=("lstm",), hidden=HIDDEN, embedding=EMBEDDING, ends=("embedding", "dense"), bias=True, **options):
+    def __init__(self, names=("lstm",), hidden=HIDDEN, embedding=EMBEDDING, ends=("embedding", "dense"), bias=True, cell=None, **options):
         super().__init__()
         self.ends, self.names = ends, names
         if embedding:
             setattr(self, ends[0], torch.nn.Embedding(SYMBOLS, embedding))
         width = embedding or SYMBOLS
         for name in names:
-            setattr(self, name, torch.nn.LSTM(width, hidden, batch_first=True, **options))
+            setattr(self, name, (cell or torch.nn.LSTM)(width, hidden, batch_first=True, **options))
             width = hidden
         setattr(self, ends[1], torch.nn.Linear(width, SYMBOLS, bias=bias))
         self.is_onehot = not embedding
@@ -339,9 +354,13 @@ def pytorch():
     model.norm = torch.nn.LayerNorm(HIDDEN)
     save(model, "norm.safetensors")
     refuses("norm.safetensors", "found tensor norm")
-    model.norm = torch.nn.GRU(HIDDEN, HIDDEN)
+    torch.manual_seed(2)
+    model = Network(cell=torch.nn.GRU, num_layers=2)
     save(model, "gru.safetensors")
-    refuses("gru.safetensors", "three gates as in a GRU")
+    imports("gru.safetensors", run_torch(model))
+    model = Network(["rnn"], cell=torch.nn.GRU)
+    torch.save(model.state_dict(), FOLDER / "gru.pt")
+    imports("gru.pt", run_torch(model))
 
 
 if __name__ == "__main__":
@@ -352,6 +371,7 @@ if __name__ == "__main__":
         keras.utils.set_random_seed(1)
         keras_3()
         keras_2()
+        keras_3_gru()
     else:
         torch.manual_seed(1)
         pytorch()

@@ -25,8 +25,7 @@ pub struct Args {
     /// A model (.lstm) or a network (.safetensors) to take the shape from, instead of the flags
     #[arg(conflicts_with_all = ["cell", "hidden", "projection", "layers", "embedding", "alphabet"])]
     file: Option<PathBuf>,
-    /// Kind of each layer: the LSTM of Keras and PyTorch, or one whose input and forget gate are coupled
-    /// (CIFG), which is smaller
+    /// Kind of each layer's cell
     #[arg(long, value_enum, default_value_t = CellKind::Lstm)]
     cell: CellKind,
     /// Units of each layer

@@ -10,7 +10,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::process::ExitCode;
 
-/// Trains character-level LSTMs and prepares them for a microcontroller
+/// Trains character-level LSTMs and GRUs and prepares them for a microcontroller
 #[derive(Debug, Parser)]
 #[command(name = "host-trainer", version, arg_required_else_help = true)]
 struct Cli {

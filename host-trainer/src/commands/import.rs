@@ -28,7 +28,7 @@ pub struct Args {
     /// learned to carry its state [default: as the file says, or 0 where it says nothing]
     #[arg(long, value_name = "N")]
     pub window: Option<usize>,
-    /// The names of the LSTMs, or of all layers, from the input to the output, where the file does not
+    /// The names of the recurrent layers, or of all layers, from the input to the output, where the file does not
     /// tell their order
     #[arg(long, value_name = "NAME,NAME", value_delimiter = ',')]
     pub order: Vec<String>,

@@ -35,6 +35,7 @@ values!(AlphabetKind {
 values!(CellKind {
     Lstm: "lstm", "Four gates, no peepholes: the LSTM of Keras and PyTorch";
     Cifg: "cifg", "Three gates: what the input gate lets in, the cell forgets (the coupled input-forget gate, CIFG, of Greff et al. 2015). Usually with a projection (LSTMP, Sak et al. 2014)";
+    Gru: "gru", "Three gates, the reset gate after the product, two biases: the GRU of Keras and PyTorch (Cho et al. 2014)";
 });
 values!(DeviceKind {
     Cpu: "cpu", "The processor, by the kernels of this crate";

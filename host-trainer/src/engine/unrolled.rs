@@ -133,7 +133,7 @@ impl Predictor for DevicePredictor {
 mod tests {
     use super::*;
     use crate::kernels::random::Random;
-    use crate::network::config::{LayerConfig, NetworkConfig};
+    use crate::network::config::{CellKind, LayerConfig, NetworkConfig};
     use crate::network::predictor::NetworkPredictor;
     use crate::text::alphabet::Alphabet;
 
@@ -141,6 +141,7 @@ mod tests {
     fn single_steps_equal_the_processors() {
         let mut config = NetworkConfig::lstm(&Alphabet::letters(), 8, 20, 3);
         config.layers[1] = LayerConfig::cifg(17, 5);
+        config.layers[2].cell = CellKind::Gru;
         let random = &mut Random::new(6);
         let network = Network::new(config, random).unwrap();
         let mut graph = DevicePredictor::new(&network, &Device::Cpu).unwrap();

@@ -5,7 +5,7 @@
 //! | safetensors | PyTorch | `embedding.weight`, `lstm.weight_ih_l0`, `lstm.weight_hh_l0`, `lstm.bias_ih_l0`, `lstm.bias_hh_l0` (zeros), `lstm.weight_hr_l0`, `dense.weight`, `dense.bias`; `lstm.0.weight_ih_l0`, `lstm.1.weight_ih_l0` where the layers differ |
 //! | npz | Keras | `embedding/embeddings`, `lstm/lstm_cell/kernel`, `lstm/lstm_cell/recurrent_kernel`, `lstm/lstm_cell/bias`, `lstm_1/...`, `dense/kernel`, `dense/bias`, in the order of `get_weights()` |
 //!
-//! Another cell has its own name for `lstm`.
+//! Another cell has its own name for `lstm`; layers of several cells are `layers.0` and so on for PyTorch.
 
 use super::formats::npz;
 use crate::files::error::{Error, Result};
@@ -92,9 +92,13 @@ pub fn pytorch(network: &Network) -> Result<Vec<(String, NamedTensor)>> {
     let embedding = tensor(&[vocabulary, config.embedding], &network.embedding);
     let mut tensors = vec![("embedding.weight".to_owned(), embedding)];
     let is_stack = config.layers.iter().all(|l| *l == config.layers[0]);
+    let cell = config.layers[0].cell;
+    let module = match config.layers.iter().all(|l| l.cell == cell) {
+        true => cell.name(),
+        false => "layers",
+    };
     for (index, (layer, shape)) in network.layers.iter().zip(&config.layers).enumerate() {
         let (columns, output) = (shape.columns(), shape.output());
-        let module = shape.cell.name();
         let name = |what: &str| match is_stack {
             true => format!("{module}.{what}_l{index}"),
             false => format!("{module}.{index}.{what}_l0"),
@@ -142,7 +146,7 @@ pub fn keras(network: &Network) -> Result<Vec<(String, NamedTensor)>> {
             n => format!("{class}_{n}/{class}_cell"),
         };
         let mut push = |part: &str, rows: &[usize], values: &[f32]| {
-            let ordered = cells[index].to_keras(values, shape.hidden);
+            let ordered = cells[index].in_keras_order(values, shape.hidden);
             let shape = [rows, &[columns]].concat();
             tensors.push((format!("{group}/{part}"), tensor(&shape, &ordered)));
         };

@@ -22,11 +22,13 @@ pub enum CellKind {
     /// Greff et al. 2015). Usually with a projection (LSTMP, Sak et al. 2014).
     #[serde(alias = "lean")]
     Cifg,
+    /// Three gates, the reset gate after the product, two biases: the GRU of Keras and PyTorch (Cho et al. 2014).
+    Gru,
 }
 
 impl CellKind {
     /// All kinds.
-    pub const ALL: [Self; 2] = [Self::Lstm, Self::Cifg];
+    pub const ALL: [Self; 3] = [Self::Lstm, Self::Cifg, Self::Gru];
 }
 
 /// One recurrent layer.
@@ -71,7 +73,7 @@ impl LayerConfig {
         }
     }
 
-    /// Columns of all gates together: 4H or 3H.
+    /// Columns of all gates together, G H.
     pub fn columns(self) -> usize {
         self.cell.gates().len() * self.hidden
     }

@@ -1,19 +1,17 @@
 //! The network in plain memory: embedding, one to four recurrent layers, dense layer.
 //!
-//! Every matrix is row-major, `[in, out]`: a row vector times the matrix. The gates lie side by side
-//! in the order i, f, g, o (as in Keras and PyTorch). With `x` the layer's input:
+//! Every matrix is row-major, `[in, out]`: a row vector times the matrix. The G gates lie side by side in the order of
+//! the layer's cell, whose equations stand in `network/cell`. With `x` the layer's input:
 //!
 //! ```text
-//! [i f g o] = x · w_ih + h · w_hh + bias          [in]·[in,4H] + [R]·[R,4H] + [4H]
-//! c = sigmoid(f) * c + sigmoid(i) * tanh(g)       [H]
-//! m = sigmoid(o) * tanh(c)                        [H]
-//! h = m · projection                              [H]·[H,R]
-//! logits = h · dense_weight + dense_bias          [R]·[R,V] + [V]
+//! input     = x · w_ih + bias                     [in]·[in,G H] + [G H]
+//! recurrent = h · w_hh + recurrent_bias           [R]·[R,G H] + [G H]
+//! m, c      = cell(input, recurrent, c)           [H], [H]
+//! h         = m · projection                      [H]·[H,R]
+//! logits    = h · dense_weight + dense_bias       [R]·[R,V] + [V]
 //! ```
 //!
-//! Without a projection (Sak et al. 2014), `h = m` and `R = H`. The CIFG cell couples its gates,
-//! `sigmoid(f) = 1 - sigmoid(i)` (Greff et al. 2015): it has three, i, g, o, side by side in `3H`
-//! columns.
+//! Without a projection (Sak et al. 2014), `h = m` and `R = H`. A cell that adds both products has the first bias alone.
 
 use crate::files::error::{Error, Result};
 use crate::files::tensors::TensorFile;
@@ -28,11 +26,11 @@ const KEY: &str = "network";
 /// The weights of one recurrent layer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Layer {
-    /// Input weights `[in, 4H]`, or `[in, 3H]` in a CIFG layer.
+    /// Input weights `[in, G H]`, of G gates.
     pub w_ih: Vec<f32>,
-    /// Recurrent weights `[R, 4H]` or `[R, 3H]`.
+    /// Recurrent weights `[R, G H]`.
     pub w_hh: Vec<f32>,
-    /// One bias a gate and unit `[4H]` or `[3H]`.
+    /// One bias a gate and unit `[G H]`.
     pub bias: Vec<f32>,
     /// Another one of the recurrent product alone, where the cell takes the products apart.
     pub recurrent_bias: Option<Vec<f32>>,
@@ -122,7 +120,7 @@ impl Network {
     }
 
     /// The embedding folded into the first layer: `table[v] = embedding[v] · w_ih + bias`,
-    /// `[V, 4H]` or `[V, 3H]`.
+    /// `[V, G H]`.
     pub fn folded_table(&self) -> Vec<f32> {
         let (vocabulary, width) = (self.config.vocabulary(), self.config.embedding);
         let columns = self.config.layers[0].columns();

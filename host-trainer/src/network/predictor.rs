@@ -30,7 +30,7 @@ impl<P: Predictor + ?Sized> Predictor for &mut P {
 #[derive(Clone, Debug)]
 pub struct NetworkPredictor<'n> {
     network: &'n Network,
-    /// `[V, 4H]` or `[V, 3H]`: the embedding folded into the first layer.
+    /// `[V, G H]`: the embedding folded into the first layer.
     table: Vec<f32>,
     layers: Vec<LayerState>,
     logits: Vec<f32>,
@@ -78,7 +78,7 @@ impl NetworkPredictor<'_> {
         &self.layers[index].h
     }
 
-    /// Its gates at the last step, after their activations: `[4H]` or `[3H]`.
+    /// Its gates at the last step, after their activations: `[G H]`.
     pub(crate) fn gates(&self, index: usize) -> &[f32] {
         &self.layers[index].kept[..self.network.config.layers[index].columns()]
     }

@@ -9,7 +9,7 @@ use crate::model::file::ModelFile;
 use crate::model::predictor::ModelPredictor;
 use crate::model::workspace::HeapWorkspace;
 use crate::network::cell::GateKind;
-use crate::network::config::LayerConfig;
+use crate::network::config::{CellKind, LayerConfig};
 use crate::network::predictor::{NetworkPredictor, Predictor};
 use crate::quantize::calibrate::Columns;
 use crate::text::alphabet::Alphabet;
@@ -21,6 +21,10 @@ pub(crate) const INTEGERS: [Format; 2] = [Format::Int8, Format::Int4];
 pub(crate) fn networks() -> Vec<Network> {
     let lstm = LayerConfig::lstm;
     let cifg = LayerConfig::cifg;
+    let gru = |hidden| LayerConfig {
+        cell: CellKind::Gru,
+        ..lstm(hidden)
+    };
     let project = |layer, width| LayerConfig {
         projection: Some(width),
         ..layer
@@ -38,6 +42,8 @@ pub(crate) fn networks() -> Vec<Network> {
         vec![cifg(23, 7)],
         vec![cifg(34, 17), cifg(18, 5), cifg(20, 20)],
         vec![lstm(12), cifg(13, 6), project(lstm(7), 3), bare],
+        vec![gru(10)],
+        vec![gru(18), lstm(9), project(gru(13), 5), gru(6)],
     ];
     let network = |layers: Vec<LayerConfig>| {
         let mut config = NetworkConfig::lstm(&Alphabet::letters(), 8, 1, 1);
@@ -214,7 +220,7 @@ fn int4_weights_fit_four_bits_and_leave_the_dense_layer_alone() {
         for (_, format, matrix) in int4.matrices() {
             if format == WeightFormat::Int4 {
                 assert!(matrix.weights.iter().all(|w| (-8..=7).contains(w)));
-                largest = largest.max(matrix.weights.iter().copied().max().unwrap());
+                largest = largest.max(matrix.weights.iter().copied().max().unwrap_or(0));
             }
         }
         assert_eq!(largest, 7);

@@ -67,7 +67,7 @@ impl Histogram {
 /// The signals of a layer over a text.
 #[derive(Clone, Debug, Default)]
 pub struct Flow {
-    /// The gates after their activations, `[T, 4H]` or `[T, 3H]`.
+    /// The gates after their activations, `[T, G H]`.
     gates: Vec<f32>,
     /// The cells, `[T, H]`.
     cells: Vec<f32>,

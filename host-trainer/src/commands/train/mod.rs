@@ -32,7 +32,7 @@ pub struct Args {
     /// What computes a batch. A run may go on with another one, but then ends in other bits
     #[arg(long, value_enum, default_value_t, help_heading = RUN)]
     device: DeviceKind,
-    /// Folder of the run [default: runs/RECIPE-HIDDEN; with CIFG or a projection, such as
+    /// Folder of the run [default: runs/RECIPE-HIDDEN; with another cell or a projection, such as
     /// runs/best-cifg-384-96]
     #[arg(long, value_name = "FOLDER", help_heading = RUN)]
     out: Option<PathBuf>,

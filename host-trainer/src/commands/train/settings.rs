@@ -40,8 +40,7 @@ pub struct Settings {
     #[arg(long, value_name = "M")]
     pub minutes: Option<NotNegative>,
 
-    /// Kind of each layer: the LSTM of Keras and PyTorch, or one whose input and forget gate are coupled
-    /// (CIFG), which is smaller [default: the recipe's]
+    /// Kind of each layer's cell [default: the recipe's]
     #[arg(long, value_enum, help_heading = NETWORK)]
     pub cell: Option<CellKind>,
     /// Units of each layer [default: the recipe's]

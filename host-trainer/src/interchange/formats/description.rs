@@ -20,7 +20,8 @@ const INERT: [&str; 7] = [
     "InputLayer",
     "SpatialDropout1D",
 ];
-const EXPECTED: &str = "an Embedding (or one-hot input), LSTMs and a Dense layer, in this order";
+const EXPECTED: &str =
+    "an Embedding (or one-hot input), recurrent layers and a Dense layer, in this order";
 
 /// What a description tells, once everything in it runs here.
 #[derive(Debug)]
@@ -446,14 +447,19 @@ mod tests {
             ),
             (&two, softmax, "found layer s (Softmax) at a place"),
             (
-                r#"{"class_name": "GRU"}"#,
+                r#"{"class_name": "SimpleRNN"}"#,
                 "",
-                "found a layer GRU (of no name), expected an Embedding",
+                "found a layer SimpleRNN (of no name), expected an Embedding",
             ),
             (
-                r#"{"class_name": "RNN", "config": {"cell": {"class_name": "GRUCell", "config": {}}}}"#,
+                r#"{"class_name": "RNN", "config": {"cell": {"class_name": "SimpleRNNCell", "config": {}}}}"#,
                 "",
-                "found a cell GRUCell (of no name), expected LSTMs",
+                "found a cell SimpleRNNCell (of no name), expected LSTMs or GRUs",
+            ),
+            (
+                r#"{"class_name": "GRU", "config": {"name": "a", "reset_after": false}}"#,
+                "",
+                "layer a (GRU) has reset_after false, expected true",
             ),
             (r#"{"class": "LSTM"}"#, "", "does not parse"),
         ] {

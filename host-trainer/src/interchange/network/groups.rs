@@ -20,13 +20,13 @@ impl Groups {
         for (name, tensor) in tensors {
             if name.ends_with("_reverse") || name.contains("backward") {
                 return Err(format!(
-                    "found tensor {name} of a layer that reads backwards, expected LSTMs that read \
+                    "found tensor {name} of a layer that reads backwards, expected layers that read \
                      forwards"
                 ));
             }
             let (group, part) = split(name).ok_or_else(|| {
                 format!(
-                    "found tensor {name} {:?}, expected names of an embedding, LSTMs and a dense \
+                    "found tensor {name} {:?}, expected names of an embedding, recurrent layers and a dense \
                      layer as in Keras or PyTorch",
                     tensor.shape
                 )
@@ -48,7 +48,7 @@ impl Groups {
             }
         }
         match found.layers.len() {
-            0 => Err("found no LSTM's tensors, expected those of one to four".into()),
+            0 => Err("found no recurrent layer's tensors, expected those of one to four".into()),
             _ => Ok(found),
         }
     }
@@ -71,10 +71,12 @@ impl Groups {
             let is_listed_bias = matches!(part, Part::Listed(_)) && *index == 2;
             tensors[name].shape.len() == 2 && !is_bias(*part) && !is_listed_bias
         };
-        let (weights, biases): (Vec<_>, Vec<_>) = parts.iter().enumerate().partition(is_weight);
-        let plain = |parts: Vec<(usize, _)>| parts.into_iter().map(|(_, part)| part).collect();
-        let (weights, biases): (Vec<&(Part, String)>, Vec<&(Part, String)>) =
-            (plain(weights), plain(biases));
+        let of_kind = |are_weights: bool| -> Vec<&(Part, String)> {
+            let parts = parts.iter().enumerate();
+            let parts = parts.filter(|part| is_weight(part) == are_weights);
+            parts.map(|(_, part)| part).collect()
+        };
+        let (weights, biases) = (of_kind(true), of_kind(false));
         match (&weights[..], &biases[..]) {
             ([(part, weight)], [] | [_]) => self.linears.push(Linear {
                 name,
@@ -129,7 +131,7 @@ impl Groups {
             let n = matrices + usize::from(at < parts.len() && is_bias(at));
             let (layer, behind) = rest.split_at_checked(n).ok_or_else(|| {
                 format!(
-                    "found {} arrays, expected those of an embedding, LSTMs and a dense layer",
+                    "found {} arrays, expected those of an embedding, recurrent layers and a dense layer",
                     parts.len()
                 )
             })?;

@@ -31,7 +31,7 @@ pub struct Mapped {
 /// Finds the network; `path` only names it in errors.
 ///
 /// # Errors
-/// The tensors are not exactly those of an embedding (or of one-hot input), one to four LSTMs and a
+/// The tensors are not exactly those of an embedding (or of one-hot input), one to four recurrent layers and a
 /// dense layer, of shapes that fit each other and the alphabet, or their order is not told, or they
 /// hold a number that is not finite.
 pub fn find(path: &Path, contents: &Contents, told: &Told, alphabet: &Alphabet) -> Result<Mapped> {
@@ -141,7 +141,7 @@ impl Source {
             Self::Row(name, row) => tensors[name].values[row * n..][..n].to_vec(),
             Self::Keras(source, framework, hidden) => {
                 let keras = source.tensor(tensors, shape);
-                framework.from_keras(&keras.values, *hidden)
+                framework.in_own_order(&keras.values, *hidden)
             }
             Self::Identity => {
                 let one = |at: usize| f32::from(at.is_multiple_of(shape[1] + 1));
@@ -191,8 +191,8 @@ impl Chain {
                 let [inputs, _] = self.layers[0].widths(tensors);
                 if inputs != symbols {
                     return Err(format!(
-                        "found {} beside the LSTMs, expected one embedding and one dense layer (or, \
-                         for one-hot input, {symbols} inputs of the first LSTM, which has {inputs})",
+                        "found {} beside the recurrent layers, expected one embedding and one dense layer (or, \
+                         for one-hot input, {symbols} inputs of the first of those, which has {inputs})",
                         dense.weight
                     ));
                 }

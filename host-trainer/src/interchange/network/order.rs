@@ -185,7 +185,7 @@ fn ends(
     };
     let refuse = || {
         Err(format!(
-            "found {found} beside the LSTMs, expected one embedding and one dense layer (or one dense \
+            "found {found} beside the recurrent layers, expected one embedding and one dense layer (or one dense \
              layer alone, where the input is one-hot)"
         ))
     };

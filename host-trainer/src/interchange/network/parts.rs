@@ -100,7 +100,7 @@ impl Recurrent {
 
 pub(super) fn unexpected(tensors: &Tensors, name: &str) -> String {
     format!(
-        "found tensor {name} {:?}, expected an embedding, LSTMs and a dense layer only",
+        "found tensor {name} {:?}, expected an embedding, recurrent layers and a dense layer only",
         tensors[name].shape
     )
 }

@@ -4,6 +4,7 @@
 //! as candle's operations, for other devices; and in the device's integers, for tuning them.
 
 mod cifg;
+mod gru;
 mod lstm;
 
 use crate::kernels::cell::Cell;
@@ -74,7 +75,7 @@ impl Framework {
     }
 
     /// Numbers of the gates, in blocks of `hidden`, in the order of Keras.
-    pub(crate) fn to_keras(self, values: &[f32], hidden: usize) -> Vec<f32> {
+    pub(crate) fn in_keras_order(self, values: &[f32], hidden: usize) -> Vec<f32> {
         let mut ordered = vec![0.0; values.len()];
         for (to, from) in self.blocks(values.len(), hidden) {
             ordered[to].copy_from_slice(&values[from]);
@@ -83,7 +84,7 @@ impl Framework {
     }
 
     /// Numbers of the gates of Keras, in blocks of `hidden`, in the order here.
-    pub(crate) fn from_keras(self, values: &[f32], hidden: usize) -> Vec<f32> {
+    pub(crate) fn in_own_order(self, values: &[f32], hidden: usize) -> Vec<f32> {
         let mut ordered = vec![0.0; values.len()];
         for (to, from) in self.blocks(values.len(), hidden) {
             ordered[from].copy_from_slice(&values[to]);
@@ -172,6 +173,7 @@ impl CellKind {
         match self {
             Self::Lstm => &lstm::Lstm,
             Self::Cifg => &cifg::Cifg,
+            Self::Gru => &gru::Gru,
         }
     }
 
