@@ -9,8 +9,8 @@ use crate::files::stdout::say;
 use crate::model::encode::{Labels, encode_quantized};
 use crate::model::file::ModelFile;
 use crate::network::parameters::Network;
-use crate::network::predictor::{InContext, NetworkPredictor, context, describe_context};
-use crate::network::score::{self, score_table};
+use crate::network::predictor::{context, describe_context};
+use crate::network::score::{Extent, Piece, network_scores, score_table, scores};
 use crate::quantize::QuantizedNetwork;
 use crate::text::alphabet::Alphabet;
 use crate::text::corpus::{Corpus, Split};
@@ -48,7 +48,7 @@ pub fn run(args: &Args) -> Result<()> {
     let device = args.device.open()?;
     let splits = args.split.map_or(Split::ALL.to_vec(), |split| vec![split]);
     let asked = args.window.map(Window::size);
-    let (corpus, window, scores);
+    let (corpus, window, found);
     if let Some(file) = model_of(&args.file)? {
         if !device.is_cpu() {
             return Err(Error::bad_input(format!(
@@ -59,23 +59,22 @@ pub fn run(args: &Args) -> Result<()> {
         let model = file.model()?;
         window = context(asked, model.window());
         corpus = read(&args.corpus, alphabet_of(&model))?;
-        scores = file.score(window, &corpus, &splits)?;
+        found = file.score(window, &corpus, &splits, Extent::Whole)?;
     } else {
         let network = Network::load(&args.file)?;
         window = context(asked, network.config.window);
         corpus = read(&args.corpus, network.config.alphabet())?;
-        scores = if device.is_cpu() {
-            let predictor = NetworkPredictor::new(&network);
-            score::scores(InContext::new(predictor, window), &corpus, &splits)
+        found = if device.is_cpu() {
+            network_scores(&network, window, &corpus, &splits, Extent::Whole)?
         } else {
-            let predictor = DevicePredictor::new(&network, &device)?;
-            score::scores(InContext::new(predictor, window), &corpus, &splits)
+            let read = |piece: Piece<'_>| Ok(piece.read(DevicePredictor::new(&network, &device)?));
+            scores(read, window, &corpus, &splits, Extent::Whole)?
         };
     }
     if args.json {
         let parts: Map<String, Value> = splits
             .iter()
-            .zip(&scores)
+            .zip(&found)
             .map(|(split, score)| (split.name().to_owned(), json!(score)))
             .collect();
         say!(
@@ -85,7 +84,7 @@ pub fn run(args: &Args) -> Result<()> {
         return Ok(());
     }
     say!("{}, {}", args.corpus.display(), describe_context(window));
-    say!("{}", score_table(&splits, &scores).trim_end());
+    say!("{}", score_table(&splits, &found).trim_end());
     Ok(())
 }
 
@@ -109,7 +108,7 @@ fn model_of(path: &Path) -> Result<Option<ModelFile>> {
 pub fn score_model(file: &ModelFile, path: &Path) -> Result<String> {
     let model = file.model()?;
     let corpus = read(path, alphabet_of(&model))?;
-    let scores = file.score(model.window(), &corpus, &Split::ALL)?;
+    let scores = file.score(model.window(), &corpus, &Split::ALL, Extent::Whole)?;
     Ok(format!(
         "bits per character on {}, {}\n{}",
         path.display(),

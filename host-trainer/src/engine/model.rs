@@ -215,7 +215,7 @@ mod tests {
     use crate::kernels::vectorize::instruction_sets;
     use crate::network::config::CellKind;
     use crate::network::predictor::NetworkPredictor;
-    use crate::network::score::bits_per_char;
+    use crate::network::score::score_text;
     use crate::network::state::zero_states;
     use crate::text::alphabet::Alphabet;
 
@@ -431,7 +431,7 @@ mod tests {
             let model = Model::new(&network, &Device::Cpu).unwrap();
             let (loss, _, states) = train(&model, &batch, LossOn::EveryStep, &start, &[]);
             let mut predictor = NetworkPredictor::new(&network);
-            let score = bits_per_char(&mut predictor, &[], &text);
+            let score = score_text(&mut predictor, &text);
             assert_eq!(score.characters, 50);
             assert!((score.bits_per_char * std::f64::consts::LN_2 - loss).abs() < 1e-5);
             for (index, state) in states.iter().enumerate() {

@@ -6,6 +6,7 @@
 pub mod error;
 pub mod hash;
 pub mod output;
+pub(crate) mod progress;
 pub(crate) mod registry;
 pub(crate) mod stdout;
 pub(crate) mod table;

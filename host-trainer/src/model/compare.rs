@@ -6,8 +6,7 @@ use crate::files::table;
 use crate::model::encode::{Labels, encode_f32, encode_quantized, encode_zeros};
 use crate::model::file::ModelFile;
 use crate::network::parameters::Network;
-use crate::network::predictor::{InContext, NetworkPredictor};
-use crate::network::score::{Score, score_split};
+use crate::network::score::{Extent, Score, network_scores};
 use crate::quantize::{DEAD_ZONE, QuantizedNetwork, TensorError, quantize};
 use crate::text::corpus::{Corpus, Split};
 use lstm_core::Format;
@@ -38,16 +37,15 @@ impl Variant {
     /// The f32 network itself.
     fn float(network: &Network, corpus: &Corpus) -> Result<Self> {
         let bytes = encode_f32(network, &Labels::default())?;
-        let predictor = NetworkPredictor::new(network);
-        let mut predictor = InContext::new(predictor, network.config.window);
-        let [validation, test] = PARTS.map(|part| score_split(&mut predictor, corpus, part));
+        let window = network.config.window;
+        let scores = network_scores(network, window, corpus, &PARTS, Extent::Sample)?;
         Ok(Self {
             name: Format::F32.to_string(),
             file: ModelFile::from_bytes(&bytes),
             quantized: None,
             errors: Vec::new(),
-            validation,
-            test,
+            validation: scores[0],
+            test: scores[1],
         })
     }
 
@@ -71,7 +69,7 @@ impl Variant {
     ) -> Result<Self> {
         let bytes = encode_quantized(&quantized, &Labels::default())?;
         let file = ModelFile::from_bytes(&bytes);
-        let scores = file.score(quantized.config.window, corpus, &PARTS)?;
+        let scores = file.score(quantized.config.window, corpus, &PARTS, Extent::Sample)?;
         Ok(Self {
             name,
             file,

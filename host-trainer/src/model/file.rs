@@ -3,8 +3,7 @@
 use crate::files::error::{Error, Result};
 use crate::model::predictor::ModelPredictor;
 use crate::model::workspace::HeapWorkspace;
-use crate::network::predictor::InContext;
-use crate::network::score::{Score, scores};
+use crate::network::score::{Extent, Piece, Score, scores};
 use crate::text::corpus::{Corpus, Split};
 use lstm_core::{Model, ModelError, Token};
 use std::path::Path;
@@ -59,7 +58,8 @@ impl ModelFile {
         &bytemuck::cast_slice(&self.words)[..self.len]
     }
 
-    /// The score of each part of a text, by the device's engine; `window` as in [`InContext::new`].
+    /// The score of each part of a text, by the device's engine; `window` as in
+    /// [`InContext::new`](crate::network::predictor::InContext::new).
     ///
     /// # Errors
     ///
@@ -69,12 +69,14 @@ impl ModelFile {
         window: Option<usize>,
         corpus: &Corpus,
         splits: &[Split],
+        extent: Extent,
     ) -> Result<Vec<Score>> {
         let model = self.model()?;
-        let mut workspace = HeapWorkspace::new(&model);
-        let predictor = ModelPredictor::new(workspace.session(&model)?);
-        let predictor = InContext::new(predictor, window);
-        Ok(scores(predictor, corpus, splits))
+        let read = |piece: Piece<'_>| {
+            let mut workspace = HeapWorkspace::new(&model);
+            Ok(piece.read(ModelPredictor::new(workspace.session(&model)?)))
+        };
+        scores(read, window, corpus, splits, extent)
     }
 
     /// The model.

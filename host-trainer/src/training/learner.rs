@@ -49,6 +49,11 @@ impl Learner {
         })
     }
 
+    /// The threads.
+    pub(crate) fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
     /// Goes on with other moments and another average.
     ///
     /// # Errors

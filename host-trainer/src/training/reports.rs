@@ -5,9 +5,8 @@ use crate::files::stdout::tell;
 use crate::kernels::random::Random;
 use crate::model::compare;
 use crate::network::parameters::Network;
-use crate::network::predictor::{InContext, NetworkPredictor};
 use crate::network::sample;
-use crate::network::score::{score_split, score_table, scores};
+use crate::network::score::{Extent, SAMPLE, SAMPLE_PIECES, Score, network_scores, score_table};
 use crate::text::corpus::Split;
 use crate::training::curve::loss_curve;
 use crate::training::metrics::{Row, notebook_table};
@@ -23,9 +22,12 @@ impl Trainer<'_> {
     /// Validates, keeps the best weights, writes a row of metrics, the picture and a sample.
     pub(crate) fn report(&mut self) -> Result<()> {
         self.learner.save_to(&mut self.now)?;
-        let validation = self.validate(&self.now.network);
+        let validation = self.validate(&self.now.network)?;
         let averaged = average::network(&self.now);
-        let average = averaged.as_ref().map(|network| self.validate(network));
+        let average = averaged
+            .as_ref()
+            .map(|network| self.validate(network))
+            .transpose()?;
         if !validation.is_finite() {
             return Err(self.not_finite("a validation that is not finite"));
         }
@@ -64,9 +66,15 @@ impl Trainer<'_> {
         self.write_sample()
     }
 
-    fn validate(&self, network: &Network) -> f64 {
-        let mut predictor = self.in_context(NetworkPredictor::new(network));
-        score_split(&mut predictor, &self.texts.corpus, Split::Validation).bits_per_char
+    fn validate(&self, network: &Network) -> Result<f64> {
+        Ok(self.scores(network, &[Split::Validation])?[0].bits_per_char)
+    }
+
+    /// The scores by which a run goes on; of a long part, those of a sample.
+    fn scores(&self, network: &Network, splits: &[Split]) -> Result<Vec<Score>> {
+        let (window, corpus) = (self.phase().feed.window(), &self.texts.corpus);
+        let work = || network_scores(network, window, corpus, splits, Extent::Sample);
+        self.learner.pool().run(work)
     }
 
     /// A report as a line.
@@ -111,10 +119,6 @@ impl Trainer<'_> {
     }
 
     /// The predictor with the context that its network was trained on.
-    fn in_context<'p>(&self, predictor: NetworkPredictor<'p>) -> InContext<NetworkPredictor<'p>> {
-        InContext::new(predictor, self.phase().feed.window())
-    }
-
     /// Writes a sample the recipe's way, to the terminal and to samples.txt.
     pub(crate) fn write_sample(&mut self) -> Result<()> {
         let progress = &self.now.progress;
@@ -179,9 +183,13 @@ impl Trainer<'_> {
         };
         tell!("{} ({what}):", path.display());
         let network = Network::load(&path)?;
-        let predictor = NetworkPredictor::new(&network);
-        let scores = scores(self.in_context(predictor), &self.texts.corpus, &Split::ALL);
+        let scores = self.scores(&network, &Split::ALL)?;
         tell!("{}", score_table(&Split::ALL, &scores).trim_end());
+        if scores.iter().any(|score| score.characters == SAMPLE) {
+            tell!(
+                "of long parts {SAMPLE} characters in {SAMPLE_PIECES} pieces; evaluate reads all of them"
+            );
+        }
         let variants = compare::variants(&network, &self.texts.corpus);
         tell!("\n{}", compare::table(&variants).trim_end());
         tell!(

@@ -13,6 +13,7 @@ use crate::model::encode::{Labels, encode_quantized};
 use crate::model::file::ModelFile;
 use crate::network::config::LayerConfig;
 use crate::network::parameters::Network;
+use crate::network::score::Extent;
 use crate::quantize::QuantizedNetwork;
 use crate::text::corpus::{Corpus, Split};
 use std::io::ErrorKind;
@@ -40,7 +41,7 @@ const SCHEDULE: Schedule = Schedule::cosine(30, 0.02);
 /// Bits per character of a quantized network on a part of a text, by the device's engine.
 fn score(network: &QuantizedNetwork, corpus: &Corpus, split: Split) -> Result<f64> {
     let file = ModelFile::from_bytes(&encode_quantized(network, &Labels::default())?);
-    let scores = file.score(network.config.window, corpus, &[split])?;
+    let scores = file.score(network.config.window, corpus, &[split], Extent::Sample)?;
     Ok(scores[0].bits_per_char)
 }
 
