@@ -294,7 +294,7 @@ impl<'s, 'm> Console<'s, 'm> {
             Event::Enter => self.task = Task::Line,
             Event::Redraw => {
                 let bytes = PROMPT.len() + self.editor.line().len();
-                self.output.clear_line(bytes).str(PROMPT);
+                self.output.rewrite_line(bytes).str(PROMPT);
                 self.task = Task::Redraw(0);
             }
             Event::Character(character) => self.load(character),
@@ -424,6 +424,8 @@ impl<'s, 'm> Console<'s, 'm> {
                 *at += piece.len();
                 self.output.str(piece);
                 if piece.is_empty() {
+                    // Over the character that is gone, which took two columns at most.
+                    self.output.str("  \x08\x08");
                     self.task = Task::Text;
                 }
             }

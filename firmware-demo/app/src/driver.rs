@@ -1,7 +1,7 @@
 use core::convert::Infallible;
 
 use embedded_io::{Error as _, ErrorKind, Read, ReadReady, Write};
-use lstm_core::{Model, ModelError};
+use lstm_core::Model;
 
 use crate::{Board, Console, Ram, Step};
 
@@ -17,13 +17,16 @@ where
     S: Read + ReadReady + Write,
     B: Board,
 {
-    drive(&mut Console::new(load(region), region, ram), serial, board)
+    drive(&mut console(region, ram), serial, board)
 }
 
 /// Apart, so that what it needs of the stack is free again when the model runs.
 #[inline(never)]
-fn load(region: &[u8]) -> Result<Model<'_>, ModelError> {
-    Model::from_region(region)
+fn console<'s, 'm, const WORDS: usize>(
+    region: &'m [u8],
+    ram: &'s mut Ram<WORDS>,
+) -> Console<'s, 'm> {
+    Console::new(Model::from_region(region), region, ram)
 }
 
 /// Moves bytes between a console and a port until the port no longer takes what is sent, or nobody

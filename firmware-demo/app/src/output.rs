@@ -73,12 +73,12 @@ impl Output {
         self
     }
 
-    /// Clears a line of this many bytes, and goes to its start; to a new line if it may be longer than
-    /// the terminal is wide.
-    pub(crate) fn clear_line(&mut self, bytes: usize) -> &mut Self {
+    /// Goes to the start of a line of this many bytes, to write it anew; to a new line if it may be longer
+    /// than the terminal is wide.
+    pub(crate) fn rewrite_line(&mut self, bytes: usize) -> &mut Self {
         const NARROWEST: usize = 70;
         let _ = self.text.push_str(match bytes {
-            ..NARROWEST => "\r\x1b[K",
+            ..NARROWEST => "\r",
             _ => "\r\n",
         });
         self

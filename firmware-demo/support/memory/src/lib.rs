@@ -8,6 +8,7 @@
 
 #![no_std]
 
+#[cfg(feature = "copy")]
 mod copy;
 mod region;
 
@@ -16,6 +17,7 @@ pub mod esp_hal;
 #[cfg(feature = "measure")]
 mod measure;
 
+#[cfg(feature = "copy")]
 pub use copy::{ModelCopy, bytes, model_copy};
 #[cfg(feature = "measure")]
 pub use measure::{measure, paint};

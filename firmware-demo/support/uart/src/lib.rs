@@ -28,6 +28,7 @@ mod ring;
 mod serial;
 mod start;
 mod stm32;
+mod stop;
 mod uart;
 mod words;
 
@@ -52,10 +53,10 @@ pub use device::Device;
 pub use interrupt::listen;
 pub use nrf::{NrfPin, NrfTimer, NrfUart};
 pub use serial::keep_received;
-#[cfg(target_os = "none")]
-pub use serial::stop;
 pub use start::{Ram, ram, start};
 pub use stm32::Stm32Usart;
+#[cfg(target_os = "none")]
+pub use stop::stop;
 #[cfg(all(target_os = "none", target_arch = "arm"))]
 pub use systick::SysTick;
 pub use uart::{Fault, Uart};

@@ -19,5 +19,5 @@ fn panic(_: &PanicInfo<'_>) -> ! {
         unsafe { a_panic_can_be_reached() }
     }
     #[cfg(debug_assertions)]
-    crate::start::park()
+    crate::stop::park()
 }

@@ -12,17 +12,6 @@ pub fn keep_received(uart: impl Uart) {
     uart.receive(|received| RECEIVED.push(received));
 }
 
-/// Says that the core has met a fault, and waits for ever: for the handlers of faults.
-#[cfg(target_os = "none")]
-#[inline(never)]
-pub fn stop(uart: impl Uart) -> ! {
-    b"\r\n# the core has met a fault and stops; a reset starts it again\r\n"
-        .iter()
-        .for_each(|&byte| uart.send(byte));
-    uart.flush();
-    crate::start::park()
-}
-
 /// The serial port of the firmware.
 pub(crate) struct Serial<U>(pub(crate) U);
 

@@ -1,16 +1,10 @@
 //! The firmware, started.
 
 use core::convert::Infallible;
-#[cfg(not(target_os = "none"))]
-use core::hint::spin_loop as wfi;
 
-#[cfg(all(target_os = "none", target_arch = "arm"))]
-use cortex_m::asm::wfi;
-#[cfg(all(target_os = "none", target_arch = "riscv32"))]
-use riscv::asm::wfi;
 use static_cell::ConstStaticCell;
 
-use crate::{board::Board, clock::Clock, serial::Serial, uart::Uart};
+use crate::{board::Board, clock::Clock, serial::Serial, stop::park, uart::Uart};
 
 /// The RAM of the console and of a model of any alphabet, in a `static` of the board.
 pub type Ram<const WORDS: usize> = ConstStaticCell<firmware_app::Ram<WORDS>>;
@@ -49,11 +43,4 @@ pub fn start<U: Uart, C: Clock, const WORDS: usize>(
 fn plant_fault() {
     // SAFETY: the core calls the handler of faults instead.
     unsafe { crate::Device::<u32>::at(0xa000_0000) }.read(0);
-}
-
-/// Waits for ever.
-pub(crate) fn park() -> ! {
-    loop {
-        wfi();
-    }
 }
