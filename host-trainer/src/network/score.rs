@@ -24,7 +24,7 @@ pub enum Extent {
 }
 
 /// Characters of [`Extent::Sample`].
-pub const SAMPLE: usize = 65_536;
+pub const SAMPLE: usize = 32_768;
 /// Pieces of [`Extent::Sample`].
 pub const SAMPLE_PIECES: usize = 8;
 
