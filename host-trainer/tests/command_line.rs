@@ -556,6 +556,44 @@ fn bad_models_and_settings_are_one_line_and_exit_code_2() {
 }
 
 #[test]
+fn a_network_goes_on_learning_from_another_text() {
+    let folder = folder();
+    let path = folder.path();
+    printed(path, &format!("train {SMALL} --epochs 60 --out first"));
+    std::fs::write(path.join("other.txt"), text(3000).to_uppercase()).unwrap();
+    let from = "train --corpus other.txt --from first/best.safetensors --batch-size 4 --epochs 2";
+    printed(path, &format!("{from} --out second"));
+    let rows = |run: &str| {
+        let path = path.join(run).join("metrics.jsonl");
+        host_trainer::training::metrics::read(&path).unwrap()
+    };
+    let (first, second) = (rows("first"), rows("second"));
+    // It begins where the other ended, not at random.
+    let (random, begun) = (first[0].train_nats, second[0].train_nats);
+    assert!(begun < 0.8 * random, "{begun}, {random}");
+    let shape = |run: &str| {
+        let network = Network::load(&path.join(run).join("best.safetensors")).unwrap();
+        (network.config.layers, network.config.symbols)
+    };
+    assert_eq!(shape("second"), shape("first"));
+
+    // Its settings make the same run again.
+    printed(path, "train --config second/config.toml --out third");
+    let file = |run: &str| std::fs::read(path.join(run).join("best.safetensors")).unwrap();
+    assert!(file("third") == file("second"));
+    refuses(
+        path,
+        &format!("{from} --hidden 9 --out fourth"),
+        "found --hidden with --from, expected none: the network has its own",
+    );
+    refuses(
+        path,
+        "train --from good.txt --corpus good.txt --out fourth",
+        "expected a safetensors file of this trainer",
+    );
+}
+
+#[test]
 fn a_time_limit_ends_the_run() {
     let folder = folder();
     let line = format!("train {SMALL} --epochs 1000000 --minutes 0.02 --out r");

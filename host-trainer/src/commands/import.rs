@@ -5,6 +5,7 @@ use crate::files::output::refuse_input_as_output;
 use crate::files::stdout::tell;
 use crate::interchange::{self, Contents, Context, Told};
 use crate::network::predictor::describe_context;
+use crate::quantize::range::beyond_integers;
 use crate::text::alphabet::Alphabet;
 use lstm_core::MAX_WINDOW;
 use std::path::{Path, PathBuf};
@@ -78,6 +79,9 @@ pub fn run(args: &Args) -> Result<()> {
     );
     for note in contents.notes.iter().chain(&mapped.notes) {
         tell!("note: {note}");
+    }
+    for beyond in beyond_integers(&mapped.network) {
+        tell!("note: {beyond}");
     }
     if contents.context == Context::Untold && args.window.is_none() {
         tell!(

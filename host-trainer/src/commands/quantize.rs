@@ -5,6 +5,7 @@ use crate::files::error::{Error, Result};
 use crate::files::output::refuse_input_as_output;
 use crate::files::stdout::{say, tell};
 use crate::network::parameters::Network;
+use crate::quantize::range::beyond_integers;
 use crate::quantize::{DEAD_ZONE, error_table, quantize};
 use lstm_core::Format;
 use std::path::PathBuf;
@@ -23,7 +24,7 @@ pub struct Args {
     dead_zone: Option<u8>,
     #[command(flatten)]
     tuning: TuningArgs,
-    /// Print JSON: how far rounding moved each tensor
+    /// Print JSON: how far rounding moved each tensor, and what lies beyond the integers
     #[arg(long, conflicts_with = "qat")]
     json: bool,
     /// Where to write the quantized network (.safetensors)
@@ -64,6 +65,10 @@ pub fn run(args: &Args) -> Result<()> {
         )));
     }
     let dead_zone = args.dead_zone.unwrap_or(DEAD_ZONE);
+    let beyond = beyond_integers(&network);
+    if !args.json {
+        beyond.iter().for_each(|beyond| tell!("note: {beyond}"));
+    }
     let (quantized, errors) = quantize(&network, args.format.into(), dead_zone)?;
     if args.tuning.is_wanted() {
         args.tuning.tune(&network, &quantized, &args.out)?;
@@ -72,7 +77,7 @@ pub fn run(args: &Args) -> Result<()> {
         if args.json {
             say!(
                 "{}",
-                serde_json::json!({ "out": args.out, "tensors": errors })
+                serde_json::json!({ "out": args.out, "tensors": errors, "beyond": beyond })
             );
             return Ok(());
         }

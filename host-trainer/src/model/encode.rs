@@ -2,12 +2,14 @@
 
 use crate::files::error::{Error, Result};
 use crate::files::output::write_atomically;
+use crate::files::stdout::tell;
 use crate::model::describe::description;
 use crate::model::file::ModelFile;
 use crate::model::workspace::{Generator, HeapWorkspace};
 use crate::network::config::{LayerConfig, NetworkConfig};
 use crate::network::parameters::Network;
 use crate::network::predictor::context;
+use crate::quantize::range::beyond_integers;
 use crate::quantize::{self, QuantizedMatrix, QuantizedNetwork, TensorError};
 use lstm_core::export::{
     self, ARRAY_ALIGN, BLOCK_ROWS, COLUMN_ALIGN, Description, Layers, WeightFormat, encode_weight,
@@ -223,7 +225,16 @@ pub fn encode_file(
             path.display(),
             network.format
         ))),
-        None => encode_in(&Network::load(path)?, asked.unwrap_or(Format::Int8), labels),
+        None => {
+            let network = Network::load(path)?;
+            let format = asked.unwrap_or(Format::Int8);
+            if format != Format::F32 {
+                for beyond in beyond_integers(&network) {
+                    tell!("note: {beyond}");
+                }
+            }
+            encode_in(&network, format, labels)
+        }
     }
 }
 

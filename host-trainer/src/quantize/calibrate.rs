@@ -10,7 +10,7 @@ use crate::quantize::fixed_point::HIDDEN_UNIT;
 use crate::quantize::layout::{GateColumns, gate_matrices};
 
 /// Characters that the network writes.
-const CHARACTERS: usize = 8192;
+pub(super) const CHARACTERS: usize = 8192;
 /// Added to each variance, as a share of their mean: what the text did not show may still come.
 const DAMPING: f64 = 0.01;
 
@@ -34,11 +34,35 @@ pub struct LayerColumns {
     pub projection: Option<Columns>,
 }
 
+/// When a network that writes is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Moment {
+    /// Before a step.
+    Before,
+    /// After it.
+    After,
+}
+
+/// Lets the network write [`CHARACTERS`] characters, always the same text, and shows it before and after
+/// each step.
+pub(super) fn write(network: &Network, mut look: impl FnMut(Moment, &NetworkPredictor<'_>)) {
+    let random = &mut Random::new(1);
+    let mut predictor = NetworkPredictor::new(network);
+    let mut token = 0;
+    for at in 0..CHARACTERS {
+        let window = network.config.window;
+        if window.is_some_and(|length| at.is_multiple_of(length)) {
+            predictor.reset();
+        }
+        look(Moment::Before, &predictor);
+        token = random.sample(predictor.step(token), 1.0);
+        look(Moment::After, &predictor);
+    }
+}
+
 /// Lets the network write, always the same text, and tells how the columns of each layer varied, on a
 /// device with this dead zone.
 pub fn observe(network: &Network, dead_zone: u8) -> Vec<LayerColumns> {
-    let random = &mut Random::new(1);
-    let mut predictor = NetworkPredictor::new(network);
     let layers = network.config.layers.len();
     let matrices = (0..layers).map(|i| gate_matrices(&network.config, i));
     let matrices: Vec<Vec<GateColumns>> = matrices.collect();
@@ -47,14 +71,12 @@ pub fn observe(network: &Network, dead_zone: u8) -> Vec<LayerColumns> {
         .map(|matrices| vec![Vec::new(); matrices.len()]);
     let mut gates: Vec<Vec<Vec<f32>>> = fresh.collect();
     let mut units = vec![Vec::new(); layers];
-    let mut token = 0;
-    for at in 0..CHARACTERS {
-        let window = network.config.window;
-        if window.is_some_and(|length| at.is_multiple_of(length)) {
-            predictor.reset();
+    let mut before: Vec<Vec<f32>> = Vec::new();
+    write(network, |moment, predictor| {
+        if moment == Moment::Before {
+            before = (0..layers).map(|i| predictor.output(i).to_vec()).collect();
+            return;
         }
-        let before: Vec<Vec<f32>> = (0..layers).map(|i| predictor.output(i).to_vec()).collect();
-        token = random.sample(predictor.step(token), 1.0);
         for (i, before) in before.iter().enumerate() {
             for (columns, values) in matrices[i].iter().zip(&mut gates[i]) {
                 if columns.below > 0 {
@@ -66,7 +88,7 @@ pub fn observe(network: &Network, dead_zone: u8) -> Vec<LayerColumns> {
             }
             units[i].extend(predictor.units(i));
         }
-    }
+    });
     let config = &network.config;
     let zone = |layer: LayerConfig| match layer.projection {
         None => dead_zone,

@@ -17,6 +17,7 @@ mod file;
 pub(crate) mod fixed_point;
 mod layout;
 pub mod qat;
+pub mod range;
 mod rounding;
 #[cfg(test)]
 pub(crate) mod tests;

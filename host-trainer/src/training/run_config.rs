@@ -68,6 +68,9 @@ pub struct RunConfig {
     pub corpus: TextFile,
     /// Text for pre-training.
     pub pretrain: Option<TextFile>,
+    /// The network whose weights it starts from, and SHA-256 of its file; random weights if `None`.
+    #[serde(default)]
+    pub from: Option<TextFile>,
     /// The network.
     pub network: NetworkConfig,
     /// The phases with every flag applied.
@@ -91,7 +94,7 @@ impl RunConfig {
         }
         let is_the_notebook =
             self.corpus.hash == NOTEBOOK_TEXT && self.network == network && self.phases == phases;
-        is_the_notebook.then_some(losses)
+        (is_the_notebook && self.from.is_none()).then_some(losses)
     }
 
     /// Whether the validation and the test part are kept from the training.
@@ -139,6 +142,7 @@ mod tests {
                 alphabet: AlphabetKind::Letters,
                 corpus: TextFile::new(path, &corpus.tokens),
                 pretrain: None,
+                from: None,
                 network: NetworkConfig::stack(&corpus.alphabet, EMBEDDING, layer, 1),
                 phases: recipe.phases(false).unwrap(),
             };

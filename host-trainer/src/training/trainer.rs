@@ -57,7 +57,14 @@ pub(crate) struct Trainer<'r> {
 /// The network has another shape than it may have.
 pub(crate) fn start(config: &RunConfig, texts: &Texts) -> Result<Checkpoint> {
     let mut random = Random::new(config.seed);
-    let network = Network::new(config.network.clone(), &mut random)?;
+    let network = match &config.from {
+        None => Network::new(config.network.clone(), &mut random)?,
+        Some(file) => {
+            let mut network = Network::load(&file.path)?;
+            network.config = config.network.clone();
+            network
+        }
+    };
     let phase = &config.phases[0];
     let feeder = Feeder::new(texts.source(phase.source), phase.feed, &mut random);
     Ok(Checkpoint {

@@ -390,6 +390,7 @@ fn run_config() -> RunConfig {
         alphabet: AlphabetKind::Letters,
         corpus: TextFile::new(Path::new("a.txt"), &[]),
         pretrain: None,
+        from: None,
         network: NetworkConfig::lstm(&Alphabet::letters(), 1, 1, 1),
         phases: [phases("many-to-one"), phases("sonnets")].concat(),
     }

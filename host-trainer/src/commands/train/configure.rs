@@ -5,6 +5,8 @@ use crate::commands::numbers::{BelowOne, NotNegative, Positive, Share, Whole};
 use crate::files::error::{Error, Result};
 use crate::files::stdout::tell;
 use crate::network::config::{CellKind, EMBEDDING, LayerConfig, NetworkConfig};
+use crate::network::parameters::Network;
+use crate::text::alphabet::{Alphabet, AlphabetKind};
 use crate::text::batches::Feed;
 use crate::text::corpus::{Corpus, Split};
 use crate::training::phase::{Phase, Source, window};
@@ -54,7 +56,11 @@ pub(crate) fn configure(settings: &Settings) -> Result<(RunConfig, Texts)> {
     let recipe = recipe_of(settings);
     let corpus_path = settings.corpus.as_deref().unwrap_or(Path::new(CORPUS));
     let pretrain_path = settings.pretrain.as_deref();
-    for (name, path) in [("corpus", Some(corpus_path)), ("pretrain", pretrain_path)] {
+    for (name, path) in [
+        ("corpus", Some(corpus_path)),
+        ("pretrain", pretrain_path),
+        ("from", settings.from.as_deref()),
+    ] {
         // The run's config holds it as text.
         if let Some(path) = path.filter(|path| path.to_str().is_none()) {
             return Err(Error::bad_input(format!(
@@ -64,12 +70,28 @@ pub(crate) fn configure(settings: &Settings) -> Result<(RunConfig, Texts)> {
         }
     }
     let phases = phases(settings, recipe)?;
-    let kind = settings.alphabet.unwrap_or(recipe.alphabet);
-    let corpus = Corpus::read(corpus_path, kind)?;
+    let from = settings.from.as_deref().map(start_of).transpose()?;
+    let (kind, corpus) = match &from {
+        None => {
+            let kind = settings.alphabet.unwrap_or(recipe.alphabet);
+            (kind, Corpus::read(corpus_path, kind)?)
+        }
+        Some((_, network)) => {
+            refuse_shape(settings)?;
+            let alphabet = network.alphabet();
+            let kind = match alphabet == Alphabet::letters() {
+                true => AlphabetKind::Letters,
+                false => AlphabetKind::Text,
+            };
+            (kind, Corpus::read_with(corpus_path, alphabet)?)
+        }
+    };
     let layer = layer_over(settings, recipe.layer);
     let embedding = settings.embedding.map_or(EMBEDDING, Whole::size);
     let layers = settings.layers.map_or(1, Whole::size);
-    let mut network = NetworkConfig::stack(&corpus.alphabet, embedding, layer, layers);
+    let stack = || NetworkConfig::stack(&corpus.alphabet, embedding, layer, layers);
+    let (from, network) = from.unzip();
+    let mut network = network.unwrap_or_else(stack);
     network.window = window(&phases);
     network.check()?;
     let read = |path| Corpus::read_with(path, corpus.alphabet.clone());
@@ -83,12 +105,42 @@ pub(crate) fn configure(settings: &Settings) -> Result<(RunConfig, Texts)> {
         alphabet: kind,
         corpus: TextFile::new(corpus_path, &corpus.tokens),
         pretrain: pretrain_path.zip(pretrain.as_ref()).map(named),
+        from,
         network,
         phases,
     };
     let texts = Texts { corpus, pretrain };
     texts.check_lengths(&config)?;
     Ok((config, texts))
+}
+
+/// The file that a run starts from, and its network's shape.
+fn start_of(path: &Path) -> Result<(TextFile, NetworkConfig)> {
+    let bytes = std::fs::read(path).map_err(|e| Error::reading(path, &e))?;
+    Ok((TextFile::new(path, &bytes), Network::load(path)?.config))
+}
+
+/// The settings that a network has already.
+fn shape_of(settings: &Settings) -> Settings {
+    Settings {
+        alphabet: settings.alphabet,
+        cell: settings.cell,
+        hidden: settings.hidden,
+        projection: settings.projection,
+        layers: settings.layers,
+        embedding: settings.embedding,
+        ..Settings::default()
+    }
+}
+
+/// Refuses the settings of a shape where a network with its own is named.
+fn refuse_shape(settings: &Settings) -> Result<()> {
+    match shape_of(settings).to_table()?.keys().next() {
+        None => Ok(()),
+        Some(key) => Err(Error::bad_input(format!(
+            "found --{key} with --from, expected none: the network has its own"
+        ))),
+    }
 }
 
 /// Says where the scores of a run will tell little.
@@ -232,6 +284,7 @@ pub(crate) fn settings_of(config: &RunConfig) -> Settings {
         recipe: Some(config.recipe),
         corpus: Some(config.corpus.path.clone()),
         pretrain: config.pretrain.as_ref().map(|text| text.path.clone()),
+        from: config.from.as_ref().map(|file| file.path.clone()),
         alphabet: Some(config.alphabet),
         seed: Some(Whole::nearest(config.seed)),
         minutes: config.minutes.and_then(|minutes| minutes.try_into().ok()),
@@ -242,6 +295,17 @@ pub(crate) fn settings_of(config: &RunConfig) -> Settings {
         embedding: Some(Whole::nearest(network.embedding)),
         ..Settings::default()
     };
+    if config.from.is_some() {
+        settings = Settings {
+            alphabet: None,
+            cell: None,
+            hidden: None,
+            projection: None,
+            layers: None,
+            embedding: None,
+            ..settings
+        };
+    }
     for phase in &config.phases {
         if phase.source == Source::Pretrain {
             settings.pretrain_epochs = Positive::try_from(phase.epochs).ok();

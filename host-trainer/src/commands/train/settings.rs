@@ -29,6 +29,10 @@ pub struct Settings {
     /// More text of the same kind, read first, with a recipe that pre-trains
     #[arg(long, value_name = "FILE")]
     pub pretrain: Option<PathBuf>,
+    /// Start from the weights of this network (.safetensors), of its shape and alphabet [default: random
+    /// weights]
+    #[arg(long, value_name = "NETWORK")]
+    pub from: Option<PathBuf>,
     /// The symbols: 27 letters, or every character of the text [default: the recipe's]
     #[arg(long, value_enum)]
     pub alphabet: Option<AlphabetKind>,

@@ -202,9 +202,14 @@ impl CellKind {
         self.device().takes_products_apart()
     }
 
+    /// Whether the cell state lies between -1 and 1.
+    pub(crate) fn has_unit_cell_state(self) -> bool {
+        self.device().has_unit_cell_state()
+    }
+
     /// Steps of the device's cell state in one.
     pub(crate) fn cell_unit(self) -> f32 {
-        match self.device().has_unit_cell_state() {
+        match self.has_unit_cell_state() {
             true => ONE_Q14,
             false => ONE_Q11,
         }
