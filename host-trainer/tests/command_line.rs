@@ -102,7 +102,7 @@ fn bad_input_is_one_line_and_exit_code_2() {
         ),
         (
             "train --corpus good.txt --hidden 0",
-            "'--hidden <N>': found 0, expected 1 to 4096",
+            "'--hidden <N>': found 0, expected 1 to 1024",
         ),
         (
             "train --corpus good.txt --embedding 9999",

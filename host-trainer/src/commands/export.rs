@@ -11,6 +11,8 @@ use crate::model::describe::is_description;
 use crate::model::encode::{Labels, encode_file, write_model};
 use crate::model::file::ModelFile;
 use crate::network::parameters::Network;
+use crate::quantize::QuantizedNetwork;
+use crate::quantize::range::beyond_integers;
 use lstm_core::Format;
 use std::path::{Path, PathBuf};
 
@@ -88,6 +90,11 @@ pub fn run(args: &Args) -> Result<()> {
         window: args.window.map(Window::size),
     };
     let (file, errors) = encode_file(&args.network, args.format.map(Format::from), &labels)?;
+    if args.format != Some(ExportFormat::F32) && QuantizedNetwork::load(&args.network)?.is_none() {
+        for beyond in beyond_integers(&Network::load(&args.network)?) {
+            tell!("note: {beyond}");
+        }
+    }
     let mut notes = Vec::new();
     if let Some(corpus) = &args.corpus {
         notes.push(score_model(&ModelFile::from_bytes(&file), corpus)?);

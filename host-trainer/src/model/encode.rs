@@ -2,14 +2,12 @@
 
 use crate::files::error::{Error, Result};
 use crate::files::output::write_atomically;
-use crate::files::stdout::tell;
 use crate::model::describe::description;
 use crate::model::file::ModelFile;
 use crate::model::workspace::{Generator, HeapWorkspace};
 use crate::network::config::{LayerConfig, NetworkConfig};
 use crate::network::parameters::Network;
 use crate::network::predictor::context;
-use crate::quantize::range::beyond_integers;
 use crate::quantize::{self, QuantizedMatrix, QuantizedNetwork, TensorError};
 use lstm_core::export::{
     self, ARRAY_ALIGN, BLOCK_ROWS, COLUMN_ALIGN, Description, Layers, WeightFormat, encode_weight,
@@ -225,16 +223,7 @@ pub fn encode_file(
             path.display(),
             network.format
         ))),
-        None => {
-            let network = Network::load(path)?;
-            let format = asked.unwrap_or(Format::Int8);
-            if format != Format::F32 {
-                for beyond in beyond_integers(&network) {
-                    tell!("note: {beyond}");
-                }
-            }
-            encode_in(&network, format, labels)
-        }
+        None => encode_in(&Network::load(path)?, asked.unwrap_or(Format::Int8), labels),
     }
 }
 
