@@ -312,10 +312,9 @@ fn a_text_too_short_for_the_batch_is_told() {
         folder.path(),
         "train --corpus good.txt --hidden 4 --embedding 2 --batch-size 900 --epochs 1 --out r",
     );
-    let line = told.lines().nth(1).unwrap();
-    let found = line
-        .strip_prefix("train: the text is long enough for ")
-        .unwrap();
+    let start = "train: the text is long enough for ";
+    let mut lines = told.lines();
+    let found = lines.find_map(|line| line.strip_prefix(start)).unwrap();
     let (rows, rest) = found.split_once(' ').unwrap();
     assert_eq!(rest, "rows a batch, not for 900");
     assert!(told.contains(&format!("; batch size {rows}; ")), "{told}");

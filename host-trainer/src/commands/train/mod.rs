@@ -76,13 +76,13 @@ pub fn run(args: Args) -> Result<()> {
         RunFolder::check_new(&path, args.force)?;
         (config, texts) = configure(&settings)?;
         refuse_texts_of_the_run(&path, &config)?;
-        tell_doubts(&config, &texts);
         checkpoint = start(&config, &texts)?;
         let flags = format!(
             "# The settings of this run: host-trainer train --config FILE --out NEW\n{}",
             settings_of(&config).to_table()?
         );
         folder = RunFolder::create(&path, &config, &flags, &mut checkpoint)?;
+        tell_doubts(&config, &texts);
     }
     Trainer::new(&config, &texts, &folder, checkpoint, call)?.train()
 }
