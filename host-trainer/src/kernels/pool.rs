@@ -2,6 +2,7 @@
 
 use crate::files::error::{Error, Result};
 use crate::kernels::panels::ROW_BLOCK;
+use std::num::NonZero;
 use std::ops::Range;
 
 /// Threads that wait for work. What runs in [`Pool::run`] is shared out over them, candle's matrix products too.
@@ -30,6 +31,18 @@ impl Pool {
     pub fn run<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
         self.0.install(work)
     }
+}
+
+/// Runs `work` in the pool that this thread is of, or else in one with a thread for each core.
+///
+/// # Errors
+/// The system gives no threads.
+pub(crate) fn in_pool<R: Send>(work: impl FnOnce() -> R + Send) -> Result<R> {
+    if rayon::current_thread_index().is_some() {
+        return Ok(work());
+    }
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    Ok(Pool::new(cores)?.run(work))
 }
 
 /// Cuts `0..rows` into parts of whole blocks, none empty: a few for each thread of this pool, so that a

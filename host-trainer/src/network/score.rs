@@ -3,6 +3,7 @@
 use crate::files::error::Result;
 use crate::files::progress::Progress;
 use crate::files::table::table;
+use crate::kernels::pool::in_pool;
 use crate::network::parameters::Network;
 use crate::network::predictor::{InContext, NetworkPredictor, Predictor};
 use crate::text::corpus::{Corpus, Split};
@@ -174,7 +175,7 @@ pub fn scores(
             .collect();
         found.map(|found| Score::of(&found))
     };
-    parts.into_iter().map(score).collect()
+    in_pool(|| parts.into_iter().map(score).collect())?
 }
 
 /// The score of each part by a network in f32, as [`scores`].
