@@ -739,7 +739,7 @@ fn what_the_alphabet_does_not_hold_is_told() {
         "train --corpus rare.txt --alphabet text --epochs 0.01 --out s",
     );
     assert!(
-        told.contains(" are not in the alphabet, and are read as ' '\n"),
+        told.contains(" are not in the alphabet, and are read as ' '; an alphabet holds the 256"),
         "{told}"
     );
     let network = Network::load(&folder.path().join("s/best.safetensors")).unwrap();

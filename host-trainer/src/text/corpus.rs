@@ -62,7 +62,13 @@ impl Corpus {
         let text = read_text(path)?;
         let named = |e| Error::bad_input(format!("{}: {e}", path.display()));
         let corpus = Self::of(&text, kind).map_err(named)?;
-        corpus.check(path, &text)?;
+        let hint = match kind {
+            AlphabetKind::Letters => "; --alphabet text keeps them",
+            AlphabetKind::Text => {
+                "; an alphabet holds the 256 most frequent symbols and no control characters"
+            }
+        };
+        corpus.check(path, &text, hint)?;
         Ok(corpus)
     }
 
@@ -84,12 +90,13 @@ impl Corpus {
         let text = read_text(path)?;
         let tokens = alphabet.encode(&text);
         let corpus = Self { alphabet, tokens };
-        corpus.check(path, &text)?;
+        corpus.check(path, &text, "")?;
         Ok(corpus)
     }
 
-    /// Tells how much of the text is not in the alphabet, and refuses it if that is most of it.
-    fn check(&self, path: &Path, text: &str) -> Result<()> {
+    /// Tells how much of the text is not in the alphabet, with a hint, and refuses it if that is most of
+    /// it.
+    fn check(&self, path: &Path, text: &str, hint: &str) -> Result<()> {
         /// The share of a text that, as a space, is more than the spaces and marks of prose.
         const MUCH: f64 = 0.3;
         let (all, unknown) = (self.tokens.len(), self.alphabet.unknown(text));
@@ -103,20 +110,15 @@ impl Corpus {
             100.0 * share
         );
         let is_letters = self.alphabet == Alphabet::letters();
-        let keep = if is_letters {
-            "; --alphabet text keeps them"
-        } else {
-            ""
-        };
         if share > 0.5 {
             return Err(Error::bad_input(format!(
-                "{found}, expected at most half{keep}"
+                "{found}, expected at most half{hint}"
             )));
         }
         // To read all that is no letter as a space is what the 27 symbols are for.
         if !is_letters || share > MUCH || text.chars().any(is_foreign_letter) {
             let read_as = self.alphabet.symbols[0];
-            tell!("{found}, and are read as {read_as:?}{keep}");
+            tell!("{found}, and are read as {read_as:?}{hint}");
         }
         Ok(())
     }
