@@ -222,8 +222,8 @@ fn bad_input_is_one_line_and_exit_code_2() {
             "'--checkpoint-every <S>': found -1, expected 0 or a number above it",
         ),
         (
-            "train --resume --epochs 9 --out taken",
-            "found --epochs with --resume, expected none",
+            "train --resume --seed 9 --out taken",
+            "found --seed with --resume, expected none",
         ),
         (
             "train --resume --config x.toml --out taken",
@@ -590,6 +590,36 @@ fn a_network_goes_on_learning_from_another_text() {
         path,
         "train --from good.txt --corpus good.txt --out fourth",
         "expected a safetensors file of this trainer",
+    );
+}
+
+#[test]
+fn a_run_that_has_ended_is_made_longer() {
+    let folder = folder();
+    let path = folder.path();
+    printed(path, &format!("train {SMALL} --epochs 2 --out r"));
+    let rows = || host_trainer::training::metrics::read(&path.join("r/metrics.jsonl")).unwrap();
+    let before = rows();
+    printed(path, "train --resume --out r --epochs 5");
+    let after = rows();
+    assert_eq!(after[..before.len()], before);
+    assert!(after.last().unwrap().epoch >= 5.0, "{after:?}");
+    let config = std::fs::read_to_string(path.join("r/config.toml")).unwrap();
+    assert!(config.contains("epochs = 5"), "{config}");
+    // It is that run from now on.
+    let finished = std::fs::read(path.join("r/final.safetensors")).unwrap();
+    printed(path, "train --resume --out r");
+    assert!(std::fs::read(path.join("r/final.safetensors")).unwrap() == finished);
+    refuses(
+        path,
+        "train --resume --out r --epochs 4",
+        "found --epochs 4 with --resume, expected at least the 5 that the run has",
+    );
+    printed(path, &format!("train {SMALL} --minutes 0.005 --out timed"));
+    refuses(
+        path,
+        "train --resume --out timed --epochs 4",
+        "expected none: the run counts time, 0.005 minutes",
     );
 }
 

@@ -91,12 +91,16 @@ struct CheckpointHeader {
 }
 
 impl Checkpoint {
-    /// Whether a run of this config can have written it.
+    /// Whether a run of this config can have written it, which may have been made longer since.
     pub fn is_of(&self, config: &RunConfig) -> bool {
         let Some(phase) = config.phases.get(self.progress.phase) else {
             return false;
         };
-        self.run == *config
+        let mut run = self.run.clone();
+        for (own, other) in run.phases.iter_mut().zip(&config.phases) {
+            own.epochs = own.epochs.max(other.epochs);
+        }
+        run == *config
             && self.network.config == config.network
             && self.adam.config == phase.adam
             && self.average.is_empty() == phase.ema.is_none()

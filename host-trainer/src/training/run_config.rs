@@ -103,6 +103,17 @@ impl RunConfig {
         phases.all(|phase| phase.source != Source::Whole)
     }
 
+    /// The text of a `config.json`.
+    ///
+    /// # Errors
+    /// A path is not UTF-8.
+    pub fn to_text(&self) -> Result<String> {
+        let text = serde_json::to_string_pretty(self);
+        let text =
+            text.map_err(|e| Error::bad_input(format!("cannot write the run's config: {e}")));
+        Ok(text? + "\n")
+    }
+
     /// Reads the text of a `config.json`; `path` only names it in errors.
     ///
     /// # Errors

@@ -101,8 +101,7 @@ impl RunFolder {
         flags: &str,
         start: &mut Checkpoint,
     ) -> Result<Self> {
-        let text = serde_json::to_string_pretty(config)
-            .map_err(|e| Error::bad_input(format!("cannot write the run's config: {e}")))?;
+        let text = config.to_text()?;
         std::fs::create_dir_all(path).map_err(|e| Error::writing(path, &e))?;
         let folder = Self::lock(path)?;
         for file in files(path) {
@@ -118,7 +117,7 @@ impl RunFolder {
         };
         folder.save(start)?;
         // The config last: what has one can be gone on with.
-        write_atomically(&path.join(CONFIG), (text + "\n").as_bytes())?;
+        write_atomically(&path.join(CONFIG), text.as_bytes())?;
         Ok(folder)
     }
 
@@ -135,6 +134,16 @@ impl RunFolder {
         } else {
             Err(folder.has_another_checkpoint())
         }
+    }
+
+    /// Makes the run another: the same, but longer.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn lengthen(&self, config: &RunConfig, flags: &str) -> Result<()> {
+        let text = config.to_text()?;
+        write_atomically(&self.path.join(FLAGS), flags.as_bytes())?;
+        write_atomically(&self.path.join(CONFIG), text.as_bytes())
     }
 
     /// The error of a checkpoint that does not fit the config.

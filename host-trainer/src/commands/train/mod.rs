@@ -66,25 +66,54 @@ pub fn run(args: Args) -> Result<()> {
         checkpoint_every: Duration::from_secs_f64(args.checkpoint_every.into()),
         stop: on_ctrl_c()?,
     };
-    let (folder, config, mut checkpoint, texts);
+    let (folder, mut config, mut checkpoint, texts);
     if args.resume {
         check_resumed_flags(&settings)?;
         (folder, config, checkpoint) = RunFolder::resume(&path)?;
         check_resumed(&settings, &config, &path)?;
         texts = Texts::read(&config)?;
+        if let Some(epochs) = settings.epochs {
+            lengthen(&mut config, epochs.into())?;
+            folder.lengthen(&config, &flags_of(&config)?)?;
+            checkpoint.run = config.clone();
+        }
     } else {
         RunFolder::check_new(&path, args.force)?;
         (config, texts) = configure(&settings)?;
         refuse_texts_of_the_run(&path, &config)?;
         checkpoint = start(&config, &texts)?;
-        let flags = format!(
-            "# The settings of this run: host-trainer train --config FILE --out NEW\n{}",
-            settings_of(&config).to_table()?
-        );
-        folder = RunFolder::create(&path, &config, &flags, &mut checkpoint)?;
+        folder = RunFolder::create(&path, &config, &flags_of(&config)?, &mut checkpoint)?;
         tell_doubts(&config, &texts);
     }
     Trainer::new(&config, &texts, &folder, checkpoint, call)?.train()
+}
+
+/// The `config.toml` of a run.
+fn flags_of(config: &RunConfig) -> Result<String> {
+    Ok(format!(
+        "# The settings of this run: host-trainer train --config FILE --out NEW\n{}",
+        settings_of(config).to_table()?
+    ))
+}
+
+/// Makes the training on the corpus so many epochs long.
+fn lengthen(config: &mut RunConfig, epochs: f64) -> Result<()> {
+    let found = |expected: String| {
+        Err(Error::bad_input(format!(
+            "found --epochs {epochs} with --resume, expected {expected}"
+        )))
+    };
+    if let Some(minutes) = config.minutes {
+        return found(format!("none: the run counts time, {minutes} minutes"));
+    }
+    let Some(last) = config.phases.last_mut() else {
+        return Ok(());
+    };
+    if epochs < last.epochs {
+        return found(format!("at least the {} that the run has", last.epochs));
+    }
+    last.epochs = epochs;
+    Ok(())
 }
 
 /// Refuses to train on a text that a new run in the folder would take the place of.
@@ -102,13 +131,15 @@ fn refuse_texts_of_the_run(folder: &Path, config: &RunConfig) -> Result<()> {
     Ok(())
 }
 
-/// Refuses settings that a run that goes on has already: only those that name its folder may be said again.
+/// Refuses settings that a run that goes on has already: only those that name its folder may be said again,
+/// and how long it is to be.
 fn check_resumed_flags(settings: &Settings) -> Result<()> {
     let named = Settings {
         recipe: settings.recipe,
         cell: settings.cell,
         hidden: settings.hidden,
         projection: settings.projection,
+        epochs: settings.epochs,
         ..Settings::default()
     };
     let named = named.to_table()?;
