@@ -656,7 +656,9 @@ fn a_shape_is_read_from_the_file_alone() {
         vec![LayerShape::gru(130), LayerShape::gru(5)],
         vec![LayerShape::lstm(3); 4],
     ];
-    for (seed, shapes) in shapes.iter().enumerate() {
+    // The checksums of the large ones would take Miri half an hour.
+    let first = if cfg!(miri) { shapes.len() - 1 } else { 0 };
+    for (seed, shapes) in shapes.iter().enumerate().skip(first) {
         for format in [Format::Int8, Format::Int4] {
             let net = Net::<i8, Int8Plain>::random_shapes(format, 30, shapes, seed as u64);
             let symbols: String = ('\u{e0}'..).take(30).collect();
