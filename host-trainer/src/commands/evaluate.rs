@@ -3,7 +3,7 @@
 
 use crate::commands::numbers::Window;
 use crate::engine::device::DeviceKind;
-use crate::engine::unrolled::DevicePredictor;
+use crate::engine::device_predictor::DevicePredictor;
 use crate::files::error::{Error, Result};
 use crate::files::stdout::say;
 use crate::model::encode::{Labels, encode_quantized};

@@ -8,6 +8,8 @@
 
 pub mod average;
 pub mod device;
+pub mod device_predictor;
+mod layer;
 pub mod loss;
 pub(crate) mod many;
 pub mod model;
@@ -15,4 +17,4 @@ pub mod optimizer;
 pub mod schedule;
 pub(crate) mod slices;
 pub(crate) mod stack_op;
-pub mod unrolled;
+pub(crate) mod unrolled;

@@ -1,5 +1,6 @@
 //! A network whose parameters are variables of candle on a device, to be trained there.
 
+use crate::engine::layer::Layer;
 use crate::engine::stack_op::{self, Reading, Tapes};
 use crate::engine::unrolled;
 use crate::files::error::Result;
@@ -24,22 +25,6 @@ pub struct Model {
     /// The token of every symbol, `[V]`.
     symbols: Tensor,
     engine: Engine,
-}
-
-/// The weights of a layer.
-#[derive(Clone, Debug)]
-pub(super) struct Layer {
-    pub(super) config: LayerConfig,
-    /// `[in, G H]`.
-    pub(super) w_ih: Tensor,
-    /// `[R, G H]`.
-    pub(super) w_hh: Tensor,
-    /// `[G H]`.
-    pub(super) bias: Tensor,
-    /// `[G H]`, where the cell takes the products apart.
-    pub(super) recurrent_bias: Option<Tensor>,
-    /// `[H, R]`.
-    pub(super) projection: Option<Tensor>,
 }
 
 /// What computes the layers.
@@ -166,7 +151,7 @@ impl Model {
             LossOn::LastStep => batch.steps.saturating_sub(1),
         };
         let Engine::Kernels { shape, arch, tapes } = &self.engine else {
-            return unrolled::logits(self, &layers, batch, first, states);
+            return unrolled::logits(&self.embedding, &layers, &self.dense, batch, first, states);
         };
         // The products of the first layer's input are a table with a row a symbol, which the sequence looks up.
         let symbols = self.embedding.forward(&self.symbols)?;
