@@ -3,7 +3,7 @@
 
 use candle_core::{Device, Var};
 use host_trainer::engine::loss::cross_entropy;
-use host_trainer::engine::model::Model;
+use host_trainer::engine::model::{Beside, Model};
 use host_trainer::kernels::pool::Pool;
 use host_trainer::kernels::random::Random;
 use host_trainer::network::config::NetworkConfig;
@@ -95,7 +95,7 @@ fn a_training_step_equals_pytorchs() {
         let check = |model: &Model| {
             let mut states = case.states();
             let logits = model
-                .logits(&batch, case.loss_on, &mut states, &[])
+                .logits(&batch, case.loss_on, &mut states, Beside::default())
                 .unwrap();
             let targets = batch.counted_targets(case.loss_on);
             let (node, loss) = cross_entropy(&logits, targets).unwrap();

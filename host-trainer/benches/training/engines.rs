@@ -3,7 +3,7 @@
 use candle_core::{D, DType, Device, IndexOp, Tensor};
 use candle_nn::{AdamW, LSTMConfig, Module, Optimizer, ParamsAdamW, RNN, VarBuilder, VarMap};
 use host_trainer::engine::loss::cross_entropy;
-use host_trainer::engine::model::Model;
+use host_trainer::engine::model::{Beside, Model};
 use host_trainer::engine::optimizer::{Adam, AdamConfig};
 use host_trainer::files::error::Error;
 use host_trainer::kernels::pool::Pool;
@@ -61,7 +61,7 @@ pub(crate) fn prepare(engine: Engine, model: &str, threads: usize) -> Result<Tra
             Box::new(move || {
                 pool.run(|| {
                     let mut states = zero_states(&layers, ROWS);
-                    let logits = model.logits(&batch, loss_on, &mut states, &[])?;
+                    let logits = model.logits(&batch, loss_on, &mut states, Beside::default())?;
                     let (loss, _) = cross_entropy(&logits, batch.counted_targets(loss_on))?;
                     adam.step(&loss.backward()?)?;
                     Ok::<_, Error>(())

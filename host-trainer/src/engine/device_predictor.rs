@@ -39,6 +39,7 @@ impl DevicePredictor {
             &self.model.embedding,
             &self.model.layers,
             &[token],
+            None,
             &mut self.states,
         )?;
         for (h, c) in &mut self.states {

@@ -1,12 +1,15 @@
 //! A network whose parameters are variables of candle on a device, to be trained there.
 
 use crate::engine::layer::Layer;
+use crate::engine::ngrams::{NOTHING, NgramTensors, dense_outputs};
 use crate::engine::stack_op::{self, Reading, Tapes};
 use crate::engine::unrolled;
 use crate::files::error::Result;
 use crate::kernels::stack::{StackShape, State};
 use crate::network::config::{LayerConfig, NetworkConfig};
 use crate::network::parameters::Network;
+use crate::ngram::Memory;
+use crate::ngram::batch::Recalled;
 use crate::text::batches::{Batch, LossOn};
 use candle_core::{Device, Tensor, Var};
 use candle_nn::{Embedding, Linear, Module};
@@ -22,9 +25,22 @@ pub struct Model {
     pub(super) embedding: Embedding,
     pub(super) layers: Vec<Layer>,
     pub(super) dense: Linear,
+    ngrams: NgramTensors,
+    memory: Option<Arc<Memory>>,
     /// The token of every symbol, `[V]`.
     symbols: Tensor,
     engine: Engine,
+}
+
+/// What goes into a batch beside its characters.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Beside<'a> {
+    /// For each layer, factors on `w_hh`; may be empty.
+    pub masks: &'a [Vec<f32>],
+    /// What the memory holds of the batch, of a network that has one.
+    pub recalled: Option<&'a Recalled>,
+    /// Whether the vectors of the memory do not learn.
+    pub frozen: bool,
 }
 
 /// What computes the layers.
@@ -61,6 +77,7 @@ impl Model {
         let config = &network.config;
         let shape = StackShape {
             vocabulary: config.vocabulary(),
+            outputs: dense_outputs(config),
             layers: config.layer_shapes(),
         };
         let engine = Engine::Kernels {
@@ -98,12 +115,15 @@ impl Model {
         let layers = config.layers.iter().map(layer).collect();
         // Linear holds its weight as [out, in]: a view of the variable.
         let dense = Linear::new(next().t()?, Some(next()));
+        let ngrams = NgramTensors::new(&config, next);
         let symbols = Tensor::arange(0u32, config.vocabulary() as u32, device)?;
         Ok(Self {
             config,
             embedding,
             layers,
             dense,
+            ngrams,
+            memory: network.memory().cloned(),
             symbols,
             engine,
             vars,
@@ -129,12 +149,12 @@ impl Model {
         for var in &self.vars {
             values.push(var.flatten_all()?.to_vec1()?);
         }
-        Ok(Network::from_parameters(self.config.clone(), values))
+        let (config, memory) = (self.config.clone(), self.memory.clone());
+        Ok(Network::from_parameters(config, memory, values))
     }
 
     /// The logits of a batch as a node of the graph: `[T B, V]`, or `[B, V]` of the last step alone. `states` has a
-    /// state for each layer; it goes in as a constant and comes out as the state after the batch. `masks` holds, for
-    /// each layer, factors on `w_hh`; it may be empty.
+    /// state for each layer; it goes in as a constant and comes out as the state after the batch.
     ///
     /// # Errors
     /// The shapes do not fit each other, or the device fails.
@@ -143,22 +163,28 @@ impl Model {
         batch: &Batch,
         loss_on: LossOn,
         states: &mut Vec<State>,
-        masks: &[Vec<f32>],
+        beside: Beside<'_>,
     ) -> Result<Tensor> {
-        let layers = self.masked(masks)?;
+        let layers = self.masked(beside.masks)?;
+        let recalled = beside.recalled.unwrap_or(&NOTHING);
+        let context = self.ngrams.context(recalled, beside.frozen)?;
         let first = match loss_on {
             LossOn::EveryStep => 0,
             LossOn::LastStep => batch.steps.saturating_sub(1),
         };
+        let bias = self.dense.bias().expect("made with one").clone();
+        let (weight, bias) = self.ngrams.with_gate(self.dense.weight().t()?, bias)?;
         let Engine::Kernels { shape, arch, tapes } = &self.engine else {
-            return unrolled::logits(&self.embedding, &layers, &self.dense, batch, first, states);
+            let h = unrolled::run(&self.embedding, &layers, context, batch, states)?;
+            let counted = h.narrow(0, first * batch.rows, h.dim(0)? - first * batch.rows)?;
+            let outputs = counted.matmul(&weight)?.broadcast_add(&bias)?;
+            return self.ngrams.logits(outputs, recalled);
         };
         // The products of the first layer's input are a table with a row a symbol, which the sequence looks up.
         let symbols = self.embedding.forward(&self.symbols)?;
         let table = symbols
             .matmul(&layers[0].w_ih)?
             .broadcast_add(&layers[0].bias)?;
-        let weight = self.dense.weight().t()?;
         let mut inputs = Vec::new();
         for (index, layer) in layers.iter().enumerate() {
             match index {
@@ -169,15 +195,17 @@ impl Model {
             inputs.extend(&layer.recurrent_bias);
             inputs.extend(&layer.projection);
         }
-        inputs.push(&weight);
-        inputs.extend(self.dense.bias());
+        inputs.extend([&weight, &bias]);
+        inputs.extend(&context);
         let reading = Reading {
             shape: shape.clone(),
             tokens: batch.inputs.clone(),
             rows: batch.rows,
             first,
+            has_context: context.is_some(),
         };
-        Ok(stack_op::logits(reading, &inputs, states, *arch, tapes)?)
+        let outputs = stack_op::logits(reading, &inputs, states, *arch, tapes)?;
+        self.ngrams.logits(outputs, recalled)
     }
 
     /// The layers, with their recurrent weights masked.
@@ -224,6 +252,35 @@ mod tests {
         layers.map(|l| random.mask(l.w_hh.len(), 0.3)).collect()
     }
 
+    /// What a memory may hold of a batch.
+    fn recalled(network: &Network, batch: &Batch, on: LossOn) -> Recalled {
+        let random = &mut Random::new(9);
+        let ngrams = network.config.ngrams;
+        let steps = batch.inputs.len();
+        let counted = batch.counted_targets(on).len();
+        let mut below = |count: usize, bound: usize| -> Vec<u32> {
+            let draw = |_| random.below(bound) as u32;
+            (0..count).map(draw).collect()
+        };
+        let vectors = ngrams.vectors.map(|rows| match rows {
+            0 => Vec::new(),
+            rows => below(steps, rows + 1),
+        });
+        let Some(lengths) = ngrams.table else {
+            return Recalled {
+                vectors,
+                ..Recalled::default()
+            };
+        };
+        let longest = below(counted, lengths + 1);
+        let costs = below(counted * network.config.vocabulary(), 64);
+        Recalled {
+            vectors,
+            costs: costs.into_iter().map(|cost| cost as f32 / 6.0).collect(),
+            longest,
+        }
+    }
+
     /// Loss, gradient of every parameter, and the state after the batch.
     type Found = (f64, Vec<Vec<f32>>, Vec<State>);
 
@@ -232,10 +289,10 @@ mod tests {
         batch: &Batch,
         on: LossOn,
         start: &[State],
-        masks: &[Vec<f32>],
+        beside: Beside<'_>,
     ) -> Found {
         let mut states = start.to_vec();
-        let logits = model.logits(batch, on, &mut states, masks).unwrap();
+        let logits = model.logits(batch, on, &mut states, beside).unwrap();
         let (node, loss) = cross_entropy(&logits, batch.counted_targets(on)).unwrap();
         let gradients = node.backward().unwrap();
         let gradient = |var: &Var| {
@@ -255,17 +312,23 @@ mod tests {
         };
         let carried: Vec<State> = network.config.layers.iter().map(state).collect();
         let zero = zero_states(&network.config.layers, batch.rows);
+        let recalled = &recalled(network, batch, on);
         let unrolled = Model::with_candle(network, &Device::Cpu).unwrap();
         let mut largest = 0.0f64;
         for (start, masks) in [(carried, Vec::new()), (zero, masks(network))] {
-            let expected = train(&unrolled, batch, on, &start, &masks);
+            let beside = Beside {
+                masks: &masks,
+                recalled: Some(recalled),
+                frozen: false,
+            };
+            let expected = train(&unrolled, batch, on, &start, beside);
             for (index, (name, arch)) in instruction_sets().into_iter().enumerate() {
                 let model = Model::with_kernels(network, arch).unwrap();
                 // How rows are split has nothing to do with the instruction set.
                 let threads: &[usize] = if index == 0 { &[1, 2, 3, 5] } else { &[1] };
                 let runs = threads.iter().map(|&threads| {
                     let pool = Pool::new(threads).unwrap();
-                    pool.run(|| train(&model, batch, on, &start, &masks))
+                    pool.run(|| train(&model, batch, on, &start, beside))
                 });
                 let runs: Vec<Found> = runs.collect();
                 assert!(
@@ -357,6 +420,53 @@ mod tests {
     }
 
     #[test]
+    fn so_they_do_with_a_memory() {
+        use LossOn::{EveryStep, LastStep};
+        for (cell, projection) in CellKind::ALL.into_iter().zip([None, Some(9), None]) {
+            let layer = LayerConfig {
+                cell,
+                hidden: 21,
+                projection,
+            };
+            let all = ([30, 0, 50], Some(4));
+            for (vectors, table) in [all, ([0, 7, 0], None), ([0; 3], Some(2))] {
+                for (layers, steps, rows, on) in [(1, 9, 11, EveryStep), (2, 1, 3, LastStep)] {
+                    let (network, batch) = example(layer, layers, steps, rows);
+                    let memory = Arc::new(Memory::of_shape(vectors, table));
+                    let mut network = network.with_memory(memory);
+                    let random = &mut Random::new(5);
+                    for values in network.parameters_mut() {
+                        let noise = random.uniform_vec(values.len(), 0.1);
+                        values.iter_mut().zip(noise).for_each(|(x, n)| *x += n);
+                    }
+                    compare(&network, &batch, on);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn frozen_vectors_have_no_gradient() {
+        let (network, batch) = example(LayerConfig::cifg(12, 5), 1, 4, 3);
+        let network = network.with_memory(Arc::new(Memory::of_shape([3, 0, 0], None)));
+        let model = Model::new(&network, &Device::Cpu).unwrap();
+        let recalled = recalled(&network, &batch, LossOn::EveryStep);
+        for frozen in [false, true] {
+            let beside = Beside {
+                masks: &[],
+                recalled: Some(&recalled),
+                frozen,
+            };
+            let states = &mut zero_states(&network.config.layers, 3);
+            let logits = model.logits(&batch, LossOn::EveryStep, states, beside);
+            let (node, _) = cross_entropy(&logits.unwrap(), &batch.targets).unwrap();
+            let gradients = node.backward().unwrap();
+            let vectors = model.vars().last().unwrap();
+            assert_eq!(gradients.get(vectors).is_none(), frozen);
+        }
+    }
+
+    #[test]
     fn a_run_in_two_parts_carries_its_state_exactly() {
         for layer in [LayerConfig::lstm(24), LayerConfig::cifg(24, 10)] {
             let (network, whole) = example(layer, 2, 10, 3);
@@ -367,7 +477,8 @@ mod tests {
                     i => whole.targets[i - 3],
                 };
                 let part = Batch::gather(3, steps, at);
-                let (loss, _, after) = train(&model, &part, LossOn::EveryStep, states, &[]);
+                let beside = Beside::default();
+                let (loss, _, after) = train(&model, &part, LossOn::EveryStep, states, beside);
                 *states = after;
                 loss
             };
@@ -414,7 +525,8 @@ mod tests {
             let batch = Batch::gather(1, 50, |_, t| text[t]);
             let start = zero_states(&network.config.layers, 1);
             let model = Model::new(&network, &Device::Cpu).unwrap();
-            let (loss, _, states) = train(&model, &batch, LossOn::EveryStep, &start, &[]);
+            let beside = Beside::default();
+            let (loss, _, states) = train(&model, &batch, LossOn::EveryStep, &start, beside);
             let mut predictor = NetworkPredictor::new(&network);
             let score = score_text(&mut predictor, &text);
             assert_eq!(score.characters, 50);
@@ -446,7 +558,7 @@ mod tests {
         ] {
             let on = LossOn::EveryStep;
             let error = model
-                .logits(batch, on, &mut states.clone(), &[])
+                .logits(batch, on, &mut states.clone(), Beside::default())
                 .unwrap_err();
             let error = error.to_string();
             assert!(

@@ -32,27 +32,51 @@ pub(crate) struct Reading {
     pub(crate) rows: usize,
     /// The first step whose logits are wanted.
     pub(crate) first: usize,
+    /// Whether a context stands behind the weights.
+    pub(crate) has_context: bool,
 }
 
 impl Reading {
-    pub(crate) fn sequence(&self) -> Sequence<'_> {
+    pub(crate) fn sequence<'a>(&'a self, context: &'a [f32]) -> Sequence<'a> {
         Sequence {
-            steps: self.tokens.len() / self.rows.max(1),
+            steps: self.steps(),
             rows: self.rows,
             tokens: &self.tokens,
             first: self.first,
+            context,
         }
     }
 
-    /// The shape of the logits, `[N, V]`.
+    fn steps(&self) -> usize {
+        self.tokens.len() / self.rows.max(1)
+    }
+
+    /// The shape of the logits, `[N, outputs]`.
     pub(crate) fn logits(&self) -> Shape {
-        let rows = self.sequence().counted() * self.rows;
-        Shape::from((rows, self.shape.vocabulary))
+        let rows = (self.steps() - self.first) * self.rows;
+        Shape::from((rows, self.shape.outputs))
+    }
+
+    /// Number of numbers of each input.
+    fn inputs(&self) -> Vec<usize> {
+        let mut lengths = self.shape.weights();
+        if self.has_context {
+            lengths.push(self.tokens.len() * self.shape.layers[0].output());
+        }
+        lengths
+    }
+
+    /// The weights and the context.
+    fn split<'i, 'f>(&self, inputs: &'i [&'f [f32]]) -> (&'i [&'f [f32]], &'f [f32]) {
+        match inputs.split_last() {
+            Some((context, weights)) if self.has_context => (weights, context),
+            _ => (inputs, &[]),
+        }
     }
 }
 
-/// The logits `[N, V]` of the steps from `first` on, rows side by side and steps one after the other. `inputs` are
-/// the weights in the order of [`StackShape::weights`]. `states` has a state for each layer; it goes in as a
+/// What the dense layer gives, `[N, outputs]`, at the steps from `first` on, rows side by side and steps one after the
+/// other. `inputs` are the weights in the order of [`StackShape::weights`], then the context `[T B, R]` if there is one. `states` has a state for each layer; it goes in as a
 /// constant and comes out as the state after the sequence.
 ///
 /// # Errors
@@ -65,9 +89,9 @@ pub(crate) fn logits(
     tapes: &Tapes,
 ) -> Result<Tensor> {
     let found: Vec<usize> = inputs.iter().map(|input| input.elem_count()).collect();
-    let expected = reading.shape.weights();
-    if found != expected || !reading.sequence().fits(&reading.shape, states) {
-        let sequence = reading.sequence();
+    let expected = reading.inputs();
+    if found != expected || !reading.sequence(&[]).fits(&reading.shape, states) {
+        let sequence = reading.sequence(&[]);
         bail!(
             "found {} x {} tokens, {} states and weights of {found:?} numbers, expected a batch of tokens \
              below {}, states that fit {} layers, and weights of {expected:?}",
@@ -109,18 +133,20 @@ impl Operation for StackOp {
         let shape = self.reading.logits();
         let mut logits = vec![0.0; shape.elem_count()];
         if let Some(tape) = &mut *lock(&self.tape) {
-            let (network, sequence) = (&self.reading.shape, self.reading.sequence());
+            let (weights, context) = self.reading.split(inputs);
+            let (network, sequence) = (&self.reading.shape, self.reading.sequence(context));
             let states = &mut lock(&self.states)[..];
-            tape.forward(self.arch, network, inputs, sequence, states, &mut logits);
+            tape.forward(self.arch, network, weights, sequence, states, &mut logits);
         }
         Ok((logits, shape))
     }
 
-    fn backward(&self, _inputs: &[&[f32]], gradient: &[f32]) -> Result<Vec<Vec<f32>>> {
+    fn backward(&self, inputs: &[&[f32]], gradient: &[f32]) -> Result<Vec<Vec<f32>>> {
         let Some(mut tape) = lock(&self.tape).take() else {
             bail!("{}: the way back is gone once", self.name());
         };
-        let (network, sequence) = (&self.reading.shape, self.reading.sequence());
+        let (_, context) = self.reading.split(inputs);
+        let (network, sequence) = (&self.reading.shape, self.reading.sequence(context));
         let gradients = tape.backward(self.arch, network, sequence, gradient);
         self.tapes.give_back(tape);
         Ok(gradients)
@@ -218,6 +244,7 @@ mod tests {
         config.layers[0] = LayerConfig::cifg(21, 18);
         let shape = StackShape {
             vocabulary: 27,
+            outputs: 27,
             layers: config.layer_shapes(),
         };
         let weights: Vec<Vec<f32>> = (shape.weights().into_iter())
@@ -233,6 +260,7 @@ mod tests {
             rows,
             tokens: &tokens,
             first: 2,
+            context: &[],
         };
         let mut start = zero_states(&config.layers, rows);
         for state in &mut start {
@@ -264,6 +292,7 @@ mod tests {
             units: &run.units,
             h0: &run.h0,
             outputs: &run.outputs,
+            recurrent_inputs: &[],
         });
         let top = &above.outputs[2 * rows * 19..];
         let mut tape = StackTape::default();

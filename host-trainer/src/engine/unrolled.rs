@@ -7,15 +7,14 @@ use crate::files::error::Result;
 use crate::kernels::stack::State;
 use crate::text::batches::Batch;
 use candle_core::{Result as CandleResult, Tensor};
-use candle_nn::{Embedding, Linear, Module};
+use candle_nn::{Embedding, Module};
 
-/// As [`Model::logits`](crate::engine::model::Model::logits), of the steps from `first` on.
-pub(super) fn logits(
+/// The outputs of the top layer, `[T B, R]`. The context of the first layer is `[T B, R]`.
+pub(super) fn run(
     embedding: &Embedding,
     layers: &[Layer],
-    dense: &Linear,
+    context: Option<Tensor>,
     batch: &Batch,
-    first: usize,
     states: &mut [State],
 ) -> Result<Tensor> {
     let rows = batch.rows;
@@ -27,31 +26,47 @@ pub(super) fn logits(
         carried.push((h, c));
     }
     let mut hs = Vec::with_capacity(batch.steps);
-    for tokens in batch.inputs.chunks(rows) {
-        hs.push(step(embedding, layers, tokens, &mut carried)?);
+    for (t, tokens) in batch.inputs.chunks(rows).enumerate() {
+        let context = context
+            .as_ref()
+            .map(|context| context.narrow(0, t * rows, rows));
+        let context = context.transpose()?;
+        hs.push(step(
+            embedding,
+            layers,
+            tokens,
+            context.as_ref(),
+            &mut carried,
+        )?);
     }
     for (state, (h, c)) in states.iter_mut().zip(&carried) {
         (state.h, state.c) = (numbers(h)?, numbers(c)?);
     }
-    Ok(dense.forward(&Tensor::cat(&hs[first..], 0)?)?)
+    Ok(Tensor::cat(&hs, 0)?)
 }
 
 /// One time step of all layers: the last one's output `[B, R]` after the tokens `[B]`. `states` has `h` `[B, R]` and
-/// `c` `[B, H]` of each layer, and goes forward.
+/// `c` `[B, H]` of each layer, and goes forward; the first layer's recurrent product reads its `h` and the context
+/// `[B, R]`.
 pub(super) fn step(
     embedding: &Embedding,
     layers: &[Layer],
     tokens: &[u8],
+    context: Option<&Tensor>,
     states: &mut [(Tensor, Tensor)],
 ) -> CandleResult<Tensor> {
     let ids: Vec<u32> = tokens.iter().map(|&t| u32::from(t)).collect();
     let ids = Tensor::new(ids, layers[0].w_hh.device())?;
     let mut x = embedding.forward(&ids)?;
+    let mut context = context;
     for (layer, (h, c)) in layers.iter().zip(states) {
         let cell = layer.config.cell.definition();
         let gates = cell.gates().len();
         let input = x.matmul(&layer.w_ih)?.broadcast_add(&layer.bias)?;
-        let mut recurrent = h.matmul(&layer.w_hh)?;
+        let mut recurrent = match context.take() {
+            None => h.matmul(&layer.w_hh)?,
+            Some(context) => (&*h + context)?.matmul(&layer.w_hh)?,
+        };
         if let Some(bias) = &layer.recurrent_bias {
             recurrent = recurrent.broadcast_add(bias)?;
         }

@@ -5,24 +5,27 @@
 //!
 //! ```text
 //! input     = table[token], or bias + x · w_ih          forward, for t = 0..T      [B, G H]
-//! recurrent = recurrent_bias + h · w_hh                                            [B, G H]
+//! recurrent = recurrent_bias + (h + context) · w_hh                                [B, G H]
 //! h         = m · projection                            or m itself                [B, R]
 //!
 //! dh = dh from above + drecurrent · w_hhᵀ               backward, for t = T-1..=0
 //! dm = dh · projectionᵀ                                 or dh itself
+//! dcontext = drecurrent · w_hhᵀ
 //!
-//! dw_hh = sum over t of h_beforeᵀ · drecurrent          afterwards
+//! dw_hh = sum over t of (h_before + context)ᵀ · drecurrent   afterwards
 //! dw_ih = sum over t of xᵀ · dinput                     the same
 //! dprojection = sum over t of mᵀ · dh
 //! ```
 //!
 //! The embedding is folded: `table = embedding · w_ih + bias`, one row a symbol, so the first layer's
-//! input costs a look-up instead of a product.
+//! input costs a look-up instead of a product. The context, `[T, B, R]`, is what is known of each step beside its
+//! token: the embeddings of the last few characters. Most networks have none.
 
 use crate::kernels::cell::{Backward, Cell, Forward, InputProducts};
 use crate::kernels::panels::{Axis, LANES, Packed, Strip, read_rows, unpack, write_rows};
 use crate::kernels::product::{AddRows, GROUP, Outer, Product, Slab, Start, Term};
 use pulp::Arch;
+use std::ops::Range;
 
 /// A layer, as the kernels see it.
 #[derive(Clone, Copy, Debug)]
@@ -239,6 +242,10 @@ pub(crate) struct LayerTape {
     outputs: Vec<Strip>,
     /// Gradient of all that the projection gives `[T][R][B]`; empty without one.
     d_outputs: Vec<Strip>,
+    /// The context `[T][R][B]`, empty without one; the forward pass adds the outputs before each step.
+    recurrent_inputs: Vec<Strip>,
+    /// Gradient of the context `[T][R][B]`.
+    d_context: Vec<Strip>,
     /// Recurrent products of sixteen units `[G][B]`.
     products: Vec<Strip>,
     /// Gradients of the output, of m and of the cell state at the step at hand.
@@ -278,6 +285,8 @@ impl LayerTape {
             (&mut self.d_h, outputs),
             (&mut self.d_m, projected.min(1) * units),
             (&mut self.d_state, units),
+            (&mut self.recurrent_inputs, 0),
+            (&mut self.d_context, 0),
         ] {
             strips.resize(length, Strip::default());
         }
@@ -286,6 +295,39 @@ impl LayerTape {
         let c = &mut self.states[..units];
         read_rows(state.c, shape.unit_axis(), c, rows);
         self.d_state.fill(Strip::default());
+    }
+
+    /// Takes a context `[T, B, R]`, of which these rows are read.
+    pub(crate) fn read_context(&mut self, context: &[f32], batch: usize, rows: &Range<usize>) {
+        let outputs = self.shape().output_axis();
+        let (slab, width) = (outputs.panels() * self.rows, outputs.len());
+        let steps = context.len() / (batch * width);
+        self.recurrent_inputs.resize(steps * slab, Strip::default());
+        self.d_context.resize(steps * slab, Strip::default());
+        let slabs = self.recurrent_inputs.chunks_exact_mut(slab);
+        for (slab, step) in slabs.zip(context.chunks_exact(batch * width)) {
+            let step = &step[rows.start * width..rows.end * width];
+            read_rows(step, outputs, slab, self.rows);
+        }
+    }
+
+    /// Writes the gradient of the context at step `t` of these rows, `[n, R]`.
+    pub(crate) fn write_context_gradient(&self, t: usize, to: &mut [f32]) {
+        let outputs = self.shape().output_axis();
+        write_rows(
+            self.slab(&self.d_context, outputs, t),
+            self.rows,
+            outputs,
+            to,
+        );
+    }
+
+    /// What the recurrent product of step `t` reads; `None` where it is zero.
+    fn recurrent_input(&self, t: usize) -> Option<&[Strip]> {
+        if !self.recurrent_inputs.is_empty() {
+            return Some(self.slab(&self.recurrent_inputs, self.shape().output_axis(), t));
+        }
+        (t > 0 || !self.starts_at_zero).then(|| self.output(t))
     }
 
     /// The layer that ran.
@@ -372,7 +414,14 @@ impl LayerTape {
         let (before, after) = self.states.split_at_mut((t + 1) * unit_slab);
         let (h, next) = self.outputs.split_at_mut((t + 1) * output_slab);
         let (h, next) = (&h[t * output_slab..], &mut next[..output_slab]);
-        let recurrence = (Slab::all(h), &weights.w_hh);
+        let recurrent_input = match self.recurrent_inputs.is_empty() {
+            true => (t > 0 || !self.starts_at_zero).then_some(h),
+            false => {
+                let context = &mut self.recurrent_inputs[t * output_slab..][..output_slab];
+                add(h, context);
+                Some(&*context)
+            }
+        };
         let kept_slab = slab(shape.kept_axis());
         let step = Forward {
             rows,
@@ -380,7 +429,7 @@ impl LayerTape {
                 Some(tokens) => InputProducts::Table(&weights.base, weights.symbols, tokens),
                 None => InputProducts::InPlace,
             },
-            recurrence: (t > 0 || !self.starts_at_zero).then_some(recurrence),
+            recurrence: recurrent_input.map(|input| (Slab::all(input), &weights.w_hh)),
             recurrent_bias: &weights.recurrent_bias,
             products: &mut self.products,
             kept: &mut self.kept[t * kept_slab..][..kept_slab],
@@ -420,7 +469,8 @@ impl LayerTape {
             Above::Product(term) => Some(term),
             Above::Nothing => None,
         };
-        let from_later = (t + 1 < steps).then(|| {
+        let has_context = !self.d_context.is_empty();
+        let from_later = (t + 1 < steps && !has_context).then(|| {
             let later = &later[..kept_slab];
             let d_recurrent = shape.gradients(later, shape.cell.recurrent());
             (d_recurrent, &weights.w_hh_t)
@@ -437,6 +487,10 @@ impl LayerTape {
             out: &mut self.d_h,
             block: GROUP,
         });
+        if t + 1 < steps && has_context {
+            let length = slab(shape.output_axis());
+            add(&self.d_context[(t + 1) * length..][..length], &mut self.d_h);
+        }
         let d_output = match shape.projection {
             None => &self.d_h,
             Some(_) => {
@@ -455,12 +509,32 @@ impl LayerTape {
         let (before, after) = self.states[t * unit_slab..].split_at(unit_slab);
         let step = Backward {
             rows,
-            kept,
+            kept: &mut *kept,
             states: [before, &after[..unit_slab]],
             d_output,
             d_state: &mut self.d_state,
         };
         shape.cell.backward(arch, step);
+        if has_context {
+            let d_recurrent = shape.gradients(kept, shape.cell.recurrent());
+            let length = slab(shape.output_axis());
+            arch.dispatch(Product {
+                rows,
+                start: Start::Zero,
+                terms: &[(d_recurrent, &weights.w_hh_t)],
+                out: &mut self.d_context[t * length..][..length],
+                block: GROUP,
+            });
+        }
+    }
+}
+
+/// `to += from`.
+fn add(from: &[Strip], to: &mut [Strip]) {
+    for (to, from) in to.iter_mut().zip(from) {
+        for (to, from) in to.0.iter_mut().zip(from.0) {
+            *to += from;
+        }
     }
 }
 
@@ -663,8 +737,8 @@ impl<'g, 'a> PanelSums<'g, 'a> {
         if let Some(below) = ran.below {
             self.w_ih.add(below.output(t + 1), dy, rows);
         }
-        if t > 0 || !ran.tape.starts_at_zero {
-            self.w_hh.add(ran.tape.output(t), dy, rows);
+        if let Some(input) = ran.tape.recurrent_input(t) {
+            self.w_hh.add(input, dy, rows);
         }
     }
 

@@ -30,17 +30,19 @@ pub struct State {
 pub(crate) struct StackShape {
     /// Symbols, V.
     pub(crate) vocabulary: usize,
+    /// Columns of the dense layer: a logit for each symbol, and what else it gives.
+    pub(crate) outputs: usize,
     /// The layers, of which the first one reads a table.
     pub(crate) layers: Vec<LayerShape>,
 }
 
 impl StackShape {
     /// Number of numbers of each weight: those of each layer ([`LayerShape::weights`]), then of the dense layer
-    /// `[R, V]` and `[V]`.
+    /// `[R, outputs]` and `[outputs]`.
     pub(crate) fn weights(&self) -> Vec<usize> {
         let layers = self.layers.iter();
         let mut lengths: Vec<usize> = layers.flat_map(|layer| layer.weights()).collect();
-        lengths.extend([self.top().output() * self.vocabulary, self.vocabulary]);
+        lengths.extend([self.top().output() * self.outputs, self.outputs]);
         lengths
     }
 
@@ -48,8 +50,8 @@ impl StackShape {
         *self.layers.last().expect("at least one layer")
     }
 
-    fn symbols(&self) -> Axis {
-        Axis::plain(self.vocabulary)
+    fn dense_axis(&self) -> Axis {
+        Axis::plain(self.outputs)
     }
 }
 
@@ -64,6 +66,8 @@ pub(crate) struct Sequence<'a> {
     pub(crate) tokens: &'a [u8],
     /// The first step whose logits count.
     pub(crate) first: usize,
+    /// The context of the first layer, `[T, B, R]`; empty where it has none.
+    pub(crate) context: &'a [f32],
 }
 
 impl Sequence<'_> {
@@ -78,7 +82,9 @@ impl Sequence<'_> {
             (state.h.len(), state.c.len()) == (self.rows * layer.output(), self.rows * layer.hidden)
         };
         let mut tokens = self.tokens.iter();
+        let context = self.steps * self.rows * shape.layers.first().map_or(0, |l| l.output());
         self.first < self.steps
+            && (self.context.is_empty() || self.context.len() == context)
             && self.rows > 0
             && self.tokens.len() == self.steps * self.rows
             && tokens.all(|&token| usize::from(token) < shape.vocabulary)
@@ -100,6 +106,8 @@ pub(crate) struct RecordedLayer<'a> {
     pub(crate) h0: &'a [f32],
     /// The outputs, `[T, B, R]`.
     pub(crate) outputs: &'a [f32],
+    /// What the recurrent product read, `[T, B, R]`, where that is not the output before; else empty.
+    pub(crate) recurrent_inputs: &'a [f32],
 }
 
 /// What the forward pass keeps for the backward pass, and memory for both, to be used again.
@@ -154,7 +162,7 @@ impl StackTape {
         self.weights.pack(shape, weights);
         let ranges = row_parts(sequence.rows);
         self.parts.resize_with(ranges.len(), Part::default);
-        let logits = split_rows(logits, sequence.counted(), shape.vocabulary, &ranges);
+        let logits = split_rows(logits, sequence.counted(), shape.outputs, &ranges);
         let weights = &self.weights;
         let before = &*states;
         let parts = self.parts.par_iter_mut().zip(ranges).zip(logits);
@@ -189,7 +197,7 @@ impl StackTape {
     }
 
     /// Goes back through what was run or recorded last, once; `d_logits` is the gradient of its logits,
-    /// `[T', B, V]`. Gives the gradient of every weight.
+    /// `[T', B, V]`. Gives the gradient of every weight, and behind them that of the context, `[T, B, R]`, if there is one.
     ///
     /// # Panics
     /// `d_logits` has another length than its shape.
@@ -201,7 +209,7 @@ impl StackTape {
         d_logits: &[f32],
     ) -> Vec<Vec<f32>> {
         let counted = sequence.counted();
-        assert!(d_logits.len() == counted * sequence.rows * shape.vocabulary);
+        assert!(d_logits.len() == counted * sequence.rows * shape.outputs);
         let weights = &self.weights;
         let parts = self.parts.par_iter_mut().with_max_len(1);
         parts.for_each(|part| {
@@ -214,7 +222,23 @@ impl StackTape {
             all.extend(gradient.unpack(layer));
         }
         all.extend(self.dense.unpack());
+        if !sequence.context.is_empty() {
+            all.push(self.context_gradient(sequence));
+        }
         all
+    }
+
+    /// The gradient of the context, `[T, B, R]`.
+    fn context_gradient(&self, sequence: Sequence<'_>) -> Vec<f32> {
+        let mut gradient = vec![0.0; sequence.context.len()];
+        let width = gradient.len() / (sequence.steps * sequence.rows);
+        for (t, step) in gradient.chunks_exact_mut(sequence.rows * width).enumerate() {
+            for part in &self.parts {
+                let rows = part.rows.start * width..part.rows.end * width;
+                part.layers[0].write_context_gradient(t, &mut step[rows]);
+            }
+        }
+        gradient
     }
 
     /// The gradients of all weights, in panels.
@@ -229,7 +253,7 @@ impl StackTape {
         }
         let dense = self.dense.pieces(&self.weights.dense).into_iter();
         work.extend(dense.map(Work::Dense));
-        let slab = shape.symbols().panels();
+        let slab = shape.dense_axis().panels();
         let outputs = shape.top().output_axis().panels();
         let work = work.into_par_iter().with_max_len(1);
         work.for_each(|work| match work {
@@ -293,6 +317,10 @@ impl Part {
             };
             tape.begin(layer, steps, state);
         }
+        if !sequence.context.is_empty() {
+            let rows = self.rows.clone();
+            self.layers[0].read_context(sequence.context, sequence.rows, &rows);
+        }
         self.top.clear();
     }
 
@@ -333,14 +361,14 @@ impl Part {
         sequence: Sequence<'_>,
         to: Vec<&mut [f32]>,
     ) {
-        let slab = shape.symbols().panels() * self.padded;
+        let slab = shape.dense_axis().panels() * self.padded;
         self.logits
             .resize(sequence.counted() * slab, Strip::default());
         let top = self.layers.last().expect("at least one layer");
         let slabs = self.logits.chunks_exact_mut(slab).zip(to);
         for ((logits, to), t) in slabs.zip(sequence.first..) {
             weights.dense.logits(arch, top.output(t + 1), logits);
-            write_rows(logits, self.padded, shape.symbols(), to);
+            write_rows(logits, self.padded, shape.dense_axis(), to);
         }
     }
 
@@ -366,6 +394,9 @@ impl Part {
                 c: at(run.states, hidden, 0),
             };
             tape.begin(layer, (sequence.steps, self.padded), state);
+            if !run.recurrent_inputs.is_empty() {
+                tape.read_context(run.recurrent_inputs, batch, &rows);
+            }
             for t in 0..sequence.steps {
                 let units = match layer.projection {
                     Some(_) => at(run.units, hidden, t),
@@ -387,7 +418,7 @@ impl Part {
         for (t, slab) in self.top.chunks_exact_mut(slab).enumerate() {
             read_rows(at(top, outputs.len(), t), outputs, slab, self.padded);
         }
-        let slab = shape.symbols().panels() * self.padded;
+        let slab = shape.dense_axis().panels() * self.padded;
         self.logits.clear();
         self.logits
             .resize(sequence.counted() * slab, Strip::default());
@@ -395,12 +426,12 @@ impl Part {
 
     /// Reads the gradients of the logits of these rows.
     fn read_gradients(&mut self, shape: &StackShape, sequence: Sequence<'_>, d_logits: &[f32]) {
-        let (symbols, padded) = (shape.symbols(), self.padded);
-        let slab = symbols.panels() * padded;
+        let (outputs, padded) = (shape.dense_axis(), self.padded);
+        let slab = outputs.panels() * padded;
         for (t, slab) in self.logits.chunks_exact_mut(slab).enumerate() {
-            let width = symbols.len();
+            let width = outputs.len();
             let from = step(d_logits, width * sequence.rows, t);
-            read_rows(share(from, width, &self.rows), symbols, slab, padded);
+            read_rows(share(from, width, &self.rows), outputs, slab, padded);
             for panel in slab.chunks_exact_mut(padded) {
                 panel[self.rows.len()..].fill(Strip::default());
             }

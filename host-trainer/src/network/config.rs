@@ -114,6 +114,37 @@ pub struct NetworkConfig {
     /// it learned to carry its state, or a file does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<usize>,
+    /// What it looks up of the last few characters.
+    #[serde(default, skip_serializing_if = "NgramConfig::is_none")]
+    pub ngrams: NgramConfig,
+}
+
+/// What a network looks up of the last few characters, beside what it computes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NgramConfig {
+    /// Contexts of 2, 3 and 4 characters that have a vector of their own; 0 where that length has no vectors.
+    pub vectors: [usize; 3],
+    /// Lengths of the back-off table's contexts beyond those that stand dense; `None` without a table.
+    pub table: Option<usize>,
+}
+
+impl NgramConfig {
+    /// Nothing.
+    pub const NONE: Self = Self {
+        vectors: [0; 3],
+        table: None,
+    };
+
+    /// Whether nothing is looked up.
+    pub fn is_none(&self) -> bool {
+        *self == Self::NONE
+    }
+
+    /// Whether there are vectors.
+    pub fn has_vectors(&self) -> bool {
+        self.vectors != [0; 3]
+    }
 }
 
 impl NetworkConfig {
@@ -125,6 +156,7 @@ impl NetworkConfig {
             embedding,
             layers: vec![layer; layers],
             window: None,
+            ngrams: NgramConfig::NONE,
         }
     }
 
@@ -230,6 +262,17 @@ impl NetworkConfig {
         let output = self.input_width(self.layers.len());
         shapes.push(("dense.weight".to_owned(), vec![output, vocabulary]));
         shapes.push(("dense.bias".to_owned(), vec![vocabulary]));
+        let context = self.layers[0].output();
+        for (rows, length) in self.ngrams.vectors.into_iter().zip(2..) {
+            if rows > 0 {
+                shapes.push((format!("ngram.vectors.{length}"), vec![rows + 1, context]));
+            }
+        }
+        if let Some(lengths) = self.ngrams.table {
+            shapes.push(("ngram.coefficients".to_owned(), vec![lengths + 1]));
+            shapes.push(("ngram.gate.weight".to_owned(), vec![output, 1]));
+            shapes.push(("ngram.gate.bias".to_owned(), vec![1]));
+        }
         shapes
     }
 

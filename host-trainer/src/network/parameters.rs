@@ -17,8 +17,10 @@ use crate::files::error::{Error, Result};
 use crate::files::tensors::TensorFile;
 use crate::kernels::gemm::{Matrix, gemm};
 use crate::kernels::random::Random;
-use crate::network::config::{LayerConfig, NetworkConfig};
+use crate::network::config::{LayerConfig, NetworkConfig, NgramConfig};
+use crate::ngram::{History, Memory};
 use std::path::Path;
+use std::sync::Arc;
 
 /// The metadata key of a network file.
 const KEY: &str = "network";
@@ -51,6 +53,81 @@ pub struct Network {
     pub dense_weight: Vec<f32>,
     /// `[V]`.
     pub dense_bias: Vec<f32>,
+    /// What it looks up of the last few characters.
+    pub ngrams: Option<Ngrams>,
+}
+
+/// What a network looks up of the last few characters: where, and what it learned of it.
+///
+/// With `h` of the first layer, the vectors `u` of the contexts and the costs `q` (nats) of the back-off table, whose
+/// longest context has length `l`, and `h'` of the top layer:
+///
+/// ```text
+/// the first layer's recurrent product reads h + u2 + u3 + u4
+/// logits -= (coefficients[l] + h' · gate_weight + gate_bias) q
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ngrams {
+    /// The contexts and the table.
+    pub memory: Arc<Memory>,
+    /// Vectors of the contexts of 2, 3 and 4 characters, `[S + 1, R]`, the last for all contexts that have none of their own; empty where
+    /// a length has none.
+    pub vectors: [Vec<f32>; 3],
+    /// By the longest context found; empty without a table.
+    pub coefficients: Vec<f32>,
+    /// `[R]` of the top layer.
+    pub gate_weight: Vec<f32>,
+    /// `[1]`.
+    pub gate_bias: Vec<f32>,
+}
+
+impl Ngrams {
+    /// Vectors of zero, and a table that counts fully.
+    fn new(config: &NetworkConfig, memory: Arc<Memory>) -> Self {
+        let (width, output) = (
+            config.layers[0].output(),
+            config.input_width(config.layers.len()),
+        );
+        let vectors = config.ngrams.vectors.map(|rows| match rows {
+            0 => Vec::new(),
+            rows => vec![0.0; (rows + 1) * width],
+        });
+        let table = config.ngrams.table;
+        Self {
+            memory,
+            vectors,
+            coefficients: table.map_or_else(Vec::new, |lengths| vec![1.0; lengths + 1]),
+            gate_weight: table.map_or_else(Vec::new, |_| vec![0.0; output]),
+            gate_bias: table.map_or_else(Vec::new, |_| vec![0.0]),
+        }
+    }
+
+    /// Adds the vectors of the last characters' contexts to `[R]` numbers.
+    pub(crate) fn add_vectors(&self, history: &History, to: &mut [f32]) {
+        for (vectors, row) in self.vectors.iter().zip(self.memory.rows(history)) {
+            let vector = vectors.chunks_exact(to.len()).nth(row).unwrap_or_default();
+            for (to, x) in to.iter_mut().zip(vector) {
+                *to += x;
+            }
+        }
+    }
+
+    fn parameters(&self) -> impl Iterator<Item = &[f32]> {
+        let table = [&self.coefficients, &self.gate_weight, &self.gate_bias];
+        let all = self.vectors.iter().chain(table);
+        all.filter(|values| !values.is_empty()).map(Vec::as_slice)
+    }
+
+    fn parameters_mut(&mut self) -> impl Iterator<Item = &mut [f32]> {
+        let table = [
+            &mut self.coefficients,
+            &mut self.gate_weight,
+            &mut self.gate_bias,
+        ];
+        let all = self.vectors.iter_mut().chain(table);
+        all.filter(|values| !values.is_empty())
+            .map(Vec::as_mut_slice)
+    }
 }
 
 impl Network {
@@ -87,7 +164,24 @@ impl Network {
             dense_weight: random.glorot_uniform(output, vocabulary),
             dense_bias: vec![0.0; vocabulary],
             config,
+            ngrams: None,
         })
+    }
+
+    /// The same network with a memory, of which it has learned nothing.
+    #[must_use]
+    pub fn with_memory(mut self, memory: Arc<Memory>) -> Self {
+        self.config.ngrams = NgramConfig {
+            vectors: memory.vectors,
+            table: memory.table,
+        };
+        self.ngrams = Some(Ngrams::new(&self.config, memory));
+        self
+    }
+
+    /// The memory.
+    pub fn memory(&self) -> Option<&Arc<Memory>> {
+        self.ngrams.as_ref().map(|ngrams| &ngrams.memory)
     }
 
     /// Every tensor's numbers, in the order of [`NetworkConfig::shapes`].
@@ -99,6 +193,7 @@ impl Network {
             all.extend(layer.projection.as_deref());
         }
         all.extend([&self.dense_weight[..], &self.dense_bias]);
+        all.extend(self.ngrams.iter().flat_map(Ngrams::parameters));
         all
     }
 
@@ -111,6 +206,7 @@ impl Network {
             all.extend(layer.projection.as_deref_mut());
         }
         all.extend([&mut self.dense_weight[..], &mut self.dense_bias]);
+        all.extend(self.ngrams.iter_mut().flat_map(Ngrams::parameters_mut));
         all
     }
 
@@ -146,14 +242,22 @@ impl Network {
         for (name, shape) in config.shapes() {
             tensors.push(file.take_finite(path, &name, &shape)?);
         }
-        Ok(Self::from_parameters(config, tensors))
+        let memory = match config.ngrams.is_none() {
+            true => None,
+            false => Some(Arc::new(Memory::take(path, file)?)),
+        };
+        Ok(Self::from_parameters(config, memory, tensors))
     }
 
-    /// Builds a network from the numbers of every tensor, in the order of [`NetworkConfig::shapes`].
+    /// Builds a network from its memory and the numbers of every tensor, in the order of [`NetworkConfig::shapes`].
     ///
     /// # Panics
     /// There are fewer.
-    pub(crate) fn from_parameters(config: NetworkConfig, values: Vec<Vec<f32>>) -> Self {
+    pub(crate) fn from_parameters(
+        config: NetworkConfig,
+        memory: Option<Arc<Memory>>,
+        values: Vec<Vec<f32>>,
+    ) -> Self {
         let mut values = values.into_iter();
         let mut next = || values.next().expect("one for each shape");
         let embedding = next();
@@ -166,12 +270,20 @@ impl Network {
         };
         let layers = config.layers.iter().map(layer).collect();
         let (dense_weight, dense_bias) = (next(), next());
+        let ngrams = memory.map(|memory| {
+            let mut ngrams = Ngrams::new(&config, memory);
+            for values in ngrams.parameters_mut() {
+                values.copy_from_slice(&next());
+            }
+            ngrams
+        });
         Self {
             config,
             embedding,
             layers,
             dense_weight,
             dense_bias,
+            ngrams,
         }
     }
 
@@ -179,6 +291,9 @@ impl Network {
     pub fn to_tensors(&self, file: &mut TensorFile) {
         for ((name, shape), values) in self.config.shapes().iter().zip(self.parameters()) {
             file.insert(name, shape, values);
+        }
+        if let Some(memory) = self.memory() {
+            memory.insert(file);
         }
     }
 

@@ -4,8 +4,12 @@ use crate::kernels::cell::Step;
 use crate::kernels::gemm::{Matrix, gemm};
 use crate::kernels::vectorize::vectorized;
 use crate::network::parameters::Network;
+use crate::ngram::History;
 use pulp::Arch;
 use std::collections::VecDeque;
+
+/// A quarter of a bit in nats: the unit of the back-off table's costs.
+const NATS: f32 = std::f32::consts::LN_2 / 4.0;
 
 /// Anything that predicts the next character from the ones before.
 pub trait Predictor {
@@ -34,6 +38,10 @@ pub struct NetworkPredictor<'n> {
     table: Vec<f32>,
     layers: Vec<LayerState>,
     logits: Vec<f32>,
+    history: History,
+    /// What the first layer's recurrent product reads, `[R]`, where that is not its output.
+    recurrent_input: Vec<f32>,
+    costs: Vec<u8>,
 }
 
 /// State and scratch memory of one layer.
@@ -67,6 +75,9 @@ impl<'n> NetworkPredictor<'n> {
             table: network.folded_table(),
             layers: layers.collect(),
             logits: vec![0.0; network.config.vocabulary()],
+            history: History::default(),
+            recurrent_input: Vec::new(),
+            costs: vec![0; network.config.vocabulary()],
             network,
         }
     }
@@ -100,9 +111,17 @@ impl Predictor for NetworkPredictor<'_> {
             layer.h.fill(0.0);
             layer.c.fill(0.0);
         }
+        self.history = History::default();
     }
 
     fn step(&mut self, token: u8) -> &[f32] {
+        self.history.push(token);
+        let ngrams = self.network.ngrams.as_ref();
+        self.recurrent_input.clear();
+        if let Some(ngrams) = ngrams.filter(|_| self.network.config.ngrams.has_vectors()) {
+            self.recurrent_input.extend(&self.layers[0].h);
+            ngrams.add_vectors(&self.history, &mut self.recurrent_input);
+        }
         for i in 0..self.layers.len() {
             let weights = &self.network.layers[i];
             let (below, here) = self.layers.split_at_mut(i);
@@ -122,7 +141,11 @@ impl Predictor for NetworkPredictor<'_> {
                 Some(bias) => layer.recurrent.copy_from_slice(bias),
                 None => layer.recurrent.fill(0.0),
             }
-            add_product(&layer.h, &weights.w_hh, &mut layer.recurrent);
+            let recurrent_input = match i == 0 && !self.recurrent_input.is_empty() {
+                true => &self.recurrent_input,
+                false => &layer.h,
+            };
+            add_product(recurrent_input, &weights.w_hh, &mut layer.recurrent);
             let step = Step {
                 input: &layer.input,
                 recurrent: &layer.recurrent,
@@ -147,6 +170,14 @@ impl Predictor for NetworkPredictor<'_> {
         let (rows, columns) = (h.len(), self.logits.len());
         let weight = Matrix::new(&self.network.dense_weight, rows, columns);
         gemm(Matrix::new(h, 1, rows), weight, &mut self.logits, true);
+        if let Some(ngrams) = ngrams.filter(|ngrams| !ngrams.coefficients.is_empty()) {
+            let longest = ngrams.memory.costs(&self.history, &mut self.costs);
+            let gate: f32 = h.iter().zip(&ngrams.gate_weight).map(|(h, w)| h * w).sum();
+            let factor = ngrams.coefficients[longest] + gate + ngrams.gate_bias[0];
+            for (logit, &cost) in self.logits.iter_mut().zip(&self.costs) {
+                *logit -= factor * NATS * f32::from(cost);
+            }
+        }
         &self.logits
     }
 }

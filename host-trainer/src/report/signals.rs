@@ -222,6 +222,7 @@ fn integer_flow(network: &QuantizedNetwork, tokens: &[u8]) -> Vec<Flow> {
             rows: 1,
             tokens,
             first: 0,
+            context: &[],
         };
         let runs = network.run(sequence, &mut states);
         for ((run, layer), flow) in runs.iter().zip(&network.layers).zip(&mut flows) {

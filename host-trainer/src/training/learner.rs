@@ -2,7 +2,7 @@
 
 use crate::engine::average::Average;
 use crate::engine::loss::cross_entropy;
-use crate::engine::model::Model;
+use crate::engine::model::{Beside, Model};
 use crate::engine::optimizer::{Adam, AdamState, clip_by_global_norm};
 use crate::files::error::Result;
 use crate::kernels::pool::Pool;
@@ -73,7 +73,7 @@ impl Learner {
         &mut self,
         (batch, loss_on): (&Batch, LossOn),
         states: &mut Vec<State>,
-        masks: &[Vec<f32>],
+        beside: Beside<'_>,
         update: Update,
     ) -> Result<(f64, f64)> {
         let Self {
@@ -83,7 +83,7 @@ impl Learner {
             average,
         } = self;
         pool.run(|| {
-            let logits = model.logits(batch, loss_on, states, masks)?;
+            let logits = model.logits(batch, loss_on, states, beside)?;
             let (node, loss) = cross_entropy(&logits, batch.counted_targets(loss_on))?;
             let mut gradients = node.backward()?;
             let vars = model.vars();

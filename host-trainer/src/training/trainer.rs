@@ -1,5 +1,6 @@
 //! A run under way: the loop over batches, and what it saves.
 
+use crate::engine::model::Beside;
 use crate::engine::optimizer::AdamState;
 use crate::files::error::{Error, Result};
 use crate::files::stdout::tell;
@@ -240,7 +241,11 @@ impl<'r> Trainer<'r> {
             average: (phase.ema).map(|decay| average::share(decay, now.progress.update + 1)),
         };
         let states = &mut now.states;
-        let (loss, norm) = (self.learner).learn((&batch, loss_on), states, &masks, update)?;
+        let beside = Beside {
+            masks: &masks,
+            ..Beside::default()
+        };
+        let (loss, norm) = (self.learner).learn((&batch, loss_on), states, beside, update)?;
         if !self.feeder.is_stateful() {
             now.states.clear();
         }

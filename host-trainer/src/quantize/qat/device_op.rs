@@ -48,7 +48,7 @@ impl Operation for DeviceOp {
     }
 
     fn forward(&self, _values: &[&[f32]]) -> Result<(Vec<f32>, Shape)> {
-        let sequence = self.reading.sequence();
+        let sequence = self.reading.sequence(&[]);
         let runs = self.integers.run(sequence, &mut lock(&self.states));
         let top = runs.last().expect("at least one layer");
         let width = top.outputs.len() / sequence.steps;
@@ -63,7 +63,7 @@ impl Operation for DeviceOp {
         if runs.is_empty() {
             bail!("{}: the way back is gone once", self.name());
         }
-        let sequence = self.reading.sequence();
+        let sequence = self.reading.sequence(&[]);
         // From here on in the values that the integers stand for.
         let mut top = Vec::new();
         for (run, layer) in runs.iter_mut().zip(&self.integers.layers) {

@@ -122,6 +122,7 @@ impl Run {
             units: &self.units,
             h0: &self.h0,
             outputs: &self.outputs,
+            recurrent_inputs: &[],
         }
     }
 }

@@ -38,6 +38,7 @@ mod tests {
                 rows,
                 tokens,
                 first: 0,
+                context: &[],
             };
             let runs = network.run(sequence, &mut states);
             all.extend(logits(&network.dense, &runs.last().unwrap().outputs));

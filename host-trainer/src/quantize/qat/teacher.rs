@@ -1,6 +1,6 @@
 //! The f32 network as a teacher: its logits over the same text.
 
-use crate::engine::model::Model;
+use crate::engine::model::{Beside, Model};
 use crate::files::error::Result;
 use crate::network::parameters::Network;
 use crate::network::state::{State, zero_states};
@@ -40,7 +40,9 @@ impl Teacher {
         if self.states.is_empty() {
             self.states = zero_states(self.model.layers(), batch.rows);
         }
-        let logits = self.model.logits(batch, loss_on, &mut self.states, &[])?;
+        let logits = self
+            .model
+            .logits(batch, loss_on, &mut self.states, Beside::default())?;
         Ok(logits.detach())
     }
 }

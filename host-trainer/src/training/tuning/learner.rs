@@ -54,6 +54,7 @@ impl Learner {
         }
         let shape = StackShape {
             vocabulary: network.config.vocabulary(),
+            outputs: network.config.vocabulary(),
             layers,
         };
         let vars = masters.vars();
@@ -117,6 +118,7 @@ impl Learner {
             let loss_on = source.feeder.loss_on();
             let teacher = source.teacher.logits(batch, loss_on)?;
             let reading = Reading {
+                has_context: false,
                 shape: shape.clone(),
                 tokens: batch.inputs.clone(),
                 rows: batch.rows,
