@@ -1,15 +1,14 @@
 //! A network whose parameters are variables of candle on a device, to be trained there.
 
 use crate::engine::layer::Layer;
-use crate::engine::ngrams::{NOTHING, NgramTensors, dense_outputs};
+use crate::engine::ngrams::{NOTHING, NgramTensors};
 use crate::engine::stack_op::{self, Reading, Tapes};
 use crate::engine::unrolled;
 use crate::files::error::Result;
 use crate::kernels::stack::{StackShape, State};
 use crate::network::config::{LayerConfig, NetworkConfig};
 use crate::network::parameters::Network;
-use crate::ngram::Memory;
-use crate::ngram::batch::Recalled;
+use crate::ngram::{Memory, Recalled};
 use crate::text::batches::{Batch, LossOn};
 use candle_core::{Device, Tensor, Var};
 use candle_nn::{Embedding, Linear, Module};
@@ -77,7 +76,7 @@ impl Model {
         let config = &network.config;
         let shape = StackShape {
             vocabulary: config.vocabulary(),
-            outputs: dense_outputs(config),
+            outputs: config.dense_outputs(),
             layers: config.layer_shapes(),
         };
         let engine = Engine::Kernels {
@@ -276,7 +275,7 @@ mod tests {
         let costs = below(counted * network.config.vocabulary(), 64);
         Recalled {
             vectors,
-            costs: costs.into_iter().map(|cost| cost as f32 / 6.0).collect(),
+            costs: costs.into_iter().map(|cost| cost as u8).collect(),
             longest,
         }
     }

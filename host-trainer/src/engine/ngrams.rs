@@ -2,7 +2,7 @@
 
 use crate::files::error::Result;
 use crate::network::config::NetworkConfig;
-use crate::ngram::batch::Recalled;
+use crate::ngram::{NATS, Recalled};
 use candle_core::{D, Result as CandleResult, Tensor};
 
 /// The variables of [`Ngrams`](crate::network::parameters::Ngrams).
@@ -90,7 +90,8 @@ impl NgramTensors {
         let device = outputs.device();
         let (rows, symbols) = (outputs.dim(0)?, outputs.dim(D::Minus1)? - 1);
         let longest = Tensor::from_slice(&recalled.longest, rows, device)?;
-        let costs = Tensor::from_slice(&recalled.costs, (rows, symbols), device)?;
+        let costs = recalled.costs.iter().map(|&cost| NATS * f32::from(cost));
+        let costs = Tensor::from_iter(costs, device)?.reshape((rows, symbols))?;
         let coefficients = table.coefficients.index_select(&longest, 0)?.unsqueeze(1)?;
         let factors = (coefficients + outputs.narrow(1, symbols, 1)?)?;
         let plain = outputs.narrow(1, 0, symbols)?;
@@ -104,8 +105,3 @@ pub(super) static NOTHING: Recalled = Recalled {
     costs: Vec::new(),
     longest: Vec::new(),
 };
-
-/// Columns of the dense layer.
-pub(super) fn dense_outputs(config: &NetworkConfig) -> usize {
-    config.vocabulary() + usize::from(config.ngrams.table.is_some())
-}

@@ -1,4 +1,4 @@
-//! Named f32 tensors in a safetensors file.
+//! Named f32 tensors, and bytes, in a safetensors file.
 
 use crate::files::error::{Error, Result};
 use crate::files::output::write_atomically;
@@ -32,6 +32,8 @@ pub struct TensorFile {
     pub metadata: String,
     /// The tensors.
     pub tensors: BTreeMap<String, NamedTensor>,
+    /// Bytes, each a tensor of one axis.
+    pub bytes: BTreeMap<String, Vec<u8>>,
 }
 
 impl TensorFile {
@@ -44,6 +46,24 @@ impl TensorFile {
         let (shape, values) = (shape.to_vec(), values.to_vec());
         self.tensors
             .insert(name.into(), NamedTensor { shape, values });
+    }
+
+    /// Takes bytes out.
+    ///
+    /// # Errors
+    /// There are none of that name.
+    pub fn take_bytes(&mut self, path: &Path, name: &str) -> Result<Vec<u8>> {
+        self.bytes.remove(name).ok_or_else(|| {
+            Error::bad_input(format!(
+                "{}: found no tensor {name}, expected bytes",
+                path.display()
+            ))
+        })
+    }
+
+    /// The name of something that nobody took.
+    pub fn left(&self) -> Option<&String> {
+        self.tensors.keys().chain(self.bytes.keys()).next()
     }
 
     /// Takes a tensor out.
@@ -119,8 +139,12 @@ impl TensorFile {
         };
         let metadata = text.clone();
         let file = SafeTensors::deserialize(bytes).map_err(|e| bad(format!("damage ({e})")))?;
-        let mut tensors = BTreeMap::new();
+        let (mut tensors, mut bytes) = (BTreeMap::new(), BTreeMap::new());
         for (name, view) in file.tensors() {
+            if view.dtype() == Dtype::U8 && view.shape().len() == 1 {
+                bytes.insert(name, view.data().to_vec());
+                continue;
+            }
             if view.dtype() != Dtype::F32 {
                 return Err(bad(format!("tensor {name} of {:?}", view.dtype())));
             }
@@ -129,7 +153,11 @@ impl TensorFile {
             let shape = view.shape().to_vec();
             tensors.insert(current_name(&name), NamedTensor { shape, values });
         }
-        Ok(Self { metadata, tensors })
+        Ok(Self {
+            metadata,
+            tensors,
+            bytes,
+        })
     }
 
     /// Writes the file: to a temporary name in the same folder, synced, then renamed.
@@ -161,10 +189,17 @@ impl TensorFile {
             .collect();
         let views = bytes.iter().map(|(name, tensor, data)| {
             let view = TensorView::new(Dtype::F32, tensor.shape.clone(), data);
-            (name, view.expect("the shape was checked by insert"))
+            (
+                name.as_str(),
+                view.expect("the shape was checked by insert"),
+            )
+        });
+        let raw = self.bytes.iter().map(|(name, data)| {
+            let view = TensorView::new(Dtype::U8, vec![data.len()], data);
+            (name.as_str(), view.expect("one axis"))
         });
         let metadata = [(key.to_owned(), self.metadata.clone())].into();
-        safetensors::serialize(views, Some(metadata))
+        safetensors::serialize(views.chain(raw), Some(metadata))
     }
 }
 

@@ -14,6 +14,7 @@ use crate::files::tensors::{NamedTensor, TensorFile, transpose};
 use crate::network::cell::Framework;
 use crate::network::config::{CellKind, LayerConfig};
 use crate::network::parameters::Network;
+use std::collections::BTreeMap;
 use std::io::{Cursor, Write};
 use std::path::Path;
 use zip::write::SimpleFileOptions;
@@ -35,6 +36,7 @@ pub fn write(network: &Network, kind: FileKind, path: &Path) -> Result<()> {
     match kind {
         FileKind::Safetensors => {
             let file = TensorFile {
+                bytes: BTreeMap::new(),
                 metadata: "pt".into(),
                 tensors: pytorch(network)?.into_iter().collect(),
             };

@@ -33,6 +33,11 @@ pub struct Labels {
 /// A shape that the file does not hold.
 pub fn encode_f32(network: &Network, labels: &Labels) -> Result<Vec<u8>> {
     let config = &network.config;
+    if network.ngrams.is_some() {
+        return Err(Error::bad_input(
+            "found a network with a memory for a file in f32, expected --format int8 or int4: a memory is in integers",
+        ));
+    }
     let vocabulary = config.vocabulary();
     let mut data = Data::default();
     let floats = |data: &mut Data, values: &mut dyn Iterator<Item = f32>| {

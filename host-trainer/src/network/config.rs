@@ -1,6 +1,7 @@
 //! The shape of a network.
 
 use crate::files::error::{Error, Result};
+use crate::ngram::NgramConfig;
 use crate::text::alphabet::{Alphabet, MAX_SYMBOLS};
 use lstm_core::{MAX_HIDDEN, MAX_WINDOW};
 use serde::{Deserialize, Serialize};
@@ -119,32 +120,13 @@ pub struct NetworkConfig {
     pub ngrams: NgramConfig,
 }
 
-/// What a network looks up of the last few characters, beside what it computes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NgramConfig {
-    /// Contexts of 2, 3 and 4 characters that have a vector of their own; 0 where that length has no vectors.
-    pub vectors: [usize; 3],
-    /// Lengths of the back-off table's contexts beyond those that stand dense; `None` without a table.
-    pub table: Option<usize>,
-}
-
-impl NgramConfig {
-    /// Nothing.
-    pub const NONE: Self = Self {
-        vectors: [0; 3],
-        table: None,
-    };
-
-    /// Whether nothing is looked up.
-    pub fn is_none(&self) -> bool {
-        *self == Self::NONE
-    }
-
-    /// Whether there are vectors.
-    pub fn has_vectors(&self) -> bool {
-        self.vectors != [0; 3]
-    }
+/// The shape of the vectors of contexts of one length.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct VectorShape {
+    /// Characters of a context, 2 to 4.
+    pub(crate) length: usize,
+    /// `[S + 1, R]`.
+    pub(crate) axes: [usize; 2],
 }
 
 impl NetworkConfig {
@@ -262,18 +244,35 @@ impl NetworkConfig {
         let output = self.input_width(self.layers.len());
         shapes.push(("dense.weight".to_owned(), vec![output, vocabulary]));
         shapes.push(("dense.bias".to_owned(), vec![vocabulary]));
-        let context = self.layers[0].output();
-        for (rows, length) in self.ngrams.vectors.into_iter().zip(2..) {
-            if rows > 0 {
-                shapes.push((format!("ngram.vectors.{length}"), vec![rows + 1, context]));
-            }
-        }
+        let vectors = self.vector_shapes().into_iter();
+        shapes.extend(vectors.map(|(name, shape)| (name, shape.axes.to_vec())));
         if let Some(lengths) = self.ngrams.table {
             shapes.push(("ngram.coefficients".to_owned(), vec![lengths + 1]));
             shapes.push(("ngram.gate.weight".to_owned(), vec![output, 1]));
             shapes.push(("ngram.gate.bias".to_owned(), vec![1]));
         }
         shapes
+    }
+
+    /// Name and shape of the vectors of each length that has any.
+    pub(crate) fn vector_shapes(&self) -> Vec<(String, VectorShape)> {
+        let width = self.layers[0].output();
+        let lengths = self.ngrams.vectors.into_iter().zip(2..);
+        let lengths = lengths.filter(|&(slots, _)| slots > 0);
+        lengths
+            .map(|(slots, length)| {
+                let axes = [slots + 1, width];
+                (
+                    format!("ngram.vectors.{length}"),
+                    VectorShape { length, axes },
+                )
+            })
+            .collect()
+    }
+
+    /// Columns of the dense layer: the symbols, and the gate of the back-off table if there is a table.
+    pub fn dense_outputs(&self) -> usize {
+        self.vocabulary() + usize::from(self.ngrams.table.is_some())
     }
 
     /// Number of trained numbers.

@@ -17,7 +17,7 @@ use crate::files::error::{Error, Result};
 use crate::files::tensors::TensorFile;
 use crate::kernels::gemm::{Matrix, gemm};
 use crate::kernels::random::Random;
-use crate::network::config::{LayerConfig, NetworkConfig, NgramConfig};
+use crate::network::config::{LayerConfig, NetworkConfig};
 use crate::ngram::{History, Memory};
 use std::path::Path;
 use std::sync::Arc;
@@ -171,10 +171,7 @@ impl Network {
     /// The same network with a memory, of which it has learned nothing.
     #[must_use]
     pub fn with_memory(mut self, memory: Arc<Memory>) -> Self {
-        self.config.ngrams = NgramConfig {
-            vectors: memory.vectors,
-            table: memory.table,
-        };
+        self.config.ngrams = memory.config();
         self.ngrams = Some(Ngrams::new(&self.config, memory));
         self
     }
@@ -244,7 +241,12 @@ impl Network {
         }
         let memory = match config.ngrams.is_none() {
             true => None,
-            false => Some(Arc::new(Memory::take(path, file)?)),
+            false => Some(Arc::new(Memory::take(
+                path,
+                config.ngrams,
+                config.vocabulary(),
+                file,
+            )?)),
         };
         Ok(Self::from_parameters(config, memory, tensors))
     }
@@ -335,7 +337,7 @@ impl Network {
             ))
         })?;
         let network = Self::from_tensors(path, config, &mut file)?;
-        match file.tensors.keys().next() {
+        match file.left() {
             Some(name) => Err(Error::bad_input(format!(
                 "{}: found tensor {name}, expected no more than the network's",
                 path.display()

@@ -4,12 +4,9 @@ use crate::kernels::cell::Step;
 use crate::kernels::gemm::{Matrix, gemm};
 use crate::kernels::vectorize::vectorized;
 use crate::network::parameters::Network;
-use crate::ngram::History;
+use crate::ngram::{History, NATS};
 use pulp::Arch;
 use std::collections::VecDeque;
-
-/// A quarter of a bit in nats: the unit of the back-off table's costs.
-const NATS: f32 = std::f32::consts::LN_2 / 4.0;
 
 /// Anything that predicts the next character from the ones before.
 pub trait Predictor {
@@ -99,6 +96,11 @@ impl NetworkPredictor<'_> {
         &self.layers[index].c
     }
 
+    /// What its recurrent product read at the last step, where that is not what it gave before.
+    pub(crate) fn recurrent_input(&self, index: usize) -> Option<&[f32]> {
+        (index == 0 && !self.recurrent_input.is_empty()).then_some(&self.recurrent_input)
+    }
+
     /// What went into its projection; empty without one.
     pub(crate) fn units(&self, index: usize) -> &[f32] {
         &self.layers[index].units
@@ -141,11 +143,11 @@ impl Predictor for NetworkPredictor<'_> {
                 Some(bias) => layer.recurrent.copy_from_slice(bias),
                 None => layer.recurrent.fill(0.0),
             }
-            let recurrent_input = match i == 0 && !self.recurrent_input.is_empty() {
+            let read = match i == 0 && !self.recurrent_input.is_empty() {
                 true => &self.recurrent_input,
                 false => &layer.h,
             };
-            add_product(recurrent_input, &weights.w_hh, &mut layer.recurrent);
+            add_product(read, &weights.w_hh, &mut layer.recurrent);
             let step = Step {
                 input: &layer.input,
                 recurrent: &layer.recurrent,

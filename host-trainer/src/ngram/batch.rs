@@ -5,8 +5,8 @@
 pub struct Recalled {
     /// Rows of the vectors of 2, 3 and 4 characters, `[T B]`; empty where a length has none.
     pub vectors: [Vec<u32>; 3],
-    /// Costs of the back-off table in nats, `[N, V]`, of the steps that count; empty without a table.
-    pub costs: Vec<f32>,
+    /// Costs of the back-off table in quarters of a bit, `[N, V]`, of the steps that count; empty without a table.
+    pub costs: Vec<u8>,
     /// The longest context found at those steps, `[N]`.
     pub longest: Vec<u32>,
 }

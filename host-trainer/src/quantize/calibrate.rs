@@ -83,7 +83,7 @@ pub fn observe(network: &Network, dead_zone: u8) -> Vec<LayerColumns> {
                     values.extend(predictor.output(i - 1));
                 }
                 if columns.own > 0 {
-                    values.extend(before);
+                    values.extend(predictor.recurrent_input(i).unwrap_or(before));
                 }
             }
             units[i].extend(predictor.units(i));

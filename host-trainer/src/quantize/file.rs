@@ -1,6 +1,7 @@
 //! The integers as a safetensors file.
 
 use super::layout::{gate_matrices, gate_names, row_order};
+use super::ngrams::QuantizedNgrams;
 use super::{QuantizedLayer, QuantizedMatrix, QuantizedNetwork};
 use crate::files::error::{Error, Result};
 use crate::files::output::write_atomically;
@@ -57,6 +58,9 @@ impl QuantizedNetwork {
                 scales.collect(),
             ));
         }
+        if let Some(ngrams) = &self.ngrams {
+            ngrams.save(&self.config, &mut tensors);
+        }
         let views = tensors.iter().map(|(name, dtype, shape, data)| {
             let view = TensorView::new(*dtype, shape.clone(), data);
             (name, view.expect("the lengths follow from the shapes"))
@@ -105,7 +109,7 @@ impl QuantizedNetwork {
             .map_err(|_| bad("found a description that does not parse"))?;
         config.check()?;
         let file = SafeTensors::deserialize(bytes).map_err(|_| bad("found damage"))?;
-        let take = |name: &str, dtype: Dtype, shape: &[usize]| -> Result<Vec<u8>> {
+        let take = &|name: &str, dtype: Dtype, shape: &[usize]| -> Result<Vec<u8>> {
             let (earlier, now) = EARLIER_NAME;
             let tensor = file
                 .tensor(name)
@@ -141,6 +145,17 @@ impl QuantizedNetwork {
             _ => 0,
         };
         let vocabulary = config.vocabulary();
+        let ngrams = match config.ngrams.is_none() {
+            true => None,
+            false => {
+                let bytes = |name: &str| {
+                    let tensor = file.tensor(name);
+                    let tensor = tensor.map_err(|_| bad(&format!("found no tensor {name}")))?;
+                    Ok(tensor.data().to_vec())
+                };
+                Some(QuantizedNgrams::load(path, &config, take, bytes)?)
+            }
+        };
         let mut layers = Vec::new();
         for (index, &layer) in config.layers.iter().enumerate() {
             let name = config.layer_name(index);
@@ -165,7 +180,8 @@ impl QuantizedNetwork {
                 .map(|b| b as i8)
                 .collect(),
             layers,
-            dense: matrix("dense", vocabulary, top)?,
+            dense: matrix("dense", config.dense_outputs(), top)?,
+            ngrams,
             config,
         };
         network.check()?;

@@ -96,9 +96,18 @@ pub(crate) fn projection_rows(network: &Network, index: usize) -> Option<Vec<Vec
     ))
 }
 
-/// The float rows of the dense layer: `[V, R]`.
+/// The float rows of the dense layer: `[V, R]`, and the gate of the table as one more if there is a table.
 pub(crate) fn dense_rows(network: &Network) -> Vec<Vec<f32>> {
-    transposed(&network.dense_weight, network.config.vocabulary())
+    let mut rows = transposed(&network.dense_weight, network.config.vocabulary());
+    let gate = network.ngrams.iter().map(|ngrams| &ngrams.gate_weight);
+    rows.extend(gate.filter(|weights| !weights.is_empty()).cloned());
+    rows
+}
+
+/// The float biases of those rows.
+pub(crate) fn dense_biases(network: &Network) -> Vec<f32> {
+    let gate = network.ngrams.iter().flat_map(|ngrams| &ngrams.gate_bias);
+    network.dense_bias.iter().chain(gate).copied().collect()
 }
 
 /// The columns of a matrix `[in, columns]`.

@@ -16,6 +16,7 @@ mod error_table;
 mod file;
 pub(crate) mod fixed_point;
 mod layout;
+pub(crate) mod ngrams;
 pub mod qat;
 pub mod range;
 mod rounding;
@@ -24,8 +25,8 @@ pub(crate) mod tests;
 
 pub use error_table::{TensorError, error_table};
 pub(crate) use layout::{
-    GateRow, dense_rows, gate_bias, gate_matrices, gate_names, gate_rows, projection_rows,
-    row_order,
+    GateRow, dense_biases, dense_rows, gate_bias, gate_matrices, gate_names, gate_rows,
+    projection_rows, row_order,
 };
 
 use crate::files::error::{Error, Result};
@@ -40,6 +41,7 @@ use fixed_point::{
 };
 use lstm_core::Format;
 use lstm_core::export::{MAX_DEAD_ZONE, Row, WeightFormat};
+use ngrams::QuantizedNgrams;
 use rounding::{Rounding, quantize_row, quantize_table_row};
 
 /// An integer matrix: `rows` rows over `columns` columns, each row with its parameters.
@@ -94,8 +96,10 @@ pub struct QuantizedNetwork {
     pub table: Vec<i8>,
     /// The layers, from the input up.
     pub layers: Vec<QuantizedLayer>,
-    /// The dense layer, a row a symbol.
+    /// The dense layer, a row a symbol, and one more for the gate of the back-off table if there is a table.
     pub dense: QuantizedMatrix,
+    /// What it looks up of the last few characters.
+    pub ngrams: Option<QuantizedNgrams>,
 }
 
 /// The dead zone of int4 where none is asked for. Of the LSTM of 256 units it skips two columns in five,
@@ -146,6 +150,7 @@ pub fn quantize(
         table,
         layers,
         dense: quantize_dense(network, &mut errors)?,
+        ngrams: QuantizedNgrams::new(network, &mut errors)?,
     };
     quantized.check()?;
     Ok((quantized, errors))
@@ -228,7 +233,8 @@ fn quantize_projection(
 fn quantize_dense(network: &Network, errors: &mut Vec<TensorError>) -> Result<QuantizedMatrix> {
     let meter = Meter::new("dense weights".into());
     let top = *network.config.layers.last().expect("at least one layer");
-    let bias = |row: usize| Ok(bias_q18(network.dense_bias[row])? + LOGIT_HALF);
+    let biases = dense_biases(network);
+    let bias = |row: usize| Ok(bias_q18(biases[row])? + LOGIT_HALF);
     let rows = dense_rows(network);
     let (dense, error) = quantize_rows(&rows, output_step(top), Rounding::Int8, bias, meter)?;
     errors.push(error);

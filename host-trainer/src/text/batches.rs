@@ -15,6 +15,8 @@ pub struct Batch {
     pub inputs: Arc<[u8]>,
     /// `[T, B]`, the inputs one step later.
     pub targets: Arc<[u8]>,
+    /// Where each row begins in the text, which goes on at its start behind its end; empty if the batch is not of one text.
+    pub starts: Vec<usize>,
 }
 
 impl Batch {
@@ -38,7 +40,15 @@ impl Batch {
             rows,
             inputs,
             targets,
+            starts: Vec::new(),
         }
+    }
+
+    /// Reads `steps + 1` characters of a text from each of these places.
+    pub fn at(text: &[u8], starts: Vec<usize>, steps: usize) -> Self {
+        let at = |row: usize, step| text[(starts[row] + step) % text.len()];
+        let batch = Self::gather(starts.len(), steps, at);
+        Self { starts, ..batch }
     }
 }
 
@@ -262,8 +272,9 @@ impl<'t> Feeder<'t> {
             } => {
                 let rows = rows.min(left);
                 self.cursor.position += rows;
-                let order = &self.order[start..];
-                Batch::gather(rows, steps, |r, t| text[order[r] as usize + t])
+                let order = &self.order[start..][..rows];
+                let starts = order.iter().map(|&start| start as usize);
+                Batch::at(text, starts.collect(), steps)
             }
             Feed::Streams {
                 batch_size: rows,
@@ -276,9 +287,8 @@ impl<'t> Feeder<'t> {
                 self.cursor.position += steps;
                 let length = text.len() / rows;
                 let first = self.cursor.offset + start;
-                Batch::gather(rows, steps, |r, t| {
-                    text[(first + r * length + t) % text.len()]
-                })
+                let starts = (0..rows).map(|r| (first + r * length) % text.len());
+                Batch::at(text, starts.collect(), steps)
             }
         })
     }

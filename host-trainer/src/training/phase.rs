@@ -43,6 +43,9 @@ pub struct Phase {
     pub token_dropout: f32,
     /// Share of the recurrent weights that are left out of a batch, drawn anew for each.
     pub drop_connect: f32,
+    /// Whether the vectors of a memory do not learn: on little text they would learn it by heart.
+    #[serde(default)]
+    pub frozen_vectors: bool,
     /// Updates from one validation to the next; one at the end of each epoch if `None`.
     pub validate_every: Option<u64>,
     /// Decay of the running average of the weights, which is validated beside them; none is kept if

@@ -242,7 +242,7 @@ impl Chain {
             expect_shape(tensors, bias, &[symbols])?;
         }
         let config = NetworkConfig {
-            ngrams: crate::network::config::NgramConfig::NONE,
+            ngrams: crate::ngram::NgramConfig::NONE,
             symbols: alphabet.symbols.iter().collect(),
             fold_case: alphabet.fold_case,
             embedding,

@@ -69,6 +69,7 @@ impl Operation for DeviceOp {
         for (run, layer) in runs.iter_mut().zip(&self.integers.layers) {
             let unit = output_unit(layer.config);
             let numbers = run.outputs.iter_mut().chain(&mut run.h0);
+            let numbers = numbers.chain(&mut run.recurrent_inputs);
             numbers.for_each(|h| *h /= unit);
             let width = run.outputs.len() / sequence.steps;
             top = run.outputs[sequence.first * width..].to_vec();
@@ -76,6 +77,7 @@ impl Operation for DeviceOp {
             let zone = layer.dead_zones.own / unit;
             counted(&mut run.outputs, zone);
             counted(&mut run.h0, zone);
+            counted(&mut run.recurrent_inputs, zone);
         }
         let layers: Vec<RecordedLayer<'_>> = runs.iter().map(Run::recorded).collect();
         let (network, mut tape) = (&self.reading.shape, lock(&self.tape));

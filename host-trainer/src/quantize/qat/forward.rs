@@ -13,6 +13,7 @@ use crate::network::cell::IntegerStep;
 use crate::network::config::{LayerConfig, NetworkConfig};
 use crate::network::state::State;
 use crate::quantize::fixed_point::HIDDEN_UNIT;
+use crate::quantize::ngrams::recurrent_input;
 use lstm_core::export::integer;
 use rayon::prelude::*;
 
@@ -111,6 +112,8 @@ pub struct Run {
     pub h0: Vec<f32>,
     /// The hidden state in its units, `[T, B, R]`.
     pub outputs: Vec<f32>,
+    /// What the recurrent product read, in the same units, `[T, B, R]`, where that is not the hidden state before; else empty.
+    pub recurrent_inputs: Vec<f32>,
 }
 
 impl Run {
@@ -122,7 +125,7 @@ impl Run {
             units: &self.units,
             h0: &self.h0,
             outputs: &self.outputs,
-            recurrent_inputs: &[],
+            recurrent_inputs: &self.recurrent_inputs,
         }
     }
 }
@@ -137,7 +140,7 @@ enum Below<'a> {
 }
 
 impl IntegerNetwork {
-    /// Runs a sequence through all layers; `states` go forward.
+    /// Runs a sequence, whose context is in steps of the hidden state, through all layers; `states` go forward.
     pub(crate) fn run(&self, sequence: Sequence<'_>, states: &mut [State]) -> Vec<Run> {
         let mut runs: Vec<Run> = Vec::new();
         for (layer, state) in self.layers.iter().zip(states) {
@@ -150,15 +153,26 @@ impl IntegerNetwork {
                     Below::Hidden(&hidden)
                 }
             };
-            runs.push(layer.run((sequence.steps, sequence.rows), below, state));
+            let context = if runs.is_empty() {
+                sequence.context
+            } else {
+                &[]
+            };
+            runs.push(layer.run((sequence.steps, sequence.rows), below, context, state));
         }
         runs
     }
 }
 
 impl IntegerLayer {
-    /// Runs a sequence of T steps and B rows; `state` goes forward.
-    fn run(&self, (steps, batch): (usize, usize), below: Below<'_>, state: &mut State) -> Run {
+    /// Runs a sequence of T steps and B rows with a context `[T, B, R]`, or none; `state` goes forward.
+    fn run(
+        &self,
+        (steps, batch): (usize, usize),
+        below: Below<'_>,
+        context: &[f32],
+        state: &mut State,
+    ) -> Run {
         let layer = self.config;
         let cell = layer.cell.definition();
         let (hidden, output, rows) = (layer.hidden, layer.output(), layer.columns());
@@ -170,6 +184,7 @@ impl IntegerLayer {
             units: vec![0.0; projected * batch * hidden],
             h0: state.h.clone(),
             outputs: vec![0.0; steps * batch * output],
+            recurrent_inputs: vec![0.0; context.len()],
         };
         let cells = run.states.iter_mut().zip(&state.c);
         let cell_unit = layer.cell.cell_unit();
@@ -190,68 +205,80 @@ impl IntegerLayer {
         let cells = split_rows(&mut run.states, steps + 1, hidden, &parts);
         let units = split_rows(&mut run.units, steps, hidden, &parts);
         let outputs = split_rows(&mut run.outputs, steps, output, &parts);
+        let read_steps = if context.is_empty() { 0 } else { steps };
+        let read = split_rows(&mut run.recurrent_inputs, read_steps, output, &parts);
         let work = parts.into_par_iter().with_max_len(1);
-        let work = work.zip(kept).zip(cells).zip(units).zip(outputs);
-        work.for_each(|((((part, mut kept), mut cells), mut units), mut hs)| {
-            let count = part.len();
-            let mut m = vec![0.0; count * hidden];
-            let mut dots = vec![0.0; count * rows];
-            let mut input_dots = vec![0.0; count * rows];
-            let (mut input, mut recurrent) = (vec![0; rows], vec![0; rows]);
-            let mut z = vec![0; output];
-            for t in 0..steps {
-                let (done, rest) = hs.split_at_mut(t);
-                let mut before = match done.last() {
-                    Some(h) => h.to_vec(),
-                    None => h0[part.start * output..part.end * output].to_vec(),
-                };
-                counted(&mut before, zones.own);
-                gemm(Matrix::new(&before, count, output), own, &mut dots, false);
-                if let Below::Hidden(below) = below {
-                    let start = (t * batch + part.start) * below_columns;
-                    let below = Matrix::new(&below[start..], count, below_columns);
-                    gemm(below, below_weights, &mut input_dots, false);
-                }
-                let (before, after) = cells.split_at_mut(t + 1);
-                for row in 0..count {
-                    let at = |width: usize| row * width..(row + 1) * width;
-                    sums(&dots[at(rows)], last, &mut recurrent);
-                    match below {
-                        Below::Tokens(tokens) => {
-                            let token = usize::from(tokens[t * batch + part.start + row]);
-                            input.copy_from_slice(&self.table[token * rows..][..rows]);
+        let work = work.zip(kept).zip(cells).zip(units).zip(outputs).zip(read);
+        work.for_each(
+            |(((((part, mut kept), mut cells), mut units), mut hs), mut read)| {
+                let count = part.len();
+                let mut m = vec![0.0; count * hidden];
+                let mut dots = vec![0.0; count * rows];
+                let mut input_dots = vec![0.0; count * rows];
+                let (mut input, mut recurrent) = (vec![0; rows], vec![0; rows]);
+                let mut z = vec![0; output];
+                for t in 0..steps {
+                    let (done, rest) = hs.split_at_mut(t);
+                    let mut before = match done.last() {
+                        Some(h) => h.to_vec(),
+                        None => h0[part.start * output..part.end * output].to_vec(),
+                    };
+                    if let Some(read) = read.get_mut(t) {
+                        let start = (t * batch + part.start) * output;
+                        let context = &context[start..];
+                        for (h, &context) in before.iter_mut().zip(context) {
+                            *h = recurrent_input(*h, context);
                         }
-                        Below::Hidden(_) => scaled(&input_dots[at(rows)], first, &mut input),
+                        read.copy_from_slice(&before);
                     }
-                    if let Some(bias) = input_bias {
-                        add(bias, &mut input);
+                    counted(&mut before, zones.own);
+                    gemm(Matrix::new(&before, count, output), own, &mut dots, false);
+                    if let Below::Hidden(below) = below {
+                        let start = (t * batch + part.start) * below_columns;
+                        let below = Matrix::new(&below[start..], count, below_columns);
+                        gemm(below, below_weights, &mut input_dots, false);
                     }
-                    cell.integer_step(IntegerStep {
-                        input: &input,
-                        recurrent: &recurrent,
-                        before: &before[t][at(hidden)],
-                        kept: &mut kept[t][at(kept_width)],
-                        after: &mut after[0][at(hidden)],
-                        output: &mut m[at(hidden)],
-                    });
-                }
-                match &self.projection {
-                    None => rest[0].copy_from_slice(&m),
-                    Some(projection) => {
-                        counted(&mut m, zones.units);
-                        let matrix = Matrix::new(&projection.weights, hidden, output);
-                        gemm(Matrix::new(&m, count, hidden), matrix, rest[0], false);
-                        for h in rest[0].chunks_exact_mut(output) {
-                            sums(h, projection, &mut z);
-                            let hs = h.iter_mut().zip(&z);
-                            hs.for_each(|(h, &z)| *h = f32::from(integer::projected(z)));
+                    let (before, after) = cells.split_at_mut(t + 1);
+                    for row in 0..count {
+                        let at = |width: usize| row * width..(row + 1) * width;
+                        sums(&dots[at(rows)], last, &mut recurrent);
+                        match below {
+                            Below::Tokens(tokens) => {
+                                let token = usize::from(tokens[t * batch + part.start + row]);
+                                input.copy_from_slice(&self.table[token * rows..][..rows]);
+                            }
+                            Below::Hidden(_) => scaled(&input_dots[at(rows)], first, &mut input),
                         }
-                        let values = units[t].iter_mut().zip(&m);
-                        values.for_each(|(value, &m)| *value = m / HIDDEN_UNIT);
+                        if let Some(bias) = input_bias {
+                            add(bias, &mut input);
+                        }
+                        cell.integer_step(IntegerStep {
+                            input: &input,
+                            recurrent: &recurrent,
+                            before: &before[t][at(hidden)],
+                            kept: &mut kept[t][at(kept_width)],
+                            after: &mut after[0][at(hidden)],
+                            output: &mut m[at(hidden)],
+                        });
+                    }
+                    match &self.projection {
+                        None => rest[0].copy_from_slice(&m),
+                        Some(projection) => {
+                            counted(&mut m, zones.units);
+                            let matrix = Matrix::new(&projection.weights, hidden, output);
+                            gemm(Matrix::new(&m, count, hidden), matrix, rest[0], false);
+                            for h in rest[0].chunks_exact_mut(output) {
+                                sums(h, projection, &mut z);
+                                let hs = h.iter_mut().zip(&z);
+                                hs.for_each(|(h, &z)| *h = f32::from(integer::projected(z)));
+                            }
+                            let values = units[t].iter_mut().zip(&m);
+                            values.for_each(|(value, &m)| *value = m / HIDDEN_UNIT);
+                        }
                     }
                 }
-            }
-        });
+            },
+        );
         let last = |values: &[f32], width: usize| values[values.len() - batch * width..].to_vec();
         state.h = last(&run.outputs, output);
         state.c = last(&run.states, hidden);

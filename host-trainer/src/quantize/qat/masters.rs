@@ -19,6 +19,7 @@ use crate::quantize::fixed_point::{
     self, HIDDEN_UNIT, INT4_RANGE, INT8_LARGEST, LOGIT_HALF, PROJECTED_HALF, gate_half,
     output_unit, q18,
 };
+use crate::quantize::ngrams::QuantizedNgrams;
 use crate::quantize::{
     QuantizedLayer, QuantizedMatrix, QuantizedNetwork, gate_bias, gate_matrices, row_order,
 };
@@ -254,6 +255,7 @@ pub struct Masters {
     config: NetworkConfig,
     format: Format,
     dead_zone: u8,
+    ngrams: Option<QuantizedNgrams>,
     layers: Vec<MasterLayer>,
     dense: Master,
 }
@@ -329,6 +331,7 @@ impl Masters {
             config: config.clone(),
             format: start.format,
             dead_zone: start.dead_zone,
+            ngrams: start.ngrams.clone(),
             layers,
             dense: dense.master(true)?,
         })
@@ -448,7 +451,8 @@ impl Masters {
 
     /// The format and shape with these integers.
     pub fn quantized(&self, integers: &IntegerNetwork) -> QuantizedNetwork {
-        integers.quantized(self.format, self.dead_zone, self.config.clone())
+        let (config, ngrams) = (self.config.clone(), self.ngrams.clone());
+        integers.quantized(self.format, self.dead_zone, config, ngrams)
     }
 }
 
@@ -528,7 +532,7 @@ impl IntegerNetwork {
         });
         IntegerNetwork {
             layers: layers.collect(),
-            dense: unpack(&network.dense, &in_order(vocabulary)),
+            dense: unpack(&network.dense, &in_order(network.dense.rows.len())),
         }
     }
 
@@ -538,6 +542,7 @@ impl IntegerNetwork {
         format: Format,
         dead_zone: u8,
         config: NetworkConfig,
+        ngrams: Option<QuantizedNgrams>,
     ) -> QuantizedNetwork {
         let vocabulary = config.vocabulary();
         let mut table = Vec::new();
@@ -567,7 +572,7 @@ impl IntegerNetwork {
                 projection: projection.map(|p| pack(p, &in_order(p.bias.len()))),
             });
         }
-        let dense = pack(&self.dense, &in_order(vocabulary));
+        let dense = pack(&self.dense, &in_order(self.dense.bias.len()));
         QuantizedNetwork {
             format,
             dead_zone,
@@ -575,6 +580,7 @@ impl IntegerNetwork {
             table,
             layers,
             dense,
+            ngrams,
         }
     }
 }

@@ -79,7 +79,12 @@ mod tests {
             for format in INTEGERS {
                 let (quantized, _) = quantize(&network, format, DEAD_ZONE).unwrap();
                 let integers = IntegerNetwork::new(&quantized);
-                let back = integers.quantized(format, quantized.dead_zone, network.config.clone());
+                let back = integers.quantized(
+                    format,
+                    quantized.dead_zone,
+                    network.config.clone(),
+                    quantized.ngrams.clone(),
+                );
                 assert!(back == quantized, "{format}");
                 let masters = Masters::new(&network, &quantized).unwrap().round().unwrap();
                 for (found, expected) in masters.layers.iter().zip(&integers.layers) {

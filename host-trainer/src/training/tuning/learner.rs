@@ -54,7 +54,7 @@ impl Learner {
         }
         let shape = StackShape {
             vocabulary: network.config.vocabulary(),
-            outputs: network.config.vocabulary(),
+            outputs: network.config.dense_outputs(),
             layers,
         };
         let vars = masters.vars();
