@@ -3,7 +3,7 @@
 mod common;
 
 use common::{At, F32Plain, Int8Plain, Net, times};
-use lstm_core::export::{Description, HEAD_BYTES, encode_file};
+use lstm_core::export::{Description, HEAD_BYTES, Ngrams, Payload, encode_file};
 use lstm_core::{
     Format, Golden, LayerShape, Model, ModelError, Sampler, Session, SnapshotError, Token,
     TokenDigest, WorkspaceError, WorkspaceSlices,
@@ -43,12 +43,16 @@ impl Ram {
 
 /// The same file with a window.
 fn windowed(file: &[u8], window: u16) -> Vec<u8> {
-    let (description, golden) = Description::decode(&file[HEAD_BYTES..]).unwrap();
+    let Payload {
+        description,
+        golden,
+        ..
+    } = Payload::decode(1, &file[HEAD_BYTES..]).unwrap();
     let description = Description {
         window: Some(window),
         ..description
     };
-    encode_file(&description, golden).unwrap()
+    encode_file(&description, &Ngrams::default(), golden).unwrap()
 }
 
 fn each_model(check: impl Fn(&Model<'_>)) {

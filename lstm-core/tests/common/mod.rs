@@ -8,8 +8,8 @@
 pub mod ngrams;
 
 use lstm_core::export::{
-    ARRAY_ALIGN, BLOCK_ROWS, COLUMN_ALIGN, Description, Layers, Row, encode_file, encode_weight,
-    int4_words, round_up,
+    ARRAY_ALIGN, BLOCK_ROWS, COLUMN_ALIGN, Description, Layers, Ngrams, Row, encode_file,
+    encode_weight, int4_words, round_up,
 };
 use lstm_core::{Format, LayerShape, Model, Order};
 use rand_xoshiro::Xoshiro128PlusPlus;
@@ -309,7 +309,7 @@ pub fn file_in(
         padding: &[],
         data,
     };
-    encode_file(&description, None).unwrap()
+    encode_file(&description, &Ngrams::default(), None).unwrap()
 }
 
 /// Bytes at an address that is a multiple of 16, plus `offset`.
