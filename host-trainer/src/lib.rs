@@ -12,9 +12,10 @@
 //! 7. [`interchange`]: weights in the files of Keras and PyTorch. [`hardware`]: what a model costs on
 //!    a chip.
 //! 8. [`network`]: the network in plain memory, and what it predicts.
-//! 9. [`text`]: a text file becomes tokens by an alphabet, in three parts, and these become batches.
-//! 10. [`kernels`]: vector code, and the random numbers.
-//! 11. [`files`]: errors, outputs, tensors.
+//! 9. [`ngram`]: texts are counted, for a back-off table and for n-gram embeddings.
+//! 10. [`text`]: a text file becomes tokens by an alphabet, in three parts, and these become batches.
+//! 11. [`kernels`]: vector code, and the random numbers.
+//! 12. [`files`]: errors, outputs, tensors.
 //!
 //! All chance comes from one seeded generator ([`kernels::random`]), whose state is part of a
 //! checkpoint, so a run that was stopped goes on to the identical files.
@@ -27,6 +28,7 @@ pub mod interchange;
 pub mod kernels;
 pub mod model;
 pub mod network;
+pub mod ngram;
 pub mod quantize;
 pub mod report;
 pub mod text;
