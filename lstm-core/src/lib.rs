@@ -174,6 +174,16 @@ pub mod kernel_test;
 )]
 mod layout;
 mod model;
+#[cfg(feature = "ngram")]
+#[cfg_attr(
+    not(feature = "export"),
+    allow(
+        dead_code,
+        unreachable_pub,
+        reason = "the exporter needs more than a chip"
+    )
+)]
+mod ngram;
 mod sample;
 mod session;
 mod state;
@@ -222,6 +232,19 @@ pub mod export {
         MAGIC, MAX_DEAD_ZONE, Row, VERSION, VerifiedFile, WeightFormat, blocks, decode_weight,
         encode_file, encode_int4, encode_weight, int4_words, round_up, with_head,
     };
+    pub use crate::format::{
+        BackoffSection, EMBEDDING_LENGTHS, EmbeddingsSection, HISTORY, List, MAX_BACKOFF,
+        MAX_BACKOFF_LENGTHS, MAX_DENSE, MAX_ROW_BYTES, MAX_SHIFT, Ngrams,
+    };
     pub use crate::layout::MatrixBytes;
+
     pub use crate::validate::data_bytes;
+
+    /// The look-ups of the n-gram sections, for who builds and trains them.
+    #[cfg(feature = "ngram")]
+    pub mod ngram {
+        pub use crate::ngram::{
+            Backoff, Embeddings, History, bucket, buckets, hash, place, values,
+        };
+    }
 }

@@ -1,6 +1,9 @@
 use core::fmt;
 
-use super::{CellKind, Format, MAX_DEAD_ZONE, MAX_HIDDEN, MAX_INTEGER_COLUMNS, MAX_WINDOW, Order};
+use super::{
+    CellKind, Format, HISTORY, MAX_BACKOFF, MAX_DEAD_ZONE, MAX_DENSE, MAX_HIDDEN,
+    MAX_INTEGER_COLUMNS, MAX_ROW_BYTES, MAX_SHIFT, MAX_WINDOW, Order,
+};
 
 /// Why a model file was refused.
 ///
@@ -118,6 +121,83 @@ pub enum ModelError {
         /// The row, counted over the whole file.
         row: usize,
     },
+    /// A model in f32 has an n-gram section: they are integers.
+    NgramFormat {
+        /// The format found.
+        found: Format,
+    },
+    /// The shift of the n-gram embeddings is above 4.
+    Shift {
+        /// The shift found.
+        found: u8,
+    },
+    /// The contexts that have a cost for each symbol are longer than 2.
+    Dense {
+        /// The length found.
+        found: u8,
+    },
+    /// The back-off table has contexts of more than 12 tokens.
+    Lengths {
+        /// The longest length found.
+        found: usize,
+    },
+    /// The back-off table has another number of coefficients than its lengths and one.
+    Coefficients {
+        /// The number found.
+        found: usize,
+        /// The number expected.
+        expected: usize,
+    },
+    /// The rows of the back-off table take more bytes than an offset can tell.
+    RowBytes {
+        /// Bytes found.
+        found: u32,
+    },
+    /// The data of an n-gram section take another number of bytes than it calls for.
+    NgramData {
+        /// Bytes found.
+        found: usize,
+        /// Bytes expected.
+        expected: usize,
+    },
+    /// An array or a row of an n-gram section is not filled up with zeros.
+    NgramPadding {
+        /// What is found.
+        found: u8,
+    },
+    /// The weights of the back-off table's gate are so large that its sum could leave 32 bits.
+    Gate,
+    /// A row of the back-off table ends behind the rows.
+    RowEnd {
+        /// The byte where it ends.
+        found: usize,
+        /// Bytes of the rows.
+        expected: usize,
+    },
+    /// A row of the back-off table has more entries than there are symbols.
+    RowEntries {
+        /// Entries found.
+        found: usize,
+        /// Symbols of the alphabet.
+        expected: usize,
+    },
+    /// A back-off is above 63 quarter bits.
+    RowBackoff {
+        /// The back-off found.
+        found: u8,
+    },
+    /// A row of the back-off table has a symbol that is not in the alphabet.
+    RowSymbol {
+        /// The symbol found.
+        found: usize,
+        /// Symbols of the alphabet.
+        expected: usize,
+    },
+    /// A row of the back-off table has a symbol twice.
+    RowRepetition {
+        /// The symbol.
+        found: usize,
+    },
 }
 
 impl fmt::Display for ModelError {
@@ -205,6 +285,61 @@ impl fmt::Display for ModelError {
             E::RowRange { row } => write!(
                 f,
                 "row {row} of the weights could overflow its sum, expected at most 31 bits"
+            ),
+            E::NgramFormat { found } => write!(
+                f,
+                "a model in {found} has an n-gram section, expected int8 or int4"
+            ),
+            E::Shift { found } => write!(
+                f,
+                "the n-gram embeddings are shifted by {found} bits, expected at most {MAX_SHIFT}"
+            ),
+            E::Dense { found } => write!(
+                f,
+                "the back-off table has costs of all symbols after {found} characters, expected at most {MAX_DENSE}"
+            ),
+            E::Lengths { found } => write!(
+                f,
+                "the back-off table looks at {found} characters, expected at most {HISTORY}"
+            ),
+            E::Coefficients { found, expected } => write!(
+                f,
+                "the back-off table has {found} coefficients, expected {expected}"
+            ),
+            E::RowBytes { found } => write!(
+                f,
+                "the rows of the back-off table take {found} bytes, expected at most {MAX_ROW_BYTES}"
+            ),
+            E::NgramData { found, expected } => write!(
+                f,
+                "an n-gram section takes {found} bytes, expected {expected}"
+            ),
+            E::NgramPadding { found } => write!(
+                f,
+                "an n-gram section is filled up with {found}, expected zeros"
+            ),
+            E::Gate => f.write_str(
+                "the gate of the back-off table could overflow its sum, expected at most 31 bits",
+            ),
+            E::RowEnd { found, expected } => write!(
+                f,
+                "a row of the back-off table ends at byte {found}, expected at most {expected}"
+            ),
+            E::RowEntries { found, expected } => write!(
+                f,
+                "a row of the back-off table has {found} entries, expected at most {expected}"
+            ),
+            E::RowBackoff { found } => write!(
+                f,
+                "a row of the back-off table has a back-off of {found}, expected at most {MAX_BACKOFF}"
+            ),
+            E::RowSymbol { found, expected } => write!(
+                f,
+                "a row of the back-off table has symbol {found}, expected one below {expected}"
+            ),
+            E::RowRepetition { found } => write!(
+                f,
+                "a row of the back-off table has symbol {found} twice, expected it once"
             ),
         }
     }

@@ -9,6 +9,7 @@ mod description;
 mod encode;
 mod error;
 mod head;
+mod ngrams;
 mod number;
 mod peek;
 mod row;
@@ -23,6 +24,10 @@ pub use encode::{decode_weight, encode_int4, encode_weight, int4_words};
 pub use encode::{encode_file, with_head};
 pub use error::ModelError;
 pub use head::{Head, VerifiedFile};
+pub use ngrams::{
+    BackoffSection, EMBEDDING_LENGTHS, EmbeddingsSection, HISTORY, List, MAX_BACKOFF,
+    MAX_BACKOFF_LENGTHS, MAX_DENSE, MAX_ROW_BYTES, MAX_SHIFT, Ngrams,
+};
 pub use number::{Format, Order, WeightFormat};
 pub use peek::ModelShape;
 pub use row::Row;

@@ -5,6 +5,8 @@
     reason = "each test file uses a part of this"
 )]
 
+pub mod ngrams;
+
 use lstm_core::export::{
     ARRAY_ALIGN, BLOCK_ROWS, COLUMN_ALIGN, Description, Layers, Row, encode_file, encode_weight,
     int4_words, round_up,
