@@ -12,7 +12,7 @@
 //! 7. [`interchange`]: weights in the files of Keras and PyTorch. [`hardware`]: what a model costs on
 //!    a chip.
 //! 8. [`network`]: the network in plain memory, and what it predicts.
-//! 9. [`ngram`]: what a network looks up of the last few characters.
+//! 9. [`ngram`]: texts are counted, for a back-off table and for n-gram embeddings.
 //! 10. [`text`]: a text file becomes tokens by an alphabet, in three parts, and these become batches.
 //! 11. [`kernels`]: vector code, and the random numbers.
 //! 12. [`files`]: errors, outputs, tensors.

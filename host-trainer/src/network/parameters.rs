@@ -18,7 +18,7 @@ use crate::files::tensors::TensorFile;
 use crate::kernels::gemm::{Matrix, gemm};
 use crate::kernels::random::Random;
 use crate::network::config::{LayerConfig, NetworkConfig};
-use crate::ngram::{History, Memory};
+use crate::ngram::Memory;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -102,9 +102,14 @@ impl Ngrams {
         }
     }
 
-    /// Adds the vectors of the last characters' contexts to `[R]` numbers.
-    pub(crate) fn add_vectors(&self, history: &History, to: &mut [f32]) {
-        for (vectors, row) in self.vectors.iter().zip(self.memory.rows(history)) {
+    /// Whether there is a table.
+    pub(crate) fn has_table(&self) -> bool {
+        !self.coefficients.is_empty()
+    }
+
+    /// Adds the vectors of these rows to `[R]` numbers.
+    pub(crate) fn add_vectors(&self, rows: [usize; 3], to: &mut [f32]) {
+        for (vectors, row) in self.vectors.iter().zip(rows) {
             let vector = vectors.chunks_exact(to.len()).nth(row).unwrap_or_default();
             for (to, x) in to.iter_mut().zip(vector) {
                 *to += x;

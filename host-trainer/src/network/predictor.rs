@@ -4,7 +4,8 @@ use crate::kernels::cell::Step;
 use crate::kernels::gemm::{Matrix, gemm};
 use crate::kernels::vectorize::vectorized;
 use crate::network::parameters::Network;
-use crate::ngram::{History, NATS};
+use crate::ngram::{MemoryReader, NATS, push};
+use lstm_core::export::ngram::History;
 use pulp::Arch;
 use std::collections::VecDeque;
 
@@ -35,6 +36,7 @@ pub struct NetworkPredictor<'n> {
     table: Vec<f32>,
     layers: Vec<LayerState>,
     logits: Vec<f32>,
+    memory: Option<MemoryReader<'n>>,
     history: History,
     /// What the first layer's recurrent product reads, `[R]`, where that is not its output.
     recurrent_input: Vec<f32>,
@@ -72,6 +74,7 @@ impl<'n> NetworkPredictor<'n> {
             table: network.folded_table(),
             layers: layers.collect(),
             logits: vec![0.0; network.config.vocabulary()],
+            memory: network.memory().map(|memory| memory.reader().expect("checked before")),
             history: History::default(),
             recurrent_input: Vec::new(),
             costs: vec![0; network.config.vocabulary()],
@@ -117,12 +120,12 @@ impl Predictor for NetworkPredictor<'_> {
     }
 
     fn step(&mut self, token: u8) -> &[f32] {
-        self.history.push(token);
-        let ngrams = self.network.ngrams.as_ref();
+        push(&mut self.history, token);
+        let ngrams = self.network.ngrams.as_ref().zip(self.memory.as_ref());
         self.recurrent_input.clear();
-        if let Some(ngrams) = ngrams.filter(|_| self.network.config.ngrams.has_vectors()) {
+        if let Some((ngrams, memory)) = ngrams && self.network.config.ngrams.has_vectors() {
             self.recurrent_input.extend(&self.layers[0].h);
-            ngrams.add_vectors(&self.history, &mut self.recurrent_input);
+            ngrams.add_vectors(memory.rows(&self.history), &mut self.recurrent_input);
         }
         for i in 0..self.layers.len() {
             let weights = &self.network.layers[i];
@@ -172,8 +175,8 @@ impl Predictor for NetworkPredictor<'_> {
         let (rows, columns) = (h.len(), self.logits.len());
         let weight = Matrix::new(&self.network.dense_weight, rows, columns);
         gemm(Matrix::new(h, 1, rows), weight, &mut self.logits, true);
-        if let Some(ngrams) = ngrams.filter(|ngrams| !ngrams.coefficients.is_empty()) {
-            let longest = ngrams.memory.costs(&self.history, &mut self.costs);
+        if let Some((ngrams, memory)) = ngrams.filter(|(ngrams, _)| ngrams.has_table()) {
+            let longest = memory.costs(&self.history, &mut self.costs);
             let gate: f32 = h.iter().zip(&ngrams.gate_weight).map(|(h, w)| h * w).sum();
             let factor = ngrams.coefficients[longest] + gate + ngrams.gate_bias[0];
             for (logit, &cost) in self.logits.iter_mut().zip(&self.costs) {

@@ -1,0 +1,321 @@
+//! Counts become a back-off table: contexts with the costs of what follows them, pruned to what pays for
+//! its place.
+//!
+//! The probability of a token w behind the m tokens h comes from its count x(w) there, the count c of h,
+//! and the probability p' behind h without its oldest token, by absolute discounting with interpolation
+//! (Ney, Essen and Kneser 1994; below the empty context stands the uniform distribution):
+//!
+//! ```text
+//! p(w) = max(x(w) - d, 0) / c + b p'(w)       b = (sum over w of min(x(w), d)) / c
+//! ```
+//!
+//! d depends on m ([`DISCOUNTS`]). Where x(w) is at most d, p(w) = b p'(w): nothing is stored for w, which
+//! backs off (Katz 1987) at the cost of b.
+//!
+//! A context is kept if what it saves is worth its place, as in weighted difference pruning (Seymore and
+//! Rosenfeld 1996). The bits that it saves in the text that it was counted in,
+//!
+//! ```text
+//! sum over w of max(x(w) - d, 0) log2(p(w) / p'(w))  +  c b log2(b) (1 - sum of p'(w) over the seen w)
+//! ```
+//!
+//! must be more than a threshold for each entry that it takes, its own place being some entries more. Where a
+//! context is left out, p' stands for p, also in the contexts that are longer than it.
+
+use crate::files::error::{Error, Result};
+use crate::kernels::pool::in_pool;
+use crate::ngram::occurrences::{HISTORY, Occurrence, Occurrences};
+use crate::text::alphabet::MAX_SYMBOLS;
+use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
+
+/// What is taken off each count behind a context of 0, 1, .. tokens, found by trials on English verse. A
+/// long context that was seen seldom says little, so more than 1 is taken off there.
+const DISCOUNTS: [f32; HISTORY + 1] = [
+    0.5, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3, 1.3, 1.3, 1.3,
+];
+
+/// Contexts that were seen less often are left out.
+const LEAST_COUNT: u32 = 3;
+
+/// The place that a context takes besides its entries, in entries.
+const CONTEXT_COST: f32 = 1.0;
+
+/// How a table is made from counts.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Pruning {
+    /// Tokens of the longest contexts, at most [`HISTORY`].
+    pub max_length: usize,
+    /// Bits that an entry must save.
+    pub threshold: f32,
+}
+
+/// A context that is kept. Costs are in quarters of a bit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Context {
+    /// Its tokens, the newest first, and older ones, which mean nothing.
+    pub(crate) tokens: [u8; HISTORY],
+    /// Of every token that is not in `entries`, besides its cost in shorter contexts; at most 63.
+    pub(crate) backoff: u8,
+    /// Tokens in ascending order, and their costs, at most 63.
+    pub(crate) entries: Vec<(u8, u8)>,
+}
+
+/// A pruned table. All costs are in quarters of a bit: -4 log2 of a probability.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Table {
+    /// Length of the contexts that are all kept.
+    pub(crate) dense: usize,
+    /// Of each such context, the cost of each symbol: `[V^dense][V]`. The newest token is the last digit of
+    /// a context's number.
+    pub(crate) costs: Vec<u8>,
+    /// The contexts of `dense` + 1, `dense` + 2, .. tokens that are kept.
+    pub(crate) contexts: Vec<Vec<Context>>,
+}
+
+/// The length of the contexts that are all kept: as long as they take at most 32 KB, or 16 KB if they are
+/// of one token.
+pub(crate) fn dense_length(num_symbols: usize) -> usize {
+    match num_symbols {
+        ..=32 => 2,
+        ..=128 => 1,
+        _ => 0,
+    }
+}
+
+/// A probability as a cost.
+fn cost(probability: f32, most: u8) -> u8 {
+    (-4.0 * probability.log2())
+        .round()
+        .clamp(0.0, f32::from(most)) as u8
+}
+
+/// The largest cost of an entry, and of backing off.
+const MOST: u8 = 63;
+
+impl Table {
+    /// Counts and prunes. `is_stopped` is asked now and then.
+    ///
+    /// # Errors
+    /// It was stopped.
+    pub(crate) fn new(
+        occurrences: &Occurrences,
+        pruning: Pruning,
+        is_stopped: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Self> {
+        let num_symbols = occurrences.num_symbols();
+        let builder = Builder {
+            occurrences,
+            num_symbols,
+            dense: dense_length(num_symbols),
+            pruning,
+            is_stopped,
+        };
+        let uniform = [1.0 / num_symbols as f32; MAX_SYMBOLS];
+        let kept = in_pool(|| builder.visit_dense(occurrences.sorted(), 0, 0, &uniform))??;
+        let mut costs = vec![0; num_symbols.pow(builder.dense as u32 + 1)];
+        for (index, row) in &kept.dense {
+            costs[index * num_symbols..][..num_symbols].copy_from_slice(row);
+        }
+        Ok(Self {
+            dense: builder.dense,
+            costs,
+            contexts: kept.contexts,
+        })
+    }
+
+    /// The number of entries.
+    pub(crate) fn entries(&self) -> usize {
+        self.contexts
+            .iter()
+            .flatten()
+            .map(|c| c.entries.len())
+            .sum()
+    }
+}
+
+struct Builder<'a> {
+    occurrences: &'a Occurrences,
+    num_symbols: usize,
+    dense: usize,
+    pruning: Pruning,
+    is_stopped: &'a (dyn Fn() -> bool + Sync),
+}
+
+type Probabilities = [f32; MAX_SYMBOLS];
+
+/// What follows a context, and how often.
+struct Counts {
+    by_symbol: [u32; MAX_SYMBOLS],
+    total: u32,
+    discount: f32,
+}
+
+/// The probabilities behind a context.
+struct Smoothed {
+    probabilities: Probabilities,
+    /// b of the formula.
+    backoff: f32,
+}
+
+/// What is kept of some contexts.
+#[derive(Default)]
+struct Kept {
+    /// Numbers of contexts of the dense length, and the costs behind them.
+    dense: Vec<(usize, Vec<u8>)>,
+    /// By length, from that after the dense one.
+    contexts: Vec<Vec<Context>>,
+}
+
+impl Kept {
+    /// The contexts of one length.
+    fn of_length(&mut self, index: usize) -> &mut Vec<Context> {
+        if self.contexts.len() <= index {
+            self.contexts.resize_with(index + 1, Vec::new);
+        }
+        &mut self.contexts[index]
+    }
+
+    fn append(&mut self, other: Self) {
+        self.dense.extend(other.dense);
+        for (index, contexts) in other.contexts.into_iter().enumerate() {
+            self.of_length(index).extend(contexts);
+        }
+    }
+}
+
+impl Builder<'_> {
+    /// Goes through a context of `length` tokens, behind which all of `run` stands, and through the longer
+    /// ones that end with it. `shorter` are the probabilities behind it without its oldest token.
+    fn visit(&self, run: &[Occurrence], length: usize, shorter: &Probabilities) -> Result<Kept> {
+        let mut kept = Kept::default();
+        let total = run.iter().map(|&x| self.occurrences.weight(x)).sum();
+        if total < LEAST_COUNT || (total as f32) < self.pruning.threshold {
+            return Ok(kept);
+        }
+        let counts = self.counts(run, length, total);
+        let own = counts.smoothed(shorter);
+        if !self.is_worth(&counts, &own, shorter) {
+            kept.append(self.visit_longer(run, length, shorter)?);
+            return Ok(kept);
+        }
+        let context = Context {
+            tokens: run[0].history(),
+            backoff: cost(own.backoff, MOST),
+            entries: self.entries(&counts, &own),
+        };
+        kept.of_length(length - self.dense - 1).push(context);
+        kept.append(self.visit_longer(run, length, &own.probabilities)?);
+        Ok(kept)
+    }
+
+    /// Goes through the contexts that end with one of `length` tokens and are longer; `own` are the
+    /// probabilities behind that one.
+    fn visit_longer(&self, run: &[Occurrence], length: usize, own: &Probabilities) -> Result<Kept> {
+        let mut kept = Kept::default();
+        if length < self.pruning.max_length {
+            for run in run.chunk_by(|&a, &b| a.shares_context(b, length + 1)) {
+                kept.append(self.visit(run, length + 1, own)?);
+            }
+        }
+        Ok(kept)
+    }
+
+    /// As [`Builder::visit`], of a context that is not too long to be kept in any case. It is number `index` of
+    /// its length.
+    fn visit_dense(
+        &self,
+        run: &[Occurrence],
+        length: usize,
+        index: usize,
+        shorter: &Probabilities,
+    ) -> Result<Kept> {
+        if (self.is_stopped)() {
+            return Err(Error::Interrupted("stopped while counting".into()));
+        }
+        let total = run.iter().map(|&x| self.occurrences.weight(x)).sum();
+        let own = match total {
+            0 => *shorter,
+            total => {
+                self.counts(run, length, total)
+                    .smoothed(shorter)
+                    .probabilities
+            }
+        };
+        if length == self.dense {
+            let mut kept = self.visit_longer(run, length, &own)?;
+            let row = own[..self.num_symbols].iter().map(|&p| cost(p, u8::MAX));
+            kept.dense.push((index, row.collect()));
+            return Ok(kept);
+        }
+        let mut runs = vec![&run[..0]; self.num_symbols];
+        for run in run.chunk_by(|&a, &b| a.shares_context(b, length + 1)) {
+            runs[usize::from(run[0].before(length))] = run;
+        }
+        let place = self.num_symbols.pow(length as u32);
+        let visit = |(token, run)| self.visit_dense(run, length + 1, index + token * place, &own);
+        let longer: Result<Vec<Kept>> = runs.into_par_iter().enumerate().map(visit).collect();
+        let mut kept = Kept::default();
+        longer?.into_iter().for_each(|longer| kept.append(longer));
+        Ok(kept)
+    }
+
+    fn counts(&self, run: &[Occurrence], length: usize, total: u32) -> Counts {
+        let mut by_symbol = [0; MAX_SYMBOLS];
+        for &occurrence in run {
+            by_symbol[usize::from(occurrence.token())] += self.occurrences.weight(occurrence);
+        }
+        let discount = DISCOUNTS[length];
+        Counts {
+            by_symbol,
+            total,
+            discount,
+        }
+    }
+
+    /// What is stored of a context.
+    fn entries(&self, counts: &Counts, own: &Smoothed) -> Vec<(u8, u8)> {
+        let stored = counts.seen().filter(|&(_, count)| count > counts.discount);
+        let entry = |(symbol, _)| (symbol as u8, cost(own.probabilities[symbol], MOST));
+        stored.map(entry).collect()
+    }
+
+    /// Whether a context is kept.
+    fn is_worth(&self, counts: &Counts, own: &Smoothed, shorter: &Probabilities) -> bool {
+        let (mut saved, mut seen, mut entries) = (0.0, 0.0, 0.0);
+        for (symbol, count) in counts.seen() {
+            seen += shorter[symbol];
+            if count > counts.discount {
+                let ratio = own.probabilities[symbol] / shorter[symbol];
+                saved += (count - counts.discount) * ratio.log2();
+                entries += 1.0;
+            }
+        }
+        let backed_off = own.backoff * counts.total as f32;
+        saved += backed_off * own.backoff.log2() * (1.0 - seen).clamp(0.0, 1.0);
+        saved > self.pruning.threshold * (entries + CONTEXT_COST)
+    }
+}
+
+impl Counts {
+    /// The symbols that were seen, and how often.
+    fn seen(&self) -> impl Iterator<Item = (usize, f32)> {
+        let counts = self.by_symbol.iter().enumerate();
+        counts
+            .filter(|&(_, &count)| count > 0)
+            .map(|(symbol, &count)| (symbol, count as f32))
+    }
+
+    fn smoothed(&self, shorter: &Probabilities) -> Smoothed {
+        let total = self.total as f32;
+        let backed_off: f32 = self.seen().map(|(_, count)| count.min(self.discount)).sum();
+        let backoff = backed_off / total;
+        let mut probabilities = shorter.map(|p| backoff * p);
+        for (symbol, count) in self.seen() {
+            probabilities[symbol] += (count - self.discount).max(0.0) / total;
+        }
+        Smoothed {
+            probabilities,
+            backoff,
+        }
+    }
+}
