@@ -229,6 +229,7 @@ mod tests {
     use crate::network::predictor::NetworkPredictor;
     use crate::network::score::score_text;
     use crate::network::state::zero_states;
+    use crate::ngram::example_memory;
     use crate::text::alphabet::Alphabet;
 
     fn example(layer: LayerConfig, layers: usize, steps: usize, rows: usize) -> (Network, Batch) {
@@ -263,7 +264,7 @@ mod tests {
         };
         let vectors = ngrams.vectors.map(|rows| match rows {
             0 => Vec::new(),
-            rows => below(steps, rows + 1),
+            rows => below(steps, rows),
         });
         let Some(lengths) = ngrams.table else {
             return Recalled {
@@ -427,12 +428,11 @@ mod tests {
                 hidden: 21,
                 projection,
             };
-            let all = ([30, 0, 50], Some(4));
-            for (vectors, table) in [all, ([0, 7, 0], None), ([0; 3], Some(2))] {
+            for (vectors, has_table) in [([30, 0, 50], true), ([0, 7, 0], false), ([0; 3], true)] {
                 for (layers, steps, rows, on) in [(1, 9, 11, EveryStep), (2, 1, 3, LastStep)] {
                     let (network, batch) = example(layer, layers, steps, rows);
-                    let memory = Arc::new(Memory::of_shape(vectors, table));
-                    let mut network = network.with_memory(memory);
+                    let memory = example_memory(vectors, has_table);
+                    let mut network = network.with_memory(Arc::new(memory));
                     let random = &mut Random::new(5);
                     for values in network.parameters_mut() {
                         let noise = random.uniform_vec(values.len(), 0.1);
@@ -447,7 +447,7 @@ mod tests {
     #[test]
     fn frozen_vectors_have_no_gradient() {
         let (network, batch) = example(LayerConfig::cifg(12, 5), 1, 4, 3);
-        let network = network.with_memory(Arc::new(Memory::of_shape([3, 0, 0], None)));
+        let network = network.with_memory(Arc::new(example_memory([3, 0, 0], false)));
         let model = Model::new(&network, &Device::Cpu).unwrap();
         let recalled = recalled(&network, &batch, LossOn::EveryStep);
         for frozen in [false, true] {

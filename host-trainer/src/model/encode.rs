@@ -4,6 +4,7 @@ use crate::files::error::{Error, Result};
 use crate::files::output::write_atomically;
 use crate::model::describe::description;
 use crate::model::file::ModelFile;
+use crate::model::ngrams::NgramSections;
 use crate::model::workspace::{Generator, HeapWorkspace};
 use crate::network::config::{LayerConfig, NetworkConfig};
 use crate::network::parameters::Network;
@@ -73,7 +74,8 @@ pub fn encode_f32(network: &Network, labels: &Labels) -> Result<Vec<u8>> {
     let bias = |v: usize| network.dense_bias.get(v).copied().unwrap_or(0.0);
     floats(&mut data, &mut (0..padded).map(bias));
     floats(&mut data, &mut f32_blocks(quantize::dense_rows(network)));
-    encode(config, Format::F32, Order::Rows4, labels, &data.bytes)
+    let ngrams = Ngrams::default();
+    encode(config, Format::F32, Order::Rows4, labels, &data.bytes, &ngrams)
 }
 
 /// `[blocks][columns][4]`, zeros where rows or columns are padded.
@@ -100,13 +102,20 @@ pub fn encode_quantized(network: &QuantizedNetwork, labels: &Labels) -> Result<V
     let mut data = Data::default();
     data.array(network.table.iter().map(|&entry| entry as u8));
     for (_, format, matrix) in network.matrices() {
+        // The gate of a table stands in the table's section.
+        let matrix = match std::ptr::eq(matrix, &network.dense) {
+            true => &matrix.first(network.config.vocabulary()),
+            false => matrix,
+        };
         let rows = (0..round_up(matrix.rows.len(), BLOCK_ROWS))
             .map(|row| matrix.rows.get(row).copied().unwrap_or_default());
         data.array(rows.flat_map(|row| row.to_bytes()));
         data.array(weight_blocks(matrix, format).into_iter());
     }
     let order = Order::of(network.format, network.dead_zone);
-    encode(&network.config, network.format, order, labels, &data.bytes)
+    let sections = NgramSections::new(network);
+    let ngrams = sections.ngrams();
+    encode(&network.config, network.format, order, labels, &data.bytes, &ngrams)
 }
 
 /// Int8: `[blocks][columns / 4][4 rows][4 columns]`; int4: `[blocks of 16 rows][columns]` of two words
@@ -167,7 +176,8 @@ pub fn encode_zeros(config: &NetworkConfig, format: Format) -> Result<Vec<u8>> {
     let layers: Vec<LayerShape> = config.layers.iter().copied().map(shape).collect();
     let bytes = lstm_core::export::data_bytes(format, config.vocabulary(), &layers)?;
     let order = Order::of(format, quantize::DEAD_ZONE);
-    encode(config, format, order, &Labels::default(), &vec![0; bytes])
+    let ngrams = Ngrams::default();
+    encode(config, format, order, &Labels::default(), &vec![0; bytes], &ngrams)
 }
 
 fn encode(
@@ -176,6 +186,7 @@ fn encode(
     order: Order,
     labels: &Labels,
     data: &[u8],
+    ngrams: &Ngrams<'_>,
 ) -> Result<Vec<u8>> {
     if labels.name.len() > 64 {
         return Err(Error::bad_input(format!(
@@ -197,7 +208,7 @@ fn encode(
         data,
     };
     let file = |golden| {
-        export::encode_file(&description, &Ngrams::default(), golden)
+        export::encode_file(&description, ngrams, golden)
             .map_err(|e| Error::failed(format!("cannot encode the model: {e}")))
     };
     let read = ModelFile::from_bytes(&file(None)?);

@@ -9,6 +9,7 @@ pub mod describe;
 pub mod encode;
 pub mod file;
 pub mod generate;
+mod ngrams;
 pub mod predictor;
 pub mod snapshot;
 pub mod workspace;

@@ -258,10 +258,10 @@ impl NetworkConfig {
     pub(crate) fn vector_shapes(&self) -> Vec<(String, VectorShape)> {
         let width = self.layers[0].output();
         let lengths = self.ngrams.vectors.into_iter().zip(2..);
-        let lengths = lengths.filter(|&(slots, _)| slots > 0);
+        let lengths = lengths.filter(|&(rows, _)| rows > 0);
         lengths
-            .map(|(slots, length)| {
-                let axes = [slots + 1, width];
+            .map(|(rows, length)| {
+                let axes = [rows, width];
                 (
                     format!("ngram.vectors.{length}"),
                     VectorShape { length, axes },

@@ -90,7 +90,7 @@ impl Ngrams {
         );
         let vectors = config.ngrams.vectors.map(|rows| match rows {
             0 => Vec::new(),
-            rows => vec![0.0; (rows + 1) * width],
+            rows => vec![0.0; rows * width],
         });
         let table = config.ngrams.table;
         Self {

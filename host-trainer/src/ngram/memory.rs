@@ -1,19 +1,26 @@
 //! What a network looks up of the last few characters: n-gram embeddings, and a back-off table.
 
-use crate::files::error::Result;
+use crate::files::error::{Error, Result};
 use crate::files::tensors::TensorFile;
-use lstm_core::export::ngram::History;
+use crate::ngram::{BackoffTable, EmbeddingMaps};
+use lstm_core::export::ngram::{Backoff, Embeddings, History};
+use lstm_core::export::{BackoffSection, EmbeddingsSection};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// A quarter of a bit in nats: the unit of the back-off table's costs.
 pub const NATS: f32 = std::f32::consts::LN_2 / 4.0;
 
+/// The tensors of a file: sections of a `.lstm` file without vectors and without a gate.
+const EMBEDDINGS: &str = "ngram.embeddings";
+const TABLE: &str = "ngram.table";
+
 /// The shape of a memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NgramConfig {
-    /// Contexts of 2, 3 and 4 characters that have a vector of their own; 0 where that length has no vectors.
+    /// Vectors of contexts of 2, 3 and 4 characters, the last of them for all contexts that have none of their own; 0 where that
+    /// length has no vectors.
     pub vectors: [usize; 3],
     /// Lengths of the back-off table's contexts beyond those that stand dense; `None` without a table.
     pub table: Option<usize>,
@@ -46,19 +53,32 @@ pub fn push(history: &mut History, token: u8) {
 /// Which contexts have a vector of their own, and a table of costs.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Memory {
-    config: NgramConfig,
+    embeddings: Option<EmbeddingMaps>,
+    table: Option<BackoffTable>,
 }
 
 impl Memory {
-    pub fn of_shape(vectors: [usize; 3], table: Option<usize>) -> Self {
-        Self {
-            config: NgramConfig { vectors, table },
-        }
+    /// Of either or both.
+    pub fn new(embeddings: Option<EmbeddingMaps>, table: Option<BackoffTable>) -> Self {
+        Self { embeddings, table }
     }
 
     /// Its shape.
     pub fn config(&self) -> NgramConfig {
-        self.config
+        NgramConfig {
+            vectors: self.embeddings.as_ref().map_or([0; 3], EmbeddingMaps::rows),
+            table: self.table.as_ref().map(|table| table.coefficients() - 1),
+        }
+    }
+
+    /// The contexts that have a vector of their own.
+    pub fn embeddings(&self) -> Option<&EmbeddingMaps> {
+        self.embeddings.as_ref()
+    }
+
+    /// The table.
+    pub fn table(&self) -> Option<&BackoffTable> {
+        self.table.as_ref()
     }
 
     /// Makes it ready for look-ups.
@@ -66,50 +86,131 @@ impl Memory {
     /// # Errors
     /// None for a memory that was made or read here.
     pub fn reader(&self) -> Result<MemoryReader<'_>> {
-        Ok(MemoryReader { memory: self })
+        let embeddings = self.embeddings.as_ref();
+        let table = self.table.as_ref();
+        Ok(MemoryReader {
+            config: self.config(),
+            embeddings: embeddings.map(EmbeddingMaps::reader).transpose()?,
+            table: table.map(BackoffTable::reader).transpose()?,
+        })
     }
 
+    /// Adds it to a file.
+    pub fn insert(&self, file: &mut TensorFile) {
+        let tensors = self.tensors().into_iter();
+        file.bytes.extend(tensors.map(|(name, bytes)| (name.to_owned(), bytes)));
+    }
+
+    /// Takes one of this shape, for an alphabet of so many symbols, out of a file.
+    ///
+    /// # Errors
+    /// It is not there, is damaged, or of another shape.
     pub fn take(
         path: &Path,
         config: NgramConfig,
-        symbols: usize,
+        num_symbols: usize,
         file: &mut TensorFile,
     ) -> Result<Self> {
-        Self::from_tensors(path, config, symbols, |name| file.take_bytes(path, name))
+        Self::from_tensors(path, config, num_symbols, |name| file.take_bytes(path, name))
     }
-    pub fn insert(&self, file: &mut TensorFile) {
-        for (name, bytes) in self.tensors() {
-            file.bytes.insert(name.to_owned(), bytes);
-        }
-    }
+
+    /// Its tensors of bytes.
     pub fn tensors(&self) -> Vec<(&'static str, Vec<u8>)> {
-        vec![]
+        let embeddings = self.embeddings.iter().map(|maps| {
+            let section = postcard::to_stdvec(&maps.section());
+            (EMBEDDINGS, section.expect("plain data"))
+        });
+        let table = self.table.iter().map(|table| {
+            let coefficients = vec![0; table.coefficients()];
+            let section = postcard::to_stdvec(&table.section(&coefficients, table.words()));
+            (TABLE, section.expect("plain data"))
+        });
+        embeddings.chain(table).collect()
     }
+
+    /// From those tensors.
+    ///
+    /// # Errors
+    /// As [`Memory::take`].
     pub fn from_tensors(
-        _path: &Path,
+        path: &Path,
         config: NgramConfig,
-        _symbols: usize,
-        mut _take: impl FnMut(&str) -> Result<Vec<u8>>,
+        num_symbols: usize,
+        mut take: impl FnMut(&str) -> Result<Vec<u8>>,
     ) -> Result<Self> {
-        Ok(Self { config })
+        let bad = |what: String| {
+            Error::bad_input(format!("{}: found {what}, expected a memory of its network", path.display()))
+        };
+        let mut memory = Self::default();
+        if config.has_vectors() {
+            let bytes = take(EMBEDDINGS)?;
+            let section: EmbeddingsSection<'_> =
+                postcard::from_bytes(&bytes).map_err(|e| bad(e.to_string()))?;
+            let maps = EmbeddingMaps::from_section(&section).map_err(|e| bad(e.to_string()))?;
+            memory.embeddings = Some(maps);
+        }
+        if config.table.is_some() {
+            let bytes = take(TABLE)?;
+            let section: BackoffSection<'_> =
+                postcard::from_bytes(&bytes).map_err(|e| bad(e.to_string()))?;
+            let table = BackoffTable::from_section(num_symbols, &section);
+            memory.table = Some(table.map_err(|e| bad(e.to_string()))?);
+        }
+        match memory.config() == config {
+            true => Ok(memory),
+            false => Err(bad(format!("a memory of the shape {:?}", memory.config()))),
+        }
     }
 }
 
 /// Looks up. [`Memory::reader`] makes one.
 #[derive(Clone, Debug)]
 pub struct MemoryReader<'m> {
-    memory: &'m Memory,
+    config: NgramConfig,
+    embeddings: Option<Embeddings<'m>>,
+    table: Option<Backoff<'m>>,
 }
 
 impl MemoryReader<'_> {
-    /// The rows of the vectors of 2, 3 and 4 characters.
-    pub fn rows(&self, _history: &History) -> [usize; 3] {
-        self.memory.config.vectors
+    /// The memory's shape.
+    pub fn config(&self) -> NgramConfig {
+        self.config
+    }
+
+    /// The rows of the vectors of 2, 3 and 4 characters; 0 where a length has none.
+    pub fn rows(&self, history: &History) -> [usize; 3] {
+        let found = self.embeddings.as_ref().map(|maps| maps.rows(history));
+        found.unwrap_or_default().map(Option::unwrap_or_default)
     }
 
     /// Writes the costs of all symbols, `[V]`, in quarters of a bit; gives the number of the longest length found, counted from 1,
     /// or 0.
-    pub fn costs(&self, _history: &History, _costs: &mut [u8]) -> usize {
-        0
+    pub fn costs(&self, history: &History, costs: &mut [u8]) -> usize {
+        self.table.as_ref().map_or(0, |table| table.costs(history, costs))
     }
+}
+
+/// A memory of 27 letters, for tests: vectors for about so many contexts, and a table or none.
+#[cfg(test)]
+pub(crate) fn example_memory(vectors: [usize; 3], has_table: bool) -> Memory {
+    use crate::kernels::random::Random;
+    use crate::ngram::{CrossFitted, Occurrences, Settings, Size, Text};
+    let random = &mut Random::new(3);
+    let mut tokens = vec![0u8; 20_000];
+    for at in 1..tokens.len() {
+        // Five letters follow each, one of them most often.
+        tokens[at] = ((usize::from(tokens[at - 1]) * 5 + random.below(5).min(random.below(5))) % 27) as u8;
+    }
+    let texts = [Text { tokens: &tokens, weight: 1 }];
+    let occurrences = Occurrences::new(27, &texts).unwrap();
+    let maps = EmbeddingMaps::new(&occurrences, vectors).unwrap();
+    let settings = Settings {
+        max_length: 5,
+        size: Size::Threshold(2.0),
+    };
+    let tables = CrossFitted::of(&occurrences, &texts, settings, &|| false).unwrap();
+    Memory::new(
+        (vectors != [0; 3]).then_some(maps),
+        has_table.then(|| tables.whole().clone()),
+    )
 }

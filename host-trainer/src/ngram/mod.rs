@@ -3,12 +3,21 @@
 //! May import [`text`](crate::text), [`kernels`](crate::kernels) (for the threads) and
 //! [`files`](crate::files).
 
+mod backoff_table;
+mod cross_fit;
+mod embedding_maps;
 mod memory;
 mod occurrences;
+mod perfect_hash;
 mod prune;
 mod recalled;
 
+pub use backoff_table::{BackoffTable, Gate};
+pub use cross_fit::{CrossFitted, CrossFittedReader, Settings, Size};
+pub use embedding_maps::{EmbeddingMaps, PackedVectors};
+#[cfg(test)]
+pub(crate) use memory::example_memory;
 pub use memory::{Memory, MemoryReader, NATS, NgramConfig, push};
-pub use occurrences::{HISTORY, Occurrences, PARTS, Text, part_of, part_range};
+pub use occurrences::{Occurrences, PARTS, Text, part_of, part_range};
 pub use prune::Pruning;
-pub use recalled::Recalled;
+pub use recalled::{Recall, Recalled};

@@ -66,6 +66,15 @@ impl QuantizedMatrix {
         }
     }
 
+    /// The first rows.
+    pub(crate) fn first(&self, rows: usize) -> Self {
+        Self {
+            weights: self.weights[..rows * self.columns].to_vec(),
+            columns: self.columns,
+            rows: self.rows[..rows].to_vec(),
+        }
+    }
+
     fn push(&mut self, weights: &[i8], row: Row) {
         assert_eq!(weights.len(), self.columns);
         self.weights.extend(weights);

@@ -125,16 +125,22 @@ impl QuantizedNgrams {
         Ok(ngrams)
     }
 
+    /// Numbers of vectors in steps of the hidden state.
+    pub(crate) fn steps(&self, vectors: &[i8]) -> Vec<f32> {
+        let step = |&x: &i8| f32::from(i16::from(x) << self.shift);
+        vectors.iter().map(step).collect()
+    }
+
     /// The sums of the vectors in steps of the hidden state, `[N, R]`, from their rows at N steps.
     pub(crate) fn context(&self, recalled: &Recalled) -> Vec<f32> {
         let steps = recalled.vectors.iter().map(Vec::len).max().unwrap_or(0);
         let mut context = Vec::new();
         let lengths = self.vectors.iter().zip(&recalled.vectors);
-        for ((values, rows), slots) in lengths.zip(self.memory.config().vectors) {
+        for ((values, rows), count) in lengths.zip(self.memory.config().vectors) {
             if values.is_empty() {
                 continue;
             }
-            let width = values.len() / (slots + 1);
+            let width = values.len() / count;
             context.resize(steps * width, 0.0);
             for (to, &row) in context.chunks_exact_mut(width).zip(rows) {
                 let vector = &values[row as usize * width..][..width];

@@ -10,6 +10,7 @@ pub(crate) mod display;
 pub(crate) mod dropout;
 pub(crate) mod interrupt;
 pub(crate) mod learner;
+pub mod memory;
 pub mod metrics;
 pub mod phase;
 pub(crate) mod phases;

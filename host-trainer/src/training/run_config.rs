@@ -5,6 +5,7 @@ use crate::files::hash::sha256;
 use crate::network::config::{EMBEDDING, NetworkConfig};
 use crate::text::alphabet::{Alphabet, AlphabetKind};
 use crate::text::corpus::Corpus;
+use crate::training::memory::MemoryConfig;
 use crate::training::phase::{Phase, Source, window};
 use crate::training::recipe::Recipe;
 use serde::{Deserialize, Serialize};
@@ -71,6 +72,9 @@ pub struct RunConfig {
     /// The network whose weights it starts from, and SHA-256 of its file; random weights if `None`.
     #[serde(default)]
     pub from: Option<TextFile>,
+    /// The memory of its network, of which [`RunConfig::network`] has the shape.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<MemoryConfig>,
     /// The network.
     pub network: NetworkConfig,
     /// The phases with every flag applied.
@@ -154,6 +158,7 @@ mod tests {
                 corpus: TextFile::new(path, &corpus.tokens),
                 pretrain: None,
                 from: None,
+                memory: None,
                 network: NetworkConfig::stack(&corpus.alphabet, EMBEDDING, layer, 1),
                 phases: recipe.phases(false).unwrap(),
             };

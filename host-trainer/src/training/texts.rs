@@ -2,6 +2,8 @@
 
 use crate::files::error::{Error, Result};
 use crate::text::corpus::{Corpus, Split};
+use crate::network::config::NetworkConfig;
+use crate::training::memory::{MemoryConfig, TrainingMemory};
 use crate::training::phase::Source;
 use crate::training::run_config::{RunConfig, TextFile};
 
@@ -9,6 +11,8 @@ use crate::training::run_config::{RunConfig, TextFile};
 pub(crate) struct Texts {
     pub(crate) corpus: Corpus,
     pub(crate) pretrain: Option<Vec<u8>>,
+    /// What was counted in them.
+    pub(crate) memory: Option<TrainingMemory>,
 }
 
 impl Texts {
@@ -17,12 +21,28 @@ impl Texts {
         let read = |file: &TextFile| file.read(config.network.alphabet());
         let corpus = read(&config.corpus)?;
         let pretrain = config.pretrain.as_ref().map(read).transpose()?;
-        let texts = Self {
+        let mut texts = Self {
             corpus,
             pretrain: pretrain.map(|c| c.tokens),
+            memory: None,
         };
+        texts.count(config.memory, &config.network)?;
         texts.check_lengths(config)?;
         Ok(texts)
+    }
+
+    /// Counts the texts for a memory, if there is to be one.
+    pub(crate) fn count(
+        &mut self,
+        memory: Option<MemoryConfig>,
+        network: &NetworkConfig,
+    ) -> Result<()> {
+        let corpus = self.corpus.split(Split::Train);
+        let build = |memory: MemoryConfig| {
+            memory.build(network, corpus, self.pretrain.as_deref(), &|| false)
+        };
+        self.memory = memory.map(build).transpose()?;
+        Ok(())
     }
 
     /// The text of a phase.

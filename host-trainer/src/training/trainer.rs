@@ -14,6 +14,7 @@ use crate::training::checkpoint::{Checkpoint, Lengths, Progress};
 use crate::training::display::Display;
 use crate::training::dropout::{drop_connect, drop_tokens};
 use crate::training::learner::{Learner, Update};
+use crate::training::memory::{TrainingMemory, TrainingRecall};
 use crate::training::metrics::Row;
 use crate::training::phase::Phase;
 use crate::training::recipe::Sample;
@@ -45,6 +46,7 @@ pub(crate) struct Trainer<'r> {
     pub(crate) feeder: Feeder<'r>,
     /// All that a checkpoint holds; what is learned as it was at the last report or checkpoint.
     pub(crate) now: Checkpoint,
+    recall: Option<TrainingRecall<'r>>,
     /// The reports so far.
     pub(crate) rows: Vec<Row>,
     pub(crate) display: Display,
@@ -65,6 +67,10 @@ pub(crate) fn start(config: &RunConfig, texts: &Texts) -> Result<Checkpoint> {
             network.config = config.network.clone();
             network
         }
+    };
+    let network = match &texts.memory {
+        None => network,
+        Some(memory) => network.with_memory(memory.memory.clone()),
     };
     let phase = &config.phases[0];
     let feeder = Feeder::new(texts.source(phase.source), phase.feed, &mut random);
@@ -119,6 +125,7 @@ impl<'r> Trainer<'r> {
             display: Display::new(progress.characters, progress.seconds),
             saved: (Instant::now(), (progress.phase, progress.update)),
             rows: folder.rows()?,
+            recall: texts.memory.as_ref().map(TrainingMemory::recall).transpose()?,
             config,
             texts,
             folder,
@@ -241,9 +248,14 @@ impl<'r> Trainer<'r> {
             average: (phase.ema).map(|decay| average::share(decay, now.progress.update + 1)),
         };
         let states = &mut now.states;
+        let recalled = self.recall.as_ref().map(|recall| {
+            let recall = recall.of(phase.source, self.texts.source(phase.source));
+            recall.batch(&batch, loss_on, !self.feeder.is_stateful())
+        });
         let beside = Beside {
             masks: &masks,
-            ..Beside::default()
+            recalled: recalled.as_ref(),
+            frozen: phase.frozen_vectors,
         };
         let (loss, norm) = (self.learner).learn((&batch, loss_on), states, beside, update)?;
         if !self.feeder.is_stateful() {

@@ -9,6 +9,7 @@ use crate::network::parameters::Network;
 use crate::text::alphabet::{Alphabet, AlphabetKind};
 use crate::text::batches::Feed;
 use crate::text::corpus::{Corpus, Split};
+use crate::training::memory::MemoryConfig;
 use crate::training::phase::{Phase, Source, window};
 use crate::training::recipe::{self, RECIPES, Recipe};
 use crate::training::run_config::{RunConfig, TextFile};
@@ -98,6 +99,23 @@ pub(crate) fn configure(settings: &Settings) -> Result<(RunConfig, Texts)> {
     let pretrain = pretrain_path.map(read).transpose()?;
     let pretrain = pretrain.map(|corpus| corpus.tokens);
     let named = |(path, tokens): (&Path, &Vec<u8>)| TextFile::new(path, tokens);
+    let mut texts = Texts {
+        corpus,
+        pretrain,
+        memory: None,
+    };
+    let bytes = settings.memory.map_or(recipe.memory, |bytes| {
+        Some(bytes.size()).filter(|&bytes| bytes > 0)
+    });
+    let memory = bytes.map(|bytes| MemoryConfig {
+        bytes,
+        corpus_weight: 1,
+    });
+    texts.count(memory, &network)?;
+    if let Some(memory) = &texts.memory {
+        network.ngrams = memory.memory.config();
+    }
+    let (corpus, pretrain) = (&texts.corpus, &texts.pretrain);
     let config = RunConfig {
         recipe,
         seed: settings.seed.map_or(1, Whole::count),
@@ -106,10 +124,10 @@ pub(crate) fn configure(settings: &Settings) -> Result<(RunConfig, Texts)> {
         corpus: TextFile::new(corpus_path, &corpus.tokens),
         pretrain: pretrain_path.zip(pretrain.as_ref()).map(named),
         from,
+        memory,
         network,
         phases,
     };
-    let texts = Texts { corpus, pretrain };
     texts.check_lengths(&config)?;
     Ok((config, texts))
 }
@@ -293,6 +311,7 @@ pub(crate) fn settings_of(config: &RunConfig) -> Settings {
         projection: Some(Whole::nearest(layer.projection.unwrap_or(0))),
         layers: Some(Whole::nearest(network.layers.len())),
         embedding: Some(Whole::nearest(network.embedding)),
+        memory: Some(Whole::nearest(config.memory.map_or(0, |memory| memory.bytes))),
         ..Settings::default()
     };
     if config.from.is_some() {

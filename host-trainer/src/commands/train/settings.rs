@@ -60,6 +60,11 @@ pub struct Settings {
     #[arg(long, value_name = "N", help_heading = NETWORK)]
     pub embedding: Option<Embedding>,
 
+    /// Bytes of flash for a memory of what was read: vectors of the last characters, and a table of counts; 0 for none [default: the
+    /// recipe's]
+    #[arg(long, value_name = "BYTES", help_heading = NETWORK)]
+    pub memory: Option<Natural>,
+
     /// Epochs: how often the text of --pretrain is read
     #[arg(long, value_name = "N", help_heading = TRAINING)]
     pub pretrain_epochs: Option<Positive>,

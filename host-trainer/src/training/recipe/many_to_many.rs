@@ -13,6 +13,7 @@ pub(super) static RECIPE: Recipe = Recipe {
     alphabet: AlphabetKind::Letters,
     from_scratch: Some(|| vec![notebook(LossOn::EveryStep)]),
     pretrained: None,
+    memory: None,
     sample: Sample::Letter,
     notebook_losses: Some(&[
         2.1108, 1.4977, 1.2286, 0.9996, 0.8253, 0.7057, 0.6242, 0.5680, 0.5281, 0.4994,

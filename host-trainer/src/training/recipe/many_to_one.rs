@@ -13,6 +13,7 @@ pub(super) static RECIPE: Recipe = Recipe {
     alphabet: AlphabetKind::Letters,
     from_scratch: Some(|| vec![notebook(LossOn::LastStep)]),
     pretrained: None,
+    memory: None,
     sample: Sample::Window,
     notebook_losses: Some(&[
         2.4096, 2.0563, 1.9219, 1.8404, 1.7855, 1.7439, 1.7112, 1.6844, 1.6609, 1.6410,

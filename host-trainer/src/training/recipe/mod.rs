@@ -9,6 +9,7 @@ mod many_to_many;
 mod many_to_one;
 mod micro;
 mod poet;
+mod recall;
 mod small;
 mod sonnets;
 
@@ -26,6 +27,7 @@ pub static RECIPES: &[&Recipe] = &[
     &small::RECIPE,
     &micro::RECIPE,
     &poet::RECIPE,
+    &recall::RECIPE,
 ];
 
 /// The one that is taken where none is asked for.
@@ -45,6 +47,8 @@ pub struct Recipe {
     pub from_scratch: Option<fn() -> Vec<Phase>>,
     /// The phases with a text for pre-training; `None` of a recipe that takes none.
     pub pretrained: Option<fn() -> Vec<Phase>>,
+    /// Bytes of flash for a memory; `None` for no memory.
+    pub memory: Option<usize>,
     /// What the network writes while it trains.
     pub sample: Sample,
     /// Loss of each epoch in the notebook's own run, of the notebook's recipes.

@@ -13,6 +13,7 @@ pub(super) static RECIPE: Recipe = Recipe {
     alphabet: AlphabetKind::Text,
     from_scratch: Some(|| vec![from_scratch()]),
     pretrained: Some(pretrained),
+    memory: None,
     sample: Sample::Text,
     notebook_losses: None,
 };

@@ -12,6 +12,7 @@ pub(super) static RECIPE: Recipe = Recipe {
     alphabet: AlphabetKind::Letters,
     from_scratch: None,
     pretrained: Some(|| vec![pre_training(8.0), fine_tuning(2e-3)]),
+    memory: None,
     sample: Sample::Text,
     notebook_losses: None,
 };

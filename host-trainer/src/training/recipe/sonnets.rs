@@ -12,6 +12,7 @@ pub(super) static RECIPE: Recipe = Recipe {
     alphabet: AlphabetKind::Letters,
     from_scratch: Some(|| vec![from_scratch()]),
     pretrained: None,
+    memory: None,
     sample: Sample::Text,
     notebook_losses: None,
 };
