@@ -3,11 +3,9 @@
 use crate::files::error::{Error, Result};
 use crate::kernels::pool::in_pool;
 use crate::text::alphabet::MAX_SYMBOLS;
+use lstm_core::export::HISTORY;
 use rayon::slice::ParallelSliceMut;
 use std::ops::Range;
-
-/// Tokens that are kept of what stands before a character.
-pub const HISTORY: usize = 12;
 
 /// The contiguous parts of equal length that each text is cut into, for cross-fitting.
 pub const PARTS: usize = 8;

@@ -23,9 +23,11 @@
 //! context is left out, p' stands for p, also in the contexts that are longer than it.
 
 use crate::files::error::{Error, Result};
+use crate::files::progress::Progress;
 use crate::kernels::pool::in_pool;
-use crate::ngram::occurrences::{HISTORY, Occurrence, Occurrences};
+use crate::ngram::occurrences::{Occurrence, Occurrences};
 use crate::text::alphabet::MAX_SYMBOLS;
+use lstm_core::export::{HISTORY, MAX_BACKOFF, MAX_BACKOFF_LENGTHS};
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
 /// What is taken off each count behind a context of 0, 1, .. tokens, found by trials on English verse. A
@@ -49,6 +51,38 @@ pub struct Pruning {
     pub threshold: f32,
 }
 
+/// Shows how far long work is, and ends it when it is to stop.
+pub(crate) struct Watch<'a> {
+    progress: Progress,
+    is_stopped: &'a (dyn Fn() -> bool + Sync),
+}
+
+impl<'a> Watch<'a> {
+    /// Of so many characters.
+    pub(crate) fn new(
+        done: &'static str,
+        characters: usize,
+        is_stopped: &'a (dyn Fn() -> bool + Sync),
+    ) -> Self {
+        Self {
+            progress: Progress::new(done, characters),
+            is_stopped,
+        }
+    }
+
+    /// So many more are done.
+    ///
+    /// # Errors
+    /// The work is to stop.
+    fn done(&self, characters: usize) -> Result<()> {
+        self.progress.add(characters);
+        match (self.is_stopped)() {
+            true => Err(Error::Interrupted("stopped while counting".into())),
+            false => Ok(()),
+        }
+    }
+}
+
 /// A context that is kept. Costs are in quarters of a bit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Context {
@@ -60,21 +94,23 @@ pub(crate) struct Context {
     pub(crate) entries: Vec<(u8, u8)>,
 }
 
-/// A pruned table. All costs are in quarters of a bit: -4 log2 of a probability.
+/// A back-off table. All costs are in quarters of a bit: -4 log2 of a probability.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Table {
+pub(crate) struct PrunedTable {
+    /// Symbols of the alphabet.
+    pub(crate) num_symbols: usize,
     /// Length of the contexts that are all kept.
     pub(crate) dense: usize,
     /// Of each such context, the cost of each symbol: `[V^dense][V]`. The newest token is the last digit of
     /// a context's number.
     pub(crate) costs: Vec<u8>,
-    /// The contexts of `dense` + 1, `dense` + 2, .. tokens that are kept.
+    /// The contexts that are kept, of `dense` + 1, `dense` + 2, .. tokens up to the longest that was asked for.
     pub(crate) contexts: Vec<Vec<Context>>,
 }
 
 /// The length of the contexts that are all kept: as long as they take at most 32 KB, or 16 KB if they are
 /// of one token.
-pub(crate) fn dense_length(num_symbols: usize) -> usize {
+pub fn dense_length(num_symbols: usize) -> usize {
     match num_symbols {
         ..=32 => 2,
         ..=128 => 1,
@@ -89,47 +125,46 @@ fn cost(probability: f32, most: u8) -> u8 {
         .clamp(0.0, f32::from(most)) as u8
 }
 
-/// The largest cost of an entry, and of backing off.
-const MOST: u8 = 63;
-
-impl Table {
-    /// Counts and prunes. `is_stopped` is asked now and then.
+impl PrunedTable {
+    /// Counts and prunes.
     ///
     /// # Errors
-    /// It was stopped.
+    /// It was stopped; the contexts are too short or too long.
     pub(crate) fn new(
         occurrences: &Occurrences,
         pruning: Pruning,
-        is_stopped: &(dyn Fn() -> bool + Sync),
+        watch: &Watch<'_>,
     ) -> Result<Self> {
         let num_symbols = occurrences.num_symbols();
+        let dense = dense_length(num_symbols);
+        let most = HISTORY.min(dense + MAX_BACKOFF_LENGTHS);
+        if !(dense..=most).contains(&pruning.max_length) {
+            return Err(Error::bad_input(format!(
+                "found contexts of {} characters for a back-off table, expected {dense} to {most}",
+                pruning.max_length
+            )));
+        }
         let builder = Builder {
             occurrences,
             num_symbols,
-            dense: dense_length(num_symbols),
+            dense,
             pruning,
-            is_stopped,
+            watch,
         };
         let uniform = [1.0 / num_symbols as f32; MAX_SYMBOLS];
         let kept = in_pool(|| builder.visit_dense(occurrences.sorted(), 0, 0, &uniform))??;
-        let mut costs = vec![0; num_symbols.pow(builder.dense as u32 + 1)];
+        let mut costs = vec![0; num_symbols.pow(dense as u32 + 1)];
         for (index, row) in &kept.dense {
             costs[index * num_symbols..][..num_symbols].copy_from_slice(row);
         }
+        let mut contexts = kept.contexts;
+        contexts.resize_with(pruning.max_length - dense, Vec::new);
         Ok(Self {
-            dense: builder.dense,
+            num_symbols,
+            dense,
             costs,
-            contexts: kept.contexts,
+            contexts,
         })
-    }
-
-    /// The number of entries.
-    pub(crate) fn entries(&self) -> usize {
-        self.contexts
-            .iter()
-            .flatten()
-            .map(|c| c.entries.len())
-            .sum()
     }
 }
 
@@ -138,7 +173,7 @@ struct Builder<'a> {
     num_symbols: usize,
     dense: usize,
     pruning: Pruning,
-    is_stopped: &'a (dyn Fn() -> bool + Sync),
+    watch: &'a Watch<'a>,
 }
 
 type Probabilities = [f32; MAX_SYMBOLS];
@@ -193,14 +228,14 @@ impl Builder<'_> {
             return Ok(kept);
         }
         let counts = self.counts(run, length, total);
-        let own = counts.smoothed(shorter);
+        let own = counts.smoothed(shorter, self.num_symbols);
         if !self.is_worth(&counts, &own, shorter) {
             kept.append(self.visit_longer(run, length, shorter)?);
             return Ok(kept);
         }
         let context = Context {
             tokens: run[0].history(),
-            backoff: cost(own.backoff, MOST),
+            backoff: cost(own.backoff, MAX_BACKOFF),
             entries: self.entries(&counts, &own),
         };
         kept.of_length(length - self.dense - 1).push(context);
@@ -229,20 +264,18 @@ impl Builder<'_> {
         index: usize,
         shorter: &Probabilities,
     ) -> Result<Kept> {
-        if (self.is_stopped)() {
-            return Err(Error::Interrupted("stopped while counting".into()));
-        }
         let total = run.iter().map(|&x| self.occurrences.weight(x)).sum();
         let own = match total {
             0 => *shorter,
             total => {
                 self.counts(run, length, total)
-                    .smoothed(shorter)
+                    .smoothed(shorter, self.num_symbols)
                     .probabilities
             }
         };
         if length == self.dense {
             let mut kept = self.visit_longer(run, length, &own)?;
+            self.watch.done(run.len())?;
             let row = own[..self.num_symbols].iter().map(|&p| cost(p, u8::MAX));
             kept.dense.push((index, row.collect()));
             return Ok(kept);
@@ -275,7 +308,7 @@ impl Builder<'_> {
     /// What is stored of a context.
     fn entries(&self, counts: &Counts, own: &Smoothed) -> Vec<(u8, u8)> {
         let stored = counts.seen().filter(|&(_, count)| count > counts.discount);
-        let entry = |(symbol, _)| (symbol as u8, cost(own.probabilities[symbol], MOST));
+        let entry = |(symbol, _)| (symbol as u8, cost(own.probabilities[symbol], MAX_BACKOFF));
         stored.map(entry).collect()
     }
 
@@ -305,11 +338,14 @@ impl Counts {
             .map(|(symbol, &count)| (symbol, count as f32))
     }
 
-    fn smoothed(&self, shorter: &Probabilities) -> Smoothed {
+    fn smoothed(&self, shorter: &Probabilities, num_symbols: usize) -> Smoothed {
         let total = self.total as f32;
         let backed_off: f32 = self.seen().map(|(_, count)| count.min(self.discount)).sum();
         let backoff = backed_off / total;
-        let mut probabilities = shorter.map(|p| backoff * p);
+        let mut probabilities = [0.0; MAX_SYMBOLS];
+        for (own, p) in probabilities.iter_mut().zip(shorter).take(num_symbols) {
+            *own = backoff * p;
+        }
         for (symbol, count) in self.seen() {
             probabilities[symbol] += (count - self.discount).max(0.0) / total;
         }
