@@ -474,7 +474,7 @@ fn bad_models_and_settings_are_one_line_and_exit_code_2() {
     let good = encode_f32(&network, &Labels::default()).unwrap();
     let len = good.len();
     let mut newer = good.clone();
-    newer[4] = 2;
+    newer[4] = 3;
     let mut damaged = good.clone();
     damaged[len / 2] ^= 1;
     for (name, bytes) in [
@@ -506,7 +506,7 @@ fn bad_models_and_settings_are_one_line_and_exit_code_2() {
                 "long.lstm",
                 format!("found {} bytes, expected {len}", len + 4),
             ),
-            ("newer.lstm", "format version 2, expected version 1".into()),
+            ("newer.lstm", "format version 3, expected version 1 to 2".into()),
             ("damaged.lstm", "damaged: found checksum".into()),
         ] {
             cases.push((format!("{command} {file}"), expected));

@@ -229,8 +229,9 @@ pub mod export {
     pub use crate::arith::values as integer;
     pub use crate::format::{
         ARRAY_ALIGN, BLOCK_ROWS, COLUMN_ALIGN, Description, HEAD_BYTES, Head, INT4_ROWS, Layers,
-        MAGIC, MAX_DEAD_ZONE, Row, VERSION, VerifiedFile, WeightFormat, blocks, decode_weight,
-        encode_file, encode_int4, encode_weight, int4_words, round_up, with_head,
+        MAGIC, MAX_DEAD_ZONE, NGRAM_VERSION, Payload, Row, VERSION, VerifiedFile, WeightFormat,
+        blocks, decode_weight, encode_file, encode_int4, encode_weight, int4_words, round_up,
+        with_head,
     };
     pub use crate::format::{
         BackoffSection, EMBEDDING_LENGTHS, EmbeddingsSection, HISTORY, List, MAX_BACKOFF,

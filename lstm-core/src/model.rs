@@ -1,8 +1,12 @@
 //! A model, borrowed from the bytes of its file.
 
 use crate::Alphabet;
-use crate::format::{Format, Head, LayerShape, MAX_LAYERS, ModelError, VerifiedFile};
+use crate::format::{
+    Format, Head, LayerShape, MAX_LAYERS, ModelError, NGRAM_VERSION, VerifiedFile,
+};
 use crate::layout::Arrays;
+#[cfg(feature = "ngram")]
+use crate::ngram::Lookups;
 use crate::validate::{self, Checked};
 
 /// Gives its content an alignment of 16 bytes.
@@ -44,6 +48,8 @@ pub struct Model<'m> {
     data: &'m [u32],
     golden: Option<u32>,
     head: Head,
+    #[cfg(feature = "ngram")]
+    lookups: Lookups<'m>,
 }
 
 impl<'m> Model<'m> {
@@ -53,7 +59,7 @@ impl<'m> Model<'m> {
     ///
     /// Every defect has its own [`ModelError`], found in the order that `docs/FORMAT.md` gives:
     /// head, length, checksum, description, format, alphabet, window, order, shapes, length of the
-    /// weights, alignment, range of the sums.
+    /// weights, alignment, range of the sums, n-gram sections.
     pub fn from_bytes(bytes: &'m [u8]) -> Result<Self, ModelError> {
         let (found, expected) = (bytes.len(), Head::parse(bytes)?.file_bytes());
         if found > expected {
@@ -74,6 +80,8 @@ impl<'m> Model<'m> {
             golden,
             alphabet,
             data,
+            #[cfg(feature = "ngram")]
+            lookups,
         } = validate::check(&file)?;
         let mut layers = [LayerShape::lstm(0); MAX_LAYERS];
         for (layer, shape) in layers.iter_mut().zip(description.layers.iter()) {
@@ -90,6 +98,8 @@ impl<'m> Model<'m> {
             data,
             golden,
             head: file.head,
+            #[cfg(feature = "ngram")]
+            lookups,
         })
     }
 
@@ -149,6 +159,27 @@ impl<'m> Model<'m> {
             below = output;
         }
         sum + self.alphabet.len() * below
+    }
+
+    /// The format version of the file: 2 for a model with n-gram sections, else 1.
+    pub fn format_version(&self) -> u16 {
+        self.head.version
+    }
+
+    /// Whether the model has n-gram sections, so that its state holds the last tokens.
+    pub fn has_ngrams(&self) -> bool {
+        self.head.version == NGRAM_VERSION
+    }
+
+    /// Bytes of the n-gram embeddings and of the back-off table in the file; 0 without one.
+    #[cfg(feature = "ngram")]
+    pub fn ngram_bytes(&self) -> (usize, usize) {
+        self.lookups.bytes()
+    }
+
+    #[cfg(feature = "ngram")]
+    pub(crate) fn lookups(&self) -> &Lookups<'m> {
+        &self.lookups
     }
 
     pub(crate) fn arrays(&self) -> Arrays<'m> {

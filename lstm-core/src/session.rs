@@ -9,6 +9,8 @@ use crate::bytes::split;
 use crate::cell::Scratch;
 use crate::format::Format;
 use crate::kernel::Batch;
+#[cfg(feature = "ngram")]
+use crate::ngram;
 use crate::workspace::{Memory, Room, State};
 use crate::{Model, Token, WorkspaceError, cell, state};
 
@@ -95,10 +97,14 @@ impl<'m, M: Memory> Session<'m, M> {
     /// Back to the zero state.
     pub fn reset(&mut self) {
         let State {
-            hidden, cell_state, ..
+            hidden,
+            cell_state,
+            history,
+            ..
         } = self.state();
         hidden.fill(0);
         cell_state.fill(0);
+        history.fill(0);
     }
 
     /// Feeds one token and gives the logits of the next.
@@ -107,7 +113,12 @@ impl<'m, M: Memory> Session<'m, M> {
     pub fn step(&mut self, token: Token) -> Logits<'_> {
         let (words, logits) = self.memory.parts();
         let (logits, _) = split(logits, self.model.alphabet().len());
-        run(&self.model, self.room.split(words), token, Some(logits));
+        run(
+            &self.model,
+            &mut self.room.split(words),
+            token,
+            Some(&mut *logits),
+        );
         Logits {
             words: logits,
             format: self.model.format(),
@@ -117,7 +128,7 @@ impl<'m, M: Memory> Session<'m, M> {
     /// Feeds one token without computing logits: for priming with a text.
     pub fn advance(&mut self, token: Token) {
         let (words, _) = self.memory.parts();
-        run(&self.model, self.room.split(words), token, None);
+        run(&self.model, &mut self.room.split(words), token, None);
     }
 
     /// The workspace. A session that [resumes](Session::resume) with it goes on from this state.
@@ -142,12 +153,12 @@ impl<'m, M> Session<'m, M> {
 }
 
 /// One step, with or without the dense layer.
-fn run(model: &Model<'_>, state: State<'_>, token: Token, logits: Option<&mut [u32]>) {
+fn run(model: &Model<'_>, state: &mut State<'_>, token: Token, logits: Option<&mut [u32]>) {
     match model.format() {
         #[cfg(feature = "f32")]
         Format::F32 => run_in::<F32>(model, state, token, logits),
         #[cfg(feature = "int8")]
-        Format::Int8 | Format::Int4 => run_in::<Integer>(model, state, token, logits),
+        Format::Int8 | Format::Int4 => run_integer(model, state, token, logits),
         // No such model is read by a build without the format.
         #[cfg(not(feature = "f32"))]
         Format::F32 => {}
@@ -156,21 +167,53 @@ fn run(model: &Model<'_>, state: State<'_>, token: Token, logits: Option<&mut [u
     }
 }
 
+/// One step in integers, with what the model looks up.
+#[cfg(feature = "int8")]
+fn run_integer(
+    model: &Model<'_>,
+    state: &mut State<'_>,
+    token: Token,
+    mut logits: Option<&mut [u32]>,
+) {
+    #[cfg(feature = "ngram")]
+    if let Some(history) = ngram::history(state.history) {
+        ngram::push(history, token, model.alphabet().len());
+        if let Some(embeddings) = &model.lookups().embeddings {
+            // Only the recurrent product of the first layer reads it; then it is overwritten.
+            embeddings.add(history, bytemuck::cast_slice_mut(state.hidden));
+        }
+    }
+    run_in::<Integer>(model, state, token, logits.as_deref_mut());
+    #[cfg(feature = "ngram")]
+    if let (Some(history), Some(logits)) = (ngram::history(state.history), logits)
+        && let Some(backoff) = &model.lookups().backoff
+    {
+        let widths = model.layers().iter().map(|shape| shape.output());
+        let (start, top) = widths.fold((0, 0), |(start, below), width| (start + below, width));
+        let hidden = bytemuck::cast_slice::<_, i8>(state.hidden).get(start..start + top);
+        backoff.apply(
+            history,
+            hidden.unwrap_or_default(),
+            bytemuck::cast_slice_mut(logits),
+        );
+    }
+}
+
 #[inline(never)]
 fn run_in<A: Arithmetic>(
     model: &Model<'_>,
-    state: State<'_>,
+    state: &mut State<'_>,
     token: Token,
     logits: Option<&mut [u32]>,
 ) {
     let mut scratch = Scratch::<A> {
-        columns: state.columns,
-        cell_output: bytemuck::cast_slice_mut(state.cell_output),
+        columns: &mut *state.columns,
+        cell_output: bytemuck::cast_slice_mut(&mut *state.cell_output),
         batch: Batch::new(),
     };
     // Those of the layer below, then those of the layer and of all above.
-    let mut hidden = bytemuck::cast_slice_mut::<_, A::Hidden>(state.hidden);
-    let mut cell_state = bytemuck::cast_slice_mut::<_, A::CellState>(state.cell_state);
+    let mut hidden = bytemuck::cast_slice_mut::<_, A::Hidden>(&mut *state.hidden);
+    let mut cell_state = bytemuck::cast_slice_mut::<_, A::CellState>(&mut *state.cell_state);
     let mut arrays = model.arrays();
     for &shape in model.layers() {
         let input = arrays.input();

@@ -4,6 +4,7 @@ use core::fmt;
 use core::ops::Range;
 
 use crate::bytes::split;
+use crate::format::HISTORY;
 use crate::workspace::{Memory, Room};
 use crate::{Model, ModelShape, Session};
 
@@ -17,6 +18,9 @@ impl ModelShape {
             bytes += hidden_bytes * shape.output() + cell_bytes * shape.hidden as usize;
             layers = above;
         }
+        if self.has_ngrams() {
+            bytes += HISTORY;
+        }
         bytes
     }
 }
@@ -24,6 +28,7 @@ impl ModelShape {
 impl<M: Memory> Session<'_, M> {
     /// Bytes of the state: for each layer `h`, then `c`, little-endian. In the integer formats an
     /// element of `h` takes 1 and one of `c` 2, in [`Format::F32`](crate::Format::F32) each takes 4.
+    /// A model with n-gram sections has its last 12 tokens behind them, from the newest.
     pub fn state_bytes(&self) -> usize {
         places(self.model()).map(|place| place.bytes.len()).sum()
     }
@@ -35,12 +40,10 @@ impl<M: Memory> Session<'_, M> {
     /// [`SnapshotError::Length`].
     pub fn save(&self, state: &mut [u8]) -> Result<(), SnapshotError> {
         self.check_length(state.len())?;
-        let (hidden, cell_state) = Room::of_model(self.model()).split_state(self.memory().words());
+        let words = Room::of_model(self.model()).split_state(self.memory().words());
         let mut rest = state;
         for place in places(self.model()) {
-            let words = if place.is_cell { cell_state } else { hidden };
-            let bytes: &[u8] = bytemuck::cast_slice(words);
-            let from = bytes.get(place.bytes).unwrap_or_default();
+            let from = place.bytes_of(words);
             let (to, next) = split(rest, from.len());
             copy_little_endian(from, to, place.element_bytes);
             rest = next;
@@ -58,24 +61,17 @@ impl<M: Memory> Session<'_, M> {
         self.check_length(state.len())?;
         let model = *self.model();
         let is_sound = |(place, bytes): (Place, &[u8])| {
-            let mut elements = bytes.chunks_exact(place.element_bytes.max(1));
-            elements.all(|element| {
-                can_be(
-                    element,
-                    i16::from_le_bytes,
-                    u32::from_le_bytes,
-                    place.is_unit,
-                )
-            })
+            place.is_sound(bytes, i16::from_le_bytes, u32::from_le_bytes)
         };
         if !parts(&model, state).all(is_sound) {
             return Err(SnapshotError::Damaged);
         }
         let target = self.state();
         for (place, from) in parts(&model, state) {
-            let words = match place.is_cell {
-                true => &mut *target.cell_state,
-                false => &mut *target.hidden,
+            let words = match place.array {
+                Array::Hidden => &mut *target.hidden,
+                Array::CellState { .. } => &mut *target.cell_state,
+                Array::History { .. } => &mut *target.history,
             };
             let bytes: &mut [u8] = bytemuck::cast_slice_mut(words);
             let to = bytes.get_mut(place.bytes).unwrap_or_default();
@@ -94,71 +90,90 @@ impl<M: Memory> Session<'_, M> {
 
 /// Whether the words of a workspace hold a state that a step can have left there.
 pub(crate) fn is_sound(model: &Model<'_>, words: &[u32]) -> bool {
-    let (hidden, cell_state) = Room::of_model(model).split_state(words);
+    let words = Room::of_model(model).split_state(words);
     places(model).all(|place| {
-        let words = if place.is_cell { cell_state } else { hidden };
-        let bytes: &[u8] = bytemuck::cast_slice(words);
-        let bytes = bytes.get(place.bytes).unwrap_or_default();
-        let mut elements = bytes.chunks_exact(place.element_bytes.max(1));
-        elements.all(|element| {
-            can_be(
-                element,
-                i16::from_ne_bytes,
-                u32::from_ne_bytes,
-                place.is_unit,
-            )
-        })
+        let bytes = place.bytes_of(words);
+        place.is_sound(bytes, i16::from_ne_bytes, u32::from_ne_bytes)
     })
 }
 
-/// Whether a step can give an element: a hidden state of 8 bits is never -128, a cell state in Q14
-/// lies between -1 and 1, and a float is finite.
-fn can_be(
-    element: &[u8],
-    half: fn([u8; 2]) -> i16,
-    word: fn([u8; 4]) -> u32,
-    is_unit: bool,
-) -> bool {
-    match *element {
-        [h] => h as i8 != i8::MIN,
-        [a, b] => !is_unit || half([a, b]).unsigned_abs() <= 1 << 14,
-        [a, b, c, d] => f32::from_bits(word([a, b, c, d])).is_finite(),
-        _ => true,
-    }
+/// An array of a state.
+#[derive(Clone, Copy)]
+enum Array {
+    Hidden,
+    CellState {
+        /// Whether its values lie between -1 and 1.
+        is_unit: bool,
+    },
+    History {
+        /// Symbols of the alphabet.
+        num_symbols: usize,
+    },
 }
 
-/// Where a layer's `h` or its `c` is.
+/// Where a layer's `h` or its `c` is, or the last tokens.
 struct Place {
-    /// Whether it is `c`.
-    is_cell: bool,
+    array: Array,
     /// Among the hidden or the cell states of all layers.
     bytes: Range<usize>,
     element_bytes: usize,
-    /// Whether its values lie between -1 and 1.
-    is_unit: bool,
 }
 
-/// The places of all layers, in the order of a saved state.
+impl Place {
+    /// In the words of a workspace.
+    fn bytes_of<'w>(&self, [hidden, cell_state, history]: [&'w [u32]; 3]) -> &'w [u8] {
+        let words = match self.array {
+            Array::Hidden => hidden,
+            Array::CellState { .. } => cell_state,
+            Array::History { .. } => history,
+        };
+        let bytes: &[u8] = bytemuck::cast_slice(words);
+        bytes.get(self.bytes.clone()).unwrap_or_default()
+    }
+
+    /// Whether a step can give each element: a hidden state of 8 bits is never -128, a cell state in
+    /// Q14 lies between -1 and 1, a float is finite, and a token is in the alphabet.
+    fn is_sound(&self, bytes: &[u8], half: fn([u8; 2]) -> i16, word: fn([u8; 4]) -> u32) -> bool {
+        let mut elements = bytes.chunks_exact(self.element_bytes.max(1));
+        elements.all(|element| match (self.array, element) {
+            (Array::History { num_symbols }, &[token]) => usize::from(token) < num_symbols,
+            (Array::CellState { is_unit: true }, &[a, b]) => half([a, b]).unsigned_abs() <= 1 << 14,
+            (_, &[h]) => h as i8 != i8::MIN,
+            (_, &[a, b, c, d]) => f32::from_bits(word([a, b, c, d])).is_finite(),
+            _ => true,
+        })
+    }
+}
+
+/// The places of all layers and of the last tokens, in the order of a saved state.
 fn places(model: &Model<'_>) -> impl Iterator<Item = Place> {
     let (hidden_bytes, cell_bytes) = model.format().state_element_bytes();
     let (mut h, mut c) = (0, 0);
-    let place = |end: &mut usize, elements, element_bytes, is_cell, is_unit| {
+    let place = |end: &mut usize, elements, element_bytes, array| {
         let start = *end;
         *end += element_bytes * elements;
         Place {
-            is_cell,
+            array,
             bytes: start..*end,
             element_bytes,
-            is_unit,
         }
     };
-    model.layers().iter().flat_map(move |shape| {
+    let history = model.has_ngrams().then(|| Place {
+        array: Array::History {
+            num_symbols: model.alphabet().len(),
+        },
+        bytes: 0..HISTORY,
+        element_bytes: 1,
+    });
+    let layers = model.layers().iter().flat_map(move |shape| {
         let is_unit = shape.cell.has_unit_cell_state();
+        let cell_state = Array::CellState { is_unit };
         [
-            place(&mut h, shape.output(), hidden_bytes, false, true),
-            place(&mut c, shape.hidden.into(), cell_bytes, true, is_unit),
+            place(&mut h, shape.output(), hidden_bytes, Array::Hidden),
+            place(&mut c, shape.hidden.into(), cell_bytes, cell_state),
         ]
-    })
+    });
+    layers.chain(history)
 }
 
 /// The places with their parts of a saved state.

@@ -2,10 +2,12 @@
 
 use crate::format::{
     ARRAY_ALIGN, COLUMN_ALIGN, Description, Format, LayerShape, MAX_DEAD_ZONE, MAX_HIDDEN,
-    MAX_INTEGER_COLUMNS, MAX_LAYERS, MAX_WINDOW, ModelError, Order, Row, VerifiedFile,
-    WeightFormat, round_up,
+    MAX_INTEGER_COLUMNS, MAX_LAYERS, MAX_WINDOW, ModelError, Ngrams, Order, Payload, Row,
+    VerifiedFile, WeightFormat, round_up,
 };
 use crate::layout::{Arrays, Gates, Matrix};
+#[cfg(feature = "ngram")]
+use crate::ngram::{Backoff, Embeddings, Lookups};
 use crate::{Alphabet, Token};
 
 /// What the checks found.
@@ -15,6 +17,8 @@ pub(crate) struct Checked<'m> {
     pub(crate) alphabet: Alphabet<'m>,
     /// The data of the description.
     pub(crate) data: &'m [u32],
+    #[cfg(feature = "ngram")]
+    pub(crate) lookups: Lookups<'m>,
 }
 
 /// Checks all that a step relies on: after it nothing can fail.
@@ -23,8 +27,13 @@ pub(crate) struct Checked<'m> {
 ///
 /// For the first check that fails.
 pub(crate) fn check<'m>(file: &VerifiedFile<'m>) -> Result<Checked<'m>, ModelError> {
-    let (description, golden) = Description::decode(file.payload)?;
+    let Payload {
+        description,
+        ngrams,
+        golden,
+    } = Payload::decode(file.head.version, file.payload)?;
     check_padding(description.padding)?;
+    check_ngram_paddings(&ngrams)?;
     check_format(description.format)?;
     let alphabet = Alphabet::new(description.symbols, description.fold_case)?;
     check_window(description.window)?;
@@ -35,10 +44,47 @@ pub(crate) fn check<'m>(file: &VerifiedFile<'m>) -> Result<Checked<'m>, ModelErr
     let dead_zone = description.order.dead_zone();
     check_ranges(Arrays::new(format, dead_zone, alphabet.len(), data), layers)?;
     Ok(Checked {
+        #[cfg(feature = "ngram")]
+        lookups: check_ngrams(&ngrams, &description, alphabet.len())?,
         description,
         golden,
         alphabet,
         data,
+    })
+}
+
+fn check_ngram_paddings(ngrams: &Ngrams<'_>) -> Result<(), ModelError> {
+    let embeddings = ngrams.embeddings.iter().map(|section| section.padding);
+    let backoff = ngrams.backoff.iter().map(|section| section.padding);
+    embeddings.chain(backoff).try_for_each(check_padding)
+}
+
+/// Checks the n-gram sections of a model whose shapes are sound.
+#[cfg(feature = "ngram")]
+fn check_ngrams<'m>(
+    ngrams: &Ngrams<'m>,
+    description: &Description<'_>,
+    num_symbols: usize,
+) -> Result<Lookups<'m>, ModelError> {
+    if description.format == Format::F32 && !ngrams.is_empty() {
+        return Err(ModelError::NgramFormat {
+            found: description.format,
+        });
+    }
+    let width = |layer: Option<&LayerShape>| layer.map_or(0, |layer| layer.output());
+    let first = width(description.layers.first());
+    let columns = round_up(width(description.layers.last()), COLUMN_ALIGN);
+    let embeddings = ngrams.embeddings.as_ref();
+    let backoff = ngrams.backoff.as_ref();
+    Ok(Lookups {
+        embeddings: match embeddings {
+            Some(section) => Some(Embeddings::new(first, section)?),
+            None => None,
+        },
+        backoff: match backoff {
+            Some(section) => Some(Backoff::new(num_symbols, columns, section)?),
+            None => None,
+        },
     })
 }
 

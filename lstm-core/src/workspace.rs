@@ -4,7 +4,7 @@ use core::fmt;
 
 use crate::Model;
 use crate::bytes::{prefix, split};
-use crate::format::{COLUMN_ALIGN, Format, LayerShape, ModelShape, round_up};
+use crate::format::{COLUMN_ALIGN, Format, HISTORY, LayerShape, ModelShape, round_up};
 use crate::kernel::{Int4, Int8, Kernel};
 
 /// Everything that a session changes: the state of the layers, scratch for one step, the logits.
@@ -158,12 +158,15 @@ mod sealed {
 /// 4 and 4 in [`Format::F32`]. One step's scratch is shared by the layers: a packed copy of the
 /// columns of the widest matrix, 1 to 4.25 bytes a column in the integer formats (it depends on the
 /// CPU's kernel), 4 in F32; and the cell's output of the largest layer with a projection, as `h`.
+///
+/// A model with n-gram sections takes 3 words more, for its last 12 tokens.
 pub const fn workspace_words(format: Format, layers: &[LayerShape]) -> usize {
     Room::of(format, layers).words()
 }
 
 impl Model<'_> {
-    /// Words of state and scratch that the model needs, as [`workspace_words`] for its shapes.
+    /// Words of state and scratch that the model needs, as [`workspace_words`] for its shapes, and 3
+    /// more if it has n-gram sections.
     pub fn workspace_words(&self) -> usize {
         Room::of_model(self).words()
     }
@@ -172,7 +175,9 @@ impl Model<'_> {
 impl ModelShape {
     /// The `WORDS` of a [`Workspace`] for this model.
     pub const fn words(&self) -> usize {
-        workspace_words(self.format(), self.layers())
+        Room::of(self.format(), self.layers())
+            .with_history(self.has_ngrams())
+            .words()
     }
 }
 
@@ -183,6 +188,8 @@ pub(crate) struct Room {
     hidden: usize,
     /// The cell states of all layers, one after the other.
     cell_state: usize,
+    /// The last tokens, for a model with n-gram sections.
+    history: usize,
     /// Scratch: the packed columns of the widest matrix.
     columns: usize,
     /// Scratch: the cell's output of the largest layer with a projection.
@@ -195,6 +202,8 @@ pub(crate) struct State<'w> {
     pub(crate) hidden: &'w mut [u32],
     /// The cell states likewise.
     pub(crate) cell_state: &'w mut [u32],
+    /// The last tokens, from the newest, a byte each; empty for a model without n-gram sections.
+    pub(crate) history: &'w mut [u32],
     /// Scratch: the packed columns of a matrix.
     pub(crate) columns: &'w mut [u32],
     /// Scratch: the cell's output before a projection.
@@ -204,7 +213,7 @@ pub(crate) struct State<'w> {
 impl Room {
     /// Enough for this model.
     pub(crate) fn of_model(model: &Model<'_>) -> Self {
-        Self::of(model.format(), model.layers())
+        Self::of(model.format(), model.layers()).with_history(model.has_ngrams())
     }
 
     /// Enough for these layers, from the input up.
@@ -235,33 +244,47 @@ impl Room {
         Room {
             hidden: words(hidden * hidden_bytes),
             cell_state: words(cell_state * cell_bytes),
+            history: 0,
             columns: words(groups * group_bytes),
             cell_output: words(cell_output * hidden_bytes),
         }
     }
 
+    /// And enough for the last tokens, where a model looks at them.
+    const fn with_history(self, has_ngrams: bool) -> Self {
+        let history = if has_ngrams { words(HISTORY) } else { 0 };
+        Room { history, ..self }
+    }
+
     /// Words that hold it all.
     pub(crate) const fn words(self) -> usize {
-        self.hidden + self.cell_state + self.columns + self.cell_output
+        self.hidden + self.cell_state + self.history + self.columns + self.cell_output
     }
 
     /// Takes the words of a workspace apart.
     pub(crate) fn split(self, words: &mut [u32]) -> State<'_> {
         let (hidden, words) = split(words, self.hidden);
         let (cell_state, words) = split(words, self.cell_state);
+        let (history, words) = split(words, self.history);
         let (columns, words) = split(words, self.columns);
         State {
             hidden,
             cell_state,
+            history,
             columns,
             cell_output: prefix(words, self.cell_output),
         }
     }
 
-    /// The hidden states and the cell states.
-    pub(crate) fn split_state(self, words: &[u32]) -> (&[u32], &[u32]) {
+    /// The hidden states, the cell states and the last tokens.
+    pub(crate) fn split_state(self, words: &[u32]) -> [&[u32]; 3] {
         let (hidden, rest) = words.split_at_checked(self.hidden).unwrap_or_default();
-        (hidden, rest.get(..self.cell_state).unwrap_or_default())
+        let (cell_state, rest) = rest.split_at_checked(self.cell_state).unwrap_or_default();
+        [
+            hidden,
+            cell_state,
+            rest.get(..self.history).unwrap_or_default(),
+        ]
     }
 }
 

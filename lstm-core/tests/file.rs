@@ -4,8 +4,8 @@ mod common;
 
 use common::{At, Int8Plain, Net, file, symbols, times};
 use lstm_core::export::{
-    Description, HEAD_BYTES, Layers, Row, VERSION, data_bytes, decode_weight, encode_file,
-    encode_int4, encode_weight, with_head,
+    Description, HEAD_BYTES, Layers, Ngrams, Payload, Row, VERSION, data_bytes, decode_weight,
+    encode_file, encode_int4, encode_weight, with_head,
 };
 use lstm_core::{
     Format, Generator, LayerShape, Model, ModelError, ModelShape, Order, Sampler, Session,
@@ -13,7 +13,7 @@ use lstm_core::{
 };
 
 fn encode(description: Description<'_>) -> Vec<u8> {
-    encode_file(&description, None).unwrap()
+    encode_file(&description, &Ngrams::default(), None).unwrap()
 }
 
 fn small() -> Vec<u8> {
@@ -54,7 +54,7 @@ fn a_model_tells_what_its_file_says() {
     let mut net = Net::<i8, _>::random_in(Format::Int4, 3, &[2, 3], 7);
     net.dead_zone = 9;
     let file = net.file();
-    let (payload, _) = Description::decode(&file[HEAD_BYTES..]).unwrap();
+    let payload = Payload::decode(1, &file[HEAD_BYTES..]).unwrap().description;
     for window in [None, Some(100)] {
         let bytes = encode(Description {
             window,
@@ -138,7 +138,7 @@ fn a_golden_digest_may_follow_the_data() {
     for more in 1..=16 {
         let mut payload = bytes[HEAD_BYTES..].to_vec();
         payload.extend(&[0x78, 0x56, 0x34, 0x12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0][..more]);
-        let longer = with_head(&payload);
+        let longer = with_head(1, &payload);
         if more == 4 {
             assert_eq!(At::new(&longer, 0).model().golden(), Some(0x1234_5678));
         } else {
@@ -327,18 +327,18 @@ fn a_valid_checksum_does_not_help_a_wrong_description() {
     let good = encode(payload("abc", &[TWO_UNITS], &data));
     let mut longer = good[HEAD_BYTES..].to_vec();
     longer.push(0);
-    assert_eq!(error(&with_head(&longer)), ModelError::Description);
+    assert_eq!(error(&with_head(1, &longer)), ModelError::Description);
     assert_eq!(
-        error(&with_head(&good[HEAD_BYTES..good.len() - 1])),
+        error(&with_head(1, &good[HEAD_BYTES..good.len() - 1])),
         ModelError::Description
     );
-    assert_eq!(error(&with_head(&[])), ModelError::Description);
+    assert_eq!(error(&with_head(1, &[])), ModelError::Description);
     let padded = Description {
         padding: &[0; 16],
         ..payload("abc", &[TWO_UNITS], &data)
     };
     assert_eq!(
-        error(&with_head(&postcard::to_stdvec(&padded).unwrap())),
+        error(&with_head(1, &postcard::to_stdvec(&padded).unwrap())),
         ModelError::Description
     );
     let dirty = Description {
@@ -346,7 +346,7 @@ fn a_valid_checksum_does_not_help_a_wrong_description() {
         ..payload("abc", &[TWO_UNITS], &data)
     };
     assert_eq!(
-        error(&with_head(&postcard::to_stdvec(&dirty).unwrap())),
+        error(&with_head(1, &postcard::to_stdvec(&dirty).unwrap())),
         ModelError::Description
     );
 }
@@ -587,7 +587,7 @@ fn texts_are_utf8() {
         let mut changed = payload.to_vec();
         changed[at] = byte;
         assert_eq!(
-            error(&with_head(&changed)),
+            error(&with_head(1, &changed)),
             ModelError::Description,
             "byte {at}"
         );
@@ -605,7 +605,9 @@ fn padding_may_have_any_length_up_to_15() {
             name: &name,
             ..payload("abc", &[TWO_UNITS], &data)
         });
-        let (payload, _) = Description::decode(&bytes[HEAD_BYTES..]).unwrap();
+        let payload = Payload::decode(1, &bytes[HEAD_BYTES..])
+            .unwrap()
+            .description;
         lengths.insert(payload.padding.len());
         assert_eq!(At::new(&bytes, 0).model().name(), name);
     }
@@ -615,17 +617,17 @@ fn padding_may_have_any_length_up_to_15() {
 #[test]
 fn newer_versions_are_named() {
     let mut bytes = small();
-    bytes[4] = 2;
+    bytes[4] = 3;
     assert_eq!(
         error(&bytes),
         ModelError::Version {
-            found: 2,
-            expected: 1
+            found: 3,
+            expected: 2
         }
     );
     assert_eq!(
         error(&bytes).to_string(),
-        "the .lstm file is of format version 2, expected version 1"
+        "the .lstm file is of format version 3, expected version 1 to 2"
     );
 }
 
@@ -693,7 +695,7 @@ fn a_shape_is_read_from_the_file_alone() {
         }
     }
     assert_eq!(
-        ModelShape::of(b"LSTM\x02\0            \0\0\0\0\0\0\0\0"),
+        ModelShape::of(b"LSTM\x03\0            \0\0\0\0\0\0\0\0"),
         None
     );
     assert_eq!(ModelShape::of(&[b'L'; 99]), None);
@@ -712,7 +714,7 @@ fn changed_descriptions_are_refused_or_read() {
         for byte in (0..=255).step_by(times(1, 29)) {
             let mut payload = good[HEAD_BYTES..].to_vec();
             payload[place - HEAD_BYTES] = byte;
-            let file = with_head(&payload);
+            let file = with_head(1, &payload);
             match Model::from_bytes(At::new(&file, 0).bytes()) {
                 Ok(_) => read += 1,
                 Err(_) => refused += 1,

@@ -235,7 +235,7 @@ fn without_the_checksum_flips_would_be_read() {
         let accepted = (0..100).filter(|_| {
             let mut payload = file[HEAD_BYTES..].to_vec();
             flip(&mut payload, random.below(8 * (file.len() - HEAD_BYTES)));
-            let head = Head::new(&payload).to_bytes();
+            let head = Head::new(1, &payload).to_bytes();
             let flash = Flash::new(&[&head[..], &payload].concat());
             Model::from_bytes(flash.bytes()).is_ok()
         });

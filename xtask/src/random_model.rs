@@ -1,8 +1,8 @@
 //! Model files of random weights, where only the shape matters.
 
 use lstm_core::export::{
-    ARRAY_ALIGN, BLOCK_ROWS, COLUMN_ALIGN, Description, Layers, Row, WeightFormat, encode_file,
-    encode_weight, int4_words, round_up,
+    ARRAY_ALIGN, BLOCK_ROWS, COLUMN_ALIGN, Description, Layers, Ngrams, Row, WeightFormat,
+    encode_file, encode_weight, int4_words, round_up,
 };
 use lstm_core::{CellKind, Format, LayerShape, Order};
 
@@ -86,7 +86,7 @@ fn model(
         padding: &[],
         data: &writer.data,
     };
-    encode_file(&description, None).expect("the description encodes")
+    encode_file(&description, &Ngrams::default(), None).expect("the description encodes")
 }
 
 /// To which side the sums of each gate go where every hidden value is as large as it can be: 0 for

@@ -1,6 +1,6 @@
 use core::fmt;
 
-use lstm_core::{Error, FORMAT_VERSION, MAX_SYMBOLS, Model, ModelError, SnapshotError, Workspace};
+use lstm_core::{Error, MAX_SYMBOLS, Model, ModelError, SnapshotError, Workspace};
 
 use crate::{
     Board, Memory,
@@ -689,7 +689,8 @@ impl<'s, 'm> Console<'s, 'm> {
             }
             (0, Err(error)) => no_model(error, output.remark("")),
             (1, Ok(poet)) => {
-                output.remark("file format ").number(FORMAT_VERSION.into());
+                let version = poet.model().format_version();
+                output.remark("file format ").number(version.into());
                 for shape in poet.model().layers() {
                     output.str(", ").str(shape.cell.name()).str(" ");
                     output.number(shape.hidden.into());

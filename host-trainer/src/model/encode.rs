@@ -10,8 +10,8 @@ use crate::network::parameters::Network;
 use crate::network::predictor::context;
 use crate::quantize::{self, QuantizedMatrix, QuantizedNetwork, TensorError};
 use lstm_core::export::{
-    self, ARRAY_ALIGN, BLOCK_ROWS, COLUMN_ALIGN, Description, Layers, WeightFormat, encode_weight,
-    int4_words, round_up,
+    self, ARRAY_ALIGN, BLOCK_ROWS, COLUMN_ALIGN, Description, Layers, Ngrams, WeightFormat,
+    encode_weight, int4_words, round_up,
 };
 use lstm_core::{Format, Golden, LayerShape, Order, Sampler};
 use std::path::Path;
@@ -192,7 +192,7 @@ fn encode(
         data,
     };
     let file = |golden| {
-        export::encode_file(&description, golden)
+        export::encode_file(&description, &Ngrams::default(), golden)
             .map_err(|e| Error::failed(format!("cannot encode the model: {e}")))
     };
     let read = ModelFile::from_bytes(&file(None)?);

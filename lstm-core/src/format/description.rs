@@ -2,7 +2,9 @@ use core::ops::Deref;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Format, LayerShape, MAX_LAYERS, ModelError, Order};
+#[cfg(feature = "export")]
+use super::ModelError;
+use super::{Format, LayerShape, MAX_LAYERS, Order};
 
 /// What a file says of its model, and the weights. It borrows from the file.
 ///
@@ -32,25 +34,6 @@ pub struct Description<'a> {
     /// and its weights, and the rows and the weights of its projection if it has one; then the rows
     /// and the weights of the dense layer.
     pub data: &'a [u8],
-}
-
-impl<'a> Description<'a> {
-    /// Decodes the description at the start of a payload. Behind it may stand the digest of the
-    /// model's golden text, and nothing else.
-    ///
-    /// # Errors
-    ///
-    /// [`ModelError::Description`].
-    pub fn decode(payload: &'a [u8]) -> Result<(Self, Option<u32>), ModelError> {
-        let (description, rest) =
-            postcard::take_from_bytes(payload).map_err(|_| ModelError::Description)?;
-        let golden = match rest {
-            [] => None,
-            &[a, b, c, d] => Some(u32::from_le_bytes([a, b, c, d])),
-            _ => return Err(ModelError::Description),
-        };
-        Ok((description, golden))
-    }
 }
 
 /// The shapes of 0 to 4 layers, from the input up.

@@ -59,39 +59,92 @@ pub fn int4_words(
 mod file {
     use alloc::vec::Vec;
 
-    use crate::format::{ARRAY_ALIGN, Description, HEAD_BYTES, Head};
+    use serde::Serialize;
+
+    use crate::format::{
+        ARRAY_ALIGN, BackoffSection, Description, EmbeddingsSection, HEAD_BYTES, Head,
+        NGRAM_VERSION, Ngrams,
+    };
 
     static ZEROS: [u8; ARRAY_ALIGN] = [0; ARRAY_ALIGN];
 
-    /// The file of a description, whose padding is chosen here, with the digest of the golden text
-    /// behind it if there is one. Nothing is checked: [`Model::from_bytes`](crate::Model::from_bytes)
-    /// does that.
+    /// The file of a description and of its n-gram sections, if there are any, with the digest of the
+    /// golden text behind it if there is one. All paddings are chosen here, and so is the version.
+    /// Nothing is checked: [`Model::from_bytes`](crate::Model::from_bytes) does that.
     ///
     /// # Errors
     ///
     /// postcard's, which none of the types here can cause.
     pub fn encode_file(
         description: &Description<'_>,
+        ngrams: &Ngrams<'_>,
         golden: Option<u32>,
     ) -> Result<Vec<u8>, postcard::Error> {
-        let mut description = description.clone();
-        description.padding = &[];
-        let unpadded = postcard::to_allocvec(&description)?;
-        let data_start = HEAD_BYTES + unpadded.len() - description.data.len();
-        // A length below 128 takes one byte, whatever it is.
-        let padding = data_start.next_multiple_of(ARRAY_ALIGN) - data_start;
-        description.padding = ZEROS.get(..padding).unwrap_or_default();
-        let mut payload = postcard::to_allocvec(&description)?;
+        let mut payload = Vec::new();
+        append(&mut payload, description)?;
+        let version = match ngrams.is_empty() {
+            true => 1,
+            false => {
+                append_option(&mut payload, ngrams.embeddings.as_ref())?;
+                append_option(&mut payload, ngrams.backoff.as_ref())?;
+                NGRAM_VERSION
+            }
+        };
         if let Some(golden) = golden {
             payload.extend(golden.to_le_bytes());
         }
-        Ok(with_head(&payload))
+        Ok(with_head(version, &payload))
     }
 
-    /// A payload behind the head that fits it.
-    pub fn with_head(payload: &[u8]) -> Vec<u8> {
+    /// What ends with padding and data that begin on a multiple of [`ARRAY_ALIGN`].
+    trait Aligned: Serialize + Clone {
+        /// Bytes of the data.
+        fn data_bytes(&self) -> usize;
+        /// With these zeros as its padding.
+        fn pad(&mut self, padding: &'static [u8]);
+    }
+
+    macro_rules! aligned {
+        ($($type:ident),*) => {$(
+            impl Aligned for $type<'_> {
+                fn data_bytes(&self) -> usize {
+                    self.data.len()
+                }
+
+                fn pad(&mut self, padding: &'static [u8]) {
+                    self.padding = padding;
+                }
+            }
+        )*};
+    }
+
+    aligned!(Description, EmbeddingsSection, BackoffSection);
+
+    fn append(payload: &mut Vec<u8>, part: &impl Aligned) -> Result<(), postcard::Error> {
+        let mut part = part.clone();
+        part.pad(&[]);
+        let unpadded = postcard::to_allocvec(&part)?;
+        let start = HEAD_BYTES + payload.len() + unpadded.len() - part.data_bytes();
+        // A length below 128 takes one byte, whatever it is.
+        let padding = start.next_multiple_of(ARRAY_ALIGN) - start;
+        part.pad(ZEROS.get(..padding).unwrap_or_default());
+        payload.extend(postcard::to_allocvec(&part)?);
+        Ok(())
+    }
+
+    /// As postcard encodes an `Option`.
+    fn append_option(
+        payload: &mut Vec<u8>,
+        part: Option<&impl Aligned>,
+    ) -> Result<(), postcard::Error> {
+        payload.push(part.is_some().into());
+        part.map_or(Ok(()), |part| append(payload, part))
+    }
+
+    /// A payload of this version behind the head that fits it.
+    pub fn with_head(version: u16, payload: &[u8]) -> Vec<u8> {
         let mut file = Vec::with_capacity(HEAD_BYTES + payload.len());
-        file.extend(Head::new(payload).to_bytes());
+        file.extend(Head::new(version, payload).to_bytes());
         file.extend(payload);
         file
     }

@@ -26,7 +26,7 @@ pub enum ModelError {
     Version {
         /// The version found.
         found: u16,
-        /// The version that this library reads.
+        /// The newest version that this library reads.
         expected: u16,
     },
     /// The file ends too early.
@@ -211,9 +211,13 @@ impl fmt::Display for ModelError {
                     "not a .lstm file: it begins with {a:02x} {b:02x} {c:02x} {d:02x}, expected 4c 53 54 4d (\"LSTM\")"
                 )
             }
+            E::Version { found, expected: 1 } => write!(
+                f,
+                "the .lstm file is of format version {found}, expected version 1"
+            ),
             E::Version { found, expected } => write!(
                 f,
-                "the .lstm file is of format version {found}, expected version {expected}"
+                "the .lstm file is of format version {found}, expected version 1 to {expected}"
             ),
             E::Truncated { found, expected } => write!(
                 f,
@@ -228,7 +232,7 @@ impl fmt::Display for ModelError {
                 "the .lstm file is damaged: found checksum {found:08x}, expected {expected:08x}"
             ),
             E::Description => f.write_str(
-                "the description in the .lstm file does not decode, expected that of format version 1",
+                "the description in the .lstm file does not decode, expected that of its format version",
             ),
             E::Format { found } => write!(
                 f,

@@ -4,6 +4,8 @@ use crate::crc::Crc;
 /// The head of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Head {
+    /// The format version, 1 to [`VERSION`].
+    pub version: u16,
     /// Bytes of the payload, which is the rest of the file.
     pub payload_bytes: u32,
     /// CRC-32 of the head's first 12 bytes followed by the payload.
@@ -12,8 +14,9 @@ pub struct Head {
 
 impl Head {
     /// The head for this payload.
-    pub fn new(payload: &[u8]) -> Self {
+    pub fn new(version: u16, payload: &[u8]) -> Self {
         let mut head = Head {
+            version,
             payload_bytes: payload.len() as u32,
             checksum: 0,
         };
@@ -24,7 +27,7 @@ impl Head {
     /// The head as it stands in the file.
     pub fn to_bytes(self) -> [u8; HEAD_BYTES] {
         let [m0, m1, m2, m3] = MAGIC;
-        let [v0, v1] = VERSION.to_le_bytes();
+        let [v0, v1] = self.version.to_le_bytes();
         let [n0, n1, n2, n3] = self.payload_bytes.to_le_bytes();
         let [c0, c1, c2, c3] = self.checksum.to_le_bytes();
         [m0, m1, m2, m3, v0, v1, 0, 0, n0, n1, n2, n3, c0, c1, c2, c3]
@@ -49,14 +52,15 @@ impl Head {
                 expected: HEAD_BYTES,
             });
         };
-        let found = u16::from_le_bytes([v0, v1]);
-        if found != VERSION {
+        let version = u16::from_le_bytes([v0, v1]);
+        if version == 0 || version > VERSION {
             return Err(ModelError::Version {
-                found,
+                found: version,
                 expected: VERSION,
             });
         }
         Ok(Head {
+            version,
             payload_bytes: u32::from_le_bytes([n0, n1, n2, n3]),
             checksum: u32::from_le_bytes([c0, c1, c2, c3]),
         })
@@ -128,6 +132,7 @@ mod tests {
     fn a_length_beyond_a_usize_is_the_longest() {
         for payload_bytes in [0, 1, 0xfff0, 0xffff, 0x1_0000, u32::MAX - 16, u32::MAX] {
             let head = Head {
+                version: VERSION,
                 payload_bytes,
                 checksum: 0,
             };

@@ -1,5 +1,6 @@
 //! The `.lstm` file: a fixed [head](Head), then a [`Description`] in
-//! [postcard](https://postcard.jamesmunns.com), whose last field is the weights.
+//! [postcard](https://postcard.jamesmunns.com), whose last field is the weights; in version 2 then the
+//! [`Ngrams`].
 //!
 //! `docs/FORMAT.md` gives every byte. The types here are what the exporter encodes and what a chip
 //! decodes, so that the two cannot drift apart.
@@ -11,6 +12,7 @@ mod error;
 mod head;
 mod ngrams;
 mod number;
+mod payload;
 mod peek;
 mod row;
 mod shape;
@@ -29,14 +31,21 @@ pub use ngrams::{
     MAX_BACKOFF_LENGTHS, MAX_DENSE, MAX_ROW_BYTES, MAX_SHIFT, Ngrams,
 };
 pub use number::{Format, Order, WeightFormat};
+pub use payload::Payload;
 pub use peek::ModelShape;
 pub use row::Row;
 pub use shape::{CellKind, LayerShape};
 
 /// The first four bytes of every file.
 pub const MAGIC: [u8; 4] = *b"LSTM";
-/// The format version that this library reads and writes.
-pub const VERSION: u16 = 1;
+/// The newest format version that this library reads: 2 where it reads n-gram sections, else 1.
+pub const VERSION: u16 = if cfg!(feature = "ngram") {
+    NGRAM_VERSION
+} else {
+    1
+};
+/// The format version of a file with n-gram sections. The others are written in version 1.
+pub const NGRAM_VERSION: u16 = 2;
 /// Bytes of the head, which the description follows.
 pub const HEAD_BYTES: usize = 16;
 /// The most layers that a model may stack.

@@ -1,4 +1,4 @@
-use super::{CellKind, Format, HEAD_BYTES, LayerShape, MAX_LAYERS};
+use super::{CellKind, Format, HEAD_BYTES, LayerShape, MAX_LAYERS, NGRAM_VERSION, VERSION};
 
 /// The shape of a model, read from its file by the compiler, so that a firmware that includes a
 /// model knows its RAM as a constant.
@@ -24,6 +24,7 @@ pub struct ModelShape {
     window: usize,
     layers: [LayerShape; MAX_LAYERS],
     num_layers: usize,
+    has_ngrams: bool,
 }
 
 impl ModelShape {
@@ -34,7 +35,11 @@ impl ModelShape {
             bytes: file,
             at: HEAD_BYTES,
         };
-        if file.len() < HEAD_BYTES || !matches!(file, [b'L', b'S', b'T', b'M', 1, 0, ..]) {
+        let version = match file {
+            [b'L', b'S', b'T', b'M', low, high, ..] => u16::from_le_bytes([*low, *high]),
+            _ => return None,
+        };
+        if file.len() < HEAD_BYTES || version == 0 || version > VERSION {
             return None;
         }
         // The fields of a `Description`, in their order.
@@ -95,6 +100,7 @@ impl ModelShape {
             },
             layers,
             num_layers,
+            has_ngrams: version == NGRAM_VERSION,
         })
     }
 
@@ -111,6 +117,11 @@ impl ModelShape {
     /// The window that the model is run on; 0 for a model that carries its state.
     pub const fn window(&self) -> usize {
         self.window
+    }
+
+    /// Whether the model has n-gram sections, so that its state holds the last tokens.
+    pub const fn has_ngrams(&self) -> bool {
+        self.has_ngrams
     }
 
     /// The layers, from the input up.

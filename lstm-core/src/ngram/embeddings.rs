@@ -2,6 +2,7 @@
 
 use super::hash::{PerfectHash, extend, half_words};
 use super::{History, take};
+use crate::bytes::split;
 use crate::format::EMBEDDING_LENGTHS;
 
 /// The fewest tokens of a context that has a vector.
@@ -46,6 +47,7 @@ impl<'m> Embeddings<'m> {
     /// Adds the vectors of the last tokens to a hidden state of `R` elements, -127 to 127; it
     /// saturates.
     pub fn add(&self, history: &History, hidden: &mut [i8]) {
+        let (hidden, _) = split(hidden, self.width.into());
         let words = words_of(self.width);
         let mut vectors = [&[][..]; EMBEDDING_LENGTHS];
         self.each(history, |index, row, length| {

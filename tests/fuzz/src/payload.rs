@@ -5,7 +5,7 @@ use crate::{Flash, assert_one_line, is_planted};
 use arbitrary::{Result, Unstructured};
 use crc::{CRC_32_ISO_HDLC, Crc};
 use lstm_core::export::{
-    ARRAY_ALIGN, BLOCK_ROWS, COLUMN_ALIGN, Description, HEAD_BYTES, Head, Layers, MatrixBytes, Row,
+    ARRAY_ALIGN, BLOCK_ROWS, COLUMN_ALIGN, Description, HEAD_BYTES, Head, Layers, MatrixBytes, Ngrams, Row,
     WeightFormat, encode_file, round_up, with_head,
 };
 use lstm_core::{
@@ -47,7 +47,7 @@ pub(crate) fn run(data: &[u8]) {
 fn raw(input: &mut Unstructured<'_>) -> Result<Vec<u8>> {
     let head_is_right = input.ratio(7, 8)?;
     let mut payload = input.bytes(input.len())?.to_vec();
-    let mut head = Head::new(&payload).to_bytes();
+    let mut head = Head::new(1, &payload).to_bytes();
     if !head_is_right {
         let damage = payload.len().min(8);
         head[4..4 + damage].copy_from_slice(&payload[..damage]);
@@ -182,7 +182,7 @@ pub(crate) fn file(plan: &Plan, fill: &[u8]) -> Vec<u8> {
         padding: &[],
         data: &data,
     };
-    encode_file(&description, None).expect("a description is encoded")
+    encode_file(&description, &Ngrams::default(), None).expect("a description is encoded")
 }
 
 /// A described file, as it should be or not quite.
@@ -206,7 +206,7 @@ fn described(input: &mut Unstructured<'_>) -> Result<Vec<u8>> {
         5 => payload.extend([value; 4]),
         _ => {}
     }
-    Ok(with_head(&payload))
+    Ok(with_head(1, &payload))
 }
 
 /// The data section of a plan, as long as it should be if its shapes can be.

@@ -41,7 +41,7 @@ pub fn with_wrong_golden() -> Box<Aligned<[u8; 17_684]>> {
     let last = file.0.len() - 1;
     file.0[last] ^= 0x40;
     let (head, payload) = file.0.split_at_mut(HEAD_BYTES);
-    head.copy_from_slice(&Head::new(payload).to_bytes());
+    head.copy_from_slice(&Head::new(1, payload).to_bytes());
     file
 }
 
