@@ -46,12 +46,16 @@ impl BackoffTable {
         let count: Vec<usize> = table.contexts.iter().map(Vec::len).collect();
         let (salt, maps) = perfect_hashes(&count, |i, salt| {
             let length = table.dense + 1 + i;
-            let tokens = table.contexts[i].iter().map(|context| &context.tokens[..length]);
+            let tokens = table.contexts[i]
+                .iter()
+                .map(|context| &context.tokens[..length]);
             tokens.map(|tokens| hash(salt, tokens)).collect()
         })?;
         let rows = Rows::new(table);
         let row_bytes = rows.bytes.len();
-        let row_bytes = u32::try_from(row_bytes).ok().filter(|&n| n <= MAX_ROW_BYTES);
+        let row_bytes = u32::try_from(row_bytes)
+            .ok()
+            .filter(|&n| n <= MAX_ROW_BYTES);
         let row_bytes = row_bytes.ok_or_else(|| {
             Error::bad_input(format!(
                 "found rows of {} bytes in a back-off table, expected at most {MAX_ROW_BYTES}",
@@ -79,6 +83,15 @@ impl BackoffTable {
             row_bytes,
             words,
         })
+    }
+
+    pub(crate) fn num_symbols(&self) -> usize {
+        self.num_symbols
+    }
+
+    /// The section's data with a gate of no columns.
+    pub(crate) fn words(&self) -> &[u32] {
+        &self.words
     }
 
     /// Coefficients that go with it: one for each length of its rows, and one more.
