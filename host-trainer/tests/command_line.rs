@@ -506,7 +506,10 @@ fn bad_models_and_settings_are_one_line_and_exit_code_2() {
                 "long.lstm",
                 format!("found {} bytes, expected {len}", len + 4),
             ),
-            ("newer.lstm", "format version 3, expected version 1 to 2".into()),
+            (
+                "newer.lstm",
+                "format version 3, expected version 1 to 2".into(),
+            ),
             ("damaged.lstm", "damaged: found checksum".into()),
         ] {
             cases.push((format!("{command} {file}"), expected));

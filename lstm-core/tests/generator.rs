@@ -2,8 +2,9 @@
 
 mod common;
 
+use common::ngrams::{Table, Vectors, ngrams};
 use common::{At, F32Plain, Int8Plain, Net, times};
-use lstm_core::export::{Description, HEAD_BYTES, Ngrams, Payload, encode_file};
+use lstm_core::export::{Description, HEAD_BYTES, Payload, encode_file};
 use lstm_core::{
     Format, Golden, LayerShape, Model, ModelError, Sampler, Session, SnapshotError, Token,
     TokenDigest, WorkspaceError, WorkspaceSlices,
@@ -45,14 +46,14 @@ impl Ram {
 fn windowed(file: &[u8], window: u16) -> Vec<u8> {
     let Payload {
         description,
+        ngrams,
         golden,
-        ..
-    } = Payload::decode(1, &file[HEAD_BYTES..]).unwrap();
+    } = Payload::decode(file[4].into(), &file[HEAD_BYTES..]).unwrap();
     let description = Description {
         window: Some(window),
         ..description
     };
-    encode_file(&description, &Ngrams::default(), golden).unwrap()
+    encode_file(&description, &ngrams, golden).unwrap()
 }
 
 fn each_model(check: impl Fn(&Model<'_>)) {
@@ -67,6 +68,14 @@ fn each_model(check: impl Fn(&Model<'_>)) {
         // Miri has f32 without a window.
         if !cfg!(miri) {
             check(&At::new(&file, 0).model());
+        }
+        let table = Table::random(VOCAB, stack[1].output(), 1, &[9, 30, 60], 1);
+        let vectors = Vectors::random(VOCAB, stack[0].output(), [9, 30, 60], 1);
+        let net = Net::<i8, Int8Plain>::random_shapes(format, VOCAB, &stack, 1);
+        let file = net.file_with(&ngrams(Some(&vectors), Some(&table)));
+        check(&At::new(&file, 0).model());
+        if !cfg!(miri) {
+            check(&At::new(&windowed(&file, 7), 0).model());
         }
     }
 }
@@ -267,7 +276,7 @@ fn what_fills_up_the_window_of_a_snapshot_is_zero() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "a thousand steps of five models")]
+#[cfg_attr(miri, ignore = "a thousand steps of nine models")]
 fn the_golden_digest_is_that_of_the_first_thousand_tokens() {
     each_model(|model| {
         let (mut one, mut two) = (Ram::new(model), Ram::new(model));

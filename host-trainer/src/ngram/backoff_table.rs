@@ -46,12 +46,16 @@ impl BackoffTable {
         let count: Vec<usize> = table.contexts.iter().map(Vec::len).collect();
         let (salt, maps) = perfect_hashes(&count, |i, salt| {
             let length = table.dense + 1 + i;
-            let tokens = table.contexts[i].iter().map(|context| &context.tokens[..length]);
+            let tokens = table.contexts[i]
+                .iter()
+                .map(|context| &context.tokens[..length]);
             tokens.map(|tokens| hash(salt, tokens)).collect()
         })?;
         let rows = Rows::new(table);
         let row_bytes = rows.bytes.len();
-        let row_bytes = u32::try_from(row_bytes).ok().filter(|&n| n <= MAX_ROW_BYTES);
+        let row_bytes = u32::try_from(row_bytes)
+            .ok()
+            .filter(|&n| n <= MAX_ROW_BYTES);
         let row_bytes = row_bytes.ok_or_else(|| {
             Error::bad_input(format!(
                 "found rows of {} bytes in a back-off table, expected at most {MAX_ROW_BYTES}",
@@ -81,6 +85,15 @@ impl BackoffTable {
         })
     }
 
+    pub(crate) fn num_symbols(&self) -> usize {
+        self.num_symbols
+    }
+
+    /// The section's data with a gate of no columns.
+    pub(crate) fn words(&self) -> &[u32] {
+        &self.words
+    }
+
     /// Coefficients that go with it: one for each length of its rows, and one more.
     pub fn coefficients(&self) -> usize {
         self.slots.len() + 1
@@ -104,11 +117,6 @@ impl BackoffTable {
         let coefficients = vec![0; self.coefficients()];
         let section = self.section(&coefficients, bytemuck::cast_slice(&self.words));
         Ok(Backoff::new(self.num_symbols, 0, &section)?)
-    }
-
-    /// The data of its section with a gate of no columns.
-    pub(crate) fn words(&self) -> &[u8] {
-        bytemuck::cast_slice(&self.words)
     }
 
     /// The data of its section in a file, with a gate: pass them to [`BackoffTable::section`].

@@ -9,7 +9,7 @@
 use crate::files::error::{Error, Result};
 use crate::ngram::backoff_table::{BackoffTable, data_bytes};
 use crate::ngram::occurrences::{Occurrences, PARTS, Text, part_of};
-use crate::ngram::prune::{Pruning, PrunedTable, Watch};
+use crate::ngram::prune::{PrunedTable, Pruning, Watch};
 use lstm_core::export::ngram::{Backoff, History};
 
 /// How large a table becomes.
@@ -135,7 +135,13 @@ impl CrossFittedReader<'_> {
     ///
     /// # Panics
     /// There is no such text.
-    pub fn costs(&self, text: usize, position: usize, history: &History, costs: &mut [u8]) -> usize {
+    pub fn costs(
+        &self,
+        text: usize,
+        position: usize,
+        history: &History,
+        costs: &mut [u8],
+    ) -> usize {
         let part = part_of(self.lengths[text], position);
         self.others[part].costs(history, costs)
     }

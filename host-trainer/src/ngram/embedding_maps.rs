@@ -176,14 +176,22 @@ pub(crate) fn round(number: f32, shift: u8) -> i8 {
 /// Eight numbers or less; zeros where there are none.
 fn word(numbers: &[f32], shift: u8) -> u32 {
     let stored = |i: usize| (numbers.get(i).map_or(0, |&x| round(x, shift)) + 8) as u32;
-    (0..4).map(|i| (stored(i) | stored(4 + i) << 4) << (8 * i)).sum()
+    (0..4)
+        .map(|i| (stored(i) | stored(4 + i) << 4) << (8 * i))
+        .sum()
 }
 
 /// The contexts of so many tokens that occur most often, by the texts' weights, at most `most`; of two as frequent
 /// the first in the order of their tokens from the newest.
 fn most_frequent(occurrences: &Occurrences, length: usize, most: usize) -> Vec<History> {
-    let runs = occurrences.sorted().chunk_by(|&a, &b| a.shares_context(b, length));
-    let count = |run: &[_]| run.iter().map(|&x| u64::from(occurrences.weight(x))).sum::<u64>();
+    let runs = occurrences
+        .sorted()
+        .chunk_by(|&a, &b| a.shares_context(b, length));
+    let count = |run: &[_]| {
+        run.iter()
+            .map(|&x| u64::from(occurrences.weight(x)))
+            .sum::<u64>()
+    };
     let mut contexts: Vec<_> = runs.map(|run| (count(run), run[0].history())).collect();
     contexts.sort_by_key(|&(count, _)| Reverse(count));
     contexts.truncate(most);

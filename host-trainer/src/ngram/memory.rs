@@ -4,16 +4,11 @@ use crate::files::error::{Error, Result};
 use crate::files::tensors::TensorFile;
 use crate::ngram::{BackoffTable, EmbeddingMaps};
 use lstm_core::export::ngram::{Backoff, Embeddings, History};
-use lstm_core::export::{BackoffSection, EmbeddingsSection};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// A quarter of a bit in nats: the unit of the back-off table's costs.
 pub const NATS: f32 = std::f32::consts::LN_2 / 4.0;
-
-/// The tensors of a file: sections of a `.lstm` file without vectors and without a gate.
-const EMBEDDINGS: &str = "ngram.embeddings";
-const TABLE: &str = "ngram.table";
 
 /// The shape of a memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -116,16 +111,12 @@ impl Memory {
 
     /// Its tensors of bytes.
     pub fn tensors(&self) -> Vec<(&'static str, Vec<u8>)> {
-        let embeddings = self.embeddings.iter().map(|maps| {
-            let section = postcard::to_stdvec(&maps.section());
-            (EMBEDDINGS, section.expect("plain data"))
-        });
-        let table = self.table.iter().map(|table| {
-            let coefficients = vec![0; table.coefficients()];
-            let section = postcard::to_stdvec(&table.section(&coefficients, table.words()));
-            (TABLE, section.expect("plain data"))
-        });
-        embeddings.chain(table).collect()
+        let embeddings = self.embeddings.iter();
+        let embeddings = embeddings.map(|maps| (EmbeddingMaps::TENSOR, maps.to_bytes()));
+        let table = self.table.iter();
+        embeddings
+            .chain(table.map(|table| (BackoffTable::TENSOR, table.to_bytes())))
+            .collect()
     }
 
     /// From those tensors.
@@ -138,27 +129,23 @@ impl Memory {
         num_symbols: usize,
         mut take: impl FnMut(&str) -> Result<Vec<u8>>,
     ) -> Result<Self> {
-        let bad = |what: String| {
-            Error::bad_input(format!("{}: found {what}, expected a memory of its network", path.display()))
-        };
         let mut memory = Self::default();
         if config.has_vectors() {
-            let bytes = take(EMBEDDINGS)?;
-            let section: EmbeddingsSection<'_> =
-                postcard::from_bytes(&bytes).map_err(|e| bad(e.to_string()))?;
-            let maps = EmbeddingMaps::from_section(&section).map_err(|e| bad(e.to_string()))?;
-            memory.embeddings = Some(maps);
+            let name = EmbeddingMaps::TENSOR;
+            memory.embeddings = Some(EmbeddingMaps::from_bytes(name, &take(name)?)?);
         }
         if config.table.is_some() {
-            let bytes = take(TABLE)?;
-            let section: BackoffSection<'_> =
-                postcard::from_bytes(&bytes).map_err(|e| bad(e.to_string()))?;
-            let table = BackoffTable::from_section(num_symbols, &section);
-            memory.table = Some(table.map_err(|e| bad(e.to_string()))?);
+            let name = BackoffTable::TENSOR;
+            let table = BackoffTable::from_bytes(name, num_symbols, &take(name)?)?;
+            memory.table = Some(table);
         }
         match memory.config() == config {
             true => Ok(memory),
-            false => Err(bad(format!("a memory of the shape {:?}", memory.config()))),
+            false => Err(Error::bad_input(format!(
+                "{}: found a memory of {:?}, expected {config:?} as its network says",
+                path.display(),
+                memory.config()
+            ))),
         }
     }
 }

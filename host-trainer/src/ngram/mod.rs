@@ -1,4 +1,4 @@
-//! What a text says about itself by counting.
+//! What a text says about itself by counting, and what a network looks up of that.
 //!
 //! May import [`text`](crate::text), [`kernels`](crate::kernels) (for the threads) and
 //! [`files`](crate::files).
@@ -11,6 +11,10 @@ mod occurrences;
 mod perfect_hash;
 mod prune;
 mod recalled;
+mod recitation;
+mod tensors;
+#[cfg(test)]
+mod tests;
 
 pub use backoff_table::{BackoffTable, Gate};
 pub use cross_fit::{CrossFitted, CrossFittedReader, Settings, Size};
@@ -19,5 +23,6 @@ pub use embedding_maps::{EmbeddingMaps, PackedVectors};
 pub(crate) use memory::example_memory;
 pub use memory::{Memory, MemoryReader, NATS, NgramConfig, push};
 pub use occurrences::{Occurrences, PARTS, Text, part_of, part_range};
-pub use prune::Pruning;
+pub use prune::{Pruning, dense_length};
 pub use recalled::{Recall, Recalled};
+pub use recitation::{RUN_LENGTHS, Recitation};

@@ -87,7 +87,10 @@ pub(crate) fn perfect_hashes(
         slots.push(slots_for(count).ok_or_else(|| {
             Error::bad_input(format!(
                 "found {count} contexts of one length, expected at most {}",
-                (0..=MOST_SLOTS).rev().find(|&n| slots_for(n).is_some()).unwrap_or(0)
+                (0..=MOST_SLOTS)
+                    .rev()
+                    .find(|&n| slots_for(n).is_some())
+                    .unwrap_or(0)
             ))
         })?);
     }
@@ -98,7 +101,9 @@ pub(crate) fn perfect_hashes(
             continue;
         }
         let maps = by_length.iter().zip(&slots);
-        let maps: Option<_> = maps.map(|(hashes, &slots)| PerfectHash::new(hashes, slots)).collect();
+        let maps: Option<_> = maps
+            .map(|(hashes, &slots)| PerfectHash::new(hashes, slots))
+            .collect();
         if let Some(maps) = maps {
             return Ok((salt, maps));
         }
@@ -145,8 +150,15 @@ mod tests {
     fn a_repetition_is_no_map() {
         assert_eq!(PerfectHash::new(&[7, 7], 3), None);
         let error = perfect_hashes(&[2], |_, _| vec![7, 7]).unwrap_err();
-        assert!(error.to_string().contains("no perfect hash of [2] contexts"));
+        assert!(
+            error
+                .to_string()
+                .contains("no perfect hash of [2] contexts")
+        );
         let error = perfect_hashes(&[65_535], |_, _| Vec::new()).unwrap_err();
-        assert!(error.to_string().ends_with("expected at most 64249"), "{error}");
+        assert!(
+            error.to_string().ends_with("expected at most 64249"),
+            "{error}"
+        );
     }
 }

@@ -6,6 +6,7 @@
 )]
 
 pub mod ngrams;
+pub mod reference;
 
 use lstm_core::export::{
     ARRAY_ALIGN, BLOCK_ROWS, COLUMN_ALIGN, Description, Layers, Ngrams, Row, encode_file,
@@ -229,12 +230,17 @@ impl Net<i8, Int8Plain> {
     }
 
     pub fn file(&self) -> Vec<u8> {
+        self.file_with(&Ngrams::default())
+    }
+
+    pub fn file_with(&self, ngrams: &Ngrams<'_>) -> Vec<u8> {
         file_in(
             Order::of(self.format, self.dead_zone),
             &self.symbols,
             self.format,
             &self.shapes,
             &self.payload_bytes(),
+            ngrams,
         )
     }
 }
@@ -288,7 +294,8 @@ fn array(data: &mut Vec<u8>, bytes: Vec<u8>) {
 }
 
 pub fn file(symbols: &str, format: Format, shapes: &[LayerShape], data: &[u8]) -> Vec<u8> {
-    file_in(Order::of(format, 0), symbols, format, shapes, data)
+    let order = Order::of(format, 0);
+    file_in(order, symbols, format, shapes, data, &Ngrams::default())
 }
 
 pub fn file_in(
@@ -297,6 +304,7 @@ pub fn file_in(
     format: Format,
     shapes: &[LayerShape],
     data: &[u8],
+    ngrams: &Ngrams<'_>,
 ) -> Vec<u8> {
     let description = Description {
         name: "test",
@@ -309,7 +317,7 @@ pub fn file_in(
         padding: &[],
         data,
     };
-    encode_file(&description, &Ngrams::default(), None).unwrap()
+    encode_file(&description, ngrams, None).unwrap()
 }
 
 /// Bytes at an address that is a multiple of 16, plus `offset`.

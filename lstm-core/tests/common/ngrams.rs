@@ -1,6 +1,6 @@
 //! Small random n-gram sections, and the look-ups in them said again with hash maps.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use lstm_core::export::ngram::{bucket, buckets, hash, place};
 use lstm_core::export::{
@@ -123,7 +123,12 @@ impl Vectors {
             .enumerate()
             .map(|(i, &count)| contexts(&mut random, vocab, i + 2, count))
             .collect();
-        let (salt, maps) = maps(&lengths);
+        Self::of(width, &lengths, &mut random)
+    }
+
+    /// Of these contexts.
+    pub fn of(width: usize, lengths: &[BTreeSet<Vec<u8>>], random: &mut Random) -> Self {
+        let (salt, maps) = maps(lengths);
         let (mut vectors, mut data) = (Vec::new(), Vec::new());
         for map in &maps {
             let Some(map) = map else {
@@ -178,12 +183,12 @@ impl Vectors {
     }
 
     /// As [`lstm_core::export::ngram::Embeddings::add`].
-    pub fn add(&self, history: &[u8; 12], hidden: &[i8]) -> Vec<i8> {
+    pub fn add(&self, history: &[u8; 12], hidden: &[i64]) -> Vec<i64> {
         let rows = self.rows(history);
-        let element = |(k, &h): (usize, &i8)| {
-            let of = |i: usize| rows[i].map_or(0, |row| i32::from(self.vectors[i][row][k]));
+        let element = |(k, &h): (usize, &i64)| {
+            let of = |i: usize| rows[i].map_or(0, |row| i64::from(self.vectors[i][row][k]));
             let sum = of(0) + of(1) + of(2);
-            (i32::from(h) + sum * (1 << self.shift)).clamp(-127, 127) as i8
+            (h + sum * (1 << self.shift)).clamp(-127, 127)
         };
         hidden.iter().enumerate().map(element).collect()
     }
@@ -241,10 +246,29 @@ impl Table {
         let lengths: Vec<_> = counts
             .iter()
             .enumerate()
-            .map(|(i, &count)| contexts(&mut random, vocab, dense + 1 + i, count))
+            .map(|(i, &count)| {
+                let contexts = contexts(&mut random, vocab, dense + 1 + i, count).into_iter();
+                let rows = contexts.map(|context| (context, row(&mut random, vocab)));
+                rows.collect::<BTreeMap<_, _>>()
+            })
             .collect();
-        let (salt, maps) = maps(&lengths);
-        let coefficients = (0..=counts.len()).map(|_| random.between(-9000, 9000) as i16);
+        let costs = (0..vocab.pow(dense as u32 + 1)).map(|_| random.below(256) as u8);
+        let costs = costs.collect();
+        Self::of(vocab, width, dense, &lengths, costs, &mut random)
+    }
+
+    /// Of these contexts, and the costs after `dense` tokens.
+    pub fn of(
+        vocab: usize,
+        width: usize,
+        dense: usize,
+        lengths: &[BTreeMap<Vec<u8>, Costs>],
+        costs: Vec<u8>,
+        random: &mut Random,
+    ) -> Self {
+        let contexts = lengths.iter().map(|rows| rows.keys().cloned().collect());
+        let (salt, maps) = maps(&contexts.collect::<Vec<_>>());
+        let coefficients = (0..=lengths.len()).map(|_| random.between(-9000, 9000) as i16);
         let coefficients: Vec<_> = coefficients.collect();
         let gate = Row {
             bias: random.between(-300_000, 300_000),
@@ -253,8 +277,6 @@ impl Table {
         };
         let weights = (0..width).map(|_| random.between(-127, 127) as i8);
         let gate_weights: Vec<_> = weights.collect();
-        let costs = (0..vocab.pow(dense as u32 + 1)).map(|_| random.below(256) as u8);
-        let costs: Vec<_> = costs.collect();
         let mut data = gate.to_bytes().to_vec();
         data.extend([0; 24]);
         for group in 0..round_up(width, 32) / 4 {
@@ -267,7 +289,7 @@ impl Table {
         }
         data.extend(padded(costs.clone()));
         let (mut rows, mut row_bytes) = (Vec::new(), Vec::new());
-        for map in &maps {
+        for (map, counts) in maps.iter().zip(lengths) {
             let Some(map) = map else {
                 rows.push(Vec::new());
                 continue;
@@ -275,7 +297,7 @@ impl Table {
             data.extend(map.displacement_bytes());
             let mut found = Vec::new();
             for place in &map.places {
-                let row = place.as_ref().map(|_| row(&mut random, vocab));
+                let row = place.as_ref().map(|context| counts[context].clone());
                 let word = match (&row, place) {
                     (Some(row), Some(context)) => {
                         let offset = row_bytes.len() as u32;
@@ -358,16 +380,16 @@ impl Table {
         (longest, all.collect())
     }
 
-    /// The logits, Q12, less the costs.
-    pub fn apply(&self, history: &[u8; 12], hidden: &[i8], logits: &mut [i32]) {
+    /// Takes the costs off the logits, Q12. `hidden` is the state that the dense layer reads.
+    pub fn apply(&self, history: &[u8; 12], hidden: &[i64], logits: &mut [i64]) {
         let (longest, costs) = self.costs(history);
         let dot = self.gate_weights.iter().zip(hidden);
-        let dot: i64 = dot.map(|(&w, &h)| i64::from(w) * i64::from(h)).sum();
+        let dot: i64 = dot.map(|(&w, h)| i64::from(w) * h).sum();
         let sum = i64::from(self.gate.bias) + i64::from(self.gate.weight_scale) * dot;
         let k = (i64::from(self.coefficients[longest]) + (sum >> 6)).clamp(-32_768, 32_767);
         let f = (k * 11_357) >> 12;
         for (logit, &cost) in logits.iter_mut().zip(&costs) {
-            *logit -= ((i64::from(cost) * f + 8) >> 4) as i32;
+            *logit -= (i64::from(cost) * f + 8) >> 4;
         }
     }
 }
