@@ -42,7 +42,7 @@ fn bad_input_is_one_line_and_exit_code_2() {
         ),
         (
             "train --corpus short.txt",
-            "20 characters in its training part, expected at least 65",
+            "has 20 characters, expected at least 65",
         ),
         (
             "train --corpus short.txt --recipe many-to-one",
@@ -361,7 +361,7 @@ fn files_of_another_run_are_refused() {
     .unwrap();
     refuse(
         "train --resume --out a",
-        "a: found a checkpoint of another run, expected one of config.json",
+        "a/checkpoint.safetensors: found a checkpoint of a run with network.layers [",
     );
     std::fs::write(path("a/checkpoint.safetensors"), &checkpoint[..9000]).unwrap();
     refuse(

@@ -170,8 +170,8 @@ fn a_checkpoint_that_lost_something_ends_otherwise() {
     printed(folder.path(), &format!("{line} whole"));
     let spoilers: [fn(&mut Checkpoint); 3] = [
         |checkpoint| checkpoint.progress.random = Random::new(9),
-        |checkpoint| checkpoint.adam.first[1][0] += 1e-3,
-        |checkpoint| checkpoint.adam.step += 1,
+        |checkpoint| checkpoint.moments[1][0] += 1e-3,
+        |checkpoint| checkpoint.progress.update += 1,
     ];
     for spoil in spoilers {
         let _ = std::fs::remove_dir_all(folder.path().join("parts"));
@@ -223,7 +223,8 @@ fn numbers_that_are_not_finite_stop_the_run_and_cost_nothing() {
     let good = std::fs::read(&checkpoint).unwrap();
     // Finite, but too large for any sum.
     let mut spoiled = Checkpoint::load(&checkpoint).unwrap();
-    spoiled.network.dense_weight.fill(f32::MAX);
+    let dense = spoiled.parameters.len() - 2;
+    spoiled.parameters[dense].fill(f32::MAX);
     spoiled.save(&checkpoint).unwrap();
     let before = std::fs::read(&checkpoint).unwrap();
     let output = run(folder.path(), "train --resume --out r --checkpoint-every 0");
@@ -312,7 +313,7 @@ fn a_text_too_short_for_the_batch_is_told() {
         folder.path(),
         "train --corpus good.txt --hidden 4 --embedding 2 --batch-size 900 --epochs 1 --out r",
     );
-    let start = "train: the text is long enough for ";
+    let start = "the training part of good.txt is long enough for ";
     let mut lines = told.lines();
     let found = lines.find_map(|line| line.strip_prefix(start)).unwrap();
     let (rows, rest) = found.split_once(' ').unwrap();
@@ -563,43 +564,87 @@ fn a_checkpoint_belongs_to_one_config() {
         refuses(folder.path(), "train --resume --out r", expected);
         assert!(listing(folder.path()) == before);
     };
-    let another = "r: found a checkpoint of another run, expected one of config.json";
     let text = std::fs::read_to_string(&config).unwrap();
-    for (from, to) in [
-        ("\"ema\": null", "\"ema\": 0.9"),
-        ("\"epochs\": 100000.0", "\"epochs\": 3.0"),
-        ("\"seed\": 1,", "\"seed\": 3,"),
-        ("\"batch_size\": 4,", "\"batch_size\": 5,"),
+    for (from, to, place) in [
+        (
+            "\"ema\": null",
+            "\"ema\": 0.9",
+            "phases.0.ema null, expected 0.9",
+        ),
+        (
+            "\"epochs\": 100000.0",
+            "\"epochs\": 3.0",
+            "phases.0.epochs 100000.0, expected 3.0",
+        ),
+        ("\"seed\": 1,", "\"seed\": 3,", "seed 1, expected 3"),
+        (
+            "\"batch_size\": 4,",
+            "\"batch_size\": 5,",
+            "phases.0.feed.streams.batch_size 4, expected 5",
+        ),
     ] {
         assert!(text.contains(from), "{text}");
         std::fs::write(&config, text.replace(from, to)).unwrap();
-        refuse(another);
+        refuse(&format!(
+            "r/checkpoint.safetensors: found a checkpoint of a run with {place}"
+        ));
     }
     std::fs::write(&config, &text).unwrap();
     let own = std::fs::read(&checkpoint).unwrap();
     let others = folder.path().join("other/checkpoint.safetensors");
     std::fs::copy(others, &checkpoint).unwrap();
-    refuse(another);
+    refuse("found a checkpoint of a run with seed 2, expected 1");
     std::fs::write(&checkpoint, &own).unwrap();
     // A file that says what no run of this config would.
-    let spoilers: [fn(&mut Checkpoint); 7] = [
-        |checkpoint| checkpoint.progress.phase = 1,
-        |checkpoint| checkpoint.progress.cursor.position = 1 << 20,
-        |checkpoint| checkpoint.progress.cursor.position = usize::MAX,
-        |checkpoint| checkpoint.progress.cursor.offset = usize::MAX,
-        |checkpoint| checkpoint.progress.cursor.shuffle = Some(Random::new(1)),
-        |checkpoint| checkpoint.average = checkpoint.adam.first.clone(),
-        |checkpoint| {
-            // Of five rows.
-            let (h, c) = (vec![0.0; 60], vec![0.0; 60]);
-            checkpoint.states = vec![State { h, c }];
-        },
+    let place = "found a place that is not in the texts, expected one that is";
+    let spoilers: [(fn(&mut Checkpoint), &str); 10] = [
+        (
+            |checkpoint| checkpoint.progress.phase = 1,
+            "found phase 1, expected one below 1",
+        ),
+        (
+            |checkpoint| checkpoint.places[0].cursor.position = 1 << 20,
+            place,
+        ),
+        (
+            |checkpoint| checkpoint.places[0].cursor.position = usize::MAX,
+            place,
+        ),
+        (
+            |checkpoint| checkpoint.places[0].cursor.offset = usize::MAX,
+            place,
+        ),
+        (
+            |checkpoint| checkpoint.places[0].cursor.shuffle = Some(Random::new(1)),
+            place,
+        ),
+        (|checkpoint| checkpoint.places.clear(), place),
+        (
+            |checkpoint| checkpoint.average = checkpoint.parameters.clone(),
+            "found average tensors of [",
+        ),
+        (
+            |checkpoint| drop(checkpoint.parameters.pop()),
+            "found parameter tensors of [",
+        ),
+        (
+            |checkpoint| checkpoint.moments[2].truncate(1),
+            "found moment tensors of [",
+        ),
+        (
+            |checkpoint| {
+                // Of five rows.
+                let (h, c) = (vec![0.0; 60], vec![0.0; 60]);
+                checkpoint.places[0].states = vec![State { h, c }];
+            },
+            place,
+        ),
     ];
-    for spoil in spoilers {
+    for (spoil, expected) in spoilers {
         let mut spoiled = Checkpoint::load(&checkpoint).unwrap();
         spoil(&mut spoiled);
         spoiled.save(&checkpoint).unwrap();
-        refuse(another);
+        refuse(expected);
         std::fs::write(&checkpoint, &own).unwrap();
     }
     // Where the text lies decides nothing.

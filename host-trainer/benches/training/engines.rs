@@ -4,7 +4,7 @@ use candle_core::{D, DType, Device, IndexOp, Tensor};
 use candle_nn::{AdamW, LSTMConfig, Module, Optimizer, ParamsAdamW, RNN, VarBuilder, VarMap};
 use host_trainer::engine::loss::cross_entropy;
 use host_trainer::engine::model::{Beside, Model};
-use host_trainer::engine::optimizer::{Adam, AdamConfig};
+use host_trainer::engine::optimizer::{Optimizer as OwnOptimizer, OptimizerConfig};
 use host_trainer::files::error::Error;
 use host_trainer::kernels::pool::Pool;
 use host_trainer::kernels::random::Random;
@@ -56,7 +56,7 @@ pub(crate) fn prepare(engine: Engine, model: &str, threads: usize) -> Result<Tra
     Ok(match engine {
         Engine::Ours => {
             let pool = Pool::new(threads)?;
-            let mut adam = Adam::new(model.vars().to_vec(), AdamConfig::KERAS)?;
+            let mut adam = OwnOptimizer::new(model.vars().to_vec(), OptimizerConfig::ADAM)?;
             adam.set_learning_rate(1e-3);
             Box::new(move || {
                 pool.run(|| {

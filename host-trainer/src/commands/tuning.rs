@@ -8,9 +8,13 @@ use crate::network::parameters::Network;
 use crate::quantize::QuantizedNetwork;
 use crate::text::corpus::Corpus;
 use crate::training::interrupt::on_ctrl_c;
-use crate::training::tuning::settings::Settings;
-use crate::training::tuning::tune::{Call, tune};
+use crate::training::trainer::Call;
+use crate::training::tuning::{Output, Settings, Start, Texts, tune};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The longest that work can be lost by a kill.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(30);
 
 /// What belongs to `--qat`.
 #[derive(Debug, clap::Args)]
@@ -77,20 +81,28 @@ impl TuningArgs {
         let settings = self.settings();
         let alphabet = || network.config.alphabet();
         let corpus = Corpus::read_with(&self.corpus, alphabet())?;
-        let name = |path: &Path| path.display().to_string();
-        let read = |path| -> Result<_> { Ok((name(path), Corpus::read_with(path, alphabet())?)) };
-        let extra = self.pretrain.as_deref().map(read).transpose()?;
-        let extra = extra.as_ref();
-        let extra = extra.map(|(name, corpus)| (&name[..], &corpus.tokens[..]));
-        let stop = on_ctrl_c()?;
-        let call = Call {
-            threads: threads(self.threads),
+        let pretrain = self.pretrain.as_deref();
+        let extra = pretrain.map(|path| Corpus::read_with(path, alphabet()));
+        let extra = extra.transpose()?;
+        let extra = extra.as_ref().map(|corpus| &corpus.tokens[..]);
+        let texts = Texts {
+            corpus: (&self.corpus, &corpus),
+            extra: pretrain.zip(extra),
+        };
+        let start = Start {
+            network,
+            rounded: start,
+        };
+        let output = Output {
             out,
             resume: self.resume,
-            stop: &stop,
         };
-        let corpus = (&name(&self.corpus)[..], &corpus);
-        let tuned = tune(network, start, corpus, extra, settings, call)?;
+        let call = Call {
+            threads: threads(self.threads),
+            checkpoint_every: CHECKPOINT_EVERY,
+            stop: on_ctrl_c()?,
+        };
+        let tuned = tune(start, texts, settings, output, call)?;
         if !tuned.is_done {
             return Err(Error::Interrupted(format!(
                 "stopped after {:.1} of {} epochs; {} has the best so far: validation {:.4} \
@@ -109,7 +121,7 @@ impl TuningArgs {
         Settings {
             epochs: self.epochs.into(),
             learning_rate: self.learning_rate.into(),
-            teacher: f64::from(self.teacher) as f32,
+            teacher: self.teacher.into(),
             batch: self.batch_size.size(),
             seed: self.seed.count(),
         }

@@ -1,6 +1,7 @@
 //! The values of flags that stand for types of the folders below.
 
 use crate::engine::device::DeviceKind;
+use crate::engine::optimizer::{Method, OPTIMIZERS};
 use crate::engine::schedule::{DECAYS, Decay};
 use crate::interchange::write::FileKind;
 use crate::network::config::CellKind;
@@ -69,3 +70,4 @@ macro_rules! named_values {
 
 named_values!(Recipe, RECIPES);
 named_values!(Decay, DECAYS);
+named_values!(Method, OPTIMIZERS);

@@ -4,7 +4,14 @@ use crate::engine::slices::{with_slice, with_slice_mut};
 use crate::kernels::vectorize::vectorized;
 use candle_core::{Result, Tensor, Var};
 
-/// An average for each of some variables, on their device.
+/// The share of the variables in their average after update `step` (from one): 1 less a decay that rises to `decay` over
+/// the first updates, so that the start is soon forgotten.
+pub fn share(decay: f64, step: u64) -> f32 {
+    let rising = (1 + step) as f64 / (10 + step) as f64;
+    (1.0 - decay.min(rising)) as f32
+}
+
+/// An average for each of some variables, on their device; none of no variables.
 #[derive(Debug)]
 pub struct Average(Vec<Tensor>);
 
@@ -60,6 +67,13 @@ vectorized! {
 mod tests {
     use super::*;
     use candle_core::Device;
+
+    #[test]
+    fn the_start_is_soon_forgotten() {
+        // At first 10 / 11 - 2 / 11: nine elevenths of the weights.
+        assert!((share(0.99, 1) - 9.0 / 11.0).abs() < 1e-6);
+        assert!((share(0.99, 100_000) - 0.01).abs() < 1e-6);
+    }
 
     #[test]
     fn it_moves_by_its_share() {

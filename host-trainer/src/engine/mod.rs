@@ -7,6 +7,7 @@
 //! [`files`](crate::files).
 
 pub mod average;
+pub mod clipping;
 pub mod device;
 pub mod device_predictor;
 mod layer;
@@ -19,3 +20,4 @@ pub mod schedule;
 pub(crate) mod slices;
 pub(crate) mod stack_op;
 pub(crate) mod unrolled;
+pub mod variables;

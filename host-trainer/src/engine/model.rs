@@ -3,7 +3,7 @@
 use crate::engine::layer::Layer;
 use crate::engine::ngrams::{NOTHING, NgramTensors};
 use crate::engine::stack_op::{self, Reading, Tapes};
-use crate::engine::unrolled;
+use crate::engine::{unrolled, variables};
 use crate::files::error::Result;
 use crate::kernels::stack::{StackShape, State};
 use crate::network::config::{LayerConfig, NetworkConfig};
@@ -144,10 +144,7 @@ impl Model {
     /// # Errors
     /// The device fails.
     pub fn network(&self) -> Result<Network> {
-        let mut values = Vec::new();
-        for var in &self.vars {
-            values.push(var.flatten_all()?.to_vec1()?);
-        }
+        let values = variables::values(&self.vars)?;
         let (config, memory) = (self.config.clone(), self.memory.clone());
         Ok(Network::from_parameters(config, memory, values))
     }

@@ -24,13 +24,18 @@ macro_rules! named {
         }
 
         impl serde::Serialize for $thing {
-            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            fn serialize<S: serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> std::result::Result<S::Ok, S::Error> {
                 serializer.serialize_str(self.name)
             }
         }
 
         impl<'de> serde::Deserialize<'de> for &'static $thing {
-            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            fn deserialize<D: serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> std::result::Result<Self, D::Error> {
                 let name = <String as serde::Deserialize>::deserialize(deserializer)?;
                 $thing::named(&name).ok_or_else(|| {
                     let names: Vec<&str> = $all.iter().map(|thing| thing.name).collect();

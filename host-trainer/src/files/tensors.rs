@@ -8,10 +8,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// The metadata keys of this trainer's files, and what has them.
-const KINDS: [(&str, &str); 5] = [
+const KINDS: [(&str, &str); 4] = [
     ("network", "a network in f32"),
     ("checkpoint", "a checkpoint"),
-    ("tuning", "a checkpoint of fine-tuning"),
     ("quantized", "a network in int8"),
     ("quantized-int4", "a network in int4"),
 ];
@@ -99,6 +98,29 @@ impl TensorFile {
                 path.display(),
                 values[at]
             ))),
+        }
+    }
+
+    /// Adds vectors as `NAME.0`, `NAME.1` and so on.
+    pub fn insert_list(&mut self, name: &str, vectors: &[Vec<f32>]) {
+        for (i, values) in vectors.iter().enumerate() {
+            self.insert(format!("{name}.{i}"), &[values.len()], values);
+        }
+    }
+
+    /// Takes what [`TensorFile::insert_list`] added; none where there is none.
+    ///
+    /// # Errors
+    /// One is no vector, or a number is not finite.
+    pub fn take_list(&mut self, path: &Path, name: &str) -> Result<Vec<Vec<f32>>> {
+        let mut vectors = Vec::new();
+        loop {
+            let name = format!("{name}.{}", vectors.len());
+            let Some(tensor) = self.tensors.get(&name) else {
+                return Ok(vectors);
+            };
+            let length = tensor.values.len();
+            vectors.push(self.take_finite(path, &name, &[length])?);
         }
     }
 

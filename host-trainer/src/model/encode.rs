@@ -75,7 +75,14 @@ pub fn encode_f32(network: &Network, labels: &Labels) -> Result<Vec<u8>> {
     floats(&mut data, &mut (0..padded).map(bias));
     floats(&mut data, &mut f32_blocks(quantize::dense_rows(network)));
     let ngrams = Ngrams::default();
-    encode(config, Format::F32, Order::Rows4, labels, &data.bytes, &ngrams)
+    encode(
+        config,
+        Format::F32,
+        Order::Rows4,
+        labels,
+        &data.bytes,
+        &ngrams,
+    )
 }
 
 /// `[blocks][columns][4]`, zeros where rows or columns are padded.
@@ -115,7 +122,14 @@ pub fn encode_quantized(network: &QuantizedNetwork, labels: &Labels) -> Result<V
     let order = Order::of(network.format, network.dead_zone);
     let sections = NgramSections::new(network);
     let ngrams = sections.ngrams();
-    encode(&network.config, network.format, order, labels, &data.bytes, &ngrams)
+    encode(
+        &network.config,
+        network.format,
+        order,
+        labels,
+        &data.bytes,
+        &ngrams,
+    )
 }
 
 /// Int8: `[blocks][columns / 4][4 rows][4 columns]`; int4: `[blocks of 16 rows][columns]` of two words
@@ -177,7 +191,14 @@ pub fn encode_zeros(config: &NetworkConfig, format: Format) -> Result<Vec<u8>> {
     let bytes = lstm_core::export::data_bytes(format, config.vocabulary(), &layers)?;
     let order = Order::of(format, quantize::DEAD_ZONE);
     let ngrams = Ngrams::default();
-    encode(config, format, order, &Labels::default(), &vec![0; bytes], &ngrams)
+    encode(
+        config,
+        format,
+        order,
+        &Labels::default(),
+        &vec![0; bytes],
+        &ngrams,
+    )
 }
 
 fn encode(

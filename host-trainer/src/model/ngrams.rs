@@ -22,7 +22,10 @@ impl<'n> NgramSections<'n> {
             return sections;
         };
         let memory = &ngrams.memory;
-        let steps = ngrams.vectors.each_ref().map(|vectors| ngrams.steps(vectors));
+        let steps = ngrams
+            .vectors
+            .each_ref()
+            .map(|vectors| ngrams.steps(vectors));
         let steps = steps.each_ref().map(Vec::as_slice);
         let width = network.config.layers[0].output();
         sections.vectors = memory.embeddings().map(|maps| maps.pack(steps, width));

@@ -74,7 +74,9 @@ impl<'n> NetworkPredictor<'n> {
             table: network.folded_table(),
             layers: layers.collect(),
             logits: vec![0.0; network.config.vocabulary()],
-            memory: network.memory().map(|memory| memory.reader().expect("checked before")),
+            memory: network
+                .memory()
+                .map(|memory| memory.reader().expect("checked before")),
             history: History::default(),
             recurrent_input: Vec::new(),
             costs: vec![0; network.config.vocabulary()],
@@ -123,7 +125,9 @@ impl Predictor for NetworkPredictor<'_> {
         push(&mut self.history, token);
         let ngrams = self.network.ngrams.as_ref().zip(self.memory.as_ref());
         self.recurrent_input.clear();
-        if let Some((ngrams, memory)) = ngrams && self.network.config.ngrams.has_vectors() {
+        if let Some((ngrams, memory)) = ngrams
+            && self.network.config.ngrams.has_vectors()
+        {
             self.recurrent_input.extend(&self.layers[0].h);
             ngrams.add_vectors(memory.rows(&self.history), &mut self.recurrent_input);
         }

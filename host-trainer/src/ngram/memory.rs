@@ -93,7 +93,8 @@ impl Memory {
     /// Adds it to a file.
     pub fn insert(&self, file: &mut TensorFile) {
         let tensors = self.tensors().into_iter();
-        file.bytes.extend(tensors.map(|(name, bytes)| (name.to_owned(), bytes)));
+        file.bytes
+            .extend(tensors.map(|(name, bytes)| (name.to_owned(), bytes)));
     }
 
     /// Takes one of this shape, for an alphabet of so many symbols, out of a file.
@@ -106,7 +107,9 @@ impl Memory {
         num_symbols: usize,
         file: &mut TensorFile,
     ) -> Result<Self> {
-        Self::from_tensors(path, config, num_symbols, |name| file.take_bytes(path, name))
+        Self::from_tensors(path, config, num_symbols, |name| {
+            file.take_bytes(path, name)
+        })
     }
 
     /// Its tensors of bytes.
@@ -173,7 +176,9 @@ impl MemoryReader<'_> {
     /// Writes the costs of all symbols, `[V]`, in quarters of a bit; gives the number of the longest length found, counted from 1,
     /// or 0.
     pub fn costs(&self, history: &History, costs: &mut [u8]) -> usize {
-        self.table.as_ref().map_or(0, |table| table.costs(history, costs))
+        self.table
+            .as_ref()
+            .map_or(0, |table| table.costs(history, costs))
     }
 }
 
@@ -186,9 +191,13 @@ pub(crate) fn example_memory(vectors: [usize; 3], has_table: bool) -> Memory {
     let mut tokens = vec![0u8; 20_000];
     for at in 1..tokens.len() {
         // Five letters follow each, one of them most often.
-        tokens[at] = ((usize::from(tokens[at - 1]) * 5 + random.below(5).min(random.below(5))) % 27) as u8;
+        tokens[at] =
+            ((usize::from(tokens[at - 1]) * 5 + random.below(5).min(random.below(5))) % 27) as u8;
     }
-    let texts = [Text { tokens: &tokens, weight: 1 }];
+    let texts = [Text {
+        tokens: &tokens,
+        weight: 1,
+    }];
     let occurrences = Occurrences::new(27, &texts).unwrap();
     let maps = EmbeddingMaps::new(&occurrences, vectors).unwrap();
     let settings = Settings {

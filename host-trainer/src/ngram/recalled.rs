@@ -40,7 +40,10 @@ impl Recall<'_> {
         };
         let history = |at: usize| {
             let (t, row) = (at / batch.rows, at % batch.rows);
-            self.history(batch.starts[row] + t, if windows { t + 1 } else { usize::MAX })
+            self.history(
+                batch.starts[row] + t,
+                if windows { t + 1 } else { usize::MAX },
+            )
         };
         Recalled {
             vectors: self.vectors(config, batch.steps * batch.rows, history),

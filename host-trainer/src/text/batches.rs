@@ -117,6 +117,11 @@ impl Feed {
         }
     }
 
+    /// Whether every row starts from a zero state.
+    pub fn is_windows(self) -> bool {
+        matches!(self, Self::Windows { .. })
+    }
+
     /// As [`Feed::sequence_length`], to be changed.
     pub fn sequence_length_mut(&mut self) -> &mut usize {
         match self {
@@ -231,13 +236,22 @@ impl<'t> Feeder<'t> {
         matches!(self.feed, Feed::Streams { .. })
     }
 
-    /// Whether a state of so many rows, 0 for none, is what goes with this place.
-    pub fn carries(&self, rows: usize) -> bool {
-        if self.is_stateful() && self.cursor.position > 0 {
-            rows == self.batch_size()
-        } else {
-            rows == 0
+    /// Rows of the state that goes with this place; 0 for none.
+    pub fn carried_rows(&self) -> usize {
+        match self.is_stateful() && self.cursor.position > 0 {
+            true => self.batch_size(),
+            false => 0,
         }
+    }
+
+    /// Batches in an epoch, if none is shorter.
+    pub fn batches(&self) -> usize {
+        self.epoch_length().div_ceil(match self.feed {
+            Feed::Windows { batch_size, .. } => batch_size,
+            Feed::Streams {
+                sequence_length, ..
+            } => sequence_length,
+        })
     }
 
     /// How much of this epoch is done, 0 to 1.

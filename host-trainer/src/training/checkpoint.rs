@@ -1,16 +1,20 @@
 //! A checkpoint: all that a run needs to go on as if it had never stopped.
 
-use crate::engine::optimizer::{AdamConfig, AdamState};
+use crate::engine::optimizer::Moment;
 use crate::files::error::{Error, Result};
 use crate::files::tensors::TensorFile;
 use crate::kernels::random::Random;
-use crate::network::config::NetworkConfig;
-use crate::network::parameters::Network;
-use crate::network::state::{State, insert_states, state_rows, take_states};
+use crate::kernels::softmax::Loss;
+use crate::network::state::State;
 use crate::text::batches::Cursor;
-use crate::training::run_config::RunConfig;
+use crate::training::phase::Phase;
+use crate::training::stage::Place;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::path::Path;
+
+/// The metadata key of a checkpoint.
+const KEY: &str = "checkpoint";
 
 /// Lengths of the files that grow, in bytes, at a checkpoint.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,9 +27,6 @@ pub struct Lengths {
     /// samples.txt.
     pub samples: u64,
 }
-
-/// The metadata key of a checkpoint.
-const KEY: &str = "checkpoint";
 
 /// How far a run is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -43,8 +44,8 @@ pub struct Progress {
     pub seconds: f64,
     /// Characters read in all.
     pub characters: u64,
-    /// Sum of loss (nats) times weight since the last validation.
-    pub loss_sum: f64,
+    /// Sums of losses (nats) times weight since the last validation.
+    pub loss: Loss,
     /// Sum of weights (counted characters) since the last validation.
     pub loss_weight: f64,
     /// Updates of this phase at the last validation.
@@ -57,55 +58,64 @@ pub struct Progress {
     pub lengths: Lengths,
     /// The generator.
     pub random: Random,
-    /// Place in the text.
-    pub cursor: Cursor,
+}
+
+impl Progress {
+    /// Nothing is done.
+    pub fn new(random: Random) -> Self {
+        Self {
+            phase: 0,
+            update: 0,
+            epoch: 0,
+            phase_seconds: 0.0,
+            seconds: 0.0,
+            characters: 0,
+            loss: Loss::default(),
+            loss_weight: 0.0,
+            validated_update: 0,
+            best: None,
+            stale: 0,
+            lengths: Lengths::default(),
+            random,
+        }
+    }
+
+    /// Goes to the start of the next phase.
+    pub(crate) fn enter_next_phase(&mut self) {
+        self.phase += 1;
+        (self.update, self.epoch, self.validated_update) = (0, 0, 0);
+        (self.stale, self.phase_seconds) = (0, 0.0);
+    }
 }
 
 /// All that a run needs to go on as if it had never stopped.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Checkpoint {
-    /// The config of its run.
-    pub run: RunConfig,
+    /// What decides the run.
+    pub config: Value,
     /// How far it is.
     pub progress: Progress,
-    /// The weights.
-    pub network: Network,
-    /// Moments and step count.
-    pub adam: AdamState,
-    /// The running average of the weights, a vector for each parameter; empty where none is kept.
+    /// What is learned, a vector for each parameter.
+    pub parameters: Vec<Vec<f32>>,
+    /// The parameters that were the best on the validation part; empty before there are any.
+    pub best: Vec<Vec<f32>>,
+    /// Their running average; empty where none is kept.
     pub average: Vec<Vec<f32>>,
-    /// State of every layer for every stream; empty for windows.
-    pub states: Vec<State>,
+    /// The optimizer's moments, K times as long as the parameters.
+    pub moments: Vec<Vec<f32>>,
+    /// The place in each text.
+    pub places: Vec<Place>,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct CheckpointHeader {
-    run: RunConfig,
+struct Header {
+    config: Value,
     progress: Progress,
-    network: NetworkConfig,
-    adam: AdamConfig,
-    adam_step: u64,
-    has_average: bool,
-    state_rows: usize,
+    cursors: Vec<Cursor>,
 }
 
 impl Checkpoint {
-    /// Whether a run of this config can have written it, which may have been made longer since.
-    pub fn is_of(&self, config: &RunConfig) -> bool {
-        let Some(phase) = config.phases.get(self.progress.phase) else {
-            return false;
-        };
-        let mut run = self.run.clone();
-        for (own, other) in run.phases.iter_mut().zip(&config.phases) {
-            own.epochs = own.epochs.max(other.epochs);
-        }
-        run == *config
-            && self.network.config == config.network
-            && self.adam.config == phase.adam
-            && self.average.is_empty() == phase.ema.is_none()
-    }
-
     /// Writes everything to one file, whole or not at all.
     ///
     /// # Errors
@@ -116,40 +126,33 @@ impl Checkpoint {
 
     /// The file.
     pub fn to_tensors(&self) -> TensorFile {
-        let layers = &self.network.config.layers;
-        let header = CheckpointHeader {
-            run: self.run.clone(),
+        let header = Header {
+            config: self.config.clone(),
             progress: self.progress.clone(),
-            network: self.network.config.clone(),
-            adam: self.adam.config,
-            adam_step: self.adam.step,
-            has_average: !self.average.is_empty(),
-            state_rows: state_rows(&self.states, layers),
+            cursors: self.places.iter().map(|p| p.cursor.clone()).collect(),
         };
         let mut file = TensorFile {
             metadata: serde_json::to_string(&header).expect("plain data"),
             ..Default::default()
         };
-        self.network.to_tensors(&mut file);
-        let shapes = self.network.config.shapes();
-        for ((name, shape), (m, v)) in shapes
-            .iter()
-            .zip(self.adam.first.iter().zip(&self.adam.second))
-        {
-            file.insert(format!("adam.first.{name}"), shape, m);
-            file.insert(format!("adam.second.{name}"), shape, v);
+        file.insert_list("parameter", &self.parameters);
+        file.insert_list("best", &self.best);
+        file.insert_list("average", &self.average);
+        file.insert_list("moment", &self.moments);
+        for (text, place) in self.places.iter().enumerate() {
+            let of = |part: fn(&State) -> &Vec<f32>| -> Vec<_> {
+                place.states.iter().map(part).cloned().collect()
+            };
+            file.insert_list(&format!("text.{text}.h"), &of(|state| &state.h));
+            file.insert_list(&format!("text.{text}.c"), &of(|state| &state.c));
         }
-        for ((name, shape), values) in shapes.iter().zip(&self.average) {
-            file.insert(format!("average.{name}"), shape, values);
-        }
-        insert_states(&mut file, "state", layers, &self.states);
         file
     }
 
     /// Reads what [`Checkpoint::save`] wrote.
     ///
     /// # Errors
-    /// The file is missing or is no checkpoint.
+    /// The file is missing, is no checkpoint, or holds numbers that are not finite.
     pub fn load(path: &Path) -> Result<Self> {
         Self::from_tensors(path, TensorFile::read(path, KEY)?)
     }
@@ -157,46 +160,116 @@ impl Checkpoint {
     /// As [`Checkpoint::load`], from the bytes of a file; `path` only names it in errors.
     ///
     /// # Errors
-    /// They are no checkpoint.
+    /// As there.
     pub fn from_bytes(path: &Path, bytes: &[u8]) -> Result<Self> {
         Self::from_tensors(path, TensorFile::from_bytes(path, bytes, KEY)?)
     }
 
     fn from_tensors(path: &Path, mut file: TensorFile) -> Result<Self> {
-        let header: CheckpointHeader = serde_json::from_str(&file.metadata).map_err(|e| {
-            Error::bad_input(format!("{}: {e}, expected a checkpoint", path.display()))
-        })?;
-        let config = header.network;
-        let network = Network::from_tensors(path, config.clone(), &mut file)?;
-        let lengths: Vec<usize> = network.parameters().iter().map(|p| p.len()).collect();
-        let mut adam = AdamState::new(header.adam, lengths.into_iter());
-        adam.step = header.adam_step;
-        for (i, (name, shape)) in config.shapes().iter().enumerate() {
-            adam.first[i] = file.take_finite(path, &format!("adam.first.{name}"), shape)?;
-            adam.second[i] = file.take_finite(path, &format!("adam.second.{name}"), shape)?;
-            if let Some(negative) = adam.second[i].iter().find(|x| x.is_sign_negative()) {
-                return Err(Error::bad_input(format!(
-                    "{}: tensor adam.second.{name} holds {negative}, expected no negative numbers",
-                    path.display()
-                )));
-            }
+        let header: Header = serde_json::from_str(&file.metadata)
+            .map_err(|e| refused(path, &e.to_string(), "a checkpoint"))?;
+        let mut take = |name: &str| file.take_list(path, name);
+        let [parameters, best, average, moments] = [
+            take("parameter")?,
+            take("best")?,
+            take("average")?,
+            take("moment")?,
+        ];
+        let mut places = Vec::new();
+        for (text, cursor) in header.cursors.into_iter().enumerate() {
+            let (h, c) = (
+                take(&format!("text.{text}.h"))?,
+                take(&format!("text.{text}.c"))?,
+            );
+            let states = h.into_iter().zip(c).map(|(h, c)| State { h, c }).collect();
+            places.push(Place { cursor, states });
         }
-        let mut average = Vec::new();
-        if header.has_average {
-            for (name, shape) in config.shapes() {
-                average.push(file.take_finite(path, &format!("average.{name}"), &shape)?);
-            }
-        }
-        let rows = header.state_rows;
-        let states = take_states(&mut file, path, "state", &config.layers, rows)?;
-        let progress = header.progress;
         Ok(Self {
-            run: header.run,
-            progress,
-            network,
-            adam,
+            config: header.config,
+            progress: header.progress,
+            parameters,
+            best,
             average,
-            states,
+            moments,
+            places,
         })
+    }
+
+    /// Refuses a checkpoint that no run of `config` can have written, with these phases and as many numbers in each
+    /// parameter; `path` names it. The run may have been made longer since.
+    ///
+    /// # Errors
+    /// It is such a one; the line says where they differ.
+    pub fn check(
+        &self,
+        path: &Path,
+        config: &Value,
+        phases: &[Phase],
+        lengths: &[usize],
+    ) -> Result<()> {
+        if let Some((place, found, expected)) = difference("", &self.config, config) {
+            let found = format!("found a checkpoint of a run with {place} {found}");
+            return Err(refused(path, &found, &expected));
+        }
+        let Some(phase) = phases.get(self.progress.phase) else {
+            let found = format!("found phase {}", self.progress.phase);
+            return Err(refused(
+                path,
+                &found,
+                &format!("one below {}", phases.len()),
+            ));
+        };
+        let moments = phase.optimizer.method.moments;
+        for (name, vectors, times, is_kept) in [
+            ("parameter", &self.parameters, 1, true),
+            ("best", &self.best, 1, self.progress.best.is_some()),
+            ("average", &self.average, 1, phase.ema.is_some()),
+            ("moment", &self.moments, moments.len(), true),
+        ] {
+            let found: Vec<usize> = vectors.iter().map(Vec::len).collect();
+            let lengths = if is_kept { lengths } else { &[] };
+            let expected: Vec<usize> = lengths.iter().map(|n| n * times).collect();
+            if found != expected {
+                let found = format!("found {name} tensors of {found:?} numbers");
+                return Err(refused(path, &found, &format!("{expected:?}")));
+            }
+        }
+        for (index, (all, &length)) in self.moments.iter().zip(lengths).enumerate() {
+            let squares = all.chunks_exact(length.max(1)).zip(moments);
+            let squares = squares.filter(|(_, kind)| **kind == Moment::Squares);
+            let mut negative = squares
+                .flat_map(|(part, _)| part)
+                .filter(|x| x.is_sign_negative());
+            if let Some(negative) = negative.next() {
+                let found = format!("found {negative} among the squares of moment.{index}");
+                return Err(refused(path, &found, "no negative numbers"));
+            }
+        }
+        Ok(())
+    }
+}
+
+pub(crate) fn refused(path: &Path, found: &str, expected: &str) -> Error {
+    Error::bad_input(format!("{}: {found}, expected {expected}", path.display()))
+}
+
+/// Where two configs differ, and by what, but for where texts lie, and for epochs that were added.
+fn difference(place: &str, found: &Value, expected: &Value) -> Option<(String, String, String)> {
+    let inner = |key: &dyn std::fmt::Display| match place {
+        "" => key.to_string(),
+        _ => format!("{place}.{key}"),
+    };
+    match (found, expected) {
+        (Value::Object(a), Value::Object(b)) if a.keys().eq(b.keys()) => {
+            let mut pairs = a.iter().zip(b.values());
+            pairs.find_map(|((key, a), b)| difference(&inner(key), a, b))
+        }
+        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
+            let mut pairs = a.iter().zip(b).enumerate();
+            pairs.find_map(|(index, (a, b))| difference(&inner(&index), a, b))
+        }
+        _ if found == expected || place.ends_with(".path") => None,
+        _ if place.ends_with(".epochs") && found.as_f64() <= expected.as_f64() => None,
+        _ => Some((place.to_owned(), found.to_string(), expected.to_string())),
     }
 }

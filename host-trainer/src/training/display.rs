@@ -45,7 +45,7 @@ impl Display {
         self.last = (now.characters, now.seconds);
         let loss = match now.loss_weight {
             0.0 => String::new(),
-            weight => format!("loss {:.3}, ", now.loss_sum / weight),
+            weight => format!("loss {:.3}, ", now.loss.text / weight),
         };
         let left = (now.seconds * (1.0 - done) / done.max(1e-9)).round() as u64;
         let message = format!(

@@ -3,7 +3,8 @@
 use crate::files::error::Result;
 use crate::network::config::NetworkConfig;
 use crate::ngram::{
-    CrossFitted, CrossFittedReader, EmbeddingMaps, Memory, MemoryReader, Occurrences, Recall, Settings, Size, Text,
+    CrossFitted, CrossFittedReader, EmbeddingMaps, Memory, MemoryReader, Occurrences, Recall,
+    Settings, Size, Text,
 };
 use crate::training::phase::Source;
 use lstm_core::export::{COLUMN_ALIGN, round_up};

@@ -1,6 +1,6 @@
 //! A phase of training, as plain data.
 
-use crate::engine::optimizer::AdamConfig;
+use crate::engine::optimizer::OptimizerConfig;
 use crate::engine::schedule::Schedule;
 use crate::text::batches::Feed;
 use serde::{Deserialize, Serialize};
@@ -36,7 +36,7 @@ pub struct Phase {
     /// How the learning rate moves.
     pub schedule: Schedule,
     /// The optimizer.
-    pub adam: AdamConfig,
+    pub optimizer: OptimizerConfig,
     /// Limit of the gradients' common norm.
     pub grad_clip: Option<f64>,
     /// Share of the input characters that are replaced by random ones.

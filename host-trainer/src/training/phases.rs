@@ -1,25 +1,37 @@
 //! Where in the run a trainer is, and how fast it learns there.
 
-use crate::files::error::Result;
-use crate::text::batches::{Feed, Feeder};
-use crate::training::average;
 use crate::training::phase::Phase;
-use crate::training::trainer::{Trainer, fresh_adam};
+use crate::training::stage::Stage;
+use crate::training::trainer::Trainer;
 
-impl<'r> Trainer<'r> {
-    pub(crate) fn phase(&self) -> &'r Phase {
-        &self.config.phases[self.now.progress.phase]
+impl<'t, T> Trainer<'t, T> {
+    pub(crate) fn stage(&self) -> &Stage<'t> {
+        &self.plan.stages[self.now.progress.phase]
+    }
+
+    /// Rows of a full batch of the first text.
+    pub(crate) fn batch_size(&self) -> usize {
+        self.readings[0].feeder.batch_size()
+    }
+
+    pub(crate) fn phase(&self) -> &'t Phase {
+        self.stage().phase
+    }
+
+    /// Epochs of the phase that are done.
+    pub(crate) fn epochs(&self) -> f64 {
+        self.now.progress.epoch as f64 + self.readings[0].feeder.epoch_progress()
     }
 
     /// How much of the phase is done, 0 to 1: by time where time is set, else by epochs.
     pub(crate) fn phase_progress(&self) -> f64 {
         let progress = &self.now.progress;
-        match self.config.minutes {
+        match self.plan.minutes {
             Some(minutes) => {
                 let share = self.share(progress.phase);
                 progress.phase_seconds / (60.0 * minutes * share)
             }
-            None => (progress.epoch as f64 + self.feeder.epoch_progress()) / self.phase().epochs,
+            None => self.epochs() / self.phase().epochs,
         }
     }
 
@@ -42,49 +54,14 @@ impl<'r> Trainer<'r> {
     }
 
     /// The part of the run's characters that phase `index` reads.
-    pub(crate) fn share(&self, index: usize) -> f64 {
-        let characters = |phase: &Phase| {
-            let width = match phase.feed {
-                Feed::Windows {
-                    sequence_length, ..
-                } => sequence_length,
-                Feed::Streams { .. } => 1,
-            };
-            phase.epochs * (self.texts.source(phase.source).len() * width) as f64
-        };
-        let total: f64 = self.config.phases.iter().map(characters).sum();
-        characters(&self.config.phases[index]) / total
+    fn share(&self, index: usize) -> f64 {
+        let total: f64 = self.plan.stages.iter().map(Stage::characters).sum();
+        self.plan.stages[index].characters() / total
     }
 
     pub(crate) fn learning_rate(&self) -> f64 {
-        let phase = self.phase();
-        let factor = phase
-            .schedule
-            .factor(self.now.progress.update, self.phase_progress());
+        let (phase, progress) = (self.phase(), self.phase_progress());
+        let factor = phase.schedule.factor(self.now.progress.update, progress);
         phase.learning_rate * factor
-    }
-
-    pub(crate) fn next_phase(&mut self) -> Result<()> {
-        self.learner.save_to(&mut self.now)?;
-        let index = self.now.progress.phase + 1;
-        let phase = &self.config.phases[index];
-        let now = &mut self.now;
-        let text = self.texts.source(phase.source);
-        self.feeder = Feeder::new(text, phase.feed, &mut now.progress.random);
-        now.adam = fresh_adam(phase, &now.network);
-        now.average = average::start(phase, &now.network);
-        self.learner.begin(&now.adam, &now.average)?;
-        now.states.clear();
-        let progress = &mut now.progress;
-        (
-            progress.phase,
-            progress.update,
-            progress.epoch,
-            progress.validated_update,
-            progress.stale,
-        ) = (index, 0, 0, 0, 0);
-        progress.phase_seconds = 0.0;
-        self.tell_missing_rows();
-        Ok(())
     }
 }

@@ -115,7 +115,7 @@ impl RunFolder {
             metric_lines: folder.append(METRIC_LINES, "")?,
             samples: folder.append(SAMPLES, "")?,
         };
-        folder.save(start)?;
+        start.save(&folder.checkpoint())?;
         // The config last: what has one can be gone on with.
         write_atomically(&path.join(CONFIG), text.as_bytes())?;
         Ok(folder)
@@ -124,16 +124,12 @@ impl RunFolder {
     /// Opens a run to go on with, and changes nothing of it: see [`RunFolder::cut_back`].
     ///
     /// # Errors
-    /// There is no run, its files do not fit each other, or another trainer has the folder.
+    /// There is no run, a file of it is damaged, or another trainer has the folder.
     pub fn resume(path: &Path) -> Result<(Self, RunConfig, Checkpoint)> {
         let config = read_config(path)?;
         let folder = Self::lock(path)?;
-        let checkpoint = Checkpoint::load(&path.join(CHECKPOINT))?;
-        if checkpoint.is_of(&config) {
-            Ok((folder, config, checkpoint))
-        } else {
-            Err(folder.has_another_checkpoint())
-        }
+        let checkpoint = Checkpoint::load(&folder.checkpoint())?;
+        Ok((folder, config, checkpoint))
     }
 
     /// Makes the run another: the same, but longer.
@@ -144,14 +140,6 @@ impl RunFolder {
         let text = config.to_text()?;
         write_atomically(&self.path.join(FLAGS), flags.as_bytes())?;
         write_atomically(&self.path.join(CONFIG), text.as_bytes())
-    }
-
-    /// The error of a checkpoint that does not fit the config.
-    pub fn has_another_checkpoint(&self) -> Error {
-        Error::bad_input(format!(
-            "{}: found a checkpoint of another run, expected one of {CONFIG}",
-            self.path.display()
-        ))
     }
 
     /// Takes the folder for this process, and clears away what one that was killed left half-written.
@@ -208,12 +196,9 @@ impl RunFolder {
         read_metrics(&self.path)
     }
 
-    /// Writes the checkpoint, whole or not at all.
-    ///
-    /// # Errors
-    /// The disk refuses.
-    pub fn save(&self, checkpoint: &Checkpoint) -> Result<()> {
-        checkpoint.save(&self.path.join(CHECKPOINT))
+    /// All that it takes to go on.
+    pub fn checkpoint(&self) -> PathBuf {
+        self.path.join(CHECKPOINT)
     }
 
     /// Adds a row to the metrics.

@@ -1,11 +1,12 @@
 //! The texts that a run reads.
 
-use crate::files::error::{Error, Result};
-use crate::text::corpus::{Corpus, Split};
+use crate::files::error::Result;
 use crate::network::config::NetworkConfig;
+use crate::text::corpus::{Corpus, Split};
 use crate::training::memory::{MemoryConfig, TrainingMemory};
-use crate::training::phase::Source;
+use crate::training::phase::{Phase, Source};
 use crate::training::run_config::{RunConfig, TextFile};
+use crate::training::stage::{Stage, Text};
 
 /// The texts of a run as tokens.
 pub(crate) struct Texts {
@@ -54,27 +55,30 @@ impl Texts {
         }
     }
 
-    /// Refuses texts that are shorter than one window.
-    pub(crate) fn check_lengths(&self, config: &RunConfig) -> Result<()> {
-        for phase in &config.phases {
-            let (found, window) = (
-                self.source(phase.source).len(),
-                phase.feed.sequence_length(),
-            );
-            if found > window {
-                continue;
-            }
+    /// The phases of a run with their texts.
+    pub(crate) fn stages<'r>(&'r self, config: &'r RunConfig) -> Vec<Stage<'r>> {
+        let stage = |phase: &'r Phase| {
             let (path, part) = match (phase.source, &config.pretrain) {
                 (Source::Pretrain, Some(file)) => (&file.path, ""),
-                (Source::Train, _) => (&config.corpus.path, " in its training part"),
+                (Source::Train, _) => (&config.corpus.path, "the training part of "),
                 _ => (&config.corpus.path, ""),
             };
-            return Err(Error::bad_input(format!(
-                "{} has {found} characters{part}, expected at least {} (a window of {window} and \
-                 the character after it)",
-                path.display(),
-                window + 1
-            )));
+            let text = Text {
+                name: format!("{part}{}", path.display()),
+                tokens: self.source(phase.source),
+            };
+            Stage {
+                phase,
+                texts: vec![text],
+            }
+        };
+        config.phases.iter().map(stage).collect()
+    }
+
+    /// Refuses texts that are no longer than one window.
+    pub(crate) fn check_lengths(&self, config: &RunConfig) -> Result<()> {
+        for stage in self.stages(config) {
+            stage.texts[0].check(stage.phase.feed)?;
         }
         Ok(())
     }

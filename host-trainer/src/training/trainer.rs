@@ -1,200 +1,177 @@
-//! A run under way: the loop over batches, and what it saves.
+//! The one loop over batches: of a training, and of a fine-tuning in integers.
 
-use crate::engine::model::Beside;
-use crate::engine::optimizer::AdamState;
+use crate::engine::average::{self, Average};
+use crate::engine::clipping::clip_by_global_norm;
+use crate::engine::optimizer::Optimizer;
+use crate::engine::variables::set_values;
 use crate::files::error::{Error, Result};
-use crate::files::stdout::tell;
+use crate::kernels::pool::Pool;
 use crate::kernels::random::Random;
-use crate::network::config::LayerConfig;
-use crate::network::parameters::Network;
-use crate::network::state::{state_rows, zero_states};
-use crate::text::batches::{Feeder, LossOn};
-use crate::training::average;
-use crate::training::checkpoint::{Checkpoint, Lengths, Progress};
+use crate::kernels::softmax::Loss;
+use crate::text::batches::LossOn;
+use crate::training::checkpoint::{Checkpoint, Progress, refused};
 use crate::training::display::Display;
-use crate::training::dropout::{drop_connect, drop_tokens};
-use crate::training::learner::{Learner, Update};
-use crate::training::memory::{TrainingMemory, TrainingRecall};
 use crate::training::metrics::Row;
 use crate::training::phase::Phase;
-use crate::training::recipe::Sample;
-use crate::training::run_config::RunConfig;
-use crate::training::run_folder::RunFolder;
-use crate::training::texts::Texts;
-use candle_core::Device;
+use crate::training::stage::{Reading, Stage};
+use crate::training::task::{Report, Task};
+use candle_nn::Optimizer as _;
+use serde_json::Value;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// What belongs to one call of the program, and decides none of the result.
-pub(crate) struct Call {
-    pub(crate) threads: usize,
-    /// What computes.
-    pub(crate) device: Device,
-    pub(crate) checkpoint_every: Duration,
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// Threads.
+    pub threads: usize,
+    /// The longest that work can be lost by a kill, but for an update.
+    pub checkpoint_every: Duration,
     /// Set from outside to end the run.
-    pub(crate) stop: Arc<AtomicBool>,
+    pub stop: Arc<AtomicBool>,
+}
+
+/// What decides how a run goes.
+pub(crate) struct Plan<'t> {
+    /// All that decides it, as a checkpoint holds it.
+    pub(crate) config: Value,
+    /// Time to train for; the phases' epochs if `None`.
+    pub(crate) minutes: Option<f64>,
+    /// One or more.
+    pub(crate) stages: Vec<Stage<'t>>,
+}
+
+impl Plan<'_> {
+    /// The checkpoint of a run that has not begun.
+    pub(crate) fn start(&self, parameters: Vec<Vec<f32>>, mut random: Random) -> Checkpoint {
+        let stage = &self.stages[0];
+        let readings = stage.begin(&mut random);
+        let moments = stage.phase.optimizer.method.moments.len();
+        let moments = parameters.iter().map(|p| vec![0.0; moments * p.len()]);
+        Checkpoint {
+            config: self.config.clone(),
+            progress: Progress::new(random),
+            best: Vec::new(),
+            average: average_at_start(stage.phase, &parameters),
+            moments: moments.collect(),
+            places: readings.iter().map(Reading::place).collect(),
+            parameters,
+        }
+    }
+}
+
+/// The running average before it has run: the parameters; nothing where none is kept.
+fn average_at_start(phase: &Phase, parameters: &[Vec<f32>]) -> Vec<Vec<f32>> {
+    match phase.ema {
+        Some(_) => parameters.to_vec(),
+        None => Vec::new(),
+    }
+}
+
+fn is_finite(loss: Loss, norm: f64) -> bool {
+    [loss.text, loss.teacher, norm]
+        .into_iter()
+        .all(f64::is_finite)
 }
 
 /// A run under way.
-pub(crate) struct Trainer<'r> {
-    pub(crate) config: &'r RunConfig,
-    pub(crate) texts: &'r Texts,
-    pub(crate) folder: &'r RunFolder,
-    call: Call,
-    pub(crate) learner: Learner,
-    pub(crate) feeder: Feeder<'r>,
-    /// All that a checkpoint holds; what is learned as it was at the last report or checkpoint.
+pub(crate) struct Trainer<'t, T> {
+    pub(crate) plan: Plan<'t>,
+    pub(crate) task: T,
+    pub(crate) call: Call,
+    pub(crate) pool: Pool,
+    optimizer: Optimizer,
+    average: Average,
+    pub(super) readings: Vec<Reading<'t>>,
+    /// All that a checkpoint holds; what is learned as it was at the last checkpoint.
     pub(crate) now: Checkpoint,
-    recall: Option<TrainingRecall<'r>>,
-    /// The reports so far.
-    pub(crate) rows: Vec<Row>,
-    pub(crate) display: Display,
-    /// When the last checkpoint was written, and its phase and update.
+    /// The checkpoint's file; when it was last written, and after which phase and update.
+    path: PathBuf,
     saved: (Instant, (usize, u64)),
+    display: Display,
 }
 
-/// A run that has not begun.
-///
-/// # Errors
-/// The network has another shape than it may have.
-pub(crate) fn start(config: &RunConfig, texts: &Texts) -> Result<Checkpoint> {
-    let mut random = Random::new(config.seed);
-    let network = match &config.from {
-        None => Network::new(config.network.clone(), &mut random)?,
-        Some(file) => {
-            let mut network = Network::load(&file.path)?;
-            network.config = config.network.clone();
-            network
-        }
-    };
-    let network = match &texts.memory {
-        None => network,
-        Some(memory) => network.with_memory(memory.memory.clone()),
-    };
-    let phase = &config.phases[0];
-    let feeder = Feeder::new(texts.source(phase.source), phase.feed, &mut random);
-    Ok(Checkpoint {
-        run: config.clone(),
-        progress: Progress {
-            phase: 0,
-            update: 0,
-            epoch: 0,
-            phase_seconds: 0.0,
-            seconds: 0.0,
-            characters: 0,
-            loss_sum: 0.0,
-            loss_weight: 0.0,
-            validated_update: 0,
-            best: None,
-            stale: 0,
-            lengths: Lengths::default(),
-            cursor: feeder.cursor().clone(),
-            random,
-        },
-        adam: fresh_adam(phase, &network),
-        average: average::start(phase, &network),
-        states: Vec::new(),
-        network,
-    })
-}
-
-impl<'r> Trainer<'r> {
-    /// Goes on from a checkpoint, which may be of the start.
+impl<'t, T: Task> Trainer<'t, T> {
+    /// Goes on from a checkpoint, which may be of the start; nothing is written yet.
     ///
     /// # Errors
-    /// It does not fit the texts, or the files that it counts on.
+    /// It is of another run, or holds what none can have written.
     pub(crate) fn new(
-        config: &'r RunConfig,
-        texts: &'r Texts,
-        folder: &'r RunFolder,
-        now: Checkpoint,
+        plan: Plan<'t>,
+        task: T,
+        path: PathBuf,
+        mut now: Checkpoint,
         call: Call,
     ) -> Result<Self> {
+        let vars = task.vars();
+        let lengths: Vec<usize> = vars.iter().map(|var| var.elem_count()).collect();
+        let phases: Vec<Phase> = plan.stages.iter().map(|s| s.phase.clone()).collect();
+        now.check(&path, &plan.config, &phases, &lengths)?;
+        now.config = plan.config.clone();
         let progress = &now.progress;
-        let phase = &config.phases[progress.phase];
-        let text = texts.source(phase.source);
-        let rows = state_rows(&now.states, &config.network.layers);
-        let fits = |feeder: &Feeder| feeder.epoch_progress() < 1.0 && feeder.carries(rows);
-        let feeder = Feeder::resume(text, phase.feed, progress.cursor.clone())
-            .filter(fits)
-            .ok_or_else(|| folder.has_another_checkpoint())?;
-        folder.cut_back(progress.lengths)?;
-        let mut trainer = Self {
-            learner: Learner::new(&now, &call.device, call.threads)?,
+        let stage = &plan.stages[progress.phase];
+        let (epoch, most) = (progress.epoch, stage.phase.epochs.ceil());
+        if plan.minutes.is_none() && epoch as f64 > most {
+            let found = format!("found {epoch} epochs done");
+            return Err(refused(&path, &found, &format!("{most} at most")));
+        }
+        let readings = stage.resume(&now.places, task.layers()).ok_or_else(|| {
+            refused(
+                &path,
+                "found a place that is not in the texts",
+                "one that is",
+            )
+        })?;
+        set_values(vars, &now.parameters)?;
+        let (vars, config) = (vars.to_vec(), stage.phase.optimizer);
+        Ok(Self {
+            average: Average::new(&vars, &now.average)?,
+            optimizer: Optimizer::resume(vars, config, progress.update, &now.moments)?,
+            pool: Pool::new(call.threads)?,
             display: Display::new(progress.characters, progress.seconds),
             saved: (Instant::now(), (progress.phase, progress.update)),
-            rows: folder.rows()?,
-            recall: texts.memory.as_ref().map(TrainingMemory::recall).transpose()?,
-            config,
-            texts,
-            folder,
+            plan,
+            task,
             call,
-            feeder,
+            readings,
             now,
-        };
-        trainer.introduce();
-        // The notebook samples before the first epoch too.
-        if config.recipe.sample == Sample::Letter && trainer.now.progress.lengths.samples == 0 {
-            trainer.write_sample()?;
-        }
-        Ok(trainer)
+            path,
+        })
     }
 
-    /// Says what is about to be trained.
-    fn introduce(&self) {
-        let network = &self.config.network;
-        let layers: Vec<String> = network.layers.iter().map(LayerConfig::to_string).collect();
-        tell!(
-            "{}: {} symbols, embedding {}, {}, {} parameters; {} characters; batch size {}; {} \
-             thread(s); {}",
-            self.config.recipe.name,
-            network.vocabulary(),
-            network.embedding,
-            layers.join(" + "),
-            network.parameter_count(),
-            self.texts.corpus.tokens.len(),
-            self.feeder.batch_size(),
-            self.call.threads,
-            self.folder.path().display()
-        );
-        if self.now.progress.update > 0 {
-            tell!("going on after update {}", self.now.progress.update);
-        }
-        self.tell_missing_rows();
-    }
-
-    /// Says so where the text of the phase is too short for as many rows as were asked for.
-    pub(crate) fn tell_missing_rows(&self) {
-        let (asked, found) = (self.phase().feed.batch_size(), self.feeder.batch_size());
-        if found < asked {
-            tell!(
-                "{}: the text is long enough for {found} rows a batch, not for {asked}",
-                self.phase().name
-            );
+    /// Writes what was the best at the checkpoint: what lies there may be older, or newer.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub(crate) fn keep_best(&self) -> Result<()> {
+        match self.now.progress.best {
+            Some(_) => self.task.keep(&self.now.best),
+            None => Ok(()),
         }
     }
 
-    pub(crate) fn train(mut self) -> Result<()> {
+    /// Trains to the end, or until it is to stop, and leaves a checkpoint; tells whether it came to the end.
+    ///
+    /// # Errors
+    /// A number is not finite, or the disk refuses.
+    pub(crate) fn train(&mut self) -> Result<bool> {
+        self.stage().tell_missing_rows(&self.readings);
         loop {
             let mut clock = Instant::now();
             while !self.phase_is_over() {
                 if self.call.stop.load(Ordering::SeqCst) {
-                    return self.interrupted();
+                    self.end()?;
+                    return Ok(false);
                 }
-                self.update()?;
-                let epoch_ends = self.feeder.epoch_progress() >= 1.0;
-                if epoch_ends {
-                    self.now.progress.epoch += 1;
-                    self.feeder.start_epoch(&mut self.now.progress.random);
-                    self.now.states.clear();
-                }
+                let epoch_ends = self.update()?;
                 let due = match self.phase().validate_every {
                     Some(updates) => self.now.progress.update.is_multiple_of(updates),
                     None => epoch_ends,
                 };
                 if due {
-                    self.report()?;
+                    self.validate()?;
                 }
                 let seconds = clock.elapsed().as_secs_f64();
                 clock = Instant::now();
@@ -203,126 +180,161 @@ impl<'r> Trainer<'r> {
                 if self.saved.0.elapsed() >= self.call.checkpoint_every {
                     self.save()?;
                 }
-                let rate = self.learning_rate();
-                self.display.show(
+                let (rate, done) = (self.learning_rate(), self.total_progress());
+                let (progress, phase) = (
                     &self.now.progress,
-                    rate,
-                    self.total_progress(),
-                    self.phase(),
+                    self.plan.stages[self.now.progress.phase].phase,
                 );
+                self.display.show(progress, rate, done, phase);
             }
             if self.now.progress.validated_update != self.now.progress.update {
-                self.report()?;
+                self.validate()?;
             }
-            if self.now.progress.phase + 1 == self.config.phases.len() {
-                return self.finish();
+            if self.now.progress.phase + 1 == self.plan.stages.len() {
+                self.end()?;
+                return Ok(true);
             }
             self.next_phase()?;
         }
     }
 
-    /// One batch: forward, backward, update.
-    fn update(&mut self) -> Result<()> {
-        let phase = self.phase();
-        let rate = self.learning_rate();
-        let now = &mut self.now;
-        let random = &mut now.progress.random;
-        let Some(mut batch) = self.feeder.next_batch(random) else {
-            unreachable!("an epoch is left as soon as it ends");
-        };
-        let loss_on = self.feeder.loss_on();
-        if !self.feeder.is_stateful() || now.states.is_empty() {
-            now.states = zero_states(&self.config.network.layers, batch.rows);
-        }
-        drop_tokens(
-            &mut batch,
-            phase.token_dropout,
-            self.config.network.vocabulary(),
-            random,
-        );
-        let masks = drop_connect(&self.config.network, phase.drop_connect, random);
-        let update = Update {
-            rate,
-            embedding_rate: phase.embedding_rate,
-            clip: phase.grad_clip.unwrap_or(f64::INFINITY),
-            average: (phase.ema).map(|decay| average::share(decay, now.progress.update + 1)),
-        };
-        let states = &mut now.states;
-        let recalled = self.recall.as_ref().map(|recall| {
-            let recall = recall.of(phase.source, self.texts.source(phase.source));
-            recall.batch(&batch, loss_on, !self.feeder.is_stateful())
-        });
-        let beside = Beside {
-            masks: &masks,
-            recalled: recalled.as_ref(),
-            frozen: phase.frozen_vectors,
-        };
-        let (loss, norm) = (self.learner).learn((&batch, loss_on), states, beside, update)?;
-        if !self.feeder.is_stateful() {
-            now.states.clear();
-        }
-        if !loss.is_finite() || !norm.is_finite() {
-            return Err(self.not_finite(&format!("loss {loss} and gradient norm {norm}")));
-        }
+    /// One batch: forward, backward, update; tells whether an epoch ended with it.
+    fn update(&mut self) -> Result<bool> {
+        let (phase, rate) = (self.phase(), self.learning_rate());
+        let progress = &mut self.now.progress;
+        let turn = (progress.update % self.readings.len() as u64) as usize;
+        let reading = &mut self.readings[turn];
+        let batch = reading.next_batch(self.task.layers(), &mut progress.random);
+        let loss_on = reading.feeder.loss_on();
+        let read = batch.rows * batch.steps;
         let counted = match loss_on {
             LossOn::LastStep => batch.rows,
-            LossOn::EveryStep => batch.rows * batch.steps,
+            LossOn::EveryStep => read,
         };
-        now.progress.loss_sum += loss * counted as f64;
-        now.progress.loss_weight += counted as f64;
-        now.progress.characters += (batch.rows * batch.steps) as u64;
-        now.progress.update += 1;
+        let (task, optimizer, average) = (&mut self.task, &mut self.optimizer, &mut self.average);
+        let (random, states) = (&mut progress.random, &mut reading.states);
+        let number = progress.update + 1;
+        let (loss, norm) = self.pool.run(|| -> Result<_> {
+            let (node, loss) = task.loss(batch, loss_on, states, phase, random)?;
+            let mut gradients = node.backward()?;
+            let limit = phase.grad_clip.unwrap_or(f64::INFINITY);
+            let norm = clip_by_global_norm(&mut gradients, task.vars(), limit)?;
+            if is_finite(loss, norm) {
+                optimizer.set_learning_rate(rate);
+                // The embedding is the first parameter.
+                optimizer.set_rate(0, phase.embedding_rate);
+                optimizer.step(&gradients)?;
+                if let Some(decay) = phase.ema {
+                    average.update(task.vars(), average::share(decay, number))?;
+                }
+            }
+            Ok((loss, norm))
+        })?;
+        if !is_finite(loss, norm) {
+            let loss = loss.text;
+            return Err(self.not_finite(&format!("loss {loss} and gradient norm {norm}")));
+        }
+        progress.loss.text += loss.text * counted as f64;
+        progress.loss.teacher += loss.teacher * counted as f64;
+        progress.loss_weight += counted as f64;
+        progress.characters += read as u64;
+        progress.update += 1;
+        let epoch_ends = reading.turn_page(&mut progress.random) && turn == 0;
+        progress.epoch += u64::from(epoch_ends);
+        Ok(epoch_ends)
+    }
+
+    /// Scores the parameters and their average, keeps what is the best so far, and reports.
+    fn validate(&mut self) -> Result<()> {
+        let phase = self.phase();
+        let (parameters, average) = (self.task.parameters()?, self.average.values()?);
+        let score = |numbers: &[Vec<f32>]| self.pool.run(|| self.task.validate(numbers, phase));
+        let validation = score(&parameters)?;
+        let averaged = (!average.is_empty()).then(|| score(&average)).transpose()?;
+        if !validation.is_finite() {
+            return Err(self.not_finite("a validation that is not finite"));
+        }
+        let (epoch, learning_rate) = (self.epochs(), self.learning_rate());
+        let progress = &mut self.now.progress;
+        let (found, candidate) = match averaged {
+            Some(averaged) if averaged < validation => (averaged, &average),
+            _ => (validation, &parameters),
+        };
+        let is_best = progress.best.is_none_or(|best| found < best);
+        if is_best {
+            self.task.keep(candidate)?;
+            (progress.best, progress.stale) = (Some(found), 0);
+            self.now.best.clone_from(candidate);
+        } else {
+            progress.stale += 1;
+        }
+        let weight = progress.loss_weight.max(1.0);
+        let report = Report {
+            row: Row {
+                phase: phase.name.clone(),
+                update: progress.update,
+                epoch,
+                characters: progress.characters,
+                seconds: progress.seconds,
+                learning_rate,
+                train_nats: progress.loss.text / weight,
+                validation_bits_per_char: validation,
+                average_bits_per_char: averaged,
+            },
+            teacher_nats: progress.loss.teacher / weight,
+            is_best,
+        };
+        (progress.loss, progress.loss_weight) = (Loss::default(), 0.0);
+        progress.validated_update = progress.update;
+        let text = self.task.report(&report, &parameters, phase, progress)?;
+        self.display.print(&text);
         Ok(())
     }
 
-    /// Writes a checkpoint, unless the weights are such that nothing could come of it.
+    /// Writes a checkpoint, unless the parameters are such that nothing could come of it.
     fn save(&mut self) -> Result<()> {
-        self.learner.save_to(&mut self.now)?;
-        let finite = |p: &[f32]| p.iter().all(|x| x.is_finite());
-        if !self.now.network.parameters().into_iter().all(finite) {
+        self.now.parameters = self.task.parameters()?;
+        self.now.average = self.average.values()?;
+        self.now.moments = self.optimizer.moments()?;
+        self.now.places = self.readings.iter().map(Reading::place).collect();
+        if !self.now.parameters.iter().flatten().all(|x| x.is_finite()) {
             return Err(self.not_finite("weights that are not finite"));
         }
-        self.now.progress.cursor = self.feeder.cursor().clone();
-        self.folder.save(&self.now)?;
+        self.now.save(&self.path)?;
         let progress = &self.now.progress;
         self.saved = (Instant::now(), (progress.phase, progress.update));
         Ok(())
     }
 
+    fn end(&mut self) -> Result<()> {
+        self.save()?;
+        self.display.finish();
+        Ok(())
+    }
+
+    /// Goes to the next phase, with moments and an average of its own.
+    fn next_phase(&mut self) -> Result<()> {
+        self.now.progress.enter_next_phase();
+        let stage = &self.plan.stages[self.now.progress.phase];
+        self.readings = stage.begin(&mut self.now.progress.random);
+        stage.tell_missing_rows(&self.readings);
+        let vars = self.task.vars();
+        self.optimizer = Optimizer::new(vars.to_vec(), stage.phase.optimizer)?;
+        let average = average_at_start(stage.phase, &self.task.parameters()?);
+        self.average = Average::new(vars, &average)?;
+        Ok(())
+    }
+
     /// Says that the numbers have left their range, and what is still good.
-    pub(crate) fn not_finite(&self, found: &str) -> Error {
+    fn not_finite(&self, found: &str) -> Error {
         let (phase, update) = self.saved.1;
         Error::failed(format!(
             "found {found} at update {} of {}, expected finite numbers; the last good checkpoint, of \
-             update {update} of {}, is kept; start anew with a lower --learning-rate or --grad-clip",
+             update {update} of {}, is kept: {}; begin anew with a lower --learning-rate",
             self.now.progress.update + 1,
             self.phase().name,
-            self.config.phases[phase].name
+            self.plan.stages[phase].phase.name,
+            self.path.display()
         ))
     }
-
-    fn interrupted(mut self) -> Result<()> {
-        self.save()?;
-        self.display.finish();
-        Err(Error::Interrupted(format!(
-            "stopped after update {}; go on with: host-trainer train --resume --out {}",
-            self.now.progress.update,
-            self.folder.path().display()
-        )))
-    }
-
-    /// Writes the last weights and prints the closing report.
-    fn finish(mut self) -> Result<()> {
-        self.learner.network()?.save(&self.folder.last())?;
-        self.save()?;
-        self.display.finish();
-        // Nothing is left to save: from here on Ctrl-C ends the program at once.
-        self.call.stop.store(true, Ordering::SeqCst);
-        self.close()
-    }
-}
-
-pub(crate) fn fresh_adam(phase: &Phase, network: &Network) -> AdamState {
-    let lengths: Vec<usize> = network.parameters().iter().map(|p| p.len()).collect();
-    AdamState::new(phase.adam, lengths.into_iter())
 }

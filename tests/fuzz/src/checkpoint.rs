@@ -1,25 +1,22 @@
-//! The input is a file of the trainer: a checkpoint of training or of fine-tuning, a network, a
-//! quantized network, a run's config or metrics, a file of flags, or the line of a snapshot.
+//! The input is a file of the trainer: a checkpoint, a network, a quantized network, a run's config or metrics, a file of flags, or the line of a snapshot.
 
 use crate::payload::{self, Plan};
-use crate::tuning::{self, Tuning};
 use crate::{Flash, assert_one_line, is_planted};
 use host_trainer::commands::train::settings::Settings;
-use host_trainer::engine::optimizer::{AdamConfig, AdamState};
 use host_trainer::files::tensors::TensorFile;
 use host_trainer::kernels::random::Random;
 use host_trainer::model::snapshot;
 use host_trainer::network::config::{LayerConfig, NetworkConfig};
 use host_trainer::network::parameters::Network;
-use host_trainer::network::state::State;
+use host_trainer::network::state::zero_states;
 use host_trainer::quantize::QuantizedNetwork;
 use host_trainer::text::alphabet::{Alphabet, AlphabetKind};
-use host_trainer::text::batches::Cursor;
-use host_trainer::training::checkpoint::Lengths;
+use host_trainer::text::batches::{Cursor, Feeder};
 use host_trainer::training::checkpoint::{Checkpoint, Progress};
 use host_trainer::training::metrics;
 use host_trainer::training::recipe::Recipe;
 use host_trainer::training::run_config::{RunConfig, TextFile};
+use host_trainer::training::stage::Place;
 use lstm_core::{Format, LayerShape, MAX_WINDOW, Model, Sampler, Session, WorkspaceSlices};
 use std::path::Path;
 use std::sync::OnceLock;
@@ -33,7 +30,7 @@ pub(crate) fn run(data: &[u8]) {
     let Some((&kind, rest)) = data.split_first() else {
         return;
     };
-    match kind % 9 {
+    match kind % 8 {
         0 => file(rest),
         // The length of the header is right.
         1 => {
@@ -42,13 +39,12 @@ pub(crate) fn run(data: &[u8]) {
             let length = (header.len() as u64).to_le_bytes();
             file(&[&length, header, data.get(1..).unwrap_or_default()].concat());
         }
-        2 => tensors(KEYS[0], rest),
-        3 => tensors(KEYS[1], rest),
+        2 => checkpoint_tensors(rest),
+        3 => network_tensors(rest),
         4 => quantized(rest),
         5 => config(rest),
         6 => flags(rest),
-        7 => line(rest),
-        _ => tuning_tensors(rest),
+        _ => line(rest),
     }
 }
 
@@ -65,18 +61,33 @@ fn file(bytes: &[u8]) {
     if let Err(error) = QuantizedNetwork::from_bytes(Path::new("run"), bytes) {
         assert_one_line(&error);
     }
-    match Tuning::get().read(bytes) {
-        Ok(checkpoint) => Tuning::get().again(checkpoint),
-        Err(error) => assert_one_line(&error),
-    }
 }
 
-/// What is read is written as it was.
+/// What is read is written as it was, fits the run that it says it is of or is refused with one line, and goes on
+/// from its places in a text, if they are any.
 fn checkpoint_again(checkpoint: &Checkpoint) {
     let bytes = checkpoint.to_tensors().to_bytes(KEYS[0]).unwrap();
     let again = Checkpoint::from_bytes(Path::new("again"), &bytes).unwrap();
-    // As bytes, because a moment may be no number.
     assert_eq!(again.to_tensors().to_bytes(KEYS[0]).unwrap(), bytes);
+    let run = run_config();
+    let [known, _] = checkpoints();
+    let lengths: Vec<usize> = known.parameters.iter().map(Vec::len).collect();
+    for config in [&checkpoint.config, &known.config] {
+        let path = Path::new("run");
+        if let Err(error) = checkpoint.check(path, config, &run.phases, &lengths) {
+            assert_one_line(&error);
+        }
+    }
+    for phase in &run.phases {
+        for place in &checkpoint.places {
+            let feeder = Feeder::resume(&[1; 99], phase.feed, place.cursor.clone());
+            if let Some(mut feeder) = feeder {
+                let is_over = feeder.epoch_progress() >= 1.0;
+                let batch = feeder.next_batch(&mut Random::new(1));
+                assert_eq!(batch.is_none(), is_over);
+            }
+        }
+    }
 }
 
 fn network_again(network: &Network) {
@@ -102,53 +113,24 @@ fn network_again(network: &Network) {
 
 /// The input is the metadata, and a byte of numbers after each `\xff`; the tensors have the shapes
 /// that it asks for.
-fn tensors(key: &str, input: &[u8]) {
+fn network_tensors(input: &[u8]) {
     let (metadata, fill) = text_and_fill(input);
     let Some(text) = metadata else { return };
     let mut file = TensorFile {
         metadata: text.to_owned(),
         ..TensorFile::default()
     };
-    let value: Option<serde_json::Value> = serde_json::from_str(text).ok();
-    let is_checkpoint = key == KEYS[0];
-    let description = match &value {
-        Some(value) if is_checkpoint => value.get("network"),
-        value => value.as_ref(),
-    };
-    let config = description.and_then(|v| serde_json::from_value::<NetworkConfig>(v.clone()).ok());
-    if let Some(config) = config.as_ref().filter(|c| c.check().is_ok()) {
+    let config = serde_json::from_str::<NetworkConfig>(text).ok();
+    if let Some(config) = config.filter(|c| c.check().is_ok()) {
         if config.parameter_count() > MAX_PARAMETERS {
             return;
         }
-        let rows = value.as_ref().and_then(|v| v.get("state_rows")?.as_u64());
-        fill_tensors(
-            &mut file,
-            config,
-            is_checkpoint.then_some(rows.unwrap_or(0)),
-            fill,
-        );
-    }
-    self::file(&file.to_bytes(key).unwrap());
-}
-
-/// The tensors of a network, and of a checkpoint with so many rows of state.
-fn fill_tensors(file: &mut TensorFile, config: &NetworkConfig, rows: Option<u64>, fill: &[u8]) {
-    let mut fill = fill.iter().cycle();
-    let mut insert = |name: String, shape: &[usize]| insert_numbers(file, name, shape, &mut fill);
-    let is_checkpoint = rows.is_some();
-    for (name, shape) in config.shapes() {
-        if is_checkpoint {
-            insert(format!("adam.first.{name}"), &shape);
-            insert(format!("adam.second.{name}"), &shape);
-            insert(format!("average.{name}"), &shape);
+        let mut fill = fill.iter().cycle();
+        for (name, shape) in config.shapes() {
+            insert_numbers(&mut file, name, &shape, &mut fill);
         }
-        insert(name, &shape);
     }
-    let rows = rows.unwrap_or(0).min(4) as usize;
-    for (index, layer) in config.layers.iter().enumerate().filter(|_| rows > 0) {
-        insert(format!("state.{index}.h"), &[rows, layer.output()]);
-        insert(format!("state.{index}.c"), &[rows, layer.hidden]);
-    }
+    self::file(&file.to_bytes(KEYS[1]).unwrap());
 }
 
 /// A tensor of a number from each byte.
@@ -169,22 +151,20 @@ fn insert_numbers<'b>(
     file.insert(name, shape, &values);
 }
 
-/// As [`tensors`], of a checkpoint of fine-tuning.
-fn tuning_tensors(input: &[u8]) {
+/// As [`network_tensors`], with the tensors of a known checkpoint.
+fn checkpoint_tensors(input: &[u8]) {
     let (metadata, fill) = text_and_fill(input);
     let Some(text) = metadata else { return };
-    let mut file = Tuning::get().file();
+    let [_, known] = checkpoints();
+    let mut file = TensorFile {
+        metadata: text.to_owned(),
+        ..TensorFile::default()
+    };
     let mut fill = fill.iter().cycle();
-    let shapes: Vec<_> = file
-        .tensors
-        .iter()
-        .map(|(name, t)| (name.clone(), t.shape.clone()))
-        .collect();
-    for (name, shape) in shapes {
-        insert_numbers(&mut file, name, &shape, &mut fill);
+    for (name, tensor) in known.to_tensors().tensors {
+        insert_numbers(&mut file, name, &tensor.shape, &mut fill);
     }
-    file.metadata = text.to_owned();
-    self::file(&file.to_bytes(tuning::KEY).unwrap());
+    self::file(&file.to_bytes(KEYS[0]).unwrap());
 }
 
 /// Text up to the first byte that UTF-8 never has, and what is behind it.
@@ -298,12 +278,10 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
         let file = checkpoint.to_tensors();
         seeds.push(with_fill(2, &file.metadata));
         seeds.push(with_kind(0, &file.to_bytes(KEYS[0]).unwrap()));
-        let description = serde_json::to_string(&checkpoint.network.config).unwrap();
-        seeds.push(with_fill(3, &description));
     }
-    let file = Tuning::get().file();
-    seeds.push(with_fill(8, &file.metadata));
-    seeds.push(with_kind(0, &file.to_bytes(tuning::KEY).unwrap()));
+    for config in networks() {
+        seeds.push(with_fill(3, &serde_json::to_string(&config).unwrap()));
+    }
     let mut config = run_config();
     seeds.push(with_kind(
         5,
@@ -326,55 +304,52 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
     seeds
 }
 
-/// Small ones of all kinds.
-pub(crate) fn checkpoints() -> [Checkpoint; 2] {
+/// Small ones.
+fn networks() -> [NetworkConfig; 2] {
     let layers = [
         vec![LayerConfig::lstm(2)],
         vec![LayerConfig::cifg(2, 1), LayerConfig::lstm(1)],
     ];
-    layers.map(|layers| {
-        let config = NetworkConfig {
-            symbols: " a".into(),
-            fold_case: true,
-            embedding: 1,
-            layers,
-            window: None,
-        };
+    layers.map(|layers| NetworkConfig {
+        symbols: " a".into(),
+        fold_case: true,
+        embedding: 1,
+        layers,
+        window: None,
+    })
+}
+
+/// One of a training, with a running average, and one of more than one text, that has had a best.
+fn checkpoints() -> [Checkpoint; 2] {
+    networks().map(|config| {
         let network = Network::new(config, &mut Random::new(1)).unwrap();
-        let lengths: Vec<_> = network.parameters().iter().map(|p| p.len()).collect();
-        let adam = AdamState::new(AdamConfig::KERAS, lengths.into_iter());
-        let layers = network.config.layers.iter();
+        let parameters: Vec<_> = network.parameters().iter().map(|p| p.to_vec()).collect();
+        let layers = &network.config.layers;
+        let place = Place {
+            cursor: Cursor::default(),
+            states: zero_states(layers, 1),
+        };
+        let is_first = layers.len() == 1;
         Checkpoint {
-            run: run_config(),
+            config: serde_json::to_value(run_config()).unwrap(),
             progress: Progress {
-                phase: 0,
                 update: 1,
-                epoch: 0,
-                phase_seconds: 1.5,
-                seconds: 1.5,
-                characters: 9,
-                loss_sum: 0.5,
-                loss_weight: 1.0,
-                validated_update: 0,
-                best: None,
-                stale: 0,
-                lengths: Lengths::default(),
-                random: Random::new(1),
-                cursor: Cursor {
-                    position: 0,
-                    offset: 0,
-                    shuffle: None,
-                },
+                best: (!is_first).then_some(1.5),
+                ..Progress::new(Random::new(1))
             },
-            average: adam.first.clone(),
-            states: layers
-                .map(|layer| State {
-                    h: vec![0.5; layer.output()],
-                    c: vec![0.25; layer.hidden],
-                })
-                .collect(),
-            adam,
-            network,
+            best: if is_first {
+                Vec::new()
+            } else {
+                parameters.clone()
+            },
+            average: if is_first {
+                parameters.clone()
+            } else {
+                Vec::new()
+            },
+            moments: parameters.iter().map(|p| p.repeat(2)).collect(),
+            places: vec![place; layers.len()],
+            parameters,
         }
     })
 }

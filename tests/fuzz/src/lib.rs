@@ -18,8 +18,6 @@ pub mod inputs;
 mod kernels;
 mod model_file;
 mod payload;
-#[cfg(feature = "trainer")]
-mod tuning;
 
 use flash::Flash;
 use std::{

@@ -274,10 +274,11 @@ fn apply(settings: &Settings, phase: &mut Phase) {
         settings.warm_up.map(Whole::count),
     );
     set(&mut phase.schedule.min_lr, settings.min_lr);
-    set_share(&mut phase.adam.beta1, settings.beta1);
-    set_share(&mut phase.adam.beta2, settings.beta2);
-    set_share(&mut phase.adam.epsilon, settings.epsilon);
-    set_share(&mut phase.adam.weight_decay, settings.weight_decay);
+    set(&mut phase.optimizer.method, settings.optimizer);
+    set_share(&mut phase.optimizer.beta1, settings.beta1);
+    set_share(&mut phase.optimizer.beta2, settings.beta2);
+    set_share(&mut phase.optimizer.epsilon, settings.epsilon);
+    set_share(&mut phase.optimizer.weight_decay, settings.weight_decay);
     set_share(&mut phase.token_dropout, settings.token_dropout);
     set_share(&mut phase.drop_connect, settings.drop_connect);
     if let Some(norm) = settings.grad_clip {
@@ -311,7 +312,9 @@ pub(crate) fn settings_of(config: &RunConfig) -> Settings {
         projection: Some(Whole::nearest(layer.projection.unwrap_or(0))),
         layers: Some(Whole::nearest(network.layers.len())),
         embedding: Some(Whole::nearest(network.embedding)),
-        memory: Some(Whole::nearest(config.memory.map_or(0, |memory| memory.bytes))),
+        memory: Some(Whole::nearest(
+            config.memory.map_or(0, |memory| memory.bytes),
+        )),
         ..Settings::default()
     };
     if config.from.is_some() {
@@ -340,7 +343,7 @@ fn describe(phase: &Phase, settings: &mut Settings) {
     // The shortest number that is this one.
     let short = |x: f32| x.to_string().parse::<f64>().unwrap_or(0.0);
     let share = |x: f32| BelowOne::try_from(short(x)).ok();
-    let adam = phase.adam;
+    let optimizer = phase.optimizer;
     settings.epochs = Positive::try_from(phase.epochs).ok();
     settings.batch_size = Some(Whole::nearest(phase.feed.batch_size()));
     settings.sequence_length = Some(Whole::nearest(phase.feed.sequence_length()));
@@ -352,9 +355,10 @@ fn describe(phase: &Phase, settings: &mut Settings) {
     settings.schedule = Some(phase.schedule.decay);
     settings.warm_up = Some(Whole::nearest(phase.schedule.warm_up));
     settings.min_lr = Share::try_from(phase.schedule.min_lr).ok();
-    (settings.beta1, settings.beta2) = (share(adam.beta1), share(adam.beta2));
-    settings.epsilon = Positive::try_from(short(adam.epsilon)).ok();
-    settings.weight_decay = share(adam.weight_decay);
+    settings.optimizer = Some(optimizer.method);
+    (settings.beta1, settings.beta2) = (share(optimizer.beta1), share(optimizer.beta2));
+    settings.epsilon = Positive::try_from(short(optimizer.epsilon)).ok();
+    settings.weight_decay = share(optimizer.weight_decay);
     settings.grad_clip = NotNegative::try_from(phase.grad_clip.unwrap_or(0.0)).ok();
     settings.token_dropout = share(phase.token_dropout);
     settings.drop_connect = share(phase.drop_connect);

@@ -9,10 +9,11 @@ use crate::engine::device::DeviceKind;
 use crate::files::error::{Error, Result};
 use crate::files::output::is_one_of;
 use crate::training::interrupt::on_ctrl_c;
+use crate::training::run::{Run, start};
 use crate::training::run_config::RunConfig;
 use crate::training::run_folder::{self, RunFolder};
 use crate::training::texts::Texts;
-use crate::training::trainer::{Call, Trainer, start};
+use crate::training::trainer::Call;
 use configure::{configure, default_folder, layer_over, recipe_of, settings_of, tell_doubts};
 use settings::Settings;
 use std::path::{Path, PathBuf};
@@ -60,9 +61,9 @@ pub fn run(args: Args) -> Result<()> {
         Some(path) => args.settings.over(Settings::read(path)?)?,
     };
     let path = args.out.unwrap_or_else(|| default_folder(&settings));
+    let device = args.device.open()?;
     let call = Call {
         threads: threads(args.threads),
-        device: args.device.open()?,
         checkpoint_every: Duration::from_secs_f64(args.checkpoint_every.into()),
         stop: on_ctrl_c()?,
     };
@@ -74,8 +75,6 @@ pub fn run(args: Args) -> Result<()> {
         texts = Texts::read(&config)?;
         if let Some(epochs) = settings.epochs {
             lengthen(&mut config, epochs.into())?;
-            folder.lengthen(&config, &flags_of(&config)?)?;
-            checkpoint.run = config.clone();
         }
     } else {
         RunFolder::check_new(&path, args.force)?;
@@ -85,7 +84,11 @@ pub fn run(args: Args) -> Result<()> {
         folder = RunFolder::create(&path, &config, &flags_of(&config)?, &mut checkpoint)?;
         tell_doubts(&config, &texts);
     }
-    Trainer::new(&config, &texts, &folder, checkpoint, call)?.train()
+    let run = Run::new(&config, &texts, &folder, checkpoint, &device, call)?;
+    if args.resume && settings.epochs.is_some() {
+        folder.lengthen(&config, &flags_of(&config)?)?;
+    }
+    run.train()
 }
 
 /// The `config.toml` of a run.

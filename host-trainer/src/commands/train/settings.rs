@@ -3,6 +3,7 @@
 use crate::commands::numbers::{
     BelowOne, Count, Embedding, Hidden, Natural, NotNegative, Positive, Share,
 };
+use crate::engine::optimizer::Method;
 use crate::engine::schedule::Decay;
 use crate::files::error::{Error, Result};
 use crate::network::config::CellKind;
@@ -95,6 +96,9 @@ pub struct Settings {
     /// Where the learning rate ends, as a share of the highest
     #[arg(long, value_name = "SHARE", help_heading = TRAINING)]
     pub min_lr: Option<Share>,
+    /// What moves the weights [default: the recipe's]
+    #[arg(long, value_enum, help_heading = TRAINING)]
+    pub optimizer: Option<&'static Method>,
     /// Adam: decay of the gradients' average
     #[arg(long, value_name = "DECAY", help_heading = TRAINING)]
     pub beta1: Option<BelowOne>,

@@ -11,7 +11,7 @@
 
 use super::forward::{DeadZones, IntegerLayer, IntegerMatrix, IntegerNetwork};
 use crate::engine::many::{Operation, apply};
-use crate::engine::slices::{with_slice, with_slices};
+use crate::engine::slices::with_slice;
 use crate::files::error::Result;
 use crate::network::config::{LayerConfig, NetworkConfig};
 use crate::network::parameters::Network;
@@ -423,30 +423,6 @@ impl Masters {
         }
         all.extend(self.dense.vars());
         all.into_iter().cloned().collect()
-    }
-
-    /// A copy of all that is tuned.
-    ///
-    /// # Errors
-    /// Candle refuses.
-    pub fn parameters(&self) -> Result<Vec<Vec<f32>>> {
-        let vars = self.vars();
-        let tensors: Vec<&Tensor> = vars.iter().map(|var| var.as_tensor()).collect();
-        let copies = with_slices(&tensors, |slices| {
-            slices.iter().map(|s| s.to_vec()).collect()
-        })?;
-        Ok(copies)
-    }
-
-    /// Takes such a copy back.
-    ///
-    /// # Errors
-    /// It is of another shape.
-    pub fn set_parameters(&self, values: &[Vec<f32>]) -> Result<()> {
-        for (var, values) in self.vars().iter().zip(values) {
-            var.set(&Tensor::from_slice(values, var.shape(), &Device::Cpu)?)?;
-        }
-        Ok(())
     }
 
     /// The format and shape with these integers.

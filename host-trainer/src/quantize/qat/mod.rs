@@ -4,13 +4,12 @@
 //! The forward pass is the device's arithmetic ([`forward`]): the same integers, shifts and tables,
 //! bit for bit. The backward pass takes every rounding for the identity (the straight-through
 //! estimator, Bengio et al. 2013). What is tuned are f32 weights and a scale for each row, rounded
-//! anew for each step ([`masters`]). The trained f32 network reads along as the [`teacher`] (Hinton
-//! et al. 2015).
+//! anew for each step ([`masters`]). The trained f32 network reads along as the teacher (Hinton et al.
+//! 2015).
 
 pub(crate) mod device_op;
 pub mod forward;
 pub mod masters;
-pub mod teacher;
 
 #[cfg(test)]
 mod tests {

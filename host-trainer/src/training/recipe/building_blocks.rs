@@ -1,6 +1,6 @@
 //! The phases that recipes are made of.
 
-use crate::engine::optimizer::AdamConfig;
+use crate::engine::optimizer::OptimizerConfig;
 use crate::engine::schedule::Schedule;
 use crate::text::batches::{Feed, LossOn};
 use crate::training::phase::{Phase, Source};
@@ -24,7 +24,7 @@ pub(super) fn notebook(loss_on: LossOn) -> Phase {
         learning_rate: 1e-3,
         embedding_rate: KERAS_EMBEDDING_RATE,
         schedule: Schedule::CONSTANT,
-        adam: AdamConfig::KERAS,
+        optimizer: OptimizerConfig::ADAM,
         grad_clip: None,
         token_dropout: 0.0,
         drop_connect: 0.0,
@@ -49,10 +49,10 @@ pub(super) fn from_scratch() -> Phase {
         learning_rate: 1e-2,
         embedding_rate: 1.0,
         schedule: Schedule::cosine(60, 0.02),
-        adam: AdamConfig {
+        optimizer: OptimizerConfig {
             beta2: 0.99,
             weight_decay: 0.05,
-            ..AdamConfig::KERAS
+            ..OptimizerConfig::ADAM
         },
         grad_clip: Some(1.0),
         token_dropout: 0.05,
@@ -78,9 +78,9 @@ pub(super) fn pre_training(epochs: f64) -> Phase {
         learning_rate: 5e-3,
         embedding_rate: 1.0,
         schedule: Schedule::cosine(200, 0.02),
-        adam: AdamConfig {
+        optimizer: OptimizerConfig {
             epsilon: 1e-8,
-            ..AdamConfig::KERAS
+            ..OptimizerConfig::ADAM
         },
         grad_clip: Some(1.0),
         token_dropout: 0.0,
@@ -106,11 +106,11 @@ pub(super) fn fine_tuning(learning_rate: f64) -> Phase {
         learning_rate,
         embedding_rate: 1.0,
         schedule: Schedule::cosine(30, 0.05),
-        adam: AdamConfig {
-            beta1: 0.9,
+        optimizer: OptimizerConfig {
             beta2: 0.99,
             epsilon: 1e-8,
             weight_decay: 0.01,
+            ..OptimizerConfig::ADAM
         },
         grad_clip: Some(1.0),
         token_dropout: 0.0,
