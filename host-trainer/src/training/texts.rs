@@ -2,8 +2,9 @@
 
 use crate::files::error::{Error, Result};
 use crate::text::corpus::{Corpus, Split};
+use crate::text::text_file::TextFile;
 use crate::training::phase::Source;
-use crate::training::run_config::{RunConfig, TextFile};
+use crate::training::run_config::RunConfig;
 
 /// The texts of a run as tokens.
 pub(crate) struct Texts {

@@ -9,9 +9,10 @@ use crate::network::parameters::Network;
 use crate::text::alphabet::{Alphabet, AlphabetKind};
 use crate::text::batches::Feed;
 use crate::text::corpus::{Corpus, Split};
+use crate::text::text_file::TextFile;
 use crate::training::phase::{Phase, Source, window};
 use crate::training::recipe::{self, RECIPES, Recipe};
-use crate::training::run_config::{RunConfig, TextFile};
+use crate::training::run_config::RunConfig;
 use crate::training::texts::Texts;
 use std::path::{Path, PathBuf};
 
