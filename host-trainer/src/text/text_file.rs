@@ -54,3 +54,13 @@ impl TextFile {
         Ok(corpus)
     }
 }
+
+/// The text that a network was trained on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainingText {
+    /// The text.
+    pub file: TextFile,
+    /// Whether its validation and its test part were kept from the training.
+    pub held_out: bool,
+}

@@ -1,6 +1,6 @@
 //! What a run tells on its way: validation, metrics, samples, the picture of its course.
 
-use crate::files::error::Result;
+use crate::files::error::{Error, Result};
 use crate::files::stdout::tell;
 use crate::kernels::random::Random;
 use crate::model::compare;
@@ -9,7 +9,7 @@ use crate::network::sample;
 use crate::network::score::{Extent, SAMPLE, SAMPLE_PIECES, Score, network_scores, score_table};
 use crate::text::corpus::Split;
 use crate::training::curve::loss_curve;
-use crate::training::metrics::{Row, notebook_table};
+use crate::training::metrics::{Row, absurd, most_plausible, notebook_table};
 use crate::training::recipe::Sample;
 use crate::training::trainer::Trainer;
 use crate::training::{average, chart};
@@ -52,7 +52,8 @@ impl Trainer<'_> {
             (Some(average), Some(network)) if average < validation => (average, network),
             _ => (validation, &self.now.network),
         };
-        let is_best = progress.best.is_none_or(|best| found < best);
+        let is_absurd = found > most_plausible(self.config.network.vocabulary());
+        let is_best = !is_absurd && progress.best.is_none_or(|best| found < best);
         if is_best {
             (progress.best, progress.stale) = (Some(found), 0);
             network.save(&self.folder.best())?;
@@ -61,6 +62,10 @@ impl Trainer<'_> {
         }
         self.folder.add_row(&row, &mut progress.lengths)?;
         self.display.print(&self.line(&row, is_best));
+        if is_absurd {
+            self.display
+                .print(&absurd(found, self.config.network.vocabulary()));
+        }
         self.rows.push(row);
         self.draw()?;
         self.write_sample()
@@ -172,6 +177,13 @@ impl Trainer<'_> {
         );
         if let Some(losses) = self.config.notebook_losses() {
             tell!("\n{}", notebook_table(&self.rows, losses));
+        }
+        if self.config.holds_out() && progress.best.is_none() {
+            return Err(Error::failed(format!(
+                "no validation was better than guessing, so there are no best weights; start anew with a \
+                 lower --learning-rate or --grad-clip; {} has the last weights",
+                self.folder.last().display()
+            )));
         }
         let (path, what) = if self.config.holds_out() {
             (self.folder.best(), "weights of the best validation")

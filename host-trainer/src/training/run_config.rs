@@ -4,7 +4,7 @@ use crate::files::error::{Error, Result};
 use crate::network::config::{EMBEDDING, NetworkConfig};
 use crate::text::alphabet::{Alphabet, AlphabetKind};
 use crate::text::text_file::TextFile;
-use crate::training::phase::{Phase, Source, window};
+use crate::training::phase::{Phase, holds_out, window};
 use crate::training::recipe::Recipe;
 use serde::{Deserialize, Serialize};
 use std::fmt::Display;
@@ -20,8 +20,8 @@ pub struct RunConfig {
     pub seed: u64,
     /// Time to train for; the phases' epochs if `None`.
     pub minutes: Option<f64>,
-    /// How the alphabet was chosen.
-    pub alphabet: AlphabetKind,
+    /// How the alphabet was chosen; `None` if it is that of the network that it starts from.
+    pub alphabet: Option<AlphabetKind>,
     /// The corpus.
     pub corpus: TextFile,
     /// Text for pre-training.
@@ -50,15 +50,15 @@ impl RunConfig {
         for (phase, own) in phases.iter_mut().zip(&self.phases) {
             phase.epochs = own.epochs;
         }
-        let is_the_notebook =
-            self.corpus.hash == NOTEBOOK_TEXT && self.network == network && self.phases == phases;
+        let is_the_notebook = self.corpus.hash == NOTEBOOK_TEXT
+            && self.network.is_alike(&network)
+            && self.phases == phases;
         (is_the_notebook && self.from.is_none()).then_some(losses)
     }
 
     /// Whether the validation and the test part are kept from the training.
     pub fn holds_out(&self) -> bool {
-        let mut phases = self.phases.iter();
-        phases.all(|phase| phase.source != Source::Whole)
+        holds_out(&self.phases)
     }
 
     /// The text of a `config.json`.
@@ -109,7 +109,7 @@ mod tests {
                 recipe,
                 seed: 7,
                 minutes: None,
-                alphabet: AlphabetKind::Letters,
+                alphabet: Some(AlphabetKind::Letters),
                 corpus: TextFile::new(path, &corpus.tokens),
                 pretrain: None,
                 from: None,

@@ -60,9 +60,8 @@ pub(crate) fn start(config: &RunConfig, texts: &Texts) -> Result<Checkpoint> {
     let network = match &config.from {
         None => Network::new(config.network.clone(), &mut random)?,
         Some(file) => {
-            let mut network = Network::load(&file.path)?;
-            network.config = config.network.clone();
-            network
+            let network = Network::load(&file.path)?;
+            network.with_alphabet(config.network.clone(), &mut random)?
         }
     };
     let phase = &config.phases[0];

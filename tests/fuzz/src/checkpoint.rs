@@ -340,6 +340,7 @@ pub(crate) fn checkpoints() -> [Checkpoint; 2] {
             embedding: 1,
             layers,
             window: None,
+            corpus: None,
         };
         let network = Network::new(config, &mut Random::new(1)).unwrap();
         let lengths: Vec<_> = network.parameters().iter().map(|p| p.len()).collect();
@@ -388,7 +389,7 @@ fn run_config() -> RunConfig {
         recipe: recipe("sonnets"),
         seed: 1,
         minutes: None,
-        alphabet: AlphabetKind::Letters,
+        alphabet: Some(AlphabetKind::Letters),
         corpus: TextFile::new(Path::new("a.txt"), &[]),
         pretrain: None,
         from: None,
