@@ -181,8 +181,80 @@ fn without_a_run_there_is_no_page() {
     );
     std::fs::write(path.join("r/metrics.jsonl"), rows).unwrap();
     std::fs::write(path.join("good.txt"), text(401)).unwrap();
-    refuses(path, "report r", "as when the run began");
+    refuses(
+        path,
+        "report r",
+        "good.txt has changed since r was trained on it",
+    );
     assert!(!path.join("r/report.html").exists());
+}
+
+#[test]
+fn runs_are_compared_on_one_page() {
+    let folder = folder();
+    let path = folder.path();
+    for (name, flags) in [
+        ("a", "--ema 0.9"),
+        ("sub/a", "--seed 2"),
+        ("c", "--alphabet text"),
+    ] {
+        printed(
+            path,
+            &format!("train {SMALL} --epochs 3 {flags} --out {name}"),
+        );
+    }
+    let told = printed(path, "report a sub/a");
+    assert_eq!(told, "wrote comparison.html\n");
+    let page = |name: &str| std::fs::read_to_string(path.join(name)).unwrap();
+    let html = page("comparison.html");
+    assert_eq!(outside_references(&html), [""; 0]);
+    let hint = "have not all the same text and alphabet";
+    assert!(!html.contains(hint));
+    for run in ["a", "sub/a"] {
+        let name = format!("</span>{run}</th>");
+        let (_, rest) = html.split_once(&name).expect(&name);
+        let cells: Vec<&str> = rest.split("</tr>").next().unwrap().split("<td>").collect();
+        let file = format!("{run}/best.safetensors");
+        for (cell, split) in [(1, "validation"), (2, "test")] {
+            let expected = bits(path, &file, split);
+            assert_eq!(cells[cell], format!("{expected}</td>"), "{run} {split}");
+        }
+        assert!(cells[3].starts_with("LSTM 12</td>"), "{cells:?}");
+    }
+    // Wide and narrow: a line a run in each picture.
+    for color in ["var(--color-1)", "var(--color-2)"] {
+        let lines = html.split("<polyline").skip(1);
+        let lines = lines.filter(|line| line.split('>').next().unwrap().contains(color));
+        assert_eq!(lines.count(), 2, "{color}");
+    }
+    printed(path, "report a c --out other.html");
+    assert!(page("other.html").contains(hint));
+    for (line, expected) in [
+        ("report a missing", "cannot read missing/config.json"),
+        (
+            "report a c --seed 3",
+            "found --seed with 2 runs, expected it with one",
+        ),
+        (
+            "report a a a a a a a a a",
+            "found 9 runs, expected at most 8",
+        ),
+        (
+            "report a c --out c/best.safetensors",
+            "which is read, expected another file",
+        ),
+    ] {
+        refuses(path, line, expected);
+    }
+    // Without its text a run has no score, and the page tells why.
+    std::fs::rename(path.join("good.txt"), path.join("moved.txt")).unwrap();
+    printed(path, "report a c");
+    assert_eq!(
+        page("comparison.html")
+            .matches("cannot read good.txt")
+            .count(),
+        2
+    );
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use crate::commands::export::ExportFormat;
 use crate::commands::numbers::real;
 use crate::files::error::{Error, Result};
-use crate::files::stdout::{grouped, say};
+use crate::files::stdout::{be_quiet, grouped, say};
 use crate::files::table;
 use crate::hardware::boards::{BOARDS, Board};
 use crate::hardware::cost::{Core, Shape, layer_name};
@@ -44,8 +44,8 @@ pub struct Args {
     #[arg(long, value_enum, default_value_t = AlphabetKind::Letters)]
     alphabet: AlphabetKind,
     /// The text of --alphabet text
-    #[arg(long, default_value = "data/sonnets.txt", value_name = "FILE")]
-    corpus: PathBuf,
+    #[arg(long, value_name = "FILE")]
+    corpus: Option<PathBuf>,
     /// The number format [default: int8, or the file's own]
     #[arg(long, value_enum)]
     format: Option<ExportFormat>,
@@ -67,6 +67,9 @@ real!(
 /// # Errors
 /// A file that cannot be used, or a shape that the device does not run.
 pub fn run(args: &Args) -> Result<()> {
+    if args.json {
+        be_quiet();
+    }
     let (parameters, file) = model(args)?;
     let model = file.model()?;
     let clock = args.clock.map(|megahertz| f64::from(megahertz) * 1e6);
@@ -119,9 +122,14 @@ fn check_format(args: &Args, path: &Path, found: Format) -> Result<()> {
 }
 
 fn config(args: &Args) -> Result<NetworkConfig> {
-    let alphabet = match args.alphabet {
-        AlphabetKind::Letters => Alphabet::letters(),
-        kind => Corpus::read(&args.corpus, kind)?.alphabet,
+    let alphabet = match (args.alphabet, &args.corpus) {
+        (AlphabetKind::Letters, _) => Alphabet::letters(),
+        (kind, Some(corpus)) => Corpus::read(corpus, kind)?.alphabet,
+        (_, None) => {
+            return Err(Error::bad_input(
+                "found --alphabet text and no text, expected --corpus FILE",
+            ));
+        }
     };
     let layer = LayerConfig {
         cell: args.cell,

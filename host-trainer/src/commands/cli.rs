@@ -2,7 +2,8 @@
 
 use crate::commands::refusal::one_line;
 use crate::commands::{
-    budget, completions, evaluate, export, generate, import, inspect, quantize, report, train,
+    average, budget, completions, evaluate, export, generate, import, inspect, quantize, report,
+    train,
 };
 use crate::files::error::{Error, Result};
 use crate::files::stdout;
@@ -29,6 +30,8 @@ enum Command {
     Report(report::Args),
     /// Score a network on the parts of a text
     Evaluate(evaluate::Args),
+    /// Take the mean of the weights of several networks
+    Average(average::Args),
     /// Choose the integers that the device computes with
     Quantize(quantize::Args),
     /// Write a .lstm file from a network, and a readable .txt beside it
@@ -92,6 +95,7 @@ fn run(cli: Cli) -> Result<()> {
         Command::Train(args) => train::run(*args),
         Command::Report(args) => report::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
+        Command::Average(args) => average::run(&args),
         Command::Quantize(args) => quantize::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Generate(args) => generate::run(&args),

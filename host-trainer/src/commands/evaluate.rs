@@ -2,10 +2,11 @@
 //! corpus. A `.lstm` is run by the device's own engine, so its figure is the device's.
 
 use crate::commands::numbers::Window;
+use crate::commands::text::{Text, trained_on};
 use crate::engine::device::DeviceKind;
 use crate::engine::device_predictor::DevicePredictor;
 use crate::files::error::{Error, Result};
-use crate::files::stdout::say;
+use crate::files::stdout::{be_quiet, say};
 use crate::model::encode::{Labels, encode_quantized};
 use crate::model::file::ModelFile;
 use crate::network::parameters::Network;
@@ -13,7 +14,8 @@ use crate::network::predictor::{context, describe_context};
 use crate::network::score::{Extent, Piece, network_scores, score_table, scores};
 use crate::quantize::QuantizedNetwork;
 use crate::text::alphabet::Alphabet;
-use crate::text::corpus::{Corpus, Split};
+use crate::text::corpus::Split;
+use crate::text::text_file::TrainingText;
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 
@@ -22,9 +24,9 @@ use std::path::{Path, PathBuf};
 pub struct Args {
     /// A network, in f32 or in integers (.safetensors), or a model (.lstm)
     pub file: PathBuf,
-    /// The text to predict
-    #[arg(long, default_value = "data/sonnets.txt", value_name = "FILE")]
-    pub corpus: PathBuf,
+    /// The text to predict [default: the one that the network was trained on]
+    #[arg(long, value_name = "FILE")]
+    pub corpus: Option<PathBuf>,
     /// Only this part of the text
     #[arg(long)]
     pub split: Option<Split>,
@@ -45,10 +47,17 @@ pub struct Args {
 /// # Errors
 /// A file cannot be used.
 pub fn run(args: &Args) -> Result<()> {
+    if args.json {
+        be_quiet();
+    }
     let device = args.device.open()?;
     let splits = args.split.map_or(Split::ALL.to_vec(), |split| vec![split]);
     let asked = args.window.map(Window::size);
-    let (corpus, window, found);
+    let read = |trained_on: Option<&TrainingText>, alphabet| {
+        let asked = args.corpus.as_deref();
+        long_enough(Text::read(asked, trained_on, &args.file, alphabet)?)
+    };
+    let (text, window, found);
     if let Some(file) = model_of(&args.file)? {
         if !device.is_cpu() {
             return Err(Error::bad_input(format!(
@@ -58,17 +67,18 @@ pub fn run(args: &Args) -> Result<()> {
         }
         let model = file.model()?;
         window = context(asked, model.window());
-        corpus = read(&args.corpus, alphabet_of(&model))?;
-        found = file.score(window, &corpus, &splits, Extent::Whole)?;
+        text = read(trained_on(&args.file)?.as_ref(), alphabet_of(&model))?;
+        found = file.score(window, &text.corpus, &splits, Extent::Whole)?;
     } else {
         let network = Network::load(&args.file)?;
         window = context(asked, network.config.window);
-        corpus = read(&args.corpus, network.config.alphabet())?;
+        let config = &network.config;
+        text = read(config.corpus.as_ref(), config.alphabet())?;
         found = if device.is_cpu() {
-            network_scores(&network, window, &corpus, &splits, Extent::Whole)?
+            network_scores(&network, window, &text.corpus, &splits, Extent::Whole)?
         } else {
             let read = |piece: Piece<'_>| Ok(piece.read(DevicePredictor::new(&network, &device)?));
-            scores(read, window, &corpus, &splits, Extent::Whole)?
+            scores(read, window, &text.corpus, &splits, Extent::Whole)?
         };
     }
     if args.json {
@@ -79,11 +89,11 @@ pub fn run(args: &Args) -> Result<()> {
             .collect();
         say!(
             "{}",
-            json!({ "corpus": args.corpus, "window": window, "parts": parts })
+            json!({ "corpus": text.path, "window": window, "parts": parts })
         );
         return Ok(());
     }
-    say!("{}, {}", args.corpus.display(), describe_context(window));
+    say!("{text}, {}", describe_context(window));
     say!("{}", score_table(&splits, &found).trim_end());
     Ok(())
 }
@@ -104,27 +114,26 @@ fn model_of(path: &Path) -> Result<Option<ModelFile>> {
 /// model's own window.
 ///
 /// # Errors
-/// The text cannot be used.
-pub fn score_model(file: &ModelFile, path: &Path) -> Result<String> {
+/// The text is too short.
+pub(crate) fn score_model(file: &ModelFile, text: Text, extent: Extent) -> Result<String> {
     let model = file.model()?;
-    let corpus = read(path, alphabet_of(&model))?;
-    let scores = file.score(model.window(), &corpus, &Split::ALL, Extent::Whole)?;
+    let text = long_enough(text)?;
+    let scores = file.score(model.window(), &text.corpus, &Split::ALL, extent)?;
     Ok(format!(
         "bits per character on {}, {}\n{}",
-        path.display(),
+        text.path.display(),
         describe_context(model.window()),
         score_table(&Split::ALL, &scores).trim_end()
     ))
 }
 
-/// Reads a text whose parts are not empty.
-fn read(path: &Path, alphabet: Alphabet) -> Result<Corpus> {
-    let corpus = Corpus::read_with(path, alphabet)?;
-    match corpus.tokens.len() {
-        20.. => Ok(corpus),
+/// Refuses a text of which a part would be empty.
+fn long_enough(text: Text) -> Result<Text> {
+    match text.corpus.tokens.len() {
+        20.. => Ok(text),
         n => Err(Error::bad_input(format!(
             "{} has {n} characters, expected at least 20 to split it in three",
-            path.display()
+            text.path.display()
         ))),
     }
 }

@@ -1,7 +1,8 @@
 //! `export`: a network becomes a `.lstm` file, or another framework's.
 
-use crate::commands::evaluate::score_model;
+use crate::commands::evaluate::{alphabet_of, score_model};
 use crate::commands::numbers::Window;
+use crate::commands::text::{Text, trained_on};
 use crate::files::error::{Error, Result};
 use crate::files::output::{is_one_of, refuse_input_as_output};
 use crate::files::stdout::tell;
@@ -11,8 +12,10 @@ use crate::model::describe::is_description;
 use crate::model::encode::{Labels, encode_file, write_model};
 use crate::model::file::ModelFile;
 use crate::network::parameters::Network;
+use crate::network::score::Extent;
 use crate::quantize::QuantizedNetwork;
 use crate::quantize::range::beyond_integers;
+use crate::text::text_file::TrainingText;
 use lstm_core::Format;
 use std::path::{Path, PathBuf};
 
@@ -40,7 +43,8 @@ pub struct Args {
     /// A line for the .txt, such as the command that trained the network; may be repeated
     #[arg(long, value_name = "TEXT")]
     note: Vec<String>,
-    /// Score the model on the parts of this text, for the .txt
+    /// Score the model on the parts of this text, for the .txt [default: the one that the network was trained
+    /// on; of its long parts a sample]
     #[arg(long, value_name = "FILE")]
     corpus: Option<PathBuf>,
 }
@@ -72,7 +76,9 @@ impl From<ExportFormat> for Format {
 ///
 /// The network cannot be read or does not fit the file, or the disk refuses.
 pub fn run(args: &Args) -> Result<()> {
-    let inputs = || [Some(&args.network), args.corpus.as_ref()];
+    let trained_on = trained_on(&args.network)?;
+    let known = trained_on.as_ref().map(|text| &text.file.path);
+    let inputs = || [Some(&args.network), args.corpus.as_ref().or(known)];
     let inputs = || inputs().into_iter().flatten().map(PathBuf::as_path);
     refuse_input_as_output("out", &args.out, inputs())?;
     if let Some(kind) = args.to {
@@ -95,12 +101,12 @@ pub fn run(args: &Args) -> Result<()> {
             tell!("note: {beyond}");
         }
     }
-    let mut notes = Vec::new();
-    if let Some(corpus) = &args.corpus {
-        notes.push(score_model(&ModelFile::from_bytes(&file), corpus)?);
-    }
-    notes.extend_from_slice(&args.note);
-    write_model(&args.out, &file, &errors, &notes)?;
+    let scores = scores(args, &ModelFile::from_bytes(&file), trained_on.as_ref())?;
+    let notes: Vec<String> = scores
+        .into_iter()
+        .chain(args.note.iter().cloned())
+        .collect();
+    write_model(&args.out, &file, trained_on.as_ref(), &errors, &notes)?;
     let text = args.out.with_extension("txt");
     tell!(
         "wrote {} ({} bytes) and {}",
@@ -109,6 +115,29 @@ pub fn run(args: &Args) -> Result<()> {
         text.display()
     );
     Ok(())
+}
+
+/// How the model scores on the text that is asked for, or on the one that the network was trained on; a line says
+/// which, or why on none.
+fn scores(
+    args: &Args,
+    file: &ModelFile,
+    trained_on: Option<&TrainingText>,
+) -> Result<Option<String>> {
+    let asked = args.corpus.as_deref();
+    let alphabet = alphabet_of(&file.model()?);
+    match Text::read(asked, trained_on, &args.network, alphabet) {
+        Ok(text) if asked.is_some() => score_model(file, text, Extent::Whole).map(Some),
+        Ok(text) => {
+            tell!("scored on {text}");
+            score_model(file, text, Extent::Sample).map(Some)
+        }
+        Err(error) if asked.is_some() => Err(error),
+        Err(error) => {
+            tell!("note: not scored: {error}");
+            Ok(None)
+        }
+    }
 }
 
 /// Refuses the name of a model whose description would take the place of the model, of an input, or

@@ -2,6 +2,7 @@
 //!
 //! May import every other folder; no other folder imports it.
 
+pub mod average;
 pub mod budget;
 pub mod cli;
 pub mod completions;
@@ -14,6 +15,7 @@ pub mod numbers;
 pub mod quantize;
 pub(crate) mod refusal;
 pub mod report;
+mod text;
 pub mod train;
 pub mod tuning;
 mod values;

@@ -56,9 +56,10 @@ impl From<QuantizedFormat> for Format {
 ///
 /// The network cannot be read or quantized, or the disk refuses.
 pub fn run(args: &Args) -> Result<()> {
-    let inputs = std::iter::once(args.network.as_path()).chain(args.tuning.texts());
-    refuse_input_as_output("out", &args.out, inputs)?;
     let network = Network::load(&args.network)?;
+    let texts = args.tuning.texts(network.config.corpus.as_ref());
+    let inputs = std::iter::once(args.network.as_path()).chain(texts);
+    refuse_input_as_output("out", &args.out, inputs)?;
     if let (QuantizedFormat::Int8, Some(zone)) = (args.format, args.dead_zone) {
         return Err(Error::bad_input(format!(
             "found --dead-zone {zone} with int8, expected it with --format int4 alone"
@@ -71,7 +72,8 @@ pub fn run(args: &Args) -> Result<()> {
     }
     let (quantized, errors) = quantize(&network, args.format.into(), dead_zone)?;
     if args.tuning.is_wanted() {
-        args.tuning.tune(&network, &quantized, &args.out)?;
+        let network = (args.network.as_path(), &network);
+        args.tuning.tune(network, &quantized, &args.out)?;
     } else {
         quantized.save(&args.out)?;
         if args.json {

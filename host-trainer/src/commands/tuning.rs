@@ -1,12 +1,14 @@
 //! The flags of `quantize --qat`.
 
 use crate::commands::numbers::{Count, Natural, Positive, Share};
+use crate::commands::text::Text;
 use crate::commands::threads;
 use crate::files::error::{Error, Result};
 use crate::files::stdout::tell;
 use crate::network::parameters::Network;
 use crate::quantize::QuantizedNetwork;
 use crate::text::corpus::Corpus;
+use crate::text::text_file::TrainingText;
 use crate::training::interrupt::on_ctrl_c;
 use crate::training::trainer::Call;
 use crate::training::tuning::{Output, Settings, Start, Texts, tune};
@@ -27,14 +29,10 @@ pub struct TuningArgs {
     /// they were
     #[arg(long, requires = "qat")]
     resume: bool,
-    /// The text that the network was trained on; its validation part chooses the best
-    #[arg(
-        long,
-        value_name = "FILE",
-        default_value = "data/sonnets.txt",
-        requires = "qat"
-    )]
-    corpus: PathBuf,
+    /// The text that is read; its validation part chooses the best [default: the one that the network was
+    /// trained on]
+    #[arg(long, value_name = "FILE", requires = "qat")]
+    corpus: Option<PathBuf>,
     /// More text, read in turn with the corpus
     #[arg(long, value_name = "FILE", requires = "qat")]
     pretrain: Option<PathBuf>,
@@ -64,29 +62,42 @@ impl TuningArgs {
         self.qat
     }
 
-    /// The texts that are read.
-    pub fn texts(&self) -> impl Iterator<Item = &Path> {
-        let texts = [Some(&self.corpus), self.pretrain.as_ref()];
+    /// The texts that are read where the network was trained on one.
+    pub fn texts<'a>(
+        &'a self,
+        trained_on: Option<&'a TrainingText>,
+    ) -> impl Iterator<Item = &'a Path> {
+        let known = trained_on.map(|text| &text.file.path);
+        let texts = [self.corpus.as_ref().or(known), self.pretrain.as_ref()];
         let texts = texts.into_iter().flatten().map(PathBuf::as_path);
         texts.filter(|_| self.qat)
     }
 
-    /// Fine-tunes from `start` and keeps the best in `out`.
+    /// Fine-tunes the network of a file from `start` and keeps the best in `out`.
     ///
     /// # Errors
     /// A flag is out of range, a text cannot be read or is too short, the checkpoint is missing, of
     /// another tuning or not asked for, a number is not finite, or the disk refuses;
     /// [`Error::Interrupted`] by Ctrl-C.
-    pub fn tune(&self, network: &Network, start: &QuantizedNetwork, out: &Path) -> Result<()> {
+    pub fn tune(
+        &self,
+        (file, network): (&Path, &Network),
+        start: &QuantizedNetwork,
+        out: &Path,
+    ) -> Result<()> {
         let settings = self.settings();
         let alphabet = || network.config.alphabet();
-        let corpus = Corpus::read_with(&self.corpus, alphabet())?;
+        let trained_on = network.config.corpus.as_ref();
+        let text = Text::read(self.corpus.as_deref(), trained_on, file, alphabet())?;
+        if self.corpus.is_none() {
+            tell!("{text}");
+        }
         let pretrain = self.pretrain.as_deref();
         let extra = pretrain.map(|path| Corpus::read_with(path, alphabet()));
         let extra = extra.transpose()?;
         let extra = extra.as_ref().map(|corpus| &corpus.tokens[..]);
         let texts = Texts {
-            corpus: (&self.corpus, &corpus),
+            corpus: (&text.path, &text.corpus),
             extra: pretrain.zip(extra),
         };
         let start = Start {

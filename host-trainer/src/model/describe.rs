@@ -4,6 +4,7 @@ use crate::hardware::cost::{Shape, layer_name};
 use crate::hardware::figures::CORES;
 use crate::network::predictor::describe_context;
 use crate::quantize::{TensorError, error_table};
+use crate::text::text_file::{TextFile, TrainingText};
 use lstm_core::{Format, Golden, LayerShape, Model};
 
 /// Whether a text begins as [`describe`] does.
@@ -108,8 +109,16 @@ pub fn describe(model: &Model<'_>) -> String {
 }
 
 /// The text that stands beside a `.lstm` file: what is in it, and how it was measured.
-pub fn description(model: &Model<'_>, errors: &[TensorError], notes: &[String]) -> String {
+pub fn description(
+    model: &Model<'_>,
+    trained_on: Option<&TrainingText>,
+    errors: &[TensorError],
+    notes: &[String],
+) -> String {
     let mut text = describe(model);
+    if let Some(trained_on) = trained_on {
+        text += &training_lines(trained_on);
+    }
     if !errors.is_empty() {
         text += "\nquantization, by tensor\n";
         text += &error_table(errors);
@@ -120,10 +129,43 @@ pub fn description(model: &Model<'_>, errors: &[TensorError], notes: &[String]) 
     text
 }
 
+/// The labels of the two lines about the text of the training.
+const TRAINED_ON: &str = "trained on";
+const TEXT_HASH: &str = "text hash";
+/// What the first of them ends in.
+const HELD_OUT: &str = ", its validation and test part held out";
+const WHOLE: &str = ", all three parts";
+
+/// On which text a network was trained, in two lines.
+fn training_lines(text: &TrainingText) -> String {
+    let (path, hash) = (text.file.path.display(), &text.file.hash);
+    let parts = if text.held_out { HELD_OUT } else { WHOLE };
+    format!("{TRAINED_ON:<14} {path}{parts}\n{TEXT_HASH:<14} {hash} (SHA-256 of its tokens)\n")
+}
+
+/// The text that a description says its network was trained on.
+pub fn training_text(description: &str) -> Option<TrainingText> {
+    let value = |label: &str| {
+        let mut lines = description.lines();
+        lines.find_map(|line| Some(line.strip_prefix(label)?.trim_start()))
+    };
+    let line = value(TRAINED_ON)?;
+    let parts = [(HELD_OUT, true), (WHOLE, false)];
+    let found = |(end, held_out)| Some((line.strip_suffix(end)?, held_out));
+    let (path, held_out) = parts.into_iter().find_map(found)?;
+    let hash = value(TEXT_HASH)?.split_whitespace().next()?.to_owned();
+    let file = TextFile {
+        path: path.into(),
+        hash,
+    };
+    Some(TrainingText { file, held_out })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use lstm_core::{CellKind, Workspace, workspace_words};
+    use std::path::Path;
 
     /// Rust, without its spaces.
     macro_rules! rust {
@@ -131,6 +173,20 @@ mod tests {
             let _: $($code)* = Workspace::new();
             stringify!($($code)*).replace(char::is_whitespace, "")
         }};
+    }
+
+    #[test]
+    fn a_description_says_which_text_again() {
+        for held_out in [true, false] {
+            let file = TextFile::new(Path::new("a b/my, text.txt"), &[1, 2]);
+            let text = TrainingText { file, held_out };
+            let lines = format!("name  n\nchecksum  0\n{}\nmore\n", training_lines(&text));
+            let found = training_text(&lines).unwrap();
+            assert_eq!(found, text);
+            assert_eq!(found.file.path, text.file.path);
+            let cut = lines.replace("text hash", "hash");
+            assert_eq!(training_text(&cut), None);
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::network::config::{LayerConfig, NetworkConfig};
 use crate::network::parameters::Network;
 use crate::network::predictor::context;
 use crate::quantize::{self, QuantizedMatrix, QuantizedNetwork, TensorError};
+use crate::text::text_file::TrainingText;
 use lstm_core::export::{
     self, ARRAY_ALIGN, BLOCK_ROWS, COLUMN_ALIGN, Description, Layers, Ngrams, WeightFormat,
     encode_weight, int4_words, round_up,
@@ -291,12 +292,13 @@ pub fn encode_in(
 pub fn write_model(
     path: &Path,
     file: &[u8],
+    trained_on: Option<&TrainingText>,
     errors: &[TensorError],
     notes: &[String],
 ) -> Result<()> {
     let read = ModelFile::from_bytes(file);
     let model = read.model().map_err(|e| Error::failed(e.to_string()))?;
-    let text = description(&model, errors, notes);
+    let text = description(&model, trained_on, errors, notes);
     write_atomically(path, file)?;
     write_atomically(&path.with_extension("txt"), text.as_bytes())
 }

@@ -3,6 +3,7 @@
 use crate::files::error::{Error, Result};
 use crate::ngram::NgramConfig;
 use crate::text::alphabet::{Alphabet, MAX_SYMBOLS};
+use crate::text::text_file::TrainingText;
 use lstm_core::{MAX_HIDDEN, MAX_WINDOW};
 use serde::{Deserialize, Serialize};
 
@@ -99,7 +100,7 @@ pub fn layer_name(cell: lstm_core::CellKind, hidden: usize, projection: Option<u
     }
 }
 
-/// The shape of a network, and the alphabet it speaks.
+/// The shape of a network, the alphabet it speaks, and what it was trained on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NetworkConfig {
@@ -115,6 +116,9 @@ pub struct NetworkConfig {
     /// it learned to carry its state, or a file does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<usize>,
+    /// The text that it was trained on, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub corpus: Option<TrainingText>,
     /// What it looks up of the last few characters.
     #[serde(default, skip_serializing_if = "NgramConfig::is_none")]
     pub ngrams: NgramConfig,
@@ -138,6 +142,7 @@ impl NetworkConfig {
             embedding,
             layers: vec![layer; layers],
             window: None,
+            corpus: None,
             ngrams: NgramConfig::NONE,
         }
     }
@@ -145,6 +150,15 @@ impl NetworkConfig {
     /// A stack of equal LSTM layers.
     pub fn lstm(alphabet: &Alphabet, embedding: usize, hidden: usize, layers: usize) -> Self {
         Self::stack(alphabet, embedding, LayerConfig::lstm(hidden), layers)
+    }
+
+    /// Whether another network has the same layers, alphabet and window.
+    pub fn is_alike(&self, other: &Self) -> bool {
+        let own = Self {
+            corpus: other.corpus.clone(),
+            ..self.clone()
+        };
+        own == *other
     }
 
     /// The alphabet that the network was trained with.

@@ -5,8 +5,10 @@
 
 pub mod cell;
 pub mod config;
+pub mod mean;
 pub mod parameters;
 pub mod predictor;
 pub mod sample;
 pub mod score;
 pub mod state;
+pub mod symbols;

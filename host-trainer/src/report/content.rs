@@ -43,18 +43,18 @@ pub struct Report {
     pub(crate) seed: u64,
 }
 
-/// Gathers it from the folder of a run; `quantized` are networks in integers that came of the run, `seed` is that of
-/// the texts.
+/// Gathers it from the folder of a run and its corpus; `quantized` are networks in integers that came of the run,
+/// `seed` is that of the texts.
 ///
 /// # Errors
 /// As [`RunConfig`] and the files are refused.
 pub fn gather(
     folder: &Path,
     config: RunConfig,
+    corpus: &Corpus,
     quantized: &[PathBuf],
     seed: u64,
 ) -> Result<Report> {
-    let corpus = config.corpus.read(config.network.alphabet())?;
     let rows = read_metrics(folder)?;
     if rows.is_empty() {
         return Err(Error::bad_input(format!(
@@ -62,16 +62,11 @@ pub fn gather(
             folder.display()
         )));
     }
-    // What the notebook calls its result are the last weights.
-    let last = run_folder::last(folder);
-    let weights = match config.holds_out() {
-        false if last.exists() => last,
-        _ => run_folder::best(folder),
-    };
+    let weights = weights_of(folder, &config);
     let network = Network::load(&weights)?;
     let mut refused = Vec::new();
     let mut shown = Vec::new();
-    for (format, variant) in variants(&network, &corpus) {
+    for (format, variant) in variants(&network, corpus) {
         match variant {
             Ok(variant) => shown.push(variant),
             // All others are shown beside it.
@@ -80,7 +75,7 @@ pub fn gather(
         }
     }
     for path in quantized {
-        shown.push(given(path, &config, &corpus)?);
+        shown.push(given(path, &config, corpus)?);
     }
     let validation = corpus.split(Split::Validation);
     let tokens = &validation[..validation.len().min(MOST_OBSERVED)];
@@ -90,12 +85,8 @@ pub fn gather(
     let texts = shown
         .iter()
         .map(|variant| sample_text(&variant.file, seed, SAMPLE));
-    let name = match folder.canonicalize() {
-        Ok(path) => path.file_name().map(|n| n.to_string_lossy().into_owned()),
-        Err(_) => None,
-    };
     Ok(Report {
-        name: name.unwrap_or_else(|| folder.display().to_string()),
+        name: name_of(folder),
         flags: std::fs::read_to_string(folder.join("config.toml")).unwrap_or_default(),
         observed: observed.collect(),
         observed_part: if tokens.len() < validation.len() {
@@ -118,6 +109,26 @@ pub fn gather(
     })
 }
 
+/// The weights that a run is judged by. What the notebook calls its result are the last.
+pub(crate) fn weights_of(folder: &Path, config: &RunConfig) -> PathBuf {
+    let last = run_folder::last(folder);
+    match config.holds_out() {
+        false if last.exists() => last,
+        _ => run_folder::best(folder),
+    }
+}
+
+/// The name of a run: that of its folder.
+pub(crate) fn name_of(folder: &Path) -> String {
+    let path = folder.canonicalize();
+    let path = path.as_deref().unwrap_or(folder);
+    let name = path.file_name();
+    name.map_or_else(
+        || folder.display().to_string(),
+        |name| name.to_string_lossy().into_owned(),
+    )
+}
+
 /// A network in integers from a file.
 fn given(path: &Path, config: &RunConfig, corpus: &Corpus) -> Result<Variant> {
     let expected = || {
@@ -127,7 +138,7 @@ fn given(path: &Path, config: &RunConfig, corpus: &Corpus) -> Result<Variant> {
         ))
     };
     let quantized = QuantizedNetwork::load(path)?.ok_or_else(expected)?;
-    if quantized.config != config.network {
+    if !quantized.config.is_alike(&config.network) {
         return Err(expected());
     }
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();

@@ -6,45 +6,29 @@ use crate::hardware::cost::Shape;
 use crate::network::config::LayerConfig;
 use crate::report::columns::parting;
 use crate::report::content::Report;
+use crate::report::html::{NARROW, WIDE, document, duration, table};
 use crate::report::signals::{Histogram, cell_limit};
 use crate::training::chart;
 use crate::training::curve::loss_curve;
-use crate::training::metrics::Row;
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use crate::training::metrics::{Row, best};
+use maud::{Markup, PreEscaped, html};
 
-const COLORS: &str = include_str!("../training/colors.css");
-const STYLE: &str = include_str!("style.css");
-/// Pictures come in two sizes, of which the style sheet shows one.
-const WIDE: (u32, u32) = (960, 400);
-const NARROW: (u32, u32) = (350, 330);
 const SMALL: (u32, u32) = (350, 210);
 
 /// The whole page.
 pub fn page(report: &Report) -> Markup {
-    html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                title { (report.name) }
-                style { (PreEscaped(COLORS)) (PreEscaped(STYLE)) }
-            }
-            body {
-                main {
-                    (head(report))
-                    (course(report))
-                    (formats(report))
-                    (texts(report))
-                    (signals(report))
-                    (tensors(report))
-                    (histograms(report))
-                    (boards(report))
-                    (settings(report))
-                }
-            }
-        }
-    }
+    let parts = html! {
+        (head(report))
+        (course(report))
+        (formats(report))
+        (texts(report))
+        (signals(report))
+        (tensors(report))
+        (histograms(report))
+        (boards(report))
+        (settings(report))
+    };
+    document(&report.name, &parts)
 }
 
 fn head(report: &Report) -> Markup {
@@ -87,14 +71,6 @@ fn head(report: &Report) -> Markup {
 }
 
 fn course(report: &Report) -> Markup {
-    let best = |bits: &dyn Fn(&Row) -> f64| {
-        let rows = report.rows.iter();
-        rows.min_by(|a, b| bits(a).total_cmp(&bits(b)))
-    };
-    let lowest = |row: &Row| {
-        let average = row.average_bits_per_char.unwrap_or(f64::INFINITY);
-        row.validation_bits_per_char.min(average)
-    };
     let picture = |size| PreEscaped(loss_curve(size, &report.config, &report.rows));
     html! {
         section {
@@ -105,9 +81,9 @@ fn course(report: &Report) -> Markup {
                     "the notebook does: what is told of them here does not tell of other text."
                 }
             }
-            @if let Some(row) = best(&lowest) {
+            @if let Some(row) = best(&report.rows) {
                 p {
-                    "Best validation: " (format!("{:.4}", lowest(row)))
+                    "Best validation: " (format!("{:.4}", row.lowest()))
                     " bits per character, after update " (grouped(row.update as usize)) " of "
                     (row.phase) ", epoch " (format!("{:.2}", row.epoch)) "."
                 }
@@ -373,40 +349,11 @@ fn settings(report: &Report) -> Markup {
     }
 }
 
-/// A table whose first column names, and whose others hold figures.
-fn table(heads: &[&str], rows: impl Iterator<Item = Vec<Markup>>) -> Markup {
-    html! {
-        div.table {
-            table {
-                thead { tr { @for head in heads { th scope="col" { (head) } } } }
-                tbody {
-                    @for row in rows {
-                        tr {
-                            @for (index, cell) in row.into_iter().enumerate() {
-                                @if index == 0 { th scope="row" { (cell) } } @else { td { (cell) } }
-                            }
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
 /// A share; a dot where it is none at all.
 fn percent(share: f64) -> String {
     match share {
         0.0 => "·".into(),
         share if share < 5e-4 => "< 0.1 %".into(),
         share => format!("{:.1} %", 100.0 * share),
-    }
-}
-
-fn duration(seconds: f64) -> String {
-    let minutes = (seconds / 60.0) as u64;
-    match minutes {
-        0 => format!("{seconds:.1} s"),
-        1..60 => format!("{minutes} min {:02.0} s", seconds % 60.0),
-        _ => format!("{} h {:02} min", minutes / 60, minutes % 60),
     }
 }

@@ -5,3 +5,4 @@
 pub mod alphabet;
 pub mod batches;
 pub mod corpus;
+pub mod text_file;

@@ -3,18 +3,24 @@
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
+/// Colors of lines.
+pub const COLORS: usize = 8;
 /// Text and axes.
 const INK: RGBColor = RGBColor(1, 1, 1);
 /// Lines behind the data.
 const GRID: RGBColor = RGBColor(1, 1, 2);
 /// Plotters has no names for colors: these become what stands beside them.
-const NAMES: [(RGBColor, &str); 6] = [
+const NAMES: [(RGBColor, &str); 2 + COLORS] = [
     (INK, "currentColor"),
     (GRID, "var(--grid)"),
     (RGBColor(1, 1, 3), "var(--color-1)"),
     (RGBColor(1, 1, 4), "var(--color-2)"),
     (RGBColor(1, 1, 5), "var(--color-3)"),
     (RGBColor(1, 1, 6), "var(--color-4)"),
+    (RGBColor(1, 1, 7), "var(--color-5)"),
+    (RGBColor(1, 1, 8), "var(--color-6)"),
+    (RGBColor(1, 1, 9), "var(--color-7)"),
+    (RGBColor(1, 1, 10), "var(--color-8)"),
 ];
 /// The colors on their own, in light and dark.
 const STYLE: &str = include_str!("colors.css");
@@ -24,9 +30,9 @@ const FONT: u32 = 16;
 /// A named line.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Line {
-    /// For the legend.
-    pub name: &'static str,
-    /// Its color, 0 to 3.
+    /// For the legend; one of no name is not in it.
+    pub name: String,
+    /// Its color, below [`COLORS`].
     pub color: usize,
     /// From left to right.
     pub points: Vec<(f64, f64)>,
@@ -59,10 +65,15 @@ pub fn lines(size: (u32, u32), labels: (&str, &str), lines: &[Line]) -> String {
             let (color, _) = NAMES[2 + line.color];
             let style = ShapeStyle::from(color).stroke_width(2);
             let series = LineSeries::new(line.points.iter().copied(), style);
-            chart
-                .draw_series(series)?
-                .label(line.name)
-                .legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], style));
+            let drawn = chart.draw_series(series)?;
+            if !line.name.is_empty() {
+                drawn
+                    .label(&line.name)
+                    .legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], style));
+            }
+        }
+        if lines.iter().all(|line| line.name.is_empty()) {
+            return Ok(());
         }
         chart
             .configure_series_labels()

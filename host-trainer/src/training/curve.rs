@@ -14,7 +14,7 @@ pub(crate) fn loss_curve(size: (u32, u32), config: &RunConfig, rows: &[Row]) -> 
     };
     let mut lines = vec![
         Line {
-            name: "training",
+            name: "training".into(),
             color: 0,
             points: points(&|row| Some(row.train_bits())),
         },
@@ -23,21 +23,22 @@ pub(crate) fn loss_curve(size: (u32, u32), config: &RunConfig, rows: &[Row]) -> 
                 "validation"
             } else {
                 "validation (trained on)"
-            },
+            }
+            .into(),
             color: 1,
             points: points(&|row| Some(row.validation_bits_per_char)),
         },
     ];
     if rows.iter().any(|row| row.average_bits_per_char.is_some()) {
         lines.push(Line {
-            name: "averaged",
+            name: "averaged".into(),
             color: 2,
             points: points(&|row| row.average_bits_per_char),
         });
     }
     if let Some(own) = config.notebook_losses() {
         lines.push(Line {
-            name: "notebook",
+            name: "notebook".into(),
             color: 3,
             points: points(&|row| Some(row.notebook_loss(own)? / std::f64::consts::LN_2)),
         });
@@ -56,13 +57,32 @@ fn places(rows: &[Row]) -> (Vec<f64>, String) {
             format!("report ({first} to {second}, then {then})"),
         );
     }
-    let (unit, label) = match rows.last().map_or(0, |row| row.characters) {
+    let (unit, label) = characters_axis(rows.last().map_or(0, |row| row.characters));
+    let place = |row: &Row| row.characters as f64 / unit;
+    (rows.iter().map(place).collect(), label.to_owned())
+}
+
+/// The unit of an axis of characters, of which it shows so many, and what it is.
+fn characters_axis(characters: u64) -> (f64, &'static str) {
+    match characters {
         0..100_000 => (1.0, "characters read"),
         100_000..1_000_000_000 => (1e6, "million characters read"),
         _ => (1e9, "billion characters read"),
+    }
+}
+
+/// The validation of several runs over the characters read, without a legend: the line of run n has the color n.
+pub(crate) fn validation_curves(size: (u32, u32), runs: &[&[Row]]) -> String {
+    let last = runs.iter().filter_map(|rows| rows.last());
+    let (unit, label) = characters_axis(last.map(|row| row.characters).max().unwrap_or(0));
+    let point = |row: &Row| (row.characters as f64 / unit, row.lowest());
+    let line = |(color, rows): (usize, &&[Row])| Line {
+        name: String::new(),
+        color,
+        points: rows.iter().map(point).collect(),
     };
-    let place = |row: &Row| row.characters as f64 / unit;
-    (rows.iter().map(place).collect(), label.to_owned())
+    let lines: Vec<Line> = runs.iter().enumerate().map(line).collect();
+    chart::lines(size, (label, "bits per character"), &lines)
 }
 
 #[cfg(test)]

@@ -68,6 +68,12 @@ impl Row {
         }
     }
 
+    /// The better of the weights and their average, on the validation part.
+    pub fn lowest(&self) -> f64 {
+        let average = self.average_bits_per_char.unwrap_or(f64::INFINITY);
+        self.validation_bits_per_char.min(average)
+    }
+
     /// The notebook's own loss at this epoch.
     pub fn notebook_loss(&self, losses: &[f64]) -> Option<f64> {
         losses.get(self.whole_epoch()? - 1).copied()
@@ -77,6 +83,32 @@ impl Row {
     pub fn train_bits(&self) -> f64 {
         self.train_nats / std::f64::consts::LN_2
     }
+}
+
+/// The most bits per character that a network of so many symbols may have and still be kept as the best: as if it
+/// guessed among twice as many.
+pub(crate) fn most_plausible(symbols: usize) -> f64 {
+    guessing(symbols) + 1.0
+}
+
+/// The bits per character of a guess among so many symbols.
+fn guessing(symbols: usize) -> f64 {
+    (symbols as f64).log2()
+}
+
+/// A line about bits per character that are more than [`most_plausible`].
+pub(crate) fn absurd(bits: f64, symbols: usize) -> String {
+    format!(
+        "not kept: {bits:.2} bits/char is far above the {:.2} of guessing among {symbols} symbols; a lower \
+         --learning-rate or --grad-clip may help",
+        guessing(symbols)
+    )
+}
+
+/// The row of the lowest validation.
+pub fn best(rows: &[Row]) -> Option<&Row> {
+    let rows = rows.iter();
+    rows.min_by(|a, b| a.lowest().total_cmp(&b.lowest()))
 }
 
 /// The rows of a file of JSON lines.

@@ -48,6 +48,10 @@ impl Task for NetworkTask<'_> {
         self.model.vars()
     }
 
+    fn num_symbols(&self) -> usize {
+        self.config.network.vocabulary()
+    }
+
     fn layers(&self) -> &[LayerConfig] {
         self.model.layers()
     }

@@ -56,6 +56,11 @@ pub struct Phase {
     pub patience: Option<u64>,
 }
 
+/// Whether the validation and the test part are kept from these phases.
+pub fn holds_out(phases: &[Phase]) -> bool {
+    phases.iter().all(|phase| phase.source != Source::Whole)
+}
+
 /// The window of a network that goes through these phases: that of the last.
 pub fn window(phases: &[Phase]) -> Option<usize> {
     phases.last()?.feed.window()

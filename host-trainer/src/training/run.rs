@@ -29,7 +29,10 @@ pub(crate) fn start(config: &RunConfig, texts: &Texts) -> Result<Checkpoint> {
     let mut random = Random::new(config.seed);
     let network = match &config.from {
         None => Network::new(config.network.clone(), &mut random)?,
-        Some(file) => Network::load(&file.path)?,
+        Some(file) => {
+            let network = Network::load(&file.path)?;
+            network.with_alphabet(config.network.clone(), &mut random)?
+        }
     };
     let network = match &texts.memory {
         None => network,
@@ -161,6 +164,13 @@ fn close(trainer: &Trainer<'_, NetworkTask<'_>>) -> Result<()> {
     );
     if let Some(losses) = task.config.notebook_losses() {
         tell!("\n{}", notebook_table(&task.rows, losses));
+    }
+    if task.config.holds_out() && progress.best.is_none() {
+        return Err(Error::failed(format!(
+            "no validation was better than guessing, so there are no best weights; start anew with a \
+             lower --learning-rate or --grad-clip; {} has the last weights",
+            task.folder.last().display()
+        )));
     }
     let (path, what) = if task.config.holds_out() {
         (task.folder.best(), "weights of the best validation")

@@ -1,57 +1,15 @@
 //! Everything that decides a run.
 
 use crate::files::error::{Error, Result};
-use crate::files::hash::sha256;
 use crate::network::config::{EMBEDDING, NetworkConfig};
 use crate::text::alphabet::{Alphabet, AlphabetKind};
-use crate::text::corpus::Corpus;
+use crate::text::text_file::TextFile;
 use crate::training::memory::MemoryConfig;
-use crate::training::phase::{Phase, Source, window};
+use crate::training::phase::{Phase, holds_out, window};
 use crate::training::recipe::Recipe;
 use serde::{Deserialize, Serialize};
 use std::fmt::Display;
-use std::path::{Path, PathBuf};
-
-/// A text that a run reads; equal to one of the same tokens, wherever it lies.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TextFile {
-    /// Where it lies.
-    pub path: PathBuf,
-    /// SHA-256 of its tokens, to notice that it was changed.
-    pub hash: String,
-}
-
-impl PartialEq for TextFile {
-    fn eq(&self, other: &Self) -> bool {
-        self.hash == other.hash
-    }
-}
-
-impl TextFile {
-    /// Describes a text that was read from `path`.
-    pub fn new(path: &Path, tokens: &[u8]) -> Self {
-        let (path, hash) = (path.to_owned(), sha256(tokens));
-        Self { path, hash }
-    }
-
-    /// Reads it again.
-    ///
-    /// # Errors
-    /// It cannot be read, or is another than before.
-    pub fn read(&self, alphabet: Alphabet) -> Result<Corpus> {
-        let corpus = Corpus::read_with(&self.path, alphabet)?;
-        let found = Self::new(&self.path, &corpus.tokens).hash;
-        if found != self.hash {
-            return Err(Error::bad_input(format!(
-                "{} has hash {found}, expected {} as when the run began",
-                self.path.display(),
-                self.hash
-            )));
-        }
-        Ok(corpus)
-    }
-}
+use std::path::Path;
 
 /// Everything that decides a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -63,8 +21,8 @@ pub struct RunConfig {
     pub seed: u64,
     /// Time to train for; the phases' epochs if `None`.
     pub minutes: Option<f64>,
-    /// How the alphabet was chosen.
-    pub alphabet: AlphabetKind,
+    /// How the alphabet was chosen; `None` if it is that of the network that it starts from.
+    pub alphabet: Option<AlphabetKind>,
     /// The corpus.
     pub corpus: TextFile,
     /// Text for pre-training.
@@ -96,15 +54,15 @@ impl RunConfig {
         for (phase, own) in phases.iter_mut().zip(&self.phases) {
             phase.epochs = own.epochs;
         }
-        let is_the_notebook =
-            self.corpus.hash == NOTEBOOK_TEXT && self.network == network && self.phases == phases;
+        let is_the_notebook = self.corpus.hash == NOTEBOOK_TEXT
+            && self.network.is_alike(&network)
+            && self.phases == phases;
         (is_the_notebook && self.from.is_none()).then_some(losses)
     }
 
     /// Whether the validation and the test part are kept from the training.
     pub fn holds_out(&self) -> bool {
-        let mut phases = self.phases.iter();
-        phases.all(|phase| phase.source != Source::Whole)
+        holds_out(&self.phases)
     }
 
     /// The text of a `config.json`.
@@ -142,6 +100,7 @@ impl RunConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::text::corpus::Corpus;
 
     #[test]
     fn the_notebooks_losses_are_of_its_own_training_alone() {
@@ -154,7 +113,7 @@ mod tests {
                 recipe,
                 seed: 7,
                 minutes: None,
-                alphabet: AlphabetKind::Letters,
+                alphabet: Some(AlphabetKind::Letters),
                 corpus: TextFile::new(path, &corpus.tokens),
                 pretrain: None,
                 from: None,

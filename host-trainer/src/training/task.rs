@@ -41,6 +41,9 @@ pub(crate) trait Task: Send + Sync {
     /// They cannot be run.
     fn validate(&self, parameters: &[Vec<f32>], phase: &Phase) -> Result<f64>;
 
+    /// Number of symbols that it predicts.
+    fn num_symbols(&self) -> usize;
+
     /// Writes these parameters, the best so far, where the user looks for them.
     ///
     /// # Errors

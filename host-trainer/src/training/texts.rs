@@ -3,9 +3,10 @@
 use crate::files::error::Result;
 use crate::network::config::NetworkConfig;
 use crate::text::corpus::{Corpus, Split};
+use crate::text::text_file::TextFile;
 use crate::training::memory::{MemoryConfig, TrainingMemory};
 use crate::training::phase::{Phase, Source};
-use crate::training::run_config::{RunConfig, TextFile};
+use crate::training::run_config::RunConfig;
 use crate::training::stage::{Stage, Text};
 
 /// The texts of a run as tokens.

@@ -11,7 +11,7 @@ use crate::kernels::softmax::Loss;
 use crate::text::batches::LossOn;
 use crate::training::checkpoint::{Checkpoint, Progress, refused};
 use crate::training::display::Display;
-use crate::training::metrics::Row;
+use crate::training::metrics::{Row, absurd, most_plausible};
 use crate::training::phase::Phase;
 use crate::training::stage::{Reading, Stage};
 use crate::training::task::{Report, Task};
@@ -260,7 +260,9 @@ impl<'t, T: Task> Trainer<'t, T> {
             Some(averaged) if averaged < validation => (averaged, &average),
             _ => (validation, &parameters),
         };
-        let is_best = progress.best.is_none_or(|best| found < best);
+        let symbols = self.task.num_symbols();
+        let is_absurd = found > most_plausible(symbols);
+        let is_best = !is_absurd && progress.best.is_none_or(|best| found < best);
         if is_best {
             self.task.keep(candidate)?;
             (progress.best, progress.stale) = (Some(found), 0);
@@ -288,6 +290,9 @@ impl<'t, T: Task> Trainer<'t, T> {
         progress.validated_update = progress.update;
         let text = self.task.report(&report, &parameters, phase, progress)?;
         self.display.print(&text);
+        if is_absurd {
+            self.display.print(&absurd(found, symbols));
+        }
         Ok(())
     }
 

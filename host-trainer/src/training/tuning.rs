@@ -25,9 +25,9 @@ use crate::quantize::qat::device_op::DeviceOp;
 use crate::quantize::qat::masters::Masters;
 use crate::text::batches::{Batch, Feed, Feeder, LossOn};
 use crate::text::corpus::{Corpus, Split};
+use crate::text::text_file::TextFile;
 use crate::training::checkpoint::{Checkpoint, Progress};
 use crate::training::phase::{Phase, Source};
-use crate::training::run_config::TextFile;
 use crate::training::stage::{Stage, Text};
 use crate::training::task::{Report, Task};
 use crate::training::trainer::{Call, Plan, Trainer};
@@ -347,6 +347,10 @@ impl<'n> TuningTask<'n> {
 impl Task for TuningTask<'_> {
     fn vars(&self) -> &[Var] {
         &self.vars
+    }
+
+    fn num_symbols(&self) -> usize {
+        self.start.network.config.vocabulary()
     }
 
     fn layers(&self) -> &[LayerConfig] {

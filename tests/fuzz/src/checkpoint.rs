@@ -9,13 +9,15 @@ use host_trainer::model::snapshot;
 use host_trainer::network::config::{LayerConfig, NetworkConfig};
 use host_trainer::network::parameters::Network;
 use host_trainer::network::state::zero_states;
+use host_trainer::ngram::NgramConfig;
 use host_trainer::quantize::QuantizedNetwork;
 use host_trainer::text::alphabet::{Alphabet, AlphabetKind};
 use host_trainer::text::batches::{Cursor, Feeder};
+use host_trainer::text::text_file::TextFile;
 use host_trainer::training::checkpoint::{Checkpoint, Progress};
 use host_trainer::training::metrics;
 use host_trainer::training::recipe::Recipe;
-use host_trainer::training::run_config::{RunConfig, TextFile};
+use host_trainer::training::run_config::RunConfig;
 use host_trainer::training::stage::Place;
 use lstm_core::{Format, LayerShape, MAX_WINDOW, Model, Sampler, Session, WorkspaceSlices};
 use std::path::Path;
@@ -316,6 +318,8 @@ fn networks() -> [NetworkConfig; 2] {
         embedding: 1,
         layers,
         window: None,
+        corpus: None,
+        ngrams: NgramConfig::NONE,
     })
 }
 
@@ -362,7 +366,7 @@ fn run_config() -> RunConfig {
         recipe: recipe("sonnets"),
         seed: 1,
         minutes: None,
-        alphabet: AlphabetKind::Letters,
+        alphabet: Some(AlphabetKind::Letters),
         corpus: TextFile::new(Path::new("a.txt"), &[]),
         pretrain: None,
         from: None,

@@ -4,7 +4,7 @@ use crate::{assert_one_line, is_planted};
 use host_trainer::network::config::{LayerConfig, NetworkConfig};
 use host_trainer::text::alphabet::AlphabetKind;
 use host_trainer::text::corpus::{Corpus, Split, text_of};
-use host_trainer::training::run_config::TextFile;
+use host_trainer::text::text_file::TextFile;
 use std::path::Path;
 
 pub(crate) fn run(data: &[u8]) {

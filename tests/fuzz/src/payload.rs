@@ -5,8 +5,8 @@ use crate::{Flash, assert_one_line, is_planted};
 use arbitrary::{Result, Unstructured};
 use crc::{CRC_32_ISO_HDLC, Crc};
 use lstm_core::export::{
-    ARRAY_ALIGN, BLOCK_ROWS, COLUMN_ALIGN, Description, HEAD_BYTES, Head, Layers, MatrixBytes, Ngrams, Row,
-    WeightFormat, encode_file, round_up, with_head,
+    ARRAY_ALIGN, BLOCK_ROWS, COLUMN_ALIGN, Description, HEAD_BYTES, Head, Layers, MatrixBytes,
+    Ngrams, Row, WeightFormat, encode_file, round_up, with_head,
 };
 use lstm_core::{
     Format, LayerShape, MAX_LAYERS, MAX_WINDOW, Model, ModelShape, Order, Sampler, SnapshotError,

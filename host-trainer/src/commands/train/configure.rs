@@ -6,13 +6,14 @@ use crate::files::error::{Error, Result};
 use crate::files::stdout::tell;
 use crate::network::config::{CellKind, EMBEDDING, LayerConfig, NetworkConfig};
 use crate::network::parameters::Network;
-use crate::text::alphabet::{Alphabet, AlphabetKind};
+use crate::network::symbols::Mapped;
 use crate::text::batches::Feed;
 use crate::text::corpus::{Corpus, Split};
+use crate::text::text_file::{TextFile, TrainingText};
 use crate::training::memory::MemoryConfig;
-use crate::training::phase::{Phase, Source, window};
+use crate::training::phase::{Phase, Source, holds_out, window};
 use crate::training::recipe::{self, RECIPES, Recipe};
-use crate::training::run_config::{RunConfig, TextFile};
+use crate::training::run_config::RunConfig;
 use crate::training::texts::Texts;
 use std::path::{Path, PathBuf};
 
@@ -75,16 +76,15 @@ pub(crate) fn configure(settings: &Settings) -> Result<(RunConfig, Texts)> {
     let (kind, corpus) = match &from {
         None => {
             let kind = settings.alphabet.unwrap_or(recipe.alphabet);
-            (kind, Corpus::read(corpus_path, kind)?)
+            (Some(kind), Corpus::read(corpus_path, kind)?)
         }
         Some((_, network)) => {
             refuse_shape(settings)?;
-            let alphabet = network.alphabet();
-            let kind = match alphabet == Alphabet::letters() {
-                true => AlphabetKind::Letters,
-                false => AlphabetKind::Text,
+            let corpus = match settings.alphabet {
+                Some(kind) => Corpus::read(corpus_path, kind)?,
+                None => Corpus::read_with(corpus_path, network.alphabet())?,
             };
-            (kind, Corpus::read_with(corpus_path, alphabet)?)
+            (settings.alphabet, corpus)
         }
     };
     let layer = layer_over(settings, recipe.layer);
@@ -92,13 +92,25 @@ pub(crate) fn configure(settings: &Settings) -> Result<(RunConfig, Texts)> {
     let layers = settings.layers.map_or(1, Whole::size);
     let stack = || NetworkConfig::stack(&corpus.alphabet, embedding, layer, layers);
     let (from, network) = from.unzip();
-    let mut network = network.unwrap_or_else(stack);
+    let speaks = |mut network: NetworkConfig| {
+        let before = network.clone();
+        network.symbols = corpus.alphabet.symbols.iter().collect();
+        network.fold_case = corpus.alphabet.fold_case;
+        tell_symbols(&before, &network);
+        network
+    };
+    let mut network = network.map_or_else(stack, speaks);
     network.window = window(&phases);
     network.check()?;
     let read = |path| Corpus::read_with(path, corpus.alphabet.clone());
     let pretrain = pretrain_path.map(read).transpose()?;
     let pretrain = pretrain.map(|corpus| corpus.tokens);
     let named = |(path, tokens): (&Path, &Vec<u8>)| TextFile::new(path, tokens);
+    let corpus_file = TextFile::new(corpus_path, &corpus.tokens);
+    network.corpus = Some(TrainingText {
+        file: corpus_file.clone(),
+        held_out: holds_out(&phases),
+    });
     let mut texts = Texts {
         corpus,
         pretrain,
@@ -115,13 +127,13 @@ pub(crate) fn configure(settings: &Settings) -> Result<(RunConfig, Texts)> {
     if let Some(memory) = &texts.memory {
         network.ngrams = memory.memory.config();
     }
-    let (corpus, pretrain) = (&texts.corpus, &texts.pretrain);
+    let pretrain = &texts.pretrain;
     let config = RunConfig {
         recipe,
         seed: settings.seed.map_or(1, Whole::count),
         minutes: settings.minutes.and_then(NotNegative::unless_zero),
         alphabet: kind,
-        corpus: TextFile::new(corpus_path, &corpus.tokens),
+        corpus: corpus_file,
         pretrain: pretrain_path.zip(pretrain.as_ref()).map(named),
         from,
         memory,
@@ -138,10 +150,20 @@ fn start_of(path: &Path) -> Result<(TextFile, NetworkConfig)> {
     Ok((TextFile::new(path, &bytes), Network::load(path)?.config))
 }
 
+/// Says what becomes of the symbols of a network that learns another alphabet.
+fn tell_symbols(before: &NetworkConfig, after: &NetworkConfig) {
+    if before.alphabet() != after.alphabet() {
+        let Mapped { kept, fresh, gone } = Mapped::of(before, after);
+        tell!(
+            "--from with another alphabet: {kept} symbols keep their weights, {fresh} begin anew, {gone} are \
+             left out"
+        );
+    }
+}
+
 /// The settings that a network has already.
 fn shape_of(settings: &Settings) -> Settings {
     Settings {
-        alphabet: settings.alphabet,
         cell: settings.cell,
         hidden: settings.hidden,
         projection: settings.projection,
@@ -304,7 +326,7 @@ pub(crate) fn settings_of(config: &RunConfig) -> Settings {
         corpus: Some(config.corpus.path.clone()),
         pretrain: config.pretrain.as_ref().map(|text| text.path.clone()),
         from: config.from.as_ref().map(|file| file.path.clone()),
-        alphabet: Some(config.alphabet),
+        alphabet: config.alphabet,
         seed: Some(Whole::nearest(config.seed)),
         minutes: config.minutes.and_then(|minutes| minutes.try_into().ok()),
         cell: Some(layer.cell),
@@ -319,7 +341,6 @@ pub(crate) fn settings_of(config: &RunConfig) -> Settings {
     };
     if config.from.is_some() {
         settings = Settings {
-            alphabet: None,
             cell: None,
             hidden: None,
             projection: None,

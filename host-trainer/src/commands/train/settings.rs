@@ -30,11 +30,12 @@ pub struct Settings {
     /// More text of the same kind, read first, with a recipe that pre-trains
     #[arg(long, value_name = "FILE")]
     pub pretrain: Option<PathBuf>,
-    /// Start from the weights of this network (.safetensors), of its shape and alphabet [default: random
-    /// weights]
+    /// Start from the weights of this network (.safetensors), in its shape, and in its alphabet unless
+    /// --alphabet gives another [default: random weights]
     #[arg(long, value_name = "NETWORK")]
     pub from: Option<PathBuf>,
-    /// The symbols: 27 letters, or every character of the text [default: the recipe's]
+    /// The symbols: 27 letters, or every character of the text [default: the recipe's, or those of the
+    /// network of --from]
     #[arg(long, value_enum)]
     pub alphabet: Option<AlphabetKind>,
     /// Seed of every random choice [default: 1]

@@ -248,6 +248,7 @@ impl Chain {
             embedding,
             layers,
             window: None,
+            corpus: None,
         };
         config.check().map_err(|e| e.to_string())?;
         Ok(config)
