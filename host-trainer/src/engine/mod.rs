@@ -14,7 +14,7 @@ mod layer;
 pub mod loss;
 pub(crate) mod many;
 pub mod model;
-mod ngrams;
+pub(crate) mod ngrams;
 pub mod optimizer;
 pub mod schedule;
 pub(crate) mod slices;

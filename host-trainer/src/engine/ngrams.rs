@@ -87,16 +87,28 @@ impl NgramTensors {
         let Some(table) = &self.table else {
             return Ok(outputs);
         };
-        let device = outputs.device();
-        let (rows, symbols) = (outputs.dim(0)?, outputs.dim(D::Minus1)? - 1);
-        let longest = Tensor::from_slice(&recalled.longest, rows, device)?;
-        let costs = recalled.costs.iter().map(|&cost| NATS * f32::from(cost));
-        let costs = Tensor::from_iter(costs, device)?.reshape((rows, symbols))?;
-        let coefficients = table.coefficients.index_select(&longest, 0)?.unsqueeze(1)?;
-        let factors = (coefficients + outputs.narrow(1, symbols, 1)?)?;
-        let plain = outputs.narrow(1, 0, symbols)?;
-        Ok((plain - costs.broadcast_mul(&factors)?)?)
+        Ok(less_costs(&outputs, &table.coefficients, recalled)?)
     }
+}
+
+/// Logits `[N, V]` from a dense layer's outputs `[N, V + 1]`, of which the last is the gate: less the costs of the table, each times a
+/// coefficient, of `[L + 1]`, and the gate.
+///
+/// # Errors
+/// The shapes do not fit each other, or the device fails.
+pub(crate) fn less_costs(
+    outputs: &Tensor,
+    coefficients: &Tensor,
+    recalled: &Recalled,
+) -> CandleResult<Tensor> {
+    let device = outputs.device();
+    let (rows, symbols) = (outputs.dim(0)?, outputs.dim(D::Minus1)? - 1);
+    let longest = Tensor::from_slice(&recalled.longest, rows, device)?;
+    let costs = recalled.costs.iter().map(|&cost| NATS * f32::from(cost));
+    let costs = Tensor::from_iter(costs, device)?.reshape((rows, symbols))?;
+    let coefficients = coefficients.index_select(&longest, 0)?.unsqueeze(1)?;
+    let factors = (coefficients + outputs.narrow(1, symbols, 1)?)?;
+    outputs.narrow(1, 0, symbols)? - costs.broadcast_mul(&factors)?
 }
 
 /// What a network without a memory looks up.

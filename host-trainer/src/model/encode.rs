@@ -37,7 +37,7 @@ pub fn encode_f32(network: &Network, labels: &Labels) -> Result<Vec<u8>> {
     let config = &network.config;
     if network.ngrams.is_some() {
         return Err(Error::bad_input(
-            "found a network with a memory for a file in f32, expected --format int8 or int4: a memory is in integers",
+            "a memory is in integers: expected format int8 or int4",
         ));
     }
     let vocabulary = config.vocabulary();

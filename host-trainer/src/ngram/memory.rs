@@ -10,7 +10,17 @@ use std::path::Path;
 /// A quarter of a bit in nats: the unit of the back-off table's costs.
 pub const NATS: f32 = std::f32::consts::LN_2 / 4.0;
 
-/// The shape of a memory.
+/// What a memory is made by: with the same texts and a network of the same shape it gives the same memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MemoryConfig {
+    /// Bytes of flash that it may take.
+    pub bytes: usize,
+    /// How often the corpus is counted, for each time that the text for pre-training is.
+    pub corpus_weight: u32,
+}
+
+/// The shape of a memory, and what it was made by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NgramConfig {
@@ -19,6 +29,8 @@ pub struct NgramConfig {
     pub vectors: [usize; 3],
     /// Lengths of the back-off table's contexts beyond those that stand dense; `None` without a table.
     pub table: Option<usize>,
+    /// What it was made by.
+    pub made_by: MemoryConfig,
 }
 
 impl NgramConfig {
@@ -26,11 +38,15 @@ impl NgramConfig {
     pub const NONE: Self = Self {
         vectors: [0; 3],
         table: None,
+        made_by: MemoryConfig {
+            bytes: 0,
+            corpus_weight: 0,
+        },
     };
 
     /// Whether nothing is looked up.
     pub fn is_none(&self) -> bool {
-        *self == Self::NONE
+        !self.has_vectors() && self.table.is_none()
     }
 
     /// Whether there are vectors.
@@ -48,14 +64,23 @@ pub fn push(history: &mut History, token: u8) {
 /// Which contexts have a vector of their own, and a table of costs.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Memory {
+    made_by: MemoryConfig,
     embeddings: Option<EmbeddingMaps>,
     table: Option<BackoffTable>,
 }
 
 impl Memory {
     /// Of either or both.
-    pub fn new(embeddings: Option<EmbeddingMaps>, table: Option<BackoffTable>) -> Self {
-        Self { embeddings, table }
+    pub fn new(
+        made_by: MemoryConfig,
+        embeddings: Option<EmbeddingMaps>,
+        table: Option<BackoffTable>,
+    ) -> Self {
+        Self {
+            made_by,
+            embeddings,
+            table,
+        }
     }
 
     /// Its shape.
@@ -63,6 +88,7 @@ impl Memory {
         NgramConfig {
             vectors: self.embeddings.as_ref().map_or([0; 3], EmbeddingMaps::rows),
             table: self.table.as_ref().map(|table| table.coefficients() - 1),
+            made_by: self.made_by,
         }
     }
 
@@ -132,7 +158,7 @@ impl Memory {
         num_symbols: usize,
         mut take: impl FnMut(&str) -> Result<Vec<u8>>,
     ) -> Result<Self> {
-        let mut memory = Self::default();
+        let mut memory = Self::new(config.made_by, None, None);
         if config.has_vectors() {
             let name = EmbeddingMaps::TENSOR;
             memory.embeddings = Some(EmbeddingMaps::from_bytes(name, &take(name)?)?);
@@ -206,6 +232,7 @@ pub(crate) fn example_memory(vectors: [usize; 3], has_table: bool) -> Memory {
     };
     let tables = CrossFitted::of(&occurrences, &texts, settings, &|| false).unwrap();
     Memory::new(
+        MemoryConfig::default(),
         (vectors != [0; 3]).then_some(maps),
         has_table.then(|| tables.whole().clone()),
     )

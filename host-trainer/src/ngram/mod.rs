@@ -21,7 +21,7 @@ pub use cross_fit::{CrossFitted, CrossFittedReader, Settings, Size};
 pub use embedding_maps::{EmbeddingMaps, PackedVectors};
 #[cfg(test)]
 pub(crate) use memory::example_memory;
-pub use memory::{Memory, MemoryReader, NATS, NgramConfig, push};
+pub use memory::{Memory, MemoryConfig, MemoryReader, NATS, NgramConfig, push};
 pub use occurrences::{Occurrences, PARTS, Text, part_of, part_range};
 pub use prune::{Pruning, dense_length};
 pub use recalled::{Recall, Recalled};

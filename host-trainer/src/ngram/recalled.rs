@@ -1,6 +1,6 @@
 //! What a memory holds of a batch.
 
-use crate::ngram::{CrossFittedReader, MemoryReader, NgramConfig};
+use crate::ngram::{CrossFittedReader, MemoryReader};
 use crate::text::batches::{Batch, LossOn};
 use lstm_core::export::ngram::History;
 use rayon::prelude::*;
@@ -33,49 +33,36 @@ impl Recall<'_> {
     /// Looks up what stands before every character of a batch of this text. With `windows`, nothing stands before its
     /// first step.
     pub fn batch(&self, batch: &Batch, loss_on: LossOn, windows: bool) -> Recalled {
-        let config = self.memory.config();
         let first = match loss_on {
             LossOn::EveryStep => 0,
             LossOn::LastStep => batch.steps.saturating_sub(1),
         };
-        let history = |at: usize| {
-            let (t, row) = (at / batch.rows, at % batch.rows);
-            self.history(
-                batch.starts[row] + t,
-                if windows { t + 1 } else { usize::MAX },
-            )
-        };
         Recalled {
-            vectors: self.vectors(config, batch.steps * batch.rows, history),
-            ..self.costs(config, batch, first, history)
+            vectors: self.vectors(batch, windows),
+            ..self.costs(batch, first, windows)
         }
     }
 
-    fn vectors(
-        &self,
-        config: NgramConfig,
-        count: usize,
-        history: impl Fn(usize) -> History + Sync,
-    ) -> [Vec<u32>; 3] {
+    /// The rows of the vectors alone, `[T B]` of each length.
+    pub(crate) fn vectors(&self, batch: &Batch, windows: bool) -> [Vec<u32>; 3] {
+        let config = self.memory.config();
         if !config.has_vectors() {
             return [const { Vec::new() }; 3];
         }
-        let rows = |at| self.memory.rows(&history(at)).map(|row| row as u32);
-        let rows: Vec<[u32; 3]> = (0..count).into_par_iter().map(rows).collect();
+        let rows = |at| {
+            let history = self.history(batch, at, windows);
+            self.memory.rows(&history).map(|row| row as u32)
+        };
+        let all = 0..batch.steps * batch.rows;
+        let rows: Vec<[u32; 3]> = all.into_par_iter().map(rows).collect();
         std::array::from_fn(|i| match config.vectors[i] {
             0 => Vec::new(),
             _ => rows.iter().map(|row| row[i]).collect(),
         })
     }
 
-    fn costs(
-        &self,
-        config: NgramConfig,
-        batch: &Batch,
-        first: usize,
-        history: impl Fn(usize) -> History + Sync,
-    ) -> Recalled {
-        if config.table.is_none() {
+    fn costs(&self, batch: &Batch, first: usize, windows: bool) -> Recalled {
+        if self.memory.config().table.is_none() {
             return Recalled::default();
         }
         let count = (batch.steps - first) * batch.rows;
@@ -83,7 +70,7 @@ impl Recall<'_> {
         let lines = costs.par_chunks_mut(self.num_symbols).enumerate();
         let longest = lines.map(|(at, costs)| {
             let at = first * batch.rows + at;
-            let history = history(at);
+            let history = self.history(batch, at, windows);
             let found = match self.cross_fitted {
                 None => self.memory.costs(&history, costs),
                 Some((reader, text)) => {
@@ -100,12 +87,13 @@ impl Recall<'_> {
         }
     }
 
-    /// The newest tokens at a place of the text, at most so many.
-    fn history(&self, place: usize, most: usize) -> History {
-        let length = self.text.len();
-        std::array::from_fn(|age| match age < most {
-            true => self.text[(place + length - age % length) % length],
-            false => 0,
+    /// The newest tokens at place `at` of `[T B]`; with windows, none from before its row's first step.
+    fn history(&self, batch: &Batch, at: usize, windows: bool) -> History {
+        let (t, length) = (at / batch.rows, self.text.len());
+        let place = batch.starts[at % batch.rows] + t;
+        std::array::from_fn(|age| match windows && age > t {
+            true => 0,
+            false => self.text[(place + length - age % length) % length],
         })
     }
 }

@@ -3,9 +3,10 @@
 use crate::files::error::{Error, Result};
 use crate::network::config::NetworkConfig;
 use crate::network::parameters::{Network, Ngrams};
-use crate::ngram::{Memory, Recalled};
+use crate::ngram::{Memory, Recall, Recalled};
 use crate::quantize::error_table::{Meter, TensorError};
 use crate::quantize::fixed_point::{INT4_RANGE, INT8_LARGEST, output_unit};
+use crate::text::batches::Batch;
 use lstm_core::export::{MAX_SHIFT, ngram::values};
 use safetensors::Dtype;
 use std::path::Path;
@@ -125,6 +126,27 @@ impl QuantizedNgrams {
         Ok(ngrams)
     }
 
+    /// The contexts of a text, read from its start.
+    pub(crate) fn contexts<'t>(&'t self, text: &'t [u8], windows: bool) -> Contexts<'t> {
+        Contexts {
+            ngrams: self,
+            recall: Recall {
+                memory: self.memory.reader().expect("checked when it was read"),
+                cross_fitted: None,
+                text,
+                num_symbols: 0,
+            },
+            windows,
+            next: 0,
+        }
+    }
+
+    /// The values of the coefficients.
+    pub(crate) fn values(&self) -> Vec<f32> {
+        let value = |&c: &i16| f32::from(c) / ONE_Q12;
+        self.coefficients.iter().map(value).collect()
+    }
+
     /// Numbers of vectors in steps of the hidden state.
     pub(crate) fn steps(&self, vectors: &[i8]) -> Vec<f32> {
         let step = |&x: &i8| f32::from(i16::from(x) << self.shift);
@@ -132,10 +154,10 @@ impl QuantizedNgrams {
     }
 
     /// The sums of the vectors in steps of the hidden state, `[N, R]`, from their rows at N steps.
-    pub(crate) fn context(&self, recalled: &Recalled) -> Vec<f32> {
-        let steps = recalled.vectors.iter().map(Vec::len).max().unwrap_or(0);
+    pub(crate) fn context(&self, recalled: &[Vec<u32>; 3]) -> Vec<f32> {
+        let steps = recalled.iter().map(Vec::len).max().unwrap_or(0);
         let mut context = Vec::new();
-        let lengths = self.vectors.iter().zip(&recalled.vectors);
+        let lengths = self.vectors.iter().zip(recalled);
         for ((values, rows), count) in lengths.zip(self.memory.config().vectors) {
             if values.is_empty() {
                 continue;
@@ -150,6 +172,24 @@ impl QuantizedNgrams {
             }
         }
         context
+    }
+}
+
+/// The contexts of a text, piece by piece.
+pub(crate) struct Contexts<'t> {
+    ngrams: &'t QuantizedNgrams,
+    recall: Recall<'t>,
+    windows: bool,
+    next: usize,
+}
+
+impl Contexts<'_> {
+    /// Those of so many characters that follow, `[T, R]`.
+    pub(crate) fn next(&mut self, count: usize) -> Vec<f32> {
+        let batch = Batch::at(self.recall.text, vec![self.next], count);
+        self.next += count;
+        self.ngrams
+            .context(&self.recall.vectors(&batch, self.windows))
     }
 }
 

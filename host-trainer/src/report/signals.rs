@@ -210,10 +210,13 @@ pub fn float_flow(network: &Network, tokens: &[u8]) -> Vec<Flow> {
 fn integer_flow(network: &QuantizedNetwork, tokens: &[u8]) -> Vec<Flow> {
     let window = network.config.window;
     let fresh = || zero_states(&network.config.layers, 1);
+    let ngrams = network.ngrams.as_ref();
     let network = &IntegerNetwork::new(network);
     let mut states = fresh();
     let mut flows = vec![Flow::default(); network.layers.len()];
+    let mut context = ngrams.map(|ngrams| ngrams.contexts(tokens, window.is_some()));
     for tokens in tokens.chunks(window.unwrap_or(STEPS)) {
+        let context = context.as_mut().map(|contexts| contexts.next(tokens.len()));
         if window.is_some() {
             states = fresh();
         }
@@ -222,7 +225,7 @@ fn integer_flow(network: &QuantizedNetwork, tokens: &[u8]) -> Vec<Flow> {
             rows: 1,
             tokens,
             first: 0,
-            context: &[],
+            context: context.as_deref().unwrap_or_default(),
         };
         let runs = network.run(sequence, &mut states);
         for ((run, layer), flow) in runs.iter().zip(&network.layers).zip(&mut flows) {

@@ -17,6 +17,8 @@ pub struct Batch {
     pub targets: Arc<[u8]>,
     /// Where each row begins in the text, which goes on at its start behind its end; empty if the batch is not of one text.
     pub starts: Vec<usize>,
+    /// Number of that text among those that are read in turn.
+    pub text: usize,
 }
 
 impl Batch {
@@ -41,6 +43,7 @@ impl Batch {
             inputs,
             targets,
             starts: Vec::new(),
+            text: 0,
         }
     }
 

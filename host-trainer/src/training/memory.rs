@@ -3,23 +3,11 @@
 use crate::files::error::Result;
 use crate::network::config::NetworkConfig;
 use crate::ngram::{
-    CrossFitted, CrossFittedReader, EmbeddingMaps, Memory, MemoryReader, Occurrences, Recall,
-    Settings, Size, Text,
+    CrossFitted, CrossFittedReader, EmbeddingMaps, Memory, MemoryConfig, MemoryReader, Occurrences,
+    Recall, Settings, Size, Text,
 };
-use crate::training::phase::Source;
 use lstm_core::export::{COLUMN_ALIGN, round_up};
-use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-
-/// How large a memory may be, and what it is made of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct MemoryConfig {
-    /// Bytes of flash that it may take.
-    pub bytes: usize,
-    /// How often the corpus is counted, for each time that the text for pre-training is.
-    pub corpus_weight: u32,
-}
 
 /// Characters of the longest contexts of the table. Longer ones are seldom found, and recite.
 const LONGEST: usize = 9;
@@ -38,15 +26,62 @@ pub struct TrainingMemory {
     num_symbols: usize,
 }
 
-/// A memory and its tables, ready for look-ups.
-#[derive(Clone, Debug)]
-pub struct TrainingRecall<'t> {
-    memory: MemoryReader<'t>,
-    tables: CrossFittedReader<'t>,
-    num_symbols: usize,
+/// How many contexts of 2, 3 and 4 characters have a vector of `width` numbers: as many as half of the bytes hold, the shorter
+/// first.
+fn vectors(bytes: usize, width: usize) -> [usize; 3] {
+    let mut left = bytes / 2 / vector_bytes(width);
+    MOST_VECTORS.map(|most| {
+        let vectors = most.min(left);
+        left -= vectors;
+        vectors
+    })
+}
+
+/// Bytes of a vector of `width` numbers with its place in its map.
+fn vector_bytes(width: usize) -> usize {
+    width.div_ceil(8) * 4 + MAP_BYTES
 }
 
 impl TrainingMemory {
+    /// Counts the texts of a network, the corpus's training part and then the text for pre-training if there is one. The
+    /// same texts give the same memory, whatever the number of threads.
+    ///
+    /// # Errors
+    /// The bytes are too few for a table, or it was stopped.
+    pub fn new(
+        config: MemoryConfig,
+        network: &NetworkConfig,
+        corpus: &[u8],
+        pretrain: Option<&[u8]>,
+        is_stopped: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Self> {
+        let corpus = Text {
+            tokens: corpus,
+            weight: config.corpus_weight,
+        };
+        let pretrain = pretrain.map(|tokens| Text { tokens, weight: 1 });
+        let texts: Vec<Text<'_>> = [Some(corpus), pretrain].into_iter().flatten().collect();
+        let num_symbols = network.vocabulary();
+        let occurrences = Occurrences::new(num_symbols, &texts)?;
+        let width = network.layers[0].output();
+        let maps = EmbeddingMaps::new(&occurrences, vectors(config.bytes, width))?;
+        let taken = vector_bytes(width) * maps.rows().iter().sum::<usize>();
+        let settings = Settings {
+            max_length: LONGEST,
+            size: Size::Bytes {
+                most: config.bytes.saturating_sub(taken),
+                columns: round_up(network.input_width(network.layers.len()), COLUMN_ALIGN),
+            },
+        };
+        let cross_fitted = CrossFitted::of(&occurrences, &texts, settings, is_stopped)?;
+        let memory = Memory::new(config, Some(maps), Some(cross_fitted.whole().clone()));
+        Ok(Self {
+            memory: Arc::new(memory),
+            cross_fitted,
+            num_symbols,
+        })
+    }
+
     /// Makes it ready for look-ups.
     ///
     /// # Errors
@@ -60,73 +95,22 @@ impl TrainingMemory {
     }
 }
 
+/// A memory and its tables, ready for look-ups.
+#[derive(Clone, Debug)]
+pub struct TrainingRecall<'t> {
+    memory: MemoryReader<'t>,
+    tables: CrossFittedReader<'t>,
+    num_symbols: usize,
+}
+
 impl<'t> TrainingRecall<'t> {
-    /// For the text of a phase.
-    pub fn of(&'t self, source: Source, text: &'t [u8]) -> Recall<'t> {
-        let index = match source {
-            Source::Whole | Source::Train => 0,
-            Source::Pretrain => 1,
-        };
+    /// For one of the texts: 0 is the corpus's training part, 1 the text for pre-training.
+    pub fn of(&'t self, index: usize, text: &'t [u8]) -> Recall<'t> {
         Recall {
             memory: self.memory.clone(),
             cross_fitted: Some((&self.tables, index)),
             text,
             num_symbols: self.num_symbols,
         }
-    }
-}
-
-impl MemoryConfig {
-    /// How many contexts of 2, 3 and 4 characters have a vector of `width` numbers: as many as half of the bytes hold, the shorter
-    /// first.
-    fn vectors(self, width: usize) -> [usize; 3] {
-        let each = width.div_ceil(8) * 4 + MAP_BYTES;
-        let mut left = self.bytes / 2 / each;
-        MOST_VECTORS.map(|most| {
-            let vectors = most.min(left);
-            left -= vectors;
-            vectors
-        })
-    }
-
-    /// Counts the texts of a network, the corpus's training part and then the text for pre-training if there is one. The
-    /// same texts give the same memory, whatever the number of threads.
-    ///
-    /// # Errors
-    /// The bytes are too few for a table, or it was stopped.
-    pub fn build(
-        self,
-        network: &NetworkConfig,
-        corpus: &[u8],
-        pretrain: Option<&[u8]>,
-        is_stopped: &(dyn Fn() -> bool + Sync),
-    ) -> Result<TrainingMemory> {
-        let corpus = Text {
-            tokens: corpus,
-            weight: self.corpus_weight,
-        };
-        let pretrain = pretrain.map(|tokens| Text { tokens, weight: 1 });
-        let texts: Vec<Text<'_>> = [Some(corpus), pretrain].into_iter().flatten().collect();
-        let num_symbols = network.vocabulary();
-        let occurrences = Occurrences::new(num_symbols, &texts)?;
-        let width = network.layers[0].output();
-        let vectors = self.vectors(width);
-        let maps = EmbeddingMaps::new(&occurrences, vectors)?;
-        let each = width.div_ceil(8) * 4 + MAP_BYTES;
-        let taken = each * maps.rows().iter().sum::<usize>();
-        let settings = Settings {
-            max_length: LONGEST,
-            size: Size::Bytes {
-                most: self.bytes.saturating_sub(taken),
-                columns: round_up(network.input_width(network.layers.len()), COLUMN_ALIGN),
-            },
-        };
-        let cross_fitted = CrossFitted::of(&occurrences, &texts, settings, is_stopped)?;
-        let memory = Memory::new(Some(maps), Some(cross_fitted.whole().clone()));
-        Ok(TrainingMemory {
-            memory: Arc::new(memory),
-            cross_fitted,
-            num_symbols,
-        })
     }
 }

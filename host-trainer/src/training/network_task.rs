@@ -74,7 +74,7 @@ impl Task for NetworkTask<'_> {
         let masks = drop_connect(network, phase.drop_connect, random);
         let windows = phase.feed.is_windows();
         let recalled = self.recall.as_ref().map(|recall| {
-            let recall = recall.of(phase.source, self.texts.source(phase.source));
+            let recall = recall.of(phase.source.index(), self.texts.source(phase.source));
             recall.batch(&batch, loss_on, windows)
         });
         let beside = Beside {

@@ -17,6 +17,16 @@ pub enum Source {
     Pretrain,
 }
 
+impl Source {
+    /// The number of the text: those of the corpus, then that for pre-training.
+    pub(crate) fn index(self) -> usize {
+        match self {
+            Self::Whole | Self::Train => 0,
+            Self::Pretrain => 1,
+        }
+    }
+}
+
 /// One stretch of training with its own text and optimizer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

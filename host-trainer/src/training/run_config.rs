@@ -2,9 +2,9 @@
 
 use crate::files::error::{Error, Result};
 use crate::network::config::{EMBEDDING, NetworkConfig};
+use crate::ngram::MemoryConfig;
 use crate::text::alphabet::{Alphabet, AlphabetKind};
 use crate::text::text_file::TextFile;
-use crate::training::memory::MemoryConfig;
 use crate::training::phase::{Phase, holds_out, window};
 use crate::training::recipe::Recipe;
 use serde::{Deserialize, Serialize};

@@ -2,12 +2,14 @@
 
 use crate::files::error::Result;
 use crate::network::config::NetworkConfig;
+use crate::ngram::MemoryConfig;
 use crate::text::corpus::{Corpus, Split};
 use crate::text::text_file::TextFile;
-use crate::training::memory::{MemoryConfig, TrainingMemory};
+use crate::training::memory::TrainingMemory;
 use crate::training::phase::{Phase, Source};
 use crate::training::run_config::RunConfig;
 use crate::training::stage::{Stage, Text};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The texts of a run as tokens.
 pub(crate) struct Texts {
@@ -19,7 +21,7 @@ pub(crate) struct Texts {
 
 impl Texts {
     /// Reads the texts of a run that goes on.
-    pub(crate) fn read(config: &RunConfig) -> Result<Self> {
+    pub(crate) fn read(config: &RunConfig, stop: &AtomicBool) -> Result<Self> {
         let read = |file: &TextFile| file.read(config.network.alphabet());
         let corpus = read(&config.corpus)?;
         let pretrain = config.pretrain.as_ref().map(read).transpose()?;
@@ -28,7 +30,7 @@ impl Texts {
             pretrain: pretrain.map(|c| c.tokens),
             memory: None,
         };
-        texts.count(config.memory, &config.network)?;
+        texts.count(config.memory, &config.network, stop)?;
         texts.check_lengths(config)?;
         Ok(texts)
     }
@@ -38,10 +40,14 @@ impl Texts {
         &mut self,
         memory: Option<MemoryConfig>,
         network: &NetworkConfig,
+        stop: &AtomicBool,
     ) -> Result<()> {
         let corpus = self.corpus.split(Split::Train);
-        let build = |memory: MemoryConfig| {
-            memory.build(network, corpus, self.pretrain.as_deref(), &|| false)
+        let build = |memory| {
+            let pretrain = self.pretrain.as_deref();
+            TrainingMemory::new(memory, network, corpus, pretrain, &|| {
+                stop.load(Ordering::SeqCst)
+            })
         };
         self.memory = memory.map(build).transpose()?;
         Ok(())

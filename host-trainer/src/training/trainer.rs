@@ -204,7 +204,8 @@ impl<'t, T: Task> Trainer<'t, T> {
         let progress = &mut self.now.progress;
         let turn = (progress.update % self.readings.len() as u64) as usize;
         let reading = &mut self.readings[turn];
-        let batch = reading.next_batch(self.task.layers(), &mut progress.random);
+        let mut batch = reading.next_batch(self.task.layers(), &mut progress.random);
+        batch.text = turn;
         let loss_on = reading.feeder.loss_on();
         let read = batch.rows * batch.steps;
         let counted = match loss_on {

@@ -4,6 +4,7 @@
 use crate::engine::loss::distillation;
 use crate::engine::many::{apply, lock};
 use crate::engine::model::{Beside, Model};
+use crate::engine::ngrams::less_costs;
 use crate::engine::optimizer::OptimizerConfig;
 use crate::engine::schedule::Schedule;
 use crate::engine::stack_op::Reading;
@@ -20,13 +21,16 @@ use crate::network::config::LayerConfig;
 use crate::network::parameters::Network;
 use crate::network::score::Extent;
 use crate::network::state::State;
+use crate::ngram::Recalled;
 use crate::quantize::QuantizedNetwork;
+use crate::quantize::ngrams::{self, QuantizedNgrams};
 use crate::quantize::qat::device_op::DeviceOp;
 use crate::quantize::qat::masters::Masters;
 use crate::text::batches::{Batch, Feed, Feeder, LossOn};
 use crate::text::corpus::{Corpus, Split};
 use crate::text::text_file::TextFile;
 use crate::training::checkpoint::{Checkpoint, Progress};
+use crate::training::memory::{TrainingMemory, TrainingRecall};
 use crate::training::phase::{Phase, Source};
 use crate::training::stage::{Stage, Text};
 use crate::training::task::{Report, Task};
@@ -36,6 +40,7 @@ use serde::Serialize;
 use std::f64::consts::LN_2;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
 /// How to tune.
@@ -142,7 +147,11 @@ pub fn tune(
             texts: stage_texts,
         }],
     };
-    let task = TuningTask::new(start, texts.corpus.1, settings.teacher as f32, output.out)?;
+    let memory = texts.memory(start, &call)?;
+    let recall = memory.as_ref().map(TrainingMemory::recall).transpose()?;
+    let recall = recall.map(|recall| (recall, texts.to_read().iter().map(|t| t.tokens).collect()));
+    let share = settings.teacher as f32;
+    let task = TuningTask::new(start, texts.corpus.1, share, output.out, recall)?;
     let now = match output.resume {
         true => Checkpoint::load(&path)?,
         false => task.first(&plan, Random::new(settings.seed))?,
@@ -246,6 +255,29 @@ impl<'t> Texts<'t> {
         std::iter::once(train).chain(extra).collect()
     }
 
+    /// The memory of the network, counted anew for cross-fitting.
+    fn memory(&self, start: Start<'_>, call: &Call) -> Result<Option<TrainingMemory>> {
+        let Some(ngrams) = &start.network.ngrams else {
+            return Ok(None);
+        };
+        let (path, corpus) = self.corpus;
+        let train = corpus.split(Split::Train);
+        let extra = self.extra.map(|(_, tokens)| tokens);
+        let (config, made_by) = (&start.network.config, ngrams.memory.config().made_by);
+        let is_stopped = || call.stop.load(Ordering::SeqCst);
+        let memory = TrainingMemory::new(made_by, config, train, extra, &is_stopped)?;
+        match memory.memory == ngrams.memory {
+            true => Ok(Some(memory)),
+            false => Err(Error::bad_input(format!(
+                "{}{} give another memory than the network's, expected the texts that it was trained on: \
+                 --corpus, and --pretrain if there was one",
+                path.display(),
+                self.extra
+                    .map_or_else(String::new, |(path, _)| format!(" and {}", path.display())),
+            ))),
+        }
+    }
+
     fn config(
         &self,
         start: Start<'_>,
@@ -293,11 +325,19 @@ struct TuningTask<'n> {
     layers: Vec<LayerConfig>,
     shape: Arc<StackShape>,
     tape: Arc<Mutex<StackTape>>,
+    /// The memory of a network that has one, and the texts that are read.
+    recall: Option<(TrainingRecall<'n>, Vec<&'n [u8]>)>,
 }
 
 impl<'n> TuningTask<'n> {
     /// From where quantization ended.
-    fn new(start: Start<'n>, corpus: &'n Corpus, share: f32, out: &'n Path) -> Result<Self> {
+    fn new(
+        start: Start<'n>,
+        corpus: &'n Corpus,
+        share: f32,
+        out: &'n Path,
+        recall: Option<(TrainingRecall<'n>, Vec<&'n [u8]>)>,
+    ) -> Result<Self> {
         let Start { network, rounded } = start;
         let masters = Masters::new(network, rounded)?;
         let mut layers = network.config.layer_shapes();
@@ -321,6 +361,7 @@ impl<'n> TuningTask<'n> {
             teacher: Model::new(network, &Device::Cpu)?,
             layers: network.config.layers.repeat(2),
             shape: Arc::new(shape),
+            recall,
             tape: Arc::default(),
         })
     }
@@ -333,6 +374,16 @@ impl<'n> TuningTask<'n> {
         Ok(now)
     }
 
+    /// What the memory holds of a batch.
+    fn recall(&self, batch: &Batch, loss_on: LossOn) -> Result<Option<Recalled>> {
+        let Some((recall, texts)) = &self.recall else {
+            return Ok(None);
+        };
+        let windows = self.start.network.config.window.is_some();
+        let recall = recall.of(batch.text, texts[batch.text]);
+        Ok(Some(recall.batch(batch, loss_on, windows)))
+    }
+
     /// What some parameters round to.
     fn rounded(&self, parameters: &[Vec<f32>]) -> Result<QuantizedNetwork> {
         // The first masters may round to a neighbour of an integer of the start.
@@ -342,6 +393,20 @@ impl<'n> TuningTask<'n> {
         set_values(&self.shown.vars(), parameters)?;
         Ok(self.shown.quantized(&self.shown.round()?))
     }
+}
+
+/// The logits by the device's arithmetic, with the gradient of what it rounds.
+fn table_logits(ngrams: &QuantizedNgrams, outputs: Tensor, recalled: &Recalled) -> Result<Tensor> {
+    if ngrams.coefficients.is_empty() {
+        return Ok(outputs);
+    }
+    let values: Vec<f32> = outputs.flatten_all()?.to_vec1()?;
+    let exact = ngrams::logits(&ngrams.coefficients, &values, recalled);
+    let coefficients = Tensor::from_vec(ngrams.values(), ngrams.coefficients.len(), &Device::Cpu)?;
+    let smooth = less_costs(&outputs, &coefficients, recalled)?;
+    let exact = Tensor::from_vec(exact, smooth.shape(), &Device::Cpu)?;
+    let rounding = (exact - smooth.detach())?;
+    Ok((smooth + rounding)?)
 }
 
 impl Task for TuningTask<'_> {
@@ -366,9 +431,15 @@ impl Task for TuningTask<'_> {
         _random: &mut Random,
     ) -> Result<(Tensor, Loss)> {
         let mut teachers = states.split_off(states.len() / 2);
+        let recalled = self.recall(&batch, loss_on)?;
+        let beside = Beside {
+            masks: &[],
+            recalled: recalled.as_ref(),
+            frozen: true,
+        };
         let teacher = self
             .teacher
-            .logits(&batch, loss_on, &mut teachers, Beside::default())?;
+            .logits(&batch, loss_on, &mut teachers, beside)?;
         let reading = Reading {
             has_context: false,
             shape: self.shape.clone(),
@@ -382,8 +453,15 @@ impl Task for TuningTask<'_> {
         let integers = Arc::new(self.masters.round()?);
         let values = self.masters.values(&integers)?;
         let own = Arc::new(Mutex::new(std::mem::take(states)));
+        let ngrams = self.start.rounded.ngrams.as_ref().zip(recalled.as_ref());
+        let context = ngrams.map_or_else(Vec::new, |(n, recalled)| n.context(&recalled.vectors));
+        let reading = (reading, context);
         let device = DeviceOp::new(integers, reading, own.clone(), self.tape.clone());
-        let logits = apply(device, &values.iter().collect::<Vec<_>>())?;
+        let outputs = apply(device, &values.iter().collect::<Vec<_>>())?;
+        let logits = match ngrams {
+            None => outputs,
+            Some((ngrams, recalled)) => table_logits(ngrams, outputs, recalled)?,
+        };
         states.append(&mut lock(&own));
         states.append(&mut teachers);
         let targets = batch.counted_targets(loss_on);

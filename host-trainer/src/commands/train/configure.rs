@@ -7,15 +7,16 @@ use crate::files::stdout::tell;
 use crate::network::config::{CellKind, EMBEDDING, LayerConfig, NetworkConfig};
 use crate::network::parameters::Network;
 use crate::network::symbols::Mapped;
+use crate::ngram::MemoryConfig;
 use crate::text::batches::Feed;
 use crate::text::corpus::{Corpus, Split};
 use crate::text::text_file::{TextFile, TrainingText};
-use crate::training::memory::MemoryConfig;
 use crate::training::phase::{Phase, Source, holds_out, window};
 use crate::training::recipe::{self, RECIPES, Recipe};
 use crate::training::run_config::RunConfig;
 use crate::training::texts::Texts;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
 /// The corpus where none is named.
 const CORPUS: &str = "data/sonnets.txt";
@@ -54,7 +55,7 @@ pub(crate) fn default_folder(settings: &Settings) -> PathBuf {
 }
 
 /// Turns settings into a run, and reads its texts.
-pub(crate) fn configure(settings: &Settings) -> Result<(RunConfig, Texts)> {
+pub(crate) fn configure(settings: &Settings, stop: &AtomicBool) -> Result<(RunConfig, Texts)> {
     let recipe = recipe_of(settings);
     let corpus_path = settings.corpus.as_deref().unwrap_or(Path::new(CORPUS));
     let pretrain_path = settings.pretrain.as_deref();
@@ -123,7 +124,7 @@ pub(crate) fn configure(settings: &Settings) -> Result<(RunConfig, Texts)> {
         bytes,
         corpus_weight: 1,
     });
-    texts.count(memory, &network)?;
+    texts.count(memory, &network, stop)?;
     if let Some(memory) = &texts.memory {
         network.ngrams = memory.memory.config();
     }
@@ -147,7 +148,14 @@ pub(crate) fn configure(settings: &Settings) -> Result<(RunConfig, Texts)> {
 /// The file that a run starts from, and its network's shape.
 fn start_of(path: &Path) -> Result<(TextFile, NetworkConfig)> {
     let bytes = std::fs::read(path).map_err(|e| Error::reading(path, &e))?;
-    Ok((TextFile::new(path, &bytes), Network::load(path)?.config))
+    let network = Network::load(path)?;
+    if network.ngrams.is_some() {
+        return Err(Error::bad_input(format!(
+            "{} has a memory, expected a network without one for --from: a memory is counted anew for each run",
+            path.display()
+        )));
+    }
+    Ok((TextFile::new(path, &bytes), network.config))
 }
 
 /// Says what becomes of the symbols of a network that learns another alphabet.

@@ -72,13 +72,13 @@ pub fn run(args: Args) -> Result<()> {
         check_resumed_flags(&settings)?;
         (folder, config, checkpoint) = RunFolder::resume(&path)?;
         check_resumed(&settings, &config, &path)?;
-        texts = Texts::read(&config)?;
+        texts = Texts::read(&config, &call.stop)?;
         if let Some(epochs) = settings.epochs {
             lengthen(&mut config, epochs.into())?;
         }
     } else {
         RunFolder::check_new(&path, args.force)?;
-        (config, texts) = configure(&settings)?;
+        (config, texts) = configure(&settings, &call.stop)?;
         refuse_texts_of_the_run(&path, &config)?;
         checkpoint = start(&config, &texts)?;
         folder = RunFolder::create(&path, &config, &flags_of(&config)?, &mut checkpoint)?;

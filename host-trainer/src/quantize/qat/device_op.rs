@@ -16,6 +16,8 @@ use std::sync::{Arc, Mutex};
 pub(crate) struct DeviceOp {
     integers: Arc<IntegerNetwork>,
     reading: Reading,
+    /// The context in steps of the hidden state, `[T B, R]`; empty without one.
+    context: Vec<f32>,
     /// Before the sequence; after it, once it has run.
     states: Arc<Mutex<Vec<State>>>,
     /// What each layer computed, until the way back.
@@ -28,13 +30,14 @@ impl DeviceOp {
     /// An operation that reads on from `states`.
     pub(crate) fn new(
         integers: Arc<IntegerNetwork>,
-        reading: Reading,
+        (reading, context): (Reading, Vec<f32>),
         states: Arc<Mutex<Vec<State>>>,
         tape: Arc<Mutex<StackTape>>,
     ) -> Self {
         Self {
             integers,
             reading,
+            context,
             states,
             runs: Mutex::default(),
             tape,
@@ -48,7 +51,7 @@ impl Operation for DeviceOp {
     }
 
     fn forward(&self, _values: &[&[f32]]) -> Result<(Vec<f32>, Shape)> {
-        let sequence = self.reading.sequence(&[]);
+        let sequence = self.reading.sequence(&self.context);
         let runs = self.integers.run(sequence, &mut lock(&self.states));
         let top = runs.last().expect("at least one layer");
         let width = top.outputs.len() / sequence.steps;

@@ -13,6 +13,7 @@ use super::forward::{DeadZones, IntegerLayer, IntegerMatrix, IntegerNetwork};
 use crate::engine::many::{Operation, apply};
 use crate::engine::slices::with_slice;
 use crate::files::error::Result;
+use crate::files::tensors::transpose;
 use crate::network::config::{LayerConfig, NetworkConfig};
 use crate::network::parameters::Network;
 use crate::quantize::fixed_point::{
@@ -21,7 +22,8 @@ use crate::quantize::fixed_point::{
 };
 use crate::quantize::ngrams::QuantizedNgrams;
 use crate::quantize::{
-    QuantizedLayer, QuantizedMatrix, QuantizedNetwork, gate_bias, gate_matrices, row_order,
+    QuantizedLayer, QuantizedMatrix, QuantizedNetwork, dense_rows, gate_bias, gate_matrices,
+    row_order,
 };
 use candle_core::{Device, Result as CandleResult, Shape, Tensor, Var};
 use lstm_core::Format;
@@ -319,10 +321,11 @@ impl Masters {
                 projection: projection.transpose()?,
             });
         }
+        let rows = dense_rows(network);
         let dense = Start {
-            weights: network.dense_weight.clone(),
+            weights: transpose(&rows.concat(), rows.len(), rows[0].len()),
             found: &integers.dense,
-            half: vec![LOGIT_HALF; config.vocabulary()],
+            half: vec![LOGIT_HALF; rows.len()],
             below: (0, 1.0),
             unit: unit_below,
             range: INT8,
