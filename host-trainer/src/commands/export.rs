@@ -2,6 +2,7 @@
 
 use crate::commands::evaluate::{alphabet_of, score_model};
 use crate::commands::numbers::Window;
+use crate::commands::quantize::refuse_beyond;
 use crate::commands::text::{Text, trained_on};
 use crate::files::error::{Error, Result};
 use crate::files::output::{is_one_of, refuse_input_as_output};
@@ -30,8 +31,11 @@ pub struct Args {
     /// The number format; a quantized network has its own
     #[arg(long, value_enum)]
     format: Option<ExportFormat>,
+    /// Round a network that the integers do not hold, too: its cells stop at 16, and its text is another
+    #[arg(long)]
+    saturate: bool,
     /// Write the weights for PyTorch (safetensors) or Keras (npz) instead
-    #[arg(long, value_enum, conflicts_with_all = ["format", "name", "window", "note", "corpus"])]
+    #[arg(long, value_enum, conflicts_with_all = ["format", "name", "window", "note", "corpus", "saturate"])]
     to: Option<FileKind>,
     /// A name for people, at most 64 bytes [default: the file's]
     #[arg(long, value_name = "TEXT")]
@@ -95,12 +99,15 @@ pub fn run(args: &Args) -> Result<()> {
         name: args.name.clone().or(stem).unwrap_or_default(),
         window: args.window.map(Window::size),
     };
-    let (file, errors) = encode_file(&args.network, args.format.map(Format::from), &labels)?;
     if args.format != Some(ExportFormat::F32) && QuantizedNetwork::load(&args.network)?.is_none() {
-        for beyond in beyond_integers(&Network::load(&args.network)?) {
-            tell!("note: {beyond}");
+        let network = Network::load(&args.network)?;
+        let beyond = beyond_integers(&network);
+        if !args.saturate {
+            refuse_beyond(&args.network, &network, &beyond)?;
         }
+        beyond.iter().for_each(|beyond| tell!("note: {beyond}"));
     }
+    let (file, errors) = encode_file(&args.network, args.format.map(Format::from), &labels)?;
     let scores = scores(args, &ModelFile::from_bytes(&file), trained_on.as_ref())?;
     let notes: Vec<String> = scores
         .into_iter()

@@ -5,10 +5,10 @@ use crate::files::error::{Error, Result};
 use crate::files::output::refuse_input_as_output;
 use crate::files::stdout::{say, tell};
 use crate::network::parameters::Network;
-use crate::quantize::range::beyond_integers;
+use crate::quantize::range::{Beyond, beyond_integers, refusal};
 use crate::quantize::{DEAD_ZONE, error_table, quantize};
 use lstm_core::Format;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Arguments of `quantize`.
 #[derive(Debug, clap::Args)]
@@ -22,6 +22,9 @@ pub struct Args {
     /// a step skips its column. 0 and 1 skip exact zeros alone
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(..=127))]
     dead_zone: Option<u8>,
+    /// Round a network that the integers do not hold, too: its cells stop at 16, and its text is another
+    #[arg(long)]
+    saturate: bool,
     #[command(flatten)]
     tuning: TuningArgs,
     /// Print JSON: how far rounding moved each tensor, and what lies beyond the integers
@@ -50,6 +53,18 @@ impl From<QuantizedFormat> for Format {
     }
 }
 
+/// Refuses to round a network that the integers do not hold.
+pub(crate) fn refuse_beyond(path: &Path, network: &Network, beyond: &[Beyond]) -> Result<()> {
+    match refusal(network, beyond) {
+        None => Ok(()),
+        Some(reason) => Err(Error::bad_input(format!(
+            "{}: {reason}; expected a network that stays in their range, or f32, or --saturate, which rounds it \
+             all the same",
+            path.display()
+        ))),
+    }
+}
+
 /// Runs the subcommand.
 ///
 /// # Errors
@@ -67,6 +82,10 @@ pub fn run(args: &Args) -> Result<()> {
     }
     let dead_zone = args.dead_zone.unwrap_or(DEAD_ZONE);
     let beyond = beyond_integers(&network);
+    // Fine-tuning learns with what is cut off, and says how well.
+    if !args.saturate && !args.tuning.is_wanted() {
+        refuse_beyond(&args.network, &network, &beyond)?;
+    }
     if !args.json {
         beyond.iter().for_each(|beyond| tell!("note: {beyond}"));
     }

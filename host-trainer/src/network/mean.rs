@@ -110,7 +110,8 @@ mod tests {
 
     #[test]
     fn what_differs_is_named() {
-        let changes: [(fn(&mut NetworkConfig), &str); 6] = [
+        type Change = fn(&mut NetworkConfig);
+        let changes: [(Change, &str); 6] = [
             (|c| c.symbols = "ab".into(), "b: found the alphabet \"ab\""),
             (|c| c.fold_case = false, "capitals kept, expected the"),
             (|c| c.layers[1].cell = CellKind::Lstm, "+ LSTM 5"),

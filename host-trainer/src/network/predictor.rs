@@ -106,6 +106,21 @@ impl NetworkPredictor<'_> {
         (index == 0 && !self.recurrent_input.is_empty()).then_some(&self.recurrent_input)
     }
 
+    /// Cuts its cells and its output off beyond these.
+    pub(crate) fn limit(&mut self, index: usize, cell: f32, output: f32) {
+        let layer = &mut self.layers[index];
+        let cut = |values: &mut [f32], limit: f32| {
+            values.iter_mut().for_each(|x| *x = x.clamp(-limit, limit));
+        };
+        cut(&mut layer.c, cell);
+        cut(&mut layer.h, output);
+    }
+
+    /// The logits of the last step, `[V]`.
+    pub(crate) fn logits(&self) -> &[f32] {
+        &self.logits
+    }
+
     /// What went into its projection; empty without one.
     pub(crate) fn units(&self, index: usize) -> &[f32] {
         &self.layers[index].units

@@ -44,8 +44,8 @@ pub(super) enum Moment {
 }
 
 /// Lets the network write [`CHARACTERS`] characters, always the same text, and shows it before and after
-/// each step.
-pub(super) fn write(network: &Network, mut look: impl FnMut(Moment, &NetworkPredictor<'_>)) {
+/// each step, with the token that it reads there.
+pub(super) fn write(network: &Network, mut look: impl FnMut(Moment, u8, &NetworkPredictor<'_>)) {
     let random = &mut Random::new(1);
     let mut predictor = NetworkPredictor::new(network);
     let mut token = 0;
@@ -54,9 +54,10 @@ pub(super) fn write(network: &Network, mut look: impl FnMut(Moment, &NetworkPred
         if window.is_some_and(|length| at.is_multiple_of(length)) {
             predictor.reset();
         }
-        look(Moment::Before, &predictor);
-        token = random.sample(predictor.step(token), 1.0);
-        look(Moment::After, &predictor);
+        look(Moment::Before, token, &predictor);
+        let next = random.sample(predictor.step(token), 1.0);
+        look(Moment::After, token, &predictor);
+        token = next;
     }
 }
 
@@ -72,7 +73,7 @@ pub fn observe(network: &Network, dead_zone: u8) -> Vec<LayerColumns> {
     let mut gates: Vec<Vec<Vec<f32>>> = fresh.collect();
     let mut units = vec![Vec::new(); layers];
     let mut before: Vec<Vec<f32>> = Vec::new();
-    write(network, |moment, predictor| {
+    write(network, |moment, _, predictor| {
         if moment == Moment::Before {
             before = (0..layers).map(|i| predictor.output(i).to_vec()).collect();
             return;

@@ -1,6 +1,8 @@
 //! What of a network lies beyond the ranges of the device's integers, see docs/NUMBERS.md.
 
+use crate::network::config::LayerConfig;
 use crate::network::parameters::Network;
+use crate::network::predictor::{NetworkPredictor, Predictor};
 use crate::quantize::calibrate::{CHARACTERS, Moment, write};
 use crate::quantize::fixed_point::{INT8_LARGEST, PROJECTED_UNIT};
 use std::fmt;
@@ -80,19 +82,14 @@ impl Seen {
 pub fn beyond_integers(network: &Network) -> Vec<Beyond> {
     let layers = &network.config.layers;
     let cells = layers.iter().enumerate().filter_map(|(index, layer)| {
-        // A cell state between -1 and 1 always fits.
-        let cell = layer.cell;
-        (!cell.has_unit_cell_state())
-            .then(|| Seen::new(index, "cell states", f32::from(i16::MAX) / cell.cell_unit()))
+        cell_limit(*layer).map(|limit| Seen::new(index, "cell states", limit))
     });
     let projected = layers.iter().enumerate().filter_map(|(index, layer)| {
-        let limit = f32::from(INT8_LARGEST) / PROJECTED_UNIT;
-        layer
-            .projection
-            .map(|_| Seen::new(index, "projected hidden states", limit))
+        let limit = projected_limit(*layer);
+        limit.map(|limit| Seen::new(index, "projected hidden states", limit))
     });
     let (mut cells, mut projected): (Vec<_>, Vec<_>) = (cells.collect(), projected.collect());
-    write(network, |moment, predictor| {
+    write(network, |moment, _, predictor| {
         if moment == Moment::After {
             cells
                 .iter_mut()
@@ -107,6 +104,82 @@ pub fn beyond_integers(network: &Network) -> Vec<Beyond> {
         .chain(projected)
         .filter_map(Seen::told)
         .collect()
+}
+
+/// The largest cell state that the integers hold; one between -1 and 1 always fits.
+fn cell_limit(layer: LayerConfig) -> Option<f32> {
+    let cell = layer.cell;
+    (!cell.has_unit_cell_state()).then(|| f32::from(i16::MAX) / cell.cell_unit())
+}
+
+/// The largest projected hidden state that the integers hold.
+fn projected_limit(layer: LayerConfig) -> Option<f32> {
+    let limit = f32::from(INT8_LARGEST) / PROJECTED_UNIT;
+    layer.projection.map(|_| limit)
+}
+
+/// Why a network of which so much is beyond the integers should not be rounded to them; `None` where it may be.
+///
+/// The integers do not hold it if most of a layer is beyond them, or if that alone costs too much of its predictions.
+pub fn refusal(network: &Network, beyond: &[Beyond]) -> Option<String> {
+    /// The share of a layer's numbers of a kind that may lie beyond.
+    const MOST: f64 = 0.5;
+    /// Bits a character that it may cost.
+    const COST: f64 = 0.05;
+    let worst = beyond.iter().max_by(|a, b| a.share.total_cmp(&b.share))?;
+    let cost = cost(network);
+    (worst.share > MOST || cost > COST).then(|| {
+        format!(
+            "layer {}: {:.1} % of its {} go beyond {:.0}, up to {:.1}, where int8 and int4 stop; on the text that the \
+             network writes that alone costs {cost:.3} bits a character",
+            worst.layer,
+            100.0 * worst.share,
+            worst.what,
+            worst.limit,
+            worst.largest,
+        )
+    })
+}
+
+/// The bits a character that the predictions lose if what is beyond the integers is cut off, all else in f32: the mean
+/// divergence (Kullback and Leibler 1951) over the text that the network writes.
+fn cost(network: &Network) -> f64 {
+    let mut cut = NetworkPredictor::new(network);
+    let (mut at, mut nats) = (0usize, 0.0);
+    write(network, |moment, token, whole| {
+        if moment == Moment::Before {
+            return;
+        }
+        let window = network.config.window;
+        if window.is_some_and(|length| at.is_multiple_of(length)) {
+            cut.reset();
+        }
+        at += 1;
+        cut.step(token);
+        nats += divergence(whole.logits(), cut.logits());
+        for (index, layer) in network.config.layers.iter().enumerate() {
+            let limit = |limit: Option<f32>| limit.unwrap_or(f32::INFINITY);
+            cut.limit(
+                index,
+                limit(cell_limit(*layer)),
+                limit(projected_limit(*layer)),
+            );
+        }
+    });
+    nats / CHARACTERS as f64 / std::f64::consts::LN_2
+}
+
+/// The nats that predictions lose if their logits are `other`.
+fn divergence(own: &[f32], other: &[f32]) -> f64 {
+    let log_probabilities = |logits: &[f32]| -> Vec<f64> {
+        let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let shifted = || logits.iter().map(|&z| f64::from(z) - f64::from(largest));
+        let sum: f64 = shifted().map(f64::exp).sum();
+        shifted().map(|z| z - sum.ln()).collect()
+    };
+    let (own, other) = (log_probabilities(own), log_probabilities(other));
+    let pairs = own.iter().zip(other);
+    pairs.map(|(own, other)| own.exp() * (own - other)).sum()
 }
 
 #[cfg(test)]
@@ -154,5 +227,56 @@ mod tests {
         let config = NetworkConfig::stack(&Alphabet::letters(), 4, LayerConfig::lstm(8), 2);
         let network = Network::new(config, &mut Random::new(1)).unwrap();
         assert_eq!(beyond_integers(&network), []);
+        assert_eq!(refusal(&network, &[]), None);
+        // Nothing is cut off, so nothing is lost.
+        assert_eq!(cost(&network), 0.0);
+    }
+
+    #[test]
+    fn most_of_a_layer_beyond_is_refused() {
+        let network = counter();
+        let reason = refusal(&network, &beyond_integers(&network)).unwrap();
+        assert!(
+            reason.contains("cell states go beyond 16, up to"),
+            "{reason}"
+        );
+    }
+
+    /// A cell that an a takes up by one and a b down, as often, and that slowly forgets: now and then it is above 16. The
+    /// network writes c where it is above 0, and d where it is below.
+    #[test]
+    fn what_costs_too_much_is_refused() {
+        let alphabet = Alphabet {
+            symbols: vec!['a', 'b', 'c', 'd'],
+            fold_case: false,
+        };
+        let config = NetworkConfig::stack(&alphabet, 1, LayerConfig::lstm(1), 1);
+        let mut network = Network::new(config, &mut Random::new(1)).unwrap();
+        network.embedding = vec![1.0, -1.0, 0.0, 0.0];
+        let layer = &mut network.layers[0];
+        layer.w_ih = vec![0.0, 0.0, 5.0, 0.0];
+        layer.w_hh = vec![0.0; 4];
+        layer.bias = vec![12.0, 6.5, 0.0, 12.0];
+        network.dense_weight = vec![0.0, 0.0, 3.0, -3.0];
+        network.dense_bias = vec![0.0, 0.0, -2.3, -2.3];
+        let beyond = beyond_integers(&network);
+        assert!((0.02..0.5).contains(&beyond[0].share), "{beyond:?}");
+        assert!((0.05..1.0).contains(&cost(&network)));
+        assert!(refusal(&network, &beyond).is_some());
+        // Without c and d nobody sees how high the cell was.
+        network.dense_weight = vec![0.0; 4];
+        let beyond = beyond_integers(&network);
+        assert!((0.02..0.5).contains(&beyond[0].share), "{beyond:?}");
+        assert_eq!(cost(&network), 0.0);
+        assert_eq!(refusal(&network, &beyond), None);
+    }
+
+    #[test]
+    fn a_divergence_is_that_of_the_definition() {
+        let (own, other) = ([0.0, 3f32.ln()], [0.0, 0.0]);
+        // Probabilities 1/4 and 3/4 beside 1/2 and 1/2.
+        let expected = 0.25 * 0.5f64.ln() + 0.75 * 1.5f64.ln();
+        assert!((divergence(&own, &other) - expected).abs() < 1e-6);
+        assert_eq!(divergence(&own, &own), 0.0);
     }
 }
