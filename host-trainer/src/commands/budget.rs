@@ -8,7 +8,7 @@ use crate::files::table;
 use crate::hardware::boards::{BOARDS, Board};
 use crate::hardware::cost::{Core, Shape, layer_name};
 use crate::hardware::figures::CORES;
-use crate::model::encode::encode_zeros;
+use crate::model::encode::{Labels, encode_in, encode_quantized, encode_zeros};
 use crate::model::file::ModelFile;
 use crate::network::config::{CellKind, LayerConfig, NetworkConfig};
 use crate::network::parameters::Network;
@@ -93,21 +93,34 @@ fn model(args: &Args) -> Result<(Option<String>, ModelFile)> {
         Some(path) => match QuantizedNetwork::load(path)? {
             Some(network) => {
                 check_format(args, path, network.format)?;
-                let zeros = encode_zeros(&network.config, network.format)?;
-                return Ok((None, ModelFile::from_bytes(&zeros)));
+                let file = encode_quantized(&network, &Labels::default())?;
+                return Ok((None, ModelFile::from_bytes(&file)));
             }
-            None => Network::load(path)?.config,
+            None => {
+                let network = Network::load(path)?;
+                if network.ngrams.is_some() {
+                    let format = args.format.map_or(Format::Int8, Format::from);
+                    let (file, _) = encode_in(&network, format, &Labels::default())?;
+                    let parameters = told(&network.config);
+                    return Ok((Some(parameters), ModelFile::from_bytes(&file)));
+                }
+                network.config
+            }
         },
         None => config(args)?,
     };
     let format = args.format.map_or(Format::Int8, Format::from);
     let zeros = encode_zeros(&config, format)?;
-    let parameters = format!(
+    Ok((Some(told(&config)), ModelFile::from_bytes(&zeros)))
+}
+
+/// A line about a network.
+fn told(config: &NetworkConfig) -> String {
+    format!(
         "{:<14} {}\n",
         "parameters",
         grouped(config.parameter_count())
-    );
-    Ok((Some(parameters), ModelFile::from_bytes(&zeros)))
+    )
 }
 
 /// Refuses another --format than that of a file whose numbers are decided.

@@ -21,8 +21,8 @@ const PARTS: [Split; 2] = [Split::Validation, Split::Test];
 pub struct Variant {
     /// The format, and where its numbers come from if not from rounding.
     pub name: String,
-    /// The model, as the device would have it.
-    pub file: ModelFile,
+    /// The model, as the device would have it; `None` of a network with a memory in f32, which no device runs.
+    pub file: Option<ModelFile>,
     /// The integers; `None` of f32.
     pub quantized: Option<QuantizedNetwork>,
     /// How far rounding moved each tensor; empty of f32, and of what was fine-tuned.
@@ -34,14 +34,25 @@ pub struct Variant {
 }
 
 impl Variant {
+    /// Bytes of the model.
+    pub fn bytes(&self) -> Option<usize> {
+        self.file.as_ref().map(|file| file.bytes().len())
+    }
+
     /// The f32 network itself.
     fn float(network: &Network, corpus: &Corpus) -> Result<Self> {
-        let bytes = encode_f32(network, &Labels::default())?;
+        let file = match network.ngrams {
+            None => Some(ModelFile::from_bytes(&encode_f32(
+                network,
+                &Labels::default(),
+            )?)),
+            Some(_) => None,
+        };
         let window = network.config.window;
         let scores = network_scores(network, window, corpus, &PARTS, Extent::Sample)?;
         Ok(Self {
             name: Format::F32.to_string(),
-            file: ModelFile::from_bytes(&bytes),
+            file,
             quantized: None,
             errors: Vec::new(),
             validation: scores[0],
@@ -72,7 +83,7 @@ impl Variant {
         let scores = file.score(quantized.config.window, corpus, &PARTS, Extent::Sample)?;
         Ok(Self {
             name,
-            file,
+            file: Some(file),
             quantized: Some(quantized),
             errors,
             validation: scores[0],
@@ -95,7 +106,7 @@ pub fn table(variants: &[(Format, Result<Variant>)]) -> String {
     let row = |(format, variant): &(Format, Result<Variant>)| match variant {
         Ok(variant) => [
             variant.name.clone(),
-            grouped(variant.file.bytes().len()),
+            variant.bytes().map_or_else(|| "-".into(), grouped),
             format!("{:.4}", variant.validation.bits_per_char),
             format!("{:.4}", variant.test.bits_per_char),
         ],

@@ -2,10 +2,13 @@
 
 use crate::files::error::{Error, Result};
 use crate::files::stdout::grouped;
+use crate::kernels::random::Random;
 use crate::model::compare::{Variant, variants};
-use crate::model::generate::sample_text;
+use crate::model::generate::{PROMPT, TEMPERATURE, sample_text};
 use crate::network::parameters::Network;
+use crate::network::sample::by_state;
 use crate::quantize::QuantizedNetwork;
+use crate::report::memory::MemoryReport;
 use crate::report::signals::{Histogram, Observed, float_cells, float_flow, observe};
 use crate::text::corpus::{Corpus, Split};
 use crate::training::metrics::Row;
@@ -30,6 +33,8 @@ pub struct Report {
     pub(crate) network: Network,
     /// The f32 network first.
     pub(crate) variants: Vec<Variant>,
+    /// Of a network that has one.
+    pub(crate) memory: Option<MemoryReport>,
     /// Why a format has no variant.
     pub(crate) refused: Vec<String>,
     /// Of each variant but the first.
@@ -82,9 +87,10 @@ pub fn gather(
     let float = float_flow(&network, tokens);
     let observed = shown.iter().filter_map(|v| v.quantized.as_ref());
     let observed = observed.map(|q| observe(&network, &float, q, tokens));
-    let texts = shown
-        .iter()
-        .map(|variant| sample_text(&variant.file, seed, SAMPLE));
+    let texts = shown.iter().map(|variant| match &variant.file {
+        Some(file) => sample_text(file, seed, SAMPLE),
+        None => Ok(written(&network, seed)),
+    });
     Ok(Report {
         name: name_of(folder),
         flags: std::fs::read_to_string(folder.join("config.toml")).unwrap_or_default(),
@@ -100,6 +106,7 @@ pub fn gather(
         cells: float_cells(&float),
         texts: texts.collect::<Result<_>>()?,
         variants: shown,
+        memory: MemoryReport::new(&config, &network, corpus, seed)?,
         seed,
         config,
         rows,
@@ -107,6 +114,14 @@ pub fn gather(
         network,
         refused,
     })
+}
+
+/// What a network writes that no chip runs in f32.
+fn written(network: &Network, seed: u64) -> String {
+    let alphabet = network.config.alphabet();
+    let random = &mut Random::new(seed);
+    let prompt = alphabet.encode(PROMPT);
+    alphabet.decode(&by_state(network, &prompt, SAMPLE, TEMPERATURE, random))
 }
 
 /// The weights that a run is judged by. What the notebook calls its result are the last.

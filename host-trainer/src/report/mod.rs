@@ -6,5 +6,6 @@ pub mod columns;
 pub mod comparison;
 pub mod content;
 mod html;
+mod memory;
 pub mod page;
 pub mod signals;

@@ -3,6 +3,7 @@
 use crate::files::stdout::grouped;
 use crate::hardware::boards::BOARDS;
 use crate::hardware::cost::Shape;
+use crate::model::compare::Variant;
 use crate::network::config::LayerConfig;
 use crate::report::columns::parting;
 use crate::report::content::Report;
@@ -25,6 +26,7 @@ pub fn page(report: &Report) -> Markup {
         (signals(report))
         (tensors(report))
         (histograms(report))
+        @if let Some(memory) = &report.memory { (memory.section()) }
         (boards(report))
         (settings(report))
     };
@@ -36,7 +38,7 @@ fn head(report: &Report) -> Markup {
     let layers: Vec<String> = network.layers.iter().map(LayerConfig::to_string).collect();
     let last = report.rows.last();
     let float = &report.variants[0];
-    let smallest = report.variants.iter().map(|v| v.file.bytes().len()).min();
+    let smallest = report.variants.iter().filter_map(Variant::bytes).min();
     let test = if report.config.holds_out() {
         "bits per character on the test part, f32"
     } else {
@@ -123,7 +125,7 @@ fn formats(report: &Report) -> Markup {
                 &["format", "bytes", "validation", "test", "difference", "perplexity"],
                 report.variants.iter().enumerate().map(|(index, variant)| vec![
                     html! { (variant.name) },
-                    html! { (grouped(variant.file.bytes().len())) },
+                    html! { (variant.bytes().map_or_else(|| "–".into(), grouped)) },
                     html! { (format!("{:.4}", variant.validation.bits_per_char)) },
                     html! { (format!("{:.4}", variant.test.bits_per_char)) },
                     html! {
@@ -319,11 +321,10 @@ fn boards(report: &Report) -> Markup {
                     html! { (board.clock / 1e6) },
                 ];
                 for variant in &report.variants {
-                    let Ok(model) = variant.file.model() else {
+                    let Some((Ok(model), flash)) = variant.file.as_ref().map(|f| f.model()).zip(variant.bytes()) else {
                         cells.push(html! {});
                         continue;
                     };
-                    let flash = variant.file.bytes().len();
                     let outcome = board.try_model(&Shape::of(&model), flash, board.clock);
                     cells.push(match outcome.misfit {
                         None => html! { (format!("{:.1}", outcome.characters_per_second)) },
