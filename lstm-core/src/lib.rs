@@ -65,6 +65,11 @@
 //! | hidden state `h` | `[H]` | f32 | i8, in units of 1/127; projected, in units of 1/16 |
 //! | logits | `[vocab]` | f32 | i32, Q12 |
 //!
+//! A model in integers may know pieces of its text by heart: vectors of the last 2, 3 and 4 characters,
+//! which are added to the hidden state where the first layer's recurrent product reads it, and a table
+//! of counts with back-off (Katz 1987), which is taken off the logits. Both lie in the file, and are read in
+//! place; they cost 12 bytes of RAM.
+//!
 //! `docs/NUMBERS.md` in the repository defines the integer arithmetic to the last bit, and
 //! `docs/FORMAT.md` every byte of the file. An architecture's kernel may order the work
 //! differently, but never changes a number.
@@ -75,6 +80,8 @@
 //!   its models are refused with [`ModelError::Format`].
 //! * `gru` (on by default): the GRU. Without it, a model with one is refused with
 //!   [`ModelError::Cell`].
+//! * `ngram` (on by default): n-gram embeddings and back-off tables. Without it, files of version 2, which
+//!   have one, are refused with [`ModelError::Version`].
 //! * `defmt`: errors and small types can be logged with [defmt](https://defmt.ferrous-systems.com).
 //! * `export`: what writes models; for the desk, as it allocates.
 //!
@@ -114,6 +121,7 @@
 //! * `layout`: the arrays of a file, by its shapes
 //! * `kernel`: the dot products, a file for each CPU
 //! * `arith`: the sums and activations of a format, a file each
+//! * `ngram`: what is looked up by the last tokens
 //! * `cell`: the equations, a file for each cell
 //! * `validate`, `model`: every check of a file, and what it becomes
 //! * `workspace`, `session`, `state`: RAM, a step, the state as bytes

@@ -3,13 +3,18 @@
 #[path = "../../lstm-core/tests/common/mod.rs"]
 mod common;
 
-use common::{At, Int8Plain, Net, Plain};
+use std::collections::{BTreeMap, BTreeSet};
+
+use common::ngrams::{Costs, Table, Vectors, ngrams};
+use common::{At, Int8Plain, Net, Plain, Random};
 use lstm_core::Format;
-use lstm_core::export::Row;
+use lstm_core::export::{HEAD_BYTES, Row};
 
 const START: &str =
     "<!-- dump: made by `BLESS=1 cargo test -p cross-tests --test format_doc` -->\n";
 const END: &str = "<!-- end of dump -->\n";
+const START_2: &str = "<!-- dump of version 2 -->\n";
+const END_2: &str = "<!-- end of dump of version 2 -->\n";
 
 fn tiny() -> Net<i8, Int8Plain> {
     let row = |bias, weight_scale, table_scale| Row {
@@ -41,8 +46,29 @@ fn tiny() -> Net<i8, Int8Plain> {
     }
 }
 
-/// The dump: each field on a line, with its offset and its bytes.
-fn dump(file: &[u8]) -> String {
+/// The same with n-gram sections.
+fn tiny_with_ngrams() -> Vec<u8> {
+    let mut random = Random::new(1);
+    // The newest token first.
+    let contexts = [
+        BTreeSet::from([vec![1, 0]]),
+        BTreeSet::new(),
+        BTreeSet::new(),
+    ];
+    let mut vectors = Vectors::of(1, &contexts, &mut random);
+    vectors.shift = 1;
+    let costs = Costs {
+        backoff: 2,
+        symbols: vec![(1, 3)],
+    };
+    let rows = [BTreeMap::new(), BTreeMap::from([(vec![1, 0, 1], costs)])];
+    let mut table = Table::of(2, 1, 1, &rows, vec![4, 8, 12, 16], &mut random);
+    table.coefficients = vec![4096, 2048, -1];
+    tiny().file_with(&ngrams(Some(&vectors), Some(&table)))
+}
+
+/// The dump of a file of version 1.
+fn dump_1(file: &[u8]) -> String {
     let fields: &[(usize, &str)] = &[
         (4, "magic \"LSTM\""),
         (2, "version 1"),
@@ -78,8 +104,50 @@ fn dump(file: &[u8]) -> String {
         (16, "columns 0 to 3 of rows a and b: -127, 64 in column 0"),
         (112, "columns 4 to 31: zeros"),
     ];
+    dump(file, 0, fields)
+}
+
+/// The dump of the n-gram sections.
+fn dump_2(file: &[u8], start: usize) -> String {
+    let fields: &[(usize, &str)] = &[
+        (1, "embeddings: yes"),
+        (1, "salt: 1"),
+        (1, "shift: 1"),
+        (3, "slots: 2, 0, 0"),
+        (9, "padding: 8 zeros"),
+        (1, "data: 20 bytes"),
+        (2, "length 2: a displacement"),
+        (2, "to a multiple of 4"),
+        (4, "two tags"),
+        (12, "two vectors, then that of all others"),
+        (1, "back-off table: yes"),
+        (1, "salt: 1"),
+        (1, "dense: 1"),
+        (3, "slots: 2 lengths, 0 and 2"),
+        (6, "coefficients: 3, of 4096, 2048, -1"),
+        (1, "row_bytes: 3"),
+        (13, "padding: 12 zeros"),
+        (2, "data: 180 bytes"),
+        (8, "gate: its row"),
+        (24, "three empty rows"),
+        (16, "columns 0 to 3 of the gate, and of the empty rows"),
+        (112, "columns 4 to 31: zeros"),
+        (4, "costs after a, then after b"),
+        (2, "length 3: a displacement"),
+        (2, "to a multiple of 4"),
+        (8, "two slots"),
+        (1, "row of bab: 1 entry"),
+        (1, "back-off 2"),
+        (1, "b costs 3"),
+        (1, "to a multiple of 4"),
+    ];
+    dump(file, start, fields)
+}
+
+/// Each field on a line, with its offset and its bytes.
+fn dump(file: &[u8], start: usize, fields: &[(usize, &str)]) -> String {
     let mut text = String::from("```text\n");
-    let mut offset = 0;
+    let mut offset = start;
     for &(len, what) in fields {
         for (i, bytes) in file[offset..offset + len].chunks(16).enumerate() {
             let hex: Vec<String> = bytes.iter().map(|b| format!("{b:02x}")).collect();
@@ -96,14 +164,22 @@ fn dump(file: &[u8]) -> String {
 
 #[test]
 #[cfg_attr(miri, ignore = "reads a file of the repository")]
-fn the_dump_in_the_documentation_is_the_file() {
+fn the_dumps_in_the_documentation_are_the_files() {
     let file = tiny().file();
     assert_eq!(At::new(&file, 0).model().alphabet().len(), 2);
+    compare(START, END, &dump_1(&file));
+    let longer = tiny_with_ngrams();
+    assert!(At::new(&longer, 0).model().has_ngrams());
+    assert_eq!(longer[HEAD_BYTES..file.len()], file[HEAD_BYTES..]);
+    compare(START_2, END_2, &dump_2(&longer, file.len()));
+}
+
+/// Compares what stands between two lines of the document, or renews it.
+fn compare(start: &str, end: &str, expected: &str) {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/FORMAT.md");
     let document = std::fs::read_to_string(path).unwrap();
-    let start = document.find(START).expect("the start marker") + START.len();
-    let end = document.find(END).expect("the end marker");
-    let expected = dump(&file);
+    let start = document.find(start).expect("the start marker") + start.len();
+    let end = document.find(end).expect("the end marker");
     if std::env::var_os("BLESS").is_some() {
         let renewed = format!("{}{expected}{}", &document[..start], &document[end..]);
         std::fs::write(path, renewed).unwrap();

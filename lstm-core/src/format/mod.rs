@@ -26,10 +26,11 @@ pub use encode::{decode_weight, encode_int4, encode_weight, int4_words};
 pub use encode::{encode_file, with_head};
 pub use error::ModelError;
 pub use head::{Head, VerifiedFile};
-pub use ngrams::{
-    BackoffSection, EMBEDDING_LENGTHS, EmbeddingsSection, HISTORY, List, MAX_BACKOFF,
-    MAX_BACKOFF_LENGTHS, MAX_DENSE, MAX_ROW_BYTES, MAX_SHIFT, Ngrams,
-};
+#[cfg(feature = "export")]
+pub use ngrams::List;
+#[cfg(feature = "ngram")]
+pub use ngrams::{BackoffSection, EMBEDDING_LENGTHS, EmbeddingsSection, MAX_BACKOFF_LENGTHS};
+pub use ngrams::{HISTORY, MAX_BACKOFF, MAX_DENSE, MAX_ROW_BYTES, MAX_SHIFT, Ngrams};
 pub use number::{Format, Order, WeightFormat};
 pub use payload::Payload;
 pub use peek::ModelShape;
