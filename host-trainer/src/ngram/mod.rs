@@ -5,6 +5,7 @@
 
 mod backoff_table;
 mod cross_fit;
+mod discounts;
 mod embedding_maps;
 mod occurrences;
 mod perfect_hash;
@@ -18,5 +19,5 @@ pub use backoff_table::{BackoffTable, Gate};
 pub use cross_fit::{CrossFitted, CrossFittedReader, Settings, Size};
 pub use embedding_maps::{EmbeddingMaps, PackedVectors};
 pub use occurrences::{Occurrences, PARTS, Text, part_of, part_range};
-pub use prune::{Pruning, dense_length};
+pub use prune::dense_length;
 pub use recitation::{RUN_LENGTHS, Recitation};
