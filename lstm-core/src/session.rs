@@ -5,6 +5,8 @@ use crate::arith::Arithmetic;
 use crate::arith::F32;
 #[cfg(feature = "int8")]
 use crate::arith::Integer;
+#[cfg(feature = "ngram")]
+use crate::bytes::prefix;
 use crate::bytes::split;
 use crate::cell::Scratch;
 use crate::format::Format;
@@ -176,24 +178,25 @@ fn run_integer(
     mut logits: Option<&mut [u32]>,
 ) {
     #[cfg(feature = "ngram")]
-    if let Some(history) = ngram::history(state.history) {
-        ngram::push(history, token, model.alphabet().len());
-        if let Some(embeddings) = &model.lookups().embeddings {
-            // Only the recurrent product of the first layer reads it; then it is overwritten.
-            embeddings.add(history, bytemuck::cast_slice_mut(state.hidden));
-        }
+    let lookups = model.lookups();
+    #[cfg(feature = "ngram")]
+    if !state.history.is_empty() {
+        let token = match token.index() {
+            index if index < model.alphabet().len() => index as u8,
+            _ => 0,
+        };
+        lookups.before_layers(state.history, token, state.hidden);
     }
     run_in::<Integer>(model, state, token, logits.as_deref_mut());
     #[cfg(feature = "ngram")]
-    if let (Some(history), Some(logits)) = (ngram::history(state.history), logits)
-        && let Some(backoff) = &model.lookups().backoff
-    {
+    if let (Some(history), Some(logits)) = (ngram::history(state.history), logits) {
         let widths = model.layers().iter().map(|shape| shape.output());
         let (start, top) = widths.fold((0, 0), |(start, below), width| (start + below, width));
         let hidden = bytemuck::cast_slice::<_, i8>(state.hidden).get(start..start + top);
-        backoff.apply(
+        lookups.behind_dense(
             history,
             hidden.unwrap_or_default(),
+            prefix(state.columns, logits.len()),
             bytemuck::cast_slice_mut(logits),
         );
     }

@@ -159,14 +159,15 @@ mod sealed {
 /// columns of the widest matrix, 1 to 4.25 bytes a column in the integer formats (it depends on the
 /// CPU's kernel), 4 in F32; and the cell's output of the largest layer with a projection, as `h`.
 ///
-/// A model with n-gram sections takes 3 words more, for its last 12 tokens.
+/// A model with n-gram sections takes 3 words more, for its last 12 tokens; and its scratch is at
+/// least a byte for each symbol.
 pub const fn workspace_words(format: Format, layers: &[LayerShape]) -> usize {
     Room::of(format, layers).words()
 }
 
 impl Model<'_> {
-    /// Words of state and scratch that the model needs, as [`workspace_words`] for its shapes, and 3
-    /// more if it has n-gram sections.
+    /// Words of state and scratch that the model needs, as [`workspace_words`] for its shapes, and
+    /// what its n-gram sections take.
     pub fn workspace_words(&self) -> usize {
         Room::of_model(self).words()
     }
@@ -176,7 +177,7 @@ impl ModelShape {
     /// The `WORDS` of a [`Workspace`] for this model.
     pub const fn words(&self) -> usize {
         Room::of(self.format(), self.layers())
-            .with_history(self.has_ngrams())
+            .with_ngrams(self.has_ngrams(), self.num_symbols())
             .words()
     }
 }
@@ -190,7 +191,7 @@ pub(crate) struct Room {
     cell_state: usize,
     /// The last tokens, for a model with n-gram sections.
     history: usize,
-    /// Scratch: the packed columns of the widest matrix.
+    /// Scratch: the packed columns of the widest matrix, then what each symbol costs.
     columns: usize,
     /// Scratch: the cell's output of the largest layer with a projection.
     cell_output: usize,
@@ -204,7 +205,7 @@ pub(crate) struct State<'w> {
     pub(crate) cell_state: &'w mut [u32],
     /// The last tokens, from the newest, a byte each; empty for a model without n-gram sections.
     pub(crate) history: &'w mut [u32],
-    /// Scratch: the packed columns of a matrix.
+    /// Scratch: the packed columns of a matrix, then what each symbol costs.
     pub(crate) columns: &'w mut [u32],
     /// Scratch: the cell's output before a projection.
     pub(crate) cell_output: &'w mut [u32],
@@ -213,7 +214,8 @@ pub(crate) struct State<'w> {
 impl Room {
     /// Enough for this model.
     pub(crate) fn of_model(model: &Model<'_>) -> Self {
-        Self::of(model.format(), model.layers()).with_history(model.has_ngrams())
+        Self::of(model.format(), model.layers())
+            .with_ngrams(model.has_ngrams(), model.alphabet().len())
     }
 
     /// Enough for these layers, from the input up.
@@ -250,10 +252,17 @@ impl Room {
         }
     }
 
-    /// And enough for the last tokens, where a model looks at them.
-    const fn with_history(self, has_ngrams: bool) -> Self {
-        let history = if has_ngrams { words(HISTORY) } else { 0 };
-        Room { history, ..self }
+    /// And enough for the last tokens, and for a byte of scratch for each symbol, where a model has
+    /// n-gram sections.
+    const fn with_ngrams(self, has_ngrams: bool, num_symbols: usize) -> Self {
+        if !has_ngrams {
+            return self;
+        }
+        Room {
+            history: words(HISTORY),
+            columns: max(self.columns, words(num_symbols)),
+            ..self
+        }
     }
 
     /// Words that hold it all.

@@ -2,6 +2,7 @@
 
 mod common;
 
+use common::ngrams::{Table, Vectors, ngrams};
 use common::{At, Int8Plain, Net, file, symbols, times};
 use lstm_core::export::{
     Description, HEAD_BYTES, Layers, Ngrams, Payload, Row, VERSION, data_bytes, decode_weight,
@@ -18,6 +19,14 @@ fn encode(description: Description<'_>) -> Vec<u8> {
 
 fn small() -> Vec<u8> {
     Net::<i8, _>::random(3, &[2], 7).file()
+}
+
+/// A file of version 2, with both sections.
+fn with_ngrams() -> Vec<u8> {
+    let vectors = Vectors::random(3, 2, [3, 0, 2], 7);
+    let table = Table::random(3, 2, 1, &[3, 0, 4], 7);
+    let net = Net::<i8, _>::random(3, &[2], 7);
+    net.file_with(&ngrams(Some(&vectors), Some(&table)))
 }
 
 fn error(bytes: &[u8]) -> ModelError {
@@ -95,28 +104,29 @@ fn a_region_may_be_longer_than_the_file() {
 
 #[test]
 fn every_truncation_is_refused() {
-    let bytes = small();
-    for found in (0..bytes.len()).step_by(times(1, 7)) {
-        let expected = if found < HEAD_BYTES {
-            HEAD_BYTES
-        } else {
-            bytes.len()
-        };
-        assert_eq!(
-            error(&bytes[..found]),
-            ModelError::Truncated { found, expected }
-        );
-        let region = At::new(&bytes[..found], 0);
-        assert_eq!(
-            Model::from_region(region.bytes()).unwrap_err(),
-            ModelError::Truncated { found, expected }
-        );
+    for bytes in [small(), with_ngrams()] {
+        for found in (0..bytes.len()).step_by(times(1, 7)) {
+            let expected = if found < HEAD_BYTES {
+                HEAD_BYTES
+            } else {
+                bytes.len()
+            };
+            assert_eq!(
+                error(&bytes[..found]),
+                ModelError::Truncated { found, expected }
+            );
+            let region = At::new(&bytes[..found], 0);
+            assert_eq!(
+                Model::from_region(region.bytes()).unwrap_err(),
+                ModelError::Truncated { found, expected }
+            );
+        }
     }
 }
 
 #[test]
 fn appended_bytes_are_refused() {
-    let bytes = small();
+    let bytes = with_ngrams();
     let expected = bytes.len();
     for more in (1..=64).step_by(times(1, 9)) {
         let mut longer = bytes.clone();
@@ -133,12 +143,14 @@ fn appended_bytes_are_refused() {
 
 #[test]
 fn a_golden_digest_may_follow_the_data() {
-    let bytes = small();
-    assert_eq!(At::new(&bytes, 0).model().golden(), None);
-    for more in 1..=16 {
+    for (bytes, more) in [small(), with_ngrams()]
+        .iter()
+        .flat_map(|bytes| (1..=16).map(move |more| (bytes, more)))
+    {
+        assert_eq!(At::new(bytes, 0).model().golden(), None);
         let mut payload = bytes[HEAD_BYTES..].to_vec();
         payload.extend(&[0x78, 0x56, 0x34, 0x12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0][..more]);
-        let longer = with_head(1, &payload);
+        let longer = with_head(bytes[4].into(), &payload);
         if more == 4 {
             assert_eq!(At::new(&longer, 0).model().golden(), Some(0x1234_5678));
         } else {
@@ -149,65 +161,66 @@ fn a_golden_digest_may_follow_the_data() {
 
 #[test]
 fn every_single_bit_flip_is_refused() {
-    let bytes = small();
-    let len = bytes.len();
-    let expected_checksum = u32::from_le_bytes(bytes[12..16].try_into().unwrap());
-    for bit in (0..8 * len).step_by(times(1, 211)) {
-        let mut flipped = bytes.clone();
-        flipped[bit / 8] ^= 1 << (bit % 8);
-        let found = error(&flipped);
-        match bit / 8 {
-            0..4 => {
-                let start = flipped[..4].try_into().unwrap();
-                assert_eq!(found, ModelError::Magic { found: start });
-            }
-            4..6 => {
-                let version = u16::from_le_bytes([flipped[4], flipped[5]]);
-                assert_eq!(
-                    found,
-                    ModelError::Version {
-                        found: version,
-                        expected: VERSION
-                    }
-                );
-            }
-            8..12 => {
-                let payload = u32::from_le_bytes(flipped[8..12].try_into().unwrap());
-                let expected = (payload as usize).saturating_add(HEAD_BYTES);
-                if expected > len {
+    for bytes in [small(), with_ngrams()] {
+        let len = bytes.len();
+        let expected_checksum = u32::from_le_bytes(bytes[12..16].try_into().unwrap());
+        for bit in (0..8 * len).step_by(times(1, 211)) {
+            let mut flipped = bytes.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            let found = error(&flipped);
+            match bit / 8 {
+                0..4 => {
+                    let start = flipped[..4].try_into().unwrap();
+                    assert_eq!(found, ModelError::Magic { found: start });
+                }
+                4..6 => {
+                    let version = u16::from_le_bytes([flipped[4], flipped[5]]);
                     assert_eq!(
                         found,
-                        ModelError::Truncated {
-                            found: len,
-                            expected
-                        }
-                    );
-                } else {
-                    assert_eq!(
-                        found,
-                        ModelError::TooLong {
-                            found: len,
-                            expected
+                        ModelError::Version {
+                            found: version,
+                            expected: VERSION
                         }
                     );
                 }
-            }
-            12..16 => {
-                let stored = u32::from_le_bytes(flipped[12..16].try_into().unwrap());
-                assert_eq!(
-                    found,
-                    ModelError::Checksum {
-                        found: expected_checksum,
-                        expected: stored
+                8..12 => {
+                    let payload = u32::from_le_bytes(flipped[8..12].try_into().unwrap());
+                    let expected = (payload as usize).saturating_add(HEAD_BYTES);
+                    if expected > len {
+                        assert_eq!(
+                            found,
+                            ModelError::Truncated {
+                                found: len,
+                                expected
+                            }
+                        );
+                    } else {
+                        assert_eq!(
+                            found,
+                            ModelError::TooLong {
+                                found: len,
+                                expected
+                            }
+                        );
                     }
-                );
-            }
-            _ => {
-                assert!(
-                    matches!(found, ModelError::Checksum { found, expected }
-                        if expected == expected_checksum && found != expected),
-                    "{bit}: {found}"
-                );
+                }
+                12..16 => {
+                    let stored = u32::from_le_bytes(flipped[12..16].try_into().unwrap());
+                    assert_eq!(
+                        found,
+                        ModelError::Checksum {
+                            found: expected_checksum,
+                            expected: stored
+                        }
+                    );
+                }
+                _ => {
+                    assert!(
+                        matches!(found, ModelError::Checksum { found, expected }
+                            if expected == expected_checksum && found != expected),
+                        "{bit}: {found}"
+                    );
+                }
             }
         }
     }
@@ -215,7 +228,7 @@ fn every_single_bit_flip_is_refused() {
 
 #[test]
 fn misaligned_weights_are_refused_and_four_bytes_are_enough() {
-    let bytes = small();
+    let bytes = with_ngrams();
     for offset in 0..16 {
         let at = At::new(&bytes, offset);
         let result = Model::from_bytes(at.bytes());

@@ -1,14 +1,20 @@
 //! A back-off table: what each symbol costs after the last tokens.
 
+use core::ops::Range;
+
 use super::bits::Bits;
 use super::hash::{PerfectHash, extend};
-use super::{History, take, values};
-use crate::format::{BLOCK_ROWS, MAX_BACKOFF_LENGTHS, MAX_SYMBOLS, Row, round_up};
+use super::{History, values};
+use crate::format::{BLOCK_ROWS, MAX_BACKOFF_LENGTHS, Row, round_up};
 
 /// The low bits of a slot say where its row is, the others are its tag.
 const OFFSET_BITS: u32 = 20;
 /// The offset of a slot that has no row.
 pub(super) const EMPTY: u32 = (1 << OFFSET_BITS) - 1;
+/// The bits of a tag.
+const TAG: u32 = (1 << (32 - OFFSET_BITS)) - 1;
+/// Words of the parameters of the gate's block of rows.
+const GATE_ROW_WORDS: usize = BLOCK_ROWS * Row::BYTES / 4;
 /// Bits of a cost in a row.
 const COST_BITS: u32 = 6;
 
@@ -19,6 +25,10 @@ pub struct Backoff<'m> {
     pub(super) num_symbols: u16,
     pub(super) columns: u16,
     pub(super) dense: u8,
+    /// Of a symbol in a row.
+    pub(super) symbol_bits: u8,
+    /// Where the arrays of the lengths start in the data, in words: behind the costs.
+    pub(super) lengths_start: u32,
     /// Of the lengths `dense + 1` and so on; zeros behind the last.
     pub(super) slots: [u16; MAX_BACKOFF_LENGTHS],
     pub(super) coefficients: [i16; MAX_BACKOFF_LENGTHS + 1],
@@ -29,105 +39,120 @@ impl<'m> Backoff<'m> {
     /// Writes what each symbol costs after the last tokens, in quarter bits, and gives the number of
     /// the longest length found: 1 is `dense + 1` tokens, 0 stands for none. `costs` is `[V]`.
     pub fn costs(&self, history: &History, costs: &mut [u8]) -> usize {
-        let found = self.find(history);
-        found.each(|symbol, cost| {
-            if let Some(place) = costs.get_mut(symbol) {
-                *place = cost;
-            }
-        });
+        let mut starts = [0; MAX_BACKOFF_LENGTHS];
+        let found = self.find(history, &mut starts);
+        let starts = starts.get(..found.count).unwrap_or_default();
+        // What the rows send back with, from the longest: to each, and at last to all symbols.
+        let mut backoffs = [0; MAX_BACKOFF_LENGTHS];
+        let mut backoff = 0u8;
+        for (row, &start) in backoffs.iter_mut().zip(starts.iter()).rev() {
+            *row = backoff;
+            backoff = backoff.saturating_add(RowReader::backoff(self.data, start));
+        }
+        let line: &[u8] = bytemuck::cast_slice(self.data);
+        add_to_all(costs, line.get(found.line..).unwrap_or_default(), backoff);
+        // From the shortest to the longest, which counts.
+        for (&start, &backoff) in starts.iter().zip(&backoffs) {
+            write_row(self.data, start, self.symbol_bits.into(), backoff, costs);
+        }
         found.longest
     }
 
     /// Takes the costs of all symbols off their logits, Q12. `hidden` is the hidden state that the
-    /// dense layer reads.
-    pub(crate) fn apply(&self, history: &History, hidden: &[i8], logits: &mut [i32]) {
-        let found = self.find(history);
-        let coefficient = self.coefficients.get(found.longest);
-        let coefficient = coefficient.copied().unwrap_or_default();
+    /// dense layer reads; `costs` is scratch, `[V]`.
+    pub(super) fn apply(
+        &self,
+        history: &History,
+        hidden: &[i8],
+        costs: &mut [u8],
+        logits: &mut [i32],
+    ) {
+        let longest = self.costs(history, costs);
+        let coefficient = self.coefficients.get(longest).copied().unwrap_or_default();
         let factor = values::factor(values::coefficient(coefficient, self.gate(hidden)));
-        found.each(|symbol, cost| {
-            if let Some(logit) = logits.get_mut(symbol) {
-                *logit = values::logit(*logit, cost, factor);
-            }
-        });
+        subtract(costs, factor, logits);
     }
 
-    /// The arrays at the start of the data.
-    pub(super) fn arrays(&self) -> Arrays<'m> {
-        let mut rest = self.data;
-        let gate_row = take(&mut rest, BLOCK_ROWS * Row::BYTES / 4);
-        let gate_weights = take(&mut rest, self.columns.into());
-        let costs = take(&mut rest, self.cost_bytes().div_ceil(4));
-        Arrays {
-            gate_row,
-            gate_weights,
-            costs,
-            rest,
-        }
+    /// Where the weights of the gate are in the data, in words.
+    pub(super) fn gate_weights(&self) -> Range<usize> {
+        GATE_ROW_WORDS..self.costs_start()
+    }
+
+    /// Where the costs start in the data, in words: behind the gate.
+    #[inline(always)]
+    pub(super) fn costs_start(&self) -> usize {
+        GATE_ROW_WORDS + usize::from(self.columns)
     }
 
     /// A cost for each symbol in each context of `dense` tokens.
     pub(super) fn cost_bytes(&self) -> usize {
-        (0..self.dense).fold(self.num_symbols.into(), |bytes, _| {
-            bytes * usize::from(self.num_symbols)
-        })
+        usize::from(self.num_symbols).pow(u32::from(self.dense) + 1)
     }
 
-    /// Where the costs after the last tokens stand.
-    pub(super) fn find(&self, history: &History) -> Found<'m> {
-        let arrays = self.arrays();
-        let mut rest = arrays.rest;
-        let mut found = Found {
-            offsets: [EMPTY; MAX_BACKOFF_LENGTHS],
-            longest: 0,
-            num_symbols: self.num_symbols.into(),
-            costs: &[],
-            rows: &[],
-        };
-        let (dense, others) = history
-            .split_at_checked(self.dense.into())
-            .unwrap_or_default();
-        let (mut x, mut line) = (self.salt, 0);
-        for &token in dense {
+    /// The costs after the last tokens. `starts` become the bytes of the data where the rows of the
+    /// lengths start that have one, from the shortest.
+    #[inline(never)]
+    fn find(&self, history: &History, starts: &mut [u32; MAX_BACKOFF_LENGTHS]) -> Found {
+        let (mut x, mut line, mut place) = (self.salt, 0, 1);
+        let dense = usize::from(self.dense);
+        for &token in history.iter().take(dense) {
             x = extend(x, token);
+            line += place * usize::from(token);
+            place *= usize::from(self.num_symbols);
         }
-        for &token in dense.iter().rev() {
-            line = line * found.num_symbols + usize::from(token);
-        }
-        let from = line * found.num_symbols;
-        let costs: &[u8] = bytemuck::cast_slice(arrays.costs);
-        let costs = costs.get(from..from + found.num_symbols);
-        found.costs = costs.unwrap_or_default();
-        let lengths = others.iter().zip(&self.slots).zip(&mut found.offsets);
-        for (n, ((&token, &slots), offset)) in lengths.enumerate() {
+        let (mut count, mut longest) = (0, 0);
+        let mut start = self.lengths_start as usize;
+        let tokens = history.get(dense..).unwrap_or_default();
+        for (n, (&token, &slots)) in tokens.iter().zip(&self.slots).enumerate() {
             x = extend(x, token);
             if slots == 0 {
                 continue;
             }
-            let (map, slots) = self::slots(slots, &mut rest);
-            let (slot, y) = map.place(x);
-            let word = slots.get(slot).copied().map_or(EMPTY, u32::from_le);
-            if word >> OFFSET_BITS == y & ((1 << (32 - OFFSET_BITS)) - 1) && word & EMPTY != EMPTY {
-                *offset = word & EMPTY;
-                found.longest = n + 1;
+            let map = PerfectHash::at(start, slots);
+            let (slot, y) = map.place(self.data, x);
+            let word = self.data.get(map.end() + slot).copied();
+            let word = word.map_or(EMPTY, u32::from_le);
+            start = map.end() + map.slots();
+            if word >> OFFSET_BITS == y & TAG && word & EMPTY != EMPTY {
+                if let Some(start) = starts.get_mut(count) {
+                    *start = word & EMPTY;
+                }
+                count += 1;
+                longest = n + 1;
             }
         }
-        found.rows = rest;
-        found
+        // The rows stand behind the last length.
+        for row in starts.iter_mut().take(count) {
+            *row += 4 * start as u32;
+        }
+        Found {
+            count,
+            longest,
+            line: 4 * self.costs_start() + line * usize::from(self.num_symbols),
+        }
     }
 
     /// The gate's sum over a hidden state, Q18.
+    #[inline(never)]
     fn gate(&self, hidden: &[i8]) -> i32 {
-        let arrays = self.arrays();
-        let Some(&[bias, scales, ..]) = arrays.gate_row.first_chunk::<2>() else {
+        let Some(&[bias, scales]) = self.data.first_chunk() else {
             return 0;
         };
         let row = Row::from_words([bias, scales]);
-        let groups = arrays.gate_weights.as_chunks::<BLOCK_ROWS>().0;
+        let weights = self.data.get(GATE_ROW_WORDS..).unwrap_or_default();
+        let groups = weights.as_chunks::<BLOCK_ROWS>().0;
         let mut dot = 0i32;
-        for (columns, [word, ..]) in hidden.chunks(4).zip(groups) {
-            for (&h, weight) in columns.iter().zip(weights(*word)) {
-                dot = dot.wrapping_add(i32::from(h) * i32::from(weight));
+        let (whole, rest) = hidden.as_chunks();
+        for (&[h0, h1, h2, h3], &[word, ..]) in whole.iter().zip(groups) {
+            let [w0, w1, w2, w3] = weights_of(word);
+            dot = dot.wrapping_add(i32::from(h0) * w0);
+            dot = dot.wrapping_add(i32::from(h1) * w1);
+            dot = dot.wrapping_add(i32::from(h2) * w2);
+            dot = dot.wrapping_add(i32::from(h3) * w3);
+        }
+        if let Some(&[word, ..]) = groups.get(whole.len()) {
+            for (&h, weight) in rest.iter().zip(weights_of(word)) {
+                dot = dot.wrapping_add(i32::from(h) * weight);
             }
         }
         dot.wrapping_mul(row.weight_scale.into())
@@ -136,65 +161,71 @@ impl<'m> Backoff<'m> {
 }
 
 /// Four weights in columns that follow each other.
-pub(super) fn weights(word: u32) -> [i8; 4] {
-    // Those in even columns are stored with an offset.
-    let word = u32::from_le(word) ^ 0x0080_0080;
-    word.to_le_bytes().map(|byte| byte as i8)
-}
-
-/// The arrays at the start of a table.
-pub(super) struct Arrays<'m> {
-    pub(super) gate_row: &'m [u32],
-    pub(super) gate_weights: &'m [u32],
-    pub(super) costs: &'m [u32],
-    /// Those of the lengths, then the rows.
-    pub(super) rest: &'m [u32],
-}
-
-/// The map of a length of so many slots, and what is in them, taken off the start of `data`.
 #[inline(always)]
-pub(super) fn slots<'m>(slots: u16, data: &mut &'m [u32]) -> (PerfectHash<'m>, &'m [u32]) {
-    let map = PerfectHash::take(slots, data);
-    (map, take(data, slots.into()))
+pub(super) fn weights_of(word: u32) -> [i32; 4] {
+    // Those in even columns are stored with an offset.
+    let word = (u32::from_le(word) ^ 0x0080_0080) as i32;
+    [
+        word << 24 >> 24,
+        word << 16 >> 24,
+        word << 8 >> 24,
+        word >> 24,
+    ]
+}
+
+/// Writes the costs of all symbols, with the back-offs of the rows that send to them.
+#[inline(never)]
+fn add_to_all(costs: &mut [u8], line: &[u8], backoff: u8) {
+    let (costs4, costs1) = costs.as_chunks_mut::<4>();
+    let (line4, _) = line.as_chunks::<4>();
+    let line1 = line.get(4 * costs4.len()..).unwrap_or_default();
+    for (to, &[a, b, c, d]) in costs4.iter_mut().zip(line4) {
+        let add = |cost: u8| cost.saturating_add(backoff);
+        *to = [add(a), add(b), add(c), add(d)];
+    }
+    for (to, &from) in costs1.iter_mut().zip(line1) {
+        *to = from.saturating_add(backoff);
+    }
+}
+
+/// Writes the costs of a row's symbols, with the back-offs of longer rows.
+// With its registers for the bits.
+#[inline(never)]
+fn write_row(data: &[u32], start: u32, symbol_bits: u32, backoff: u8, costs: &mut [u8]) {
+    let mut row = RowReader::at(data, start, symbol_bits);
+    for _ in 0..row.entries {
+        let (symbol, cost) = row.next();
+        if let Some(place) = costs.get_mut(symbol) {
+            *place = cost.saturating_add(backoff);
+        }
+    }
+}
+
+/// Takes costs off logits.
+#[inline(never)]
+fn subtract(costs: &[u8], factor: i32, logits: &mut [i32]) {
+    let (costs4, costs1) = costs.as_chunks::<4>();
+    let (logits4, logits1) = logits.as_chunks_mut::<4>();
+    for (logits, &[a, b, c, d]) in logits4.iter_mut().zip(costs4) {
+        let [l0, l1, l2, l3] = logits;
+        *l0 = values::logit(*l0, a, factor);
+        *l1 = values::logit(*l1, b, factor);
+        *l2 = values::logit(*l2, c, factor);
+        *l3 = values::logit(*l3, d, factor);
+    }
+    for (logit, &cost) in logits1.iter_mut().zip(costs1) {
+        *logit = values::logit(*logit, cost, factor);
+    }
 }
 
 /// The costs after some tokens.
-pub(super) struct Found<'m> {
-    /// Of the row of each length, in bytes.
-    offsets: [u32; MAX_BACKOFF_LENGTHS],
+struct Found {
+    /// Of the rows.
+    count: usize,
     /// The number of the longest length that has a row, counted from 1.
     longest: usize,
-    num_symbols: usize,
-    /// Of all symbols, after the fewest tokens.
-    costs: &'m [u8],
-    rows: &'m [u32],
-}
-
-impl Found<'_> {
-    /// Each symbol once with its cost: from the longest row found to the shortest those that no
-    /// longer one has, each with the back-offs of the longer ones; then all others.
-    #[inline(always)]
-    fn each(&self, mut visit: impl FnMut(usize, u8)) {
-        let mut symbols = Symbols::new();
-        let mut backoff = 0u8;
-        let width = symbol_bits(self.num_symbols);
-        for &offset in self.offsets.iter().take(self.longest).rev() {
-            if offset == EMPTY {
-                continue;
-            }
-            let mut row = RowReader::at(self.rows, offset, width);
-            for _ in 0..row.entries {
-                let (symbol, cost) = row.next();
-                if symbols.insert(symbol) {
-                    visit(symbol, backoff.saturating_add(cost));
-                }
-            }
-            backoff = backoff.saturating_add(row.backoff);
-        }
-        symbols.others(self.costs, |symbol, cost| {
-            visit(symbol, backoff.saturating_add(cost));
-        });
-    }
+    /// Where the costs of all symbols after the fewest tokens start in the data, in bytes.
+    line: usize,
 }
 
 /// Bits of a symbol in a row.
@@ -220,9 +251,10 @@ pub(super) struct RowReader<'m> {
 }
 
 impl<'m> RowReader<'m> {
+    /// The row that starts at a byte of the data.
     #[inline(always)]
-    pub(super) fn at(rows: &'m [u32], offset: u32, symbol_bits: u32) -> Self {
-        let mut bits = Bits::at(rows, offset as usize);
+    pub(super) fn at(data: &'m [u32], start: u32, symbol_bits: u32) -> Self {
+        let mut bits = Bits::at(data, start as usize);
         RowReader {
             entries: bits.next(8) as usize + 1,
             backoff: bits.next(8) as u8,
@@ -231,51 +263,26 @@ impl<'m> RowReader<'m> {
         }
     }
 
+    /// The back-off of such a row.
+    #[inline(always)]
+    fn backoff(data: &[u32], start: u32) -> u8 {
+        let bytes: &[u8] = bytemuck::cast_slice(data);
+        bytes.get(start as usize + 1).copied().unwrap_or_default()
+    }
+
     /// The next symbol and its cost in quarter bits.
     #[inline(always)]
     pub(super) fn next(&mut self) -> (usize, u8) {
-        let entry = self.bits.next(self.symbol_bits + COST_BITS);
-        let symbol = entry & ((1 << self.symbol_bits) - 1);
-        (symbol as usize, (entry >> self.symbol_bits) as u8)
+        const COST: u32 = (1 << COST_BITS) - 1;
+        let ahead = self.bits.peek(self.symbol_bits + COST_BITS);
+        let symbol = ahead & ((1 << self.symbol_bits) - 1);
+        let cost = ahead >> self.symbol_bits & COST;
+        self.bits.skip(self.symbol_bits + COST_BITS);
+        (symbol as usize, cost as u8)
     }
 
     /// The bits behind the last entry.
     pub(super) fn padding(mut self) -> u32 {
         self.bits.rest_of_byte()
-    }
-}
-
-/// A set of symbols.
-pub(super) struct Symbols([u32; MAX_SYMBOLS / 32]);
-
-impl Symbols {
-    pub(super) fn new() -> Self {
-        Symbols([0; MAX_SYMBOLS / 32])
-    }
-
-    /// Whether the symbol was not in the set.
-    #[inline(always)]
-    pub(super) fn insert(&mut self, symbol: usize) -> bool {
-        let Some(word) = self.0.get_mut(symbol / 32) else {
-            return false;
-        };
-        let bit = 1 << (symbol % 32);
-        let is_new = *word & bit == 0;
-        *word |= bit;
-        is_new
-    }
-
-    /// Each symbol that is not in the set, with its cost.
-    #[inline(always)]
-    fn others(&self, costs: &[u8], mut visit: impl FnMut(usize, u8)) {
-        for (group, (&word, costs)) in self.0.iter().zip(costs.chunks(32)).enumerate() {
-            let mut word = word;
-            for (i, &cost) in costs.iter().enumerate() {
-                if word & 1 == 0 {
-                    visit(32 * group + i, cost);
-                }
-                word >>= 1;
-            }
-        }
     }
 }

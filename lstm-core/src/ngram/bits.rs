@@ -1,49 +1,60 @@
 //! Numbers of a few bits, one after the other, the lowest bits first.
 
 /// Reads them from the words of a file.
-pub(crate) struct Bits<'m> {
+pub(super) struct Bits<'m> {
     halves: core::slice::Iter<'m, u16>,
     /// Those read ahead, the next one lowest; zeros above.
     buffer: u32,
-    /// How many.
-    count: u32,
+    /// 2 to their number.
+    unit: u32,
 }
 
 impl<'m> Bits<'m> {
     /// From a byte on.
     #[inline(always)]
-    pub(crate) fn at(words: &'m [u32], byte: usize) -> Self {
+    pub(super) fn at(words: &'m [u32], byte: usize) -> Self {
         let halves: &[u16] = bytemuck::cast_slice(words);
         let mut bits = Bits {
             halves: halves.get(byte / 2..).unwrap_or_default().iter(),
             buffer: 0,
-            count: 0,
+            unit: 1,
         };
-        bits.skip(8 * (byte as u32 % 2));
+        if byte % 2 == 1 {
+            bits.next(8);
+        }
         bits
     }
 
     /// The next `width` bits, at most 16; zeros behind the last.
     #[inline(always)]
-    pub(crate) fn next(&mut self, width: u32) -> u32 {
-        if self.count < width {
-            let half = self.halves.next().copied().unwrap_or_default();
-            self.buffer |= u32::from(u16::from_le(half)) << self.count;
-            self.count += 16;
-        }
-        let value = self.buffer & ((1 << width) - 1);
-        self.buffer >>= width;
-        self.count -= width;
+    pub(super) fn next(&mut self, width: u32) -> u32 {
+        let value = self.peek(width) & ((1 << width) - 1);
+        self.skip(width);
         value
     }
 
-    fn skip(&mut self, width: u32) {
-        self.next(width);
+    /// The next `width` bits at least, at most 16.
+    #[inline(always)]
+    pub(super) fn peek(&mut self, width: u32) -> u32 {
+        if self.unit >> width == 0 {
+            let half = self.halves.next().copied().map_or(0, u16::from_le);
+            let ahead = u32::from(half).wrapping_mul(self.unit);
+            self.buffer = self.buffer.wrapping_add(ahead);
+            self.unit <<= 16;
+        }
+        self.buffer
+    }
+
+    /// Goes on behind as many bits as were looked at.
+    #[inline(always)]
+    pub(super) fn skip(&mut self, width: u32) {
+        self.buffer >>= width;
+        self.unit >>= width;
     }
 
     /// Those up to the end of the byte.
-    pub(crate) fn rest_of_byte(&mut self) -> u32 {
-        self.next(self.count % 8)
+    pub(super) fn rest_of_byte(&mut self) -> u32 {
+        self.next(self.unit.ilog2() % 8)
     }
 }
 

@@ -1,13 +1,15 @@
 //! What a look-up relies on.
 
-use super::backoff::{EMPTY, RowReader, Symbols, row_bytes, slots, symbol_bits, weights};
-use super::hash::{PerfectHash, half_words};
-use super::{Backoff, Embeddings, take};
+use core::ops::Range;
+
+use super::backoff::{EMPTY, RowReader, row_bytes, symbol_bits, weights_of};
+use super::embeddings::Length;
+use super::hash::{PerfectHash, buckets};
+use super::{Backoff, Embeddings};
 use crate::format::{
     ARRAY_ALIGN, BLOCK_ROWS, BackoffSection, EmbeddingsSection, HISTORY, MAX_BACKOFF,
-    MAX_BACKOFF_LENGTHS, MAX_DENSE, MAX_ROW_BYTES, MAX_SHIFT, ModelError, Row,
+    MAX_BACKOFF_LENGTHS, MAX_DENSE, MAX_ROW_BYTES, MAX_SHIFT, MAX_SYMBOLS, ModelError, Row,
 };
-use crate::ngram::hash::buckets;
 
 impl<'m> Embeddings<'m> {
     /// The vectors of a section, for a first layer whose hidden state has `width` elements.
@@ -22,28 +24,61 @@ impl<'m> Embeddings<'m> {
                 found: section.shift,
             });
         }
-        let words = width.div_ceil(8);
-        let lengths = section.slots.iter().map(|&slots| usize::from(slots));
-        let lengths = lengths.filter(|&slots| slots > 0);
-        let length = |s| PerfectHash::words(s) + half_words(s) + (s + 1) * words;
-        let data = aligned_words(section.data, lengths.clone().map(length).sum())?;
-        let mut rest = data;
-        for slots in lengths {
-            check_padding(
-                take(&mut rest, PerfectHash::words(slots)),
-                2 * buckets(slots),
-            )?;
-            check_padding(take(&mut rest, half_words(slots)), 2 * slots)?;
-            take(&mut rest, (slots + 1) * words);
-        }
-        Ok(Embeddings {
+        let mut embeddings = Embeddings {
             salt: section.salt,
             shift: section.shift,
             width: width as u16,
             slots: section.slots,
-            data,
+            data: &[],
+        };
+        let words = embeddings
+            .lengths_of_data()
+            .last()
+            .map_or(0, |length| length.end);
+        embeddings.data = aligned_words(section.data, words)?;
+        embeddings.check_padding()?;
+        Ok(embeddings)
+    }
+
+    /// The lengths that there are.
+    fn lengths_of_data(&self) -> impl Iterator<Item = Length> {
+        let (words, mut start) = (self.vector_words(), 0);
+        let lengths = self.slots.into_iter().filter(|&slots| slots > 0);
+        lengths.map(move |slots| {
+            let length = Length::at(start, slots, words);
+            start = length.end;
+            length
         })
     }
+
+    fn check_padding(&self) -> Result<(), ModelError> {
+        // The numbers of a vector's last word that are none of its elements, 8 each.
+        let used = usize::from(self.width) % 8;
+        let filling = 0x8888_8888 & !mask(used);
+        for length in self.lengths_of_data() {
+            let map = length.map;
+            check_padding(self.data, map.displacements(), 2 * buckets(map.slots()))?;
+            check_padding(self.data, length.tags..length.vectors, 2 * map.slots())?;
+            let vectors = words_at(self.data, length.vectors..length.end);
+            for vector in vectors.chunks(self.vector_words().max(1)) {
+                let last = vector.last().copied().map_or(0, u32::from_le);
+                if used > 0 && last & !mask(used) != filling {
+                    let found = (last & !mask(used) ^ filling).to_le_bytes();
+                    let found = found.into_iter().find(|&byte| byte != 0);
+                    return Err(ModelError::NgramPadding {
+                        found: found.unwrap_or_default(),
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The bits of the first numbers of a word of a vector.
+fn mask(count: usize) -> u32 {
+    let bits = |i: usize| 0xf << (8 * (i % 4) + 4 * (i / 4));
+    (0..count).fold(0, |mask, i| mask | bits(i))
 }
 
 impl<'m> Backoff<'m> {
@@ -84,6 +119,8 @@ impl<'m> Backoff<'m> {
             num_symbols: num_symbols as u16,
             columns: columns as u16,
             dense: section.dense,
+            symbol_bits: symbol_bits(num_symbols) as u8,
+            lengths_start: 0,
             slots: [0; MAX_BACKOFF_LENGTHS],
             coefficients: [0; MAX_BACKOFF_LENGTHS + 1],
             data: &[],
@@ -96,7 +133,10 @@ impl<'m> Backoff<'m> {
             *to = from;
         }
         let row_bytes = section.row_bytes as usize;
-        backoff.data = aligned_words(section.data, backoff.words(row_bytes))?;
+        let costs_end = backoff.costs_start() + backoff.cost_bytes().div_ceil(4);
+        backoff.lengths_start = costs_end as u32;
+        let words = backoff.rows_start() + row_bytes.div_ceil(4);
+        backoff.data = aligned_words(section.data, words)?;
         backoff.check_arrays(row_bytes)?;
         backoff.check_gate()?;
         backoff.check_rows(row_bytes)?;
@@ -108,37 +148,38 @@ impl<'m> Backoff<'m> {
         self.slots.into_iter().filter(|&slots| slots > 0)
     }
 
-    /// Words of the data.
-    fn words(&self, row_bytes: usize) -> usize {
-        let lengths = self.lengths().map(usize::from);
-        BLOCK_ROWS * Row::BYTES / 4
-            + usize::from(self.columns)
-            + self.cost_bytes().div_ceil(4)
-            + lengths.map(|s| PerfectHash::words(s) + s).sum::<usize>()
-            + row_bytes.div_ceil(4)
+    /// The maps of the lengths, each with the words of its slots.
+    fn maps(&self) -> impl Iterator<Item = (PerfectHash, Range<usize>)> {
+        let mut start = self.lengths_start as usize;
+        self.lengths().map(move |slots| {
+            let map = PerfectHash::at(start, slots);
+            start = map.end() + map.slots();
+            (map, map.end()..start)
+        })
+    }
+
+    /// Where the rows start in the data, in words.
+    fn rows_start(&self) -> usize {
+        let last = self.maps().last();
+        last.map_or(self.lengths_start as usize, |(_, slots)| slots.end)
     }
 
     fn check_arrays(&self, row_bytes: usize) -> Result<(), ModelError> {
-        let arrays = self.arrays();
-        check_padding(arrays.costs, self.cost_bytes())?;
-        let mut rest = arrays.rest;
-        for slots in self.lengths().map(usize::from) {
-            check_padding(
-                take(&mut rest, PerfectHash::words(slots)),
-                2 * buckets(slots),
-            )?;
-            take(&mut rest, slots);
+        let costs = self.costs_start()..self.lengths_start as usize;
+        check_padding(self.data, costs, self.cost_bytes())?;
+        for (map, _) in self.maps() {
+            check_padding(self.data, map.displacements(), 2 * buckets(map.slots()))?;
         }
-        check_padding(rest, row_bytes)
+        check_padding(self.data, self.rows_start()..self.data.len(), row_bytes)
     }
 
     /// Checks that the gate's sum cannot leave 32 bits.
     fn check_gate(&self) -> Result<(), ModelError> {
-        let arrays = self.arrays();
-        let parameters = arrays.gate_row.first_chunk().copied().unwrap_or_default();
-        let groups = arrays.gate_weights.as_chunks::<BLOCK_ROWS>().0.iter();
-        let weights = groups.flat_map(|[word, ..]| weights(*word));
-        let sum_abs = weights.map(|weight| u32::from(weight.unsigned_abs())).sum();
+        let parameters = self.data.first_chunk().copied().unwrap_or_default();
+        let gate = words_at(self.data, self.gate_weights());
+        let groups = gate.as_chunks::<BLOCK_ROWS>().0.iter();
+        let weights = groups.flat_map(|[word, ..]| weights_of(*word));
+        let sum_abs = weights.map(|weight| weight.unsigned_abs()).sum();
         match Row::from_words(parameters).in_range(sum_abs) {
             true => Ok(()),
             false => Err(ModelError::Gate),
@@ -147,14 +188,10 @@ impl<'m> Backoff<'m> {
 
     /// Checks the row of every slot.
     fn check_rows(&self, row_bytes: usize) -> Result<(), ModelError> {
-        let mut rest = self.arrays().rest;
-        let mut rows = rest;
-        for slots in self.lengths().map(usize::from) {
-            take(&mut rows, PerfectHash::words(slots) + slots);
-        }
-        for length in self.lengths() {
-            let (_, slots) = slots(length, &mut rest);
-            let offsets = slots.iter().map(|&word| u32::from_le(word) & EMPTY);
+        let rows = words_at(self.data, self.rows_start()..self.data.len());
+        for (_, slots) in self.maps() {
+            let slots = words_at(self.data, slots).iter();
+            let offsets = slots.map(|&word| u32::from_le(word) & EMPTY);
             for offset in offsets.filter(|&offset| offset != EMPTY) {
                 check_row(rows, row_bytes, offset, self.num_symbols.into())?;
             }
@@ -183,7 +220,7 @@ fn check_row(
     if row.backoff > MAX_BACKOFF {
         return Err(ModelError::RowBackoff { found: row.backoff });
     }
-    let mut symbols = Symbols::new();
+    let mut symbols = Symbols([0; MAX_SYMBOLS / 32]);
     for _ in 0..row.entries {
         let (found, _) = row.next();
         if found >= expected {
@@ -210,12 +247,33 @@ fn aligned_words(data: &[u8], expected: usize) -> Result<&[u32], ModelError> {
     })
 }
 
-/// Checks that an array of so many bytes is filled up with zeros.
-fn check_padding(array: &[u32], bytes: usize) -> Result<(), ModelError> {
-    let array: &[u8] = bytemuck::cast_slice(array);
+/// An array of the data.
+fn words_at(data: &[u32], array: Range<usize>) -> &[u32] {
+    data.get(array).unwrap_or_default()
+}
+
+/// Checks that an array is filled up with zeros behind so many bytes.
+fn check_padding(data: &[u32], array: Range<usize>, bytes: usize) -> Result<(), ModelError> {
+    let array: &[u8] = bytemuck::cast_slice(words_at(data, array));
     let mut padding = array.iter().skip(bytes);
     match padding.find(|&&byte| byte != 0) {
         None => Ok(()),
         Some(&found) => Err(ModelError::NgramPadding { found }),
+    }
+}
+
+/// A set of symbols.
+struct Symbols([u32; MAX_SYMBOLS / 32]);
+
+impl Symbols {
+    /// Whether the symbol was not in the set.
+    fn insert(&mut self, symbol: usize) -> bool {
+        let Some(word) = self.0.get_mut(symbol / 32) else {
+            return false;
+        };
+        let bit = 1 << (symbol % 32);
+        let is_new = *word & bit == 0;
+        *word |= bit;
+        is_new
     }
 }

@@ -1,18 +1,15 @@
 //! N-gram embeddings: a vector for the last 2, 3 and 4 tokens.
 
-use super::hash::{PerfectHash, extend, half_words};
-use super::{History, take};
+use super::History;
+use super::hash::{PerfectHash, extend, half, half_words};
+use super::swar::{ShiftLeft, saturating_add, sums, symmetric};
 use crate::bytes::split;
-use crate::format::EMBEDDING_LENGTHS;
+use crate::format::{EMBEDDING_LENGTHS, MAX_INTEGER_COLUMNS};
 
-/// The fewest tokens of a context that has a vector.
-const SHORTEST: usize = 2;
 /// Numbers in a word.
 const NUMBERS: usize = 8;
-/// Zeros, as a vector stores them.
-const ZEROS: u32 = 0x8888_8888;
-/// What the numbers of all lengths together are stored with.
-const OFFSET: i32 = 8 * EMBEDDING_LENGTHS as i32;
+/// The vector of a length that there is none of.
+static ZEROS: [u32; MAX_INTEGER_COLUMNS / NUMBERS] = [0x8888_8888; MAX_INTEGER_COLUMNS / NUMBERS];
 
 /// The vectors of a model's last tokens, borrowed from its file.
 #[derive(Clone, Copy, Debug)]
@@ -24,11 +21,40 @@ pub struct Embeddings<'m> {
     pub(super) data: &'m [u32],
 }
 
-/// The contexts of one length.
-struct Length<'m> {
-    map: PerfectHash<'m>,
-    tags: &'m [u16],
-    vectors: &'m [u32],
+/// Where the arrays of a length of context are in the data, in words.
+#[derive(Clone, Copy)]
+pub(super) struct Length {
+    pub(super) map: PerfectHash,
+    /// `[slots]` numbers of 16 bits.
+    pub(super) tags: usize,
+    /// `[slots + 1][words of a vector]`
+    pub(super) vectors: usize,
+    pub(super) end: usize,
+}
+
+impl Length {
+    #[inline(always)]
+    pub(super) fn at(start: usize, slots: u16, vector_words: usize) -> Self {
+        let map = PerfectHash::at(start, slots);
+        let tags = map.end();
+        let vectors = tags + half_words(map.slots());
+        Length {
+            map,
+            tags,
+            vectors,
+            end: vectors + (map.slots() + 1) * vector_words,
+        }
+    }
+
+    /// The row of a hash.
+    #[inline(always)]
+    fn row(self, data: &[u32], x: u32) -> usize {
+        let (slot, y) = self.map.place(data, x);
+        match half(data, 2 * self.tags + slot) == y as u16 {
+            true => slot,
+            false => self.map.slots(),
+        }
+    }
 }
 
 impl<'m> Embeddings<'m> {
@@ -36,7 +62,7 @@ impl<'m> Embeddings<'m> {
     /// is the last one, where the map lacks them; `None` where there is none of that length.
     pub fn rows(&self, history: &History) -> [Option<usize>; EMBEDDING_LENGTHS] {
         let mut rows = [None; EMBEDDING_LENGTHS];
-        self.each(history, |index, row, _| {
+        self.each(history, |index, _, row| {
             if let Some(found) = rows.get_mut(index) {
                 *found = Some(row);
             }
@@ -47,74 +73,97 @@ impl<'m> Embeddings<'m> {
     /// Adds the vectors of the last tokens to a hidden state of `R` elements, -127 to 127; it
     /// saturates.
     pub fn add(&self, history: &History, hidden: &mut [i8]) {
+        let mut vectors = self.vectors(history);
         let (hidden, _) = split(hidden, self.width.into());
-        let words = words_of(self.width);
-        let mut vectors = [&[][..]; EMBEDDING_LENGTHS];
-        self.each(history, |index, row, length| {
-            if let Some(vector) = vectors.get_mut(index) {
-                let from = row * words;
-                *vector = length.vectors.get(from..from + words).unwrap_or_default();
+        for hidden in hidden.chunks_mut(NUMBERS) {
+            let mut pair = [[0; 2]];
+            let bytes = bytemuck::cast_slice_mut::<[u32; 2], i8>(&mut pair);
+            for (to, from) in bytes.iter_mut().zip(hidden.iter()) {
+                *to = *from;
+            }
+            add(vectors, &mut pair, self.shift);
+            let bytes = bytemuck::cast_slice::<[u32; 2], i8>(&pair);
+            for (to, from) in hidden.iter_mut().zip(bytes) {
+                *to = *from;
+            }
+            vectors = vectors.map(|vector| vector.get(1..).unwrap_or_default());
+        }
+    }
+
+    /// As [`Embeddings::add`], to the bytes at the start of these words; the others stay as they are,
+    /// as the vectors are filled up with zeros.
+    pub(super) fn add_to_words(&self, history: &History, hidden: &mut [u32]) {
+        let [a, b, c] = self.vectors(history);
+        let (pairs, last) = hidden.as_chunks_mut();
+        add([a, b, c], pairs, self.shift);
+        if let [last] = last {
+            let rest = |vector: &'m [u32]| vector.get(pairs.len()..).unwrap_or_default();
+            let mut pair = [[*last, 0]];
+            add([rest(a), rest(b), rest(c)], &mut pair, self.shift);
+            let [[first, _]] = pair;
+            *last = first;
+        }
+    }
+
+    /// The vector of each length.
+    #[inline(never)]
+    fn vectors(&self, history: &History) -> [&'m [u32]; EMBEDDING_LENGTHS] {
+        let words = self.vector_words();
+        let mut vectors = [ZEROS.get(..words).unwrap_or_default(); EMBEDDING_LENGTHS];
+        self.each(history, |index, length, row| {
+            let found = self.data.get(length.vectors + row * words..);
+            let found = found.and_then(|found| found.get(..words));
+            if let (Some(vector), Some(found)) = (vectors.get_mut(index), found) {
+                *vector = found;
             }
         });
-        let [a, b, c] = vectors;
-        for (w, hidden) in hidden.chunks_mut(NUMBERS).enumerate() {
-            let [a, b, c] =
-                [a, b, c].map(|vector| vector.get(w).copied().map_or(ZEROS, u32::from_le));
-            let low = [a, b, c].map(|word| word & 0x0f0f_0f0f);
-            let high = [a, b, c].map(|word| word >> 4 & 0x0f0f_0f0f);
-            // No byte of a sum overflows.
-            let sums = [low, high].map(|[a, b, c]| (a + b + c).to_le_bytes());
-            for (h, &sum) in hidden.iter_mut().zip(sums.as_flattened()) {
-                let change = (i32::from(sum) - OFFSET) << self.shift;
-                *h = (i32::from(*h) + change).clamp(-127, 127) as i8;
-            }
-        }
+        vectors
     }
 
-    /// For each length that there is: its index, the row of the last tokens, and its arrays.
+    /// For each length that there is: its index, its arrays, and the row of the last tokens.
     #[inline(always)]
-    fn each(&self, history: &History, mut visit: impl FnMut(usize, usize, Length<'m>)) {
-        let mut data = self.data;
-        let mut x = self.salt;
-        for (n, &token) in history.iter().enumerate() {
+    fn each(&self, history: &History, mut visit: impl FnMut(usize, Length, usize)) {
+        let (words, mut start) = (self.vector_words(), 0);
+        let &[newest, ref others @ ..] = history;
+        let mut x = extend(self.salt, newest);
+        for (index, (&slots, &token)) in self.slots.iter().zip(others).enumerate() {
             x = extend(x, token);
-            let Some(index) = (n + 1).checked_sub(SHORTEST) else {
-                continue;
-            };
-            let Some(&slots) = self.slots.get(index) else {
-                break;
-            };
-            if slots == 0 {
-                continue;
+            if slots > 0 {
+                let length = Length::at(start, slots, words);
+                visit(index, length, length.row(self.data, x));
+                start = length.end;
             }
-            let length = Length::take(slots, self.width, &mut data);
-            visit(index, length.row(x), length);
+        }
+    }
+
+    /// Words of a vector.
+    #[inline(always)]
+    pub(super) fn vector_words(&self) -> usize {
+        (usize::from(self.width) + (NUMBERS - 1)) / NUMBERS
+    }
+}
+
+/// Adds three vectors to elements in the bytes of words, eight a pair.
+// Once, with registers of its own.
+#[inline(never)]
+fn add([a, b, c]: [&[u32]; EMBEDDING_LENGTHS], hidden: &mut [[u32; 2]], shift: u8) {
+    // More than fourfold would not fit a byte, but saturates as it should if it is added in parts.
+    let (bits, times) = match u32::from(shift) {
+        bits @ 0..=2 => (bits, 1),
+        bits => (2, 1 << (bits - 2)),
+    };
+    let shift = ShiftLeft::new(bits);
+    for _ in 0..times {
+        for (([low, high], (a, b)), c) in hidden.iter_mut().zip(a.iter().zip(b)).zip(c) {
+            let (a, b, c) = (u32::from_le(*a), u32::from_le(*b), u32::from_le(*c));
+            *low = changed(*low, shift.of(sums(a, b, c)));
+            *high = changed(*high, shift.of(sums(a >> 4, b >> 4, c >> 4)));
         }
     }
 }
 
-/// Words of a vector of so many elements.
-const fn words_of(width: u16) -> usize {
-    (width as usize).div_ceil(NUMBERS)
-}
-
-impl<'m> Length<'m> {
-    #[inline(always)]
-    fn take(slots: u16, width: u16, data: &mut &'m [u32]) -> Self {
-        Length {
-            map: PerfectHash::take(slots, data),
-            tags: bytemuck::cast_slice(take(data, half_words(slots.into()))),
-            vectors: take(data, (usize::from(slots) + 1) * words_of(width)),
-        }
-    }
-
-    /// The row of a hash.
-    #[inline(always)]
-    fn row(&self, x: u32) -> usize {
-        let (slot, y) = self.map.place(x);
-        match self.tags.get(slot) {
-            Some(&tag) if u16::from_le(tag) == y as u16 => slot,
-            _ => self.map.slots(),
-        }
-    }
+/// Four elements with a change.
+#[inline(always)]
+fn changed(elements: u32, change: u32) -> u32 {
+    symmetric(saturating_add(u32::from_le(elements), change)).to_le()
 }

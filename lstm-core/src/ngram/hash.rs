@@ -1,14 +1,15 @@
 //! Contexts found by a perfect hash: every context of the map has a slot of its own.
 
+use core::ops::Range;
+
 use crate::format::round_up;
-use crate::ngram::take;
 
 /// Contexts of a bucket, on the average.
 const BUCKET: usize = 4;
 
 /// The hash of one token more, an older one: `x` is that of the newer ones, or the salt.
 #[inline(always)]
-pub(crate) fn extend(x: u32, token: u8) -> u32 {
+pub(super) fn extend(x: u32, token: u8) -> u32 {
     (x.rotate_left(5) ^ u32::from(token)).wrapping_mul(0x9e37_79b9)
 }
 
@@ -19,7 +20,7 @@ pub fn hash(salt: u32, tokens: &[u8]) -> u32 {
 
 /// The buckets of a map of so many slots.
 pub const fn buckets(slots: usize) -> usize {
-    slots.div_ceil(BUCKET)
+    (slots + (BUCKET - 1)) / BUCKET
 }
 
 /// The bucket of a hash, below `buckets`, which is at most 65,536.
@@ -46,44 +47,55 @@ fn reduce(h: u32, n: usize) -> usize {
 
 /// The map of the contexts of one length.
 #[derive(Clone, Copy)]
-pub(crate) struct PerfectHash<'m> {
+pub(super) struct PerfectHash {
     slots: usize,
-    displacements: &'m [u16],
+    /// Where its displacements start in the data, in words.
+    start: usize,
 }
 
-impl<'m> PerfectHash<'m> {
-    /// The map of so many slots whose displacements stand at the start of `data`, and are taken off.
+impl PerfectHash {
+    /// The map of so many slots whose displacements stand at `start`, in words of the data.
     #[inline(always)]
-    pub(crate) fn take(slots: u16, data: &mut &'m [u32]) -> Self {
+    pub(super) fn at(start: usize, slots: u16) -> Self {
         let slots = slots.into();
-        PerfectHash {
-            slots,
-            displacements: bytemuck::cast_slice(take(data, Self::words(slots))),
-        }
-    }
-
-    /// Words of the displacements.
-    pub(crate) const fn words(slots: usize) -> usize {
-        half_words(buckets(slots))
+        PerfectHash { slots, start }
     }
 
     /// How many contexts there is room for.
     #[inline(always)]
-    pub(crate) fn slots(self) -> usize {
+    pub(super) fn slots(self) -> usize {
         self.slots
+    }
+
+    /// Where the displacements are, in words of the data.
+    #[inline(always)]
+    pub(super) fn displacements(self) -> Range<usize> {
+        self.start..self.end()
+    }
+
+    /// Where they end.
+    #[inline(always)]
+    pub(super) fn end(self) -> usize {
+        self.start + half_words(buckets(self.slots))
     }
 
     /// As [`place`].
     #[inline(always)]
-    pub(crate) fn place(self, x: u32) -> (usize, u32) {
+    pub(super) fn place(self, data: &[u32], x: u32) -> (usize, u32) {
         let bucket = bucket(x, buckets(self.slots));
-        let displacement = self.displacements.get(bucket).copied().unwrap_or_default();
-        place(x, u16::from_le(displacement), self.slots)
+        place(x, half(data, 2 * self.start + bucket), self.slots)
     }
 }
 
+/// A number of 16 bits in the data, counted from its start.
+#[inline(always)]
+pub(super) fn half(data: &[u32], index: usize) -> u16 {
+    let halves: &[u16] = bytemuck::cast_slice(data);
+    halves.get(index).copied().map_or(0, u16::from_le)
+}
+
 /// Words that hold so many numbers of 16 bits.
-pub(crate) const fn half_words(count: usize) -> usize {
+pub(super) const fn half_words(count: usize) -> usize {
     round_up(count, 2) / 2
 }
 
@@ -124,13 +136,12 @@ mod tests {
 
     #[test]
     fn a_map_finds_the_displacement_of_the_bucket() {
-        let displacements = [0x0403_0201u32.to_le(), 0x0005u32.to_le()];
-        let mut data = &displacements[..];
-        let map = PerfectHash::take(9, &mut data);
-        assert!(data.is_empty());
+        let data = [7, 0x0403_0201u32.to_le(), 0x0005u32.to_le(), 9];
+        let map = PerfectHash::at(1, 9);
+        assert_eq!((map.slots(), map.displacements()), (9, 1..3));
         for x in [0, 0x5555_5555, 0x5555_5556, 0xffff_ffff] {
             let displacement = [0x0201, 0x0403, 0x0005][bucket(x, 3)];
-            assert_eq!(map.place(x), place(x, displacement, 9));
+            assert_eq!(map.place(&data, x), place(x, displacement, 9));
         }
     }
 }

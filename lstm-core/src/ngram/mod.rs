@@ -10,6 +10,7 @@ mod bits;
 mod check;
 mod embeddings;
 mod hash;
+mod swar;
 pub mod values;
 
 pub use backoff::Backoff;
@@ -17,7 +18,6 @@ pub use embeddings::Embeddings;
 #[cfg(feature = "export")]
 pub use hash::{bucket, buckets, hash, place};
 
-use crate::Token;
 use crate::format::HISTORY;
 
 /// The last tokens, from the newest.
@@ -31,6 +31,29 @@ pub(crate) struct Lookups<'m> {
 }
 
 impl Lookups<'_> {
+    /// Reads a token, and adds what stands for the last tokens to the hidden states, of which the
+    /// first layer's are the first. Its recurrent product reads the sums; then they are overwritten.
+    pub(crate) fn before_layers(&self, history: &mut [u32], token: u8, hidden: &mut [u32]) {
+        push(history, token);
+        if let (Some(embeddings), Some(history)) = (&self.embeddings, self::history(history)) {
+            embeddings.add_to_words(history, hidden);
+        }
+    }
+
+    /// Takes what the symbols cost off their logits, Q12. `hidden` is the hidden state that the dense
+    /// layer reads, `scratch` has a byte for each symbol.
+    pub(crate) fn behind_dense(
+        &self,
+        history: &History,
+        hidden: &[i8],
+        scratch: &mut [u8],
+        logits: &mut [i32],
+    ) {
+        if let Some(backoff) = &self.backoff {
+            backoff.apply(history, hidden, scratch, logits);
+        }
+    }
+
     /// Bytes of the data of each.
     pub(crate) fn bytes(&self) -> (usize, usize) {
         let bytes = |data: Option<&[u32]>| data.map_or(0, size_of_val);
@@ -43,25 +66,16 @@ impl Lookups<'_> {
 
 /// The last tokens in the words of a workspace that hold them; `None` for a model that does not look
 /// at them.
-pub(crate) fn history(words: &mut [u32]) -> Option<&mut History> {
-    bytemuck::cast_slice_mut::<u32, u8>(words).first_chunk_mut()
+pub(crate) fn history(words: &[u32]) -> Option<&History> {
+    bytemuck::cast_slice::<u32, u8>(words).first_chunk()
 }
 
-/// Makes a token the newest; one from outside the alphabet counts as token 0.
-pub(crate) fn push(history: &mut History, token: Token, num_symbols: usize) {
-    let mut token = match token.index() {
-        index if index < num_symbols => index as u8,
-        _ => 0,
-    };
-    for place in history {
-        core::mem::swap(place, &mut token);
+/// Makes a token the newest in such words.
+fn push(words: &mut [u32], token: u8) {
+    let mut newer = u32::from(token);
+    for word in words {
+        let tokens = u32::from_le(*word);
+        *word = (tokens << 8 | newer).to_le();
+        newer = tokens >> 24;
     }
-}
-
-/// Takes so many words off the start of `data`; none where there are fewer.
-#[inline(always)]
-fn take<'m>(data: &mut &'m [u32], words: usize) -> &'m [u32] {
-    let (array, rest) = data.split_at_checked(words).unwrap_or_default();
-    *data = rest;
-    array
 }

@@ -1,0 +1,117 @@
+//! Four numbers of 8 bits in a word, all at once.
+
+/// The lowest bit of each byte.
+const ONES: u32 = 0x0101_0101;
+/// All but the sign of each byte.
+const LOW: u32 = 0x7f * ONES;
+
+/// Of three words with eight numbers of four bits, each stored plus 8, the sums of the low halves of
+/// the bytes, in two's complement.
+#[inline(always)]
+pub(super) fn sums(a: u32, b: u32, c: u32) -> u32 {
+    const HALF: u32 = 0x0f * ONES;
+    // A sum is at most 45, and then at most 149.
+    let sum = (a & HALF) + (b & HALF) + (c & HALF);
+    (sum + (0x80 - 24) * ONES) ^ !LOW
+}
+
+/// Shifts each byte to the left by at most 7 bits.
+#[derive(Clone, Copy)]
+pub(super) struct ShiftLeft {
+    bits: u32,
+    mask: u32,
+}
+
+impl ShiftLeft {
+    #[inline(always)]
+    pub(super) fn new(bits: u32) -> Self {
+        ShiftLeft {
+            bits,
+            mask: (0xff << bits & 0xff) * ONES,
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn of(self, x: u32) -> u32 {
+        x << self.bits & self.mask
+    }
+}
+
+/// The sums of bytes in two's complement, from -128 to 127.
+#[inline(always)]
+pub(super) fn saturating_add(x: u32, y: u32) -> u32 {
+    let sum = ((x & LOW) + (y & LOW)) ^ ((x ^ y) & !LOW);
+    // Both have one sign, and the sum has the other.
+    let overflow = !(x ^ y) & (x ^ sum) & !LOW;
+    if overflow == 0 {
+        return sum;
+    }
+    let bytes = (overflow << 1).wrapping_sub(overflow >> 7);
+    let limit = LOW + (x >> 7 & ONES);
+    sum & !bytes | limit & bytes
+}
+
+/// With -127 where a byte is -128.
+#[inline(always)]
+pub(super) fn symmetric(x: u32) -> u32 {
+    let least = x & !((x & LOW) + LOW) & !LOW;
+    x | least >> 7
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A word of bytes, one of which is looked at, between others.
+    fn word(byte: u8, place: usize) -> u32 {
+        let mut bytes = [0x80, 0x7f, 0xff, 0x01];
+        bytes[place] = byte;
+        u32::from_le_bytes(bytes)
+    }
+
+    #[test]
+    fn bytes_are_added_as_the_library_adds_them() {
+        for x in 0..=255u8 {
+            for y in (0..=255u8).step_by(if cfg!(miri) { 51 } else { 1 }) {
+                for place in 0..4 {
+                    let words = [word(x, place), word(y, (place + 1) % 4)];
+                    let [a, b] = words.map(|word| word.to_le_bytes().map(|byte| byte as i8));
+                    let expected = [0, 1, 2, 3].map(|i| a[i].saturating_add(b[i]));
+                    let sum = saturating_add(words[0], words[1]);
+                    assert_eq!(sum.to_le_bytes().map(|byte| byte as i8), expected);
+                    let found = symmetric(sum).to_le_bytes().map(|byte| byte as i8);
+                    assert_eq!(found, expected.map(|sum| sum.max(-127)));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn bytes_are_shifted_alone() {
+        for x in -24..=21i8 {
+            for bits in 0..=2 {
+                for place in 0..4 {
+                    let shift = |x| ShiftLeft::new(bits).of(x).to_le_bytes();
+                    let shifted = shift(word(x as u8, place));
+                    assert_eq!(shifted[place] as i8, x << bits);
+                    let next = (place + 1) % 4;
+                    assert_eq!(shifted[next], word(0, place).to_le_bytes()[next] << bits);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn halves_of_bytes_are_summed() {
+        let words = [0xf123_4567, 0xf89a_bcde, 0xf008_0f77];
+        let [a, b, c] = words;
+        let low = sums(a, b, c).to_le_bytes();
+        let high = sums(a >> 4, b >> 4, c >> 4).to_le_bytes();
+        for i in 0..4 {
+            let half = |word: u32, shift: usize| (word >> shift & 0xf) as i32 - 8;
+            let sum = |shift: usize| words.iter().map(|&word| half(word, shift)).sum::<i32>();
+            assert_eq!(i32::from(low[i] as i8), sum(8 * i));
+            assert_eq!(i32::from(high[i] as i8), sum(8 * i + 4));
+        }
+    }
+}
