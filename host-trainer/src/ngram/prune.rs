@@ -106,7 +106,7 @@ pub(crate) struct PrunedTable {
 pub fn dense_length(num_symbols: usize) -> usize {
     match num_symbols {
         ..=32 => 2,
-        ..=128 => 1,
+        33..=128 => 1,
         _ => 0,
     }
 }

@@ -8,9 +8,11 @@ use crate::files::error::Error;
 use crate::kernels::pool::Pool;
 use crate::kernels::random::Random;
 use crate::text::alphabet::Alphabet;
+use crate::text::corpus::Split;
 use lstm_core::export::ngram::{Backoff, Embeddings, History};
 use lstm_core::export::{HISTORY, Row, decode_weight};
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 fn sonnets() -> Vec<u8> {
@@ -460,4 +462,47 @@ fn vectors_are_rounded_once() {
         // No other shift is better: a step of the largest numbers, or of half.
         assert!(packed.error < f64::from(scale) / 12.0, "{}", packed.error);
     }
+}
+
+/// Mean of what a text costs, in bits a character, where the costs of all tokens are made those of probabilities.
+fn bits(tokens: &[u8], part: Range<usize>, costs: impl Fn(usize, &History, &mut [u8])) -> f64 {
+    let mut room = [0; 27];
+    let cost = |at: usize| {
+        costs(at, &history(tokens, at), &mut room);
+        let bits = |cost: u8| f64::from(cost) / 4.0;
+        let sum: f64 = room.iter().map(|&cost| (-bits(cost)).exp2()).sum();
+        bits(room[usize::from(tokens[at])]) + sum.log2()
+    };
+    let characters = part.len() as f64;
+    part.map(cost).sum::<f64>() / characters
+}
+
+/// What cross-fitting is for: in training costs are about as good as on a text that is new, where those of a table of
+/// the same text are far too good.
+#[test]
+fn costs_in_training_are_those_of_a_new_text() {
+    let tokens = sonnets();
+    let train = Split::Train.range(tokens.len());
+    let text = Text {
+        tokens: &tokens[train.clone()],
+        weight: 1,
+    };
+    let settings = Settings {
+        max_length: 9,
+        size: Size::Threshold(2.0),
+    };
+    let tables = CrossFitted::build(27, &[text], settings, &|| false).unwrap();
+    let reader = tables.reader().unwrap();
+    let held_out = train.end..tokens.len();
+    let new = bits(&tokens, held_out, |_, history, costs| {
+        reader.unseen(history, costs);
+    });
+    let fitted = bits(text.tokens, train.clone(), |at, history, costs| {
+        reader.costs(0, at, history, costs);
+    });
+    let naive = bits(text.tokens, train, |_, history, costs| {
+        reader.unseen(history, costs);
+    });
+    assert!((fitted - new).abs() < 0.05, "{fitted} {new}");
+    assert!(naive < new - 0.2, "{naive} {new}");
 }
