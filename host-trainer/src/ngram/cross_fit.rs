@@ -8,6 +8,7 @@
 
 use crate::files::error::{Error, Result};
 use crate::ngram::backoff_table::{BackoffTable, data_bytes};
+use crate::ngram::discounts::Discounts;
 use crate::ngram::occurrences::{Occurrences, PARTS, Text, part_of};
 use crate::ngram::prune::{PrunedTable, Pruning, Watch};
 use lstm_core::export::ngram::{Backoff, History};
@@ -69,24 +70,28 @@ impl CrossFitted {
         settings: Settings,
         is_stopped: &(dyn Fn() -> bool + Sync),
     ) -> Result<Self> {
-        let (pruning, whole) = match settings.size {
+        let mut pruning = Pruning {
+            max_length: settings.max_length,
+            threshold: 0.0,
+            discounts: Discounts::new(occurrences, settings.max_length)?,
+        };
+        let whole = match settings.size {
             Size::Threshold(threshold) => {
-                let pruning = Pruning {
-                    max_length: settings.max_length,
-                    threshold,
-                };
+                pruning.threshold = threshold;
                 let watch = Watch::new("counted", occurrences.len(), is_stopped);
-                (pruning, PrunedTable::new(occurrences, pruning, &watch)?)
+                PrunedTable::new(occurrences, &pruning, &watch)?
             }
             Size::Bytes { most, columns } => {
-                fit(occurrences, settings.max_length, most, columns, is_stopped)?
+                let watch = Watch::new("counted", TRIALS * occurrences.len(), is_stopped);
+                let bytes = |table: &PrunedTable| data_bytes(table, columns);
+                fit(occurrences, &mut pruning, most, bytes, &watch)?
             }
         };
         let whole = BackoffTable::new(&whole)?;
         let watch = Watch::new("counted", (PARTS - 1) * occurrences.len(), is_stopped);
         let other = |part| {
             let others = occurrences.without(part);
-            BackoffTable::new(&PrunedTable::new(&others, pruning, &watch)?)
+            BackoffTable::new(&PrunedTable::new(&others, &pruning, &watch)?)
         };
         Ok(Self {
             lengths: texts.iter().map(|text| text.tokens.len()).collect(),
@@ -152,41 +157,38 @@ impl CrossFittedReader<'_> {
     }
 }
 
-/// The lowest threshold whose table takes at most so many bytes, to some 1 %, and that table.
+/// Tables that are tried for a size, at most.
+const TRIALS: usize = 14;
+
+/// Sets the lowest threshold whose table takes at most so many bytes, to some 1 %, and gives that table.
 fn fit(
     occurrences: &Occurrences,
-    max_length: usize,
+    pruning: &mut Pruning,
     most: usize,
-    columns: usize,
-    is_stopped: &(dyn Fn() -> bool + Sync),
-) -> Result<(Pruning, PrunedTable)> {
-    /// Tables that are tried at most.
-    const TRIALS: usize = 14;
-    /// The powers of two that are thresholds: below the least every context that was seen some times pays, above the
-    /// largest none.
+    bytes: impl Fn(&PrunedTable) -> Option<usize>,
+    watch: &Watch<'_>,
+) -> Result<PrunedTable> {
+    /// The powers of two between which the threshold is sought: below the least, every context that was seen some
+    /// times pays; above the largest, none.
     const POWERS: (f32, f32) = (-3.0, 32.0);
-    let watch = Watch::new("counted", TRIALS * occurrences.len(), is_stopped);
-    let try_power = |power: f32| {
-        let pruning = Pruning {
-            max_length,
-            threshold: power.exp2(),
-        };
-        let table = PrunedTable::new(occurrences, pruning, &watch)?;
-        let bytes = data_bytes(&table, columns);
-        Ok::<_, Error>((bytes, (pruning, table)))
+    let mut try_power = |power: f32| {
+        pruning.threshold = power.exp2();
+        let table = PrunedTable::new(occurrences, pruning, watch)?;
+        Ok::<_, Error>((bytes(&table), table))
     };
     let (mut too_low, mut enough) = POWERS;
-    let (bytes, mut best) = try_power(enough)?;
-    if bytes.is_none_or(|bytes| bytes > most) {
+    let (found, mut best) = try_power(enough)?;
+    if found.is_none_or(|bytes| bytes > most) {
         return Err(Error::bad_input(format!(
             "found {most} bytes for a back-off table, expected at least {}",
-            bytes.unwrap_or(usize::MAX)
+            found.unwrap_or(usize::MAX)
         )));
     }
+    // Where the sizes of interest are.
     let mut power = 2.0f32;
     for _ in 1..TRIALS {
-        let (bytes, table) = try_power(power)?;
-        match bytes.filter(|&bytes| bytes <= most) {
+        let (found, table) = try_power(power)?;
+        match found.filter(|&bytes| bytes <= most) {
             Some(bytes) => {
                 (enough, best) = (power, table);
                 if bytes >= most - most / 100 {
@@ -195,12 +197,9 @@ fn fit(
             }
             None => too_low = power,
         }
-        // Near 4 first, where sizes of interest are; in halves as soon as it is between.
-        power = match () {
-            () if too_low == POWERS.0 => (power - 2.0).max((power + too_low) / 2.0),
-            () if enough == POWERS.1 => (power + 2.0).min((power + enough) / 2.0),
-            () => (too_low + enough) / 2.0,
-        };
+        let middle = (too_low + enough) / 2.0;
+        power = middle.clamp(power - 2.0, power + 2.0);
     }
+    pruning.threshold = enough.exp2();
     Ok(best)
 }

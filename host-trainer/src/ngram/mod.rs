@@ -5,6 +5,7 @@
 
 mod backoff_table;
 mod cross_fit;
+mod discounts;
 mod embedding_maps;
 mod memory;
 mod occurrences;
@@ -23,6 +24,6 @@ pub use embedding_maps::{EmbeddingMaps, PackedVectors};
 pub(crate) use memory::example_memory;
 pub use memory::{Memory, MemoryConfig, MemoryReader, NATS, NgramConfig, push};
 pub use occurrences::{Occurrences, PARTS, Text, part_of, part_range};
-pub use prune::{Pruning, dense_length};
+pub use prune::dense_length;
 pub use recalled::{Recall, Recalled};
 pub use recitation::{RUN_LENGTHS, Recitation};

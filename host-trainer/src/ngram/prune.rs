@@ -1,54 +1,47 @@
 //! Counts become a back-off table: contexts with the costs of what follows them, pruned to what pays for
 //! its place.
 //!
-//! The probability of a token w behind the m tokens h comes from its count x(w) there, the count c of h,
-//! and the probability p' behind h without its oldest token, by absolute discounting with interpolation
-//! (Ney, Essen and Kneser 1994; below the empty context stands the uniform distribution):
+//! The probability of a token w behind the m tokens h comes from its count x there, the count c of h, and the
+//! probability p' behind h without its oldest token, by absolute discounting with interpolation (Ney, Essen and
+//! Kneser 1994; below the empty context stands the uniform distribution):
 //!
 //! ```text
-//! p(w) = max(x(w) - d, 0) / c + b p'(w)       b = (sum over w of min(x(w), d)) / c
+//! p(w) = max(x - d, 0) / c + b p'(w)       b = (sum over all tokens of min(x, d)) / c
 //! ```
 //!
-//! d depends on m ([`DISCOUNTS`]). Where x(w) is at most d, p(w) = b p'(w): nothing is stored for w, which
+//! where d depends on x and m ([`Discounts`]). Where x is at most d, p(w) = b p'(w): nothing is stored for w, which
 //! backs off (Katz 1987) at the cost of b.
 //!
 //! A context is kept if what it saves is worth its place, as in weighted difference pruning (Seymore and
-//! Rosenfeld 1996). The bits that it saves in the text that it was counted in,
+//! Rosenfeld 1996). The bits that it saves in the text that it was counted in, less what was discounted,
 //!
 //! ```text
-//! sum over w of max(x(w) - d, 0) log2(p(w) / p'(w))  +  c b log2(b) (1 - sum of p'(w) over the seen w)
+//! sum over w of max(x - d, 0) log2(p(w) / p'(w))  +  c b log2(b) (1 - sum of p'(w) over the seen w)
 //! ```
 //!
-//! must be more than a threshold for each entry that it takes, its own place being some entries more. Where a
-//! context is left out, p' stands for p, also in the contexts that are longer than it.
+//! must be more than a threshold for each of its entries. (To count its own place as some entries more gave worse
+//! tables of the same size.) Where a context is left out, p' stands for p, also in the contexts that are longer than it.
 
 use crate::files::error::{Error, Result};
 use crate::files::progress::Progress;
 use crate::kernels::pool::in_pool;
+use crate::ngram::discounts::{Discount, Discounts};
 use crate::ngram::occurrences::{Occurrence, Occurrences};
 use crate::text::alphabet::MAX_SYMBOLS;
 use lstm_core::export::{HISTORY, MAX_BACKOFF, MAX_BACKOFF_LENGTHS};
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
-/// What is taken off each count behind a context of 0, 1, .. tokens, found by trials on English verse. A
-/// long context that was seen seldom says little, so more than 1 is taken off there.
-const DISCOUNTS: [f32; HISTORY + 1] = [
-    0.5, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3, 1.3, 1.3, 1.3,
-];
-
 /// Contexts that were seen less often are left out.
 const LEAST_COUNT: u32 = 3;
 
-/// The place that a context takes besides its entries, in entries.
-const CONTEXT_COST: f32 = 1.0;
-
 /// How a table is made from counts.
-#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct Pruning {
-    /// Tokens of the longest contexts, at most [`HISTORY`].
-    pub max_length: usize,
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pruning {
+    /// Tokens of the longest contexts.
+    pub(crate) max_length: usize,
     /// Bits that an entry must save.
-    pub threshold: f32,
+    pub(crate) threshold: f32,
+    pub(crate) discounts: Discounts,
 }
 
 /// Shows how far long work is, and ends it when it is to stop.
@@ -113,7 +106,7 @@ pub(crate) struct PrunedTable {
 pub fn dense_length(num_symbols: usize) -> usize {
     match num_symbols {
         ..=32 => 2,
-        ..=128 => 1,
+        33..=128 => 1,
         _ => 0,
     }
 }
@@ -132,7 +125,7 @@ impl PrunedTable {
     /// It was stopped; the contexts are too short or too long.
     pub(crate) fn new(
         occurrences: &Occurrences,
-        pruning: Pruning,
+        pruning: &Pruning,
         watch: &Watch<'_>,
     ) -> Result<Self> {
         let num_symbols = occurrences.num_symbols();
@@ -172,7 +165,7 @@ struct Builder<'a> {
     occurrences: &'a Occurrences,
     num_symbols: usize,
     dense: usize,
-    pruning: Pruning,
+    pruning: &'a Pruning,
     watch: &'a Watch<'a>,
 }
 
@@ -182,7 +175,7 @@ type Probabilities = [f32; MAX_SYMBOLS];
 struct Counts {
     by_symbol: [u32; MAX_SYMBOLS],
     total: u32,
-    discount: f32,
+    discount: Discount,
 }
 
 /// The probabilities behind a context.
@@ -297,7 +290,7 @@ impl Builder<'_> {
         for &occurrence in run {
             by_symbol[usize::from(occurrence.token())] += self.occurrences.weight(occurrence);
         }
-        let discount = DISCOUNTS[length];
+        let discount = self.pruning.discounts.of_length(length);
         Counts {
             by_symbol,
             total,
@@ -307,47 +300,60 @@ impl Builder<'_> {
 
     /// What is stored of a context.
     fn entries(&self, counts: &Counts, own: &Smoothed) -> Vec<(u8, u8)> {
-        let stored = counts.seen().filter(|&(_, count)| count > counts.discount);
-        let entry = |(symbol, _)| (symbol as u8, cost(own.probabilities[symbol], MAX_BACKOFF));
+        let stored = counts.seen().filter(|seen| seen.left > 0.0);
+        let entry = |seen: Seen| {
+            let cost = cost(own.probabilities[seen.symbol], MAX_BACKOFF);
+            (seen.symbol as u8, cost)
+        };
         stored.map(entry).collect()
     }
 
     /// Whether a context is kept.
     fn is_worth(&self, counts: &Counts, own: &Smoothed, shorter: &Probabilities) -> bool {
-        let (mut saved, mut seen, mut entries) = (0.0, 0.0, 0.0);
-        for (symbol, count) in counts.seen() {
-            seen += shorter[symbol];
-            if count > counts.discount {
-                let ratio = own.probabilities[symbol] / shorter[symbol];
-                saved += (count - counts.discount) * ratio.log2();
+        let (mut saved, mut covered, mut entries) = (0.0, 0.0, 0.0);
+        for seen in counts.seen() {
+            covered += shorter[seen.symbol];
+            if seen.left > 0.0 {
+                let ratio = own.probabilities[seen.symbol] / shorter[seen.symbol];
+                saved += seen.left * ratio.log2();
                 entries += 1.0;
             }
         }
         let backed_off = own.backoff * counts.total as f32;
-        saved += backed_off * own.backoff.log2() * (1.0 - seen).clamp(0.0, 1.0);
-        saved > self.pruning.threshold * (entries + CONTEXT_COST)
+        saved += backed_off * own.backoff.log2() * (1.0 - covered).clamp(0.0, 1.0);
+        saved > self.pruning.threshold * entries
     }
 }
 
+/// A token that was seen behind a context.
+struct Seen {
+    symbol: usize,
+    /// What is left of its count without the discount.
+    left: f32,
+    /// What is taken off.
+    off: f32,
+}
+
 impl Counts {
-    /// The symbols that were seen, and how often.
-    fn seen(&self) -> impl Iterator<Item = (usize, f32)> {
+    fn seen(&self) -> impl Iterator<Item = Seen> {
         let counts = self.by_symbol.iter().enumerate();
-        counts
-            .filter(|&(_, &count)| count > 0)
-            .map(|(symbol, &count)| (symbol, count as f32))
+        let counts = counts.filter(|&(_, &count)| count > 0);
+        counts.map(|(symbol, &count)| {
+            let off = self.discount.of(count).min(count as f32);
+            let left = count as f32 - off;
+            Seen { symbol, left, off }
+        })
     }
 
     fn smoothed(&self, shorter: &Probabilities, num_symbols: usize) -> Smoothed {
         let total = self.total as f32;
-        let backed_off: f32 = self.seen().map(|(_, count)| count.min(self.discount)).sum();
-        let backoff = backed_off / total;
+        let backoff = self.seen().map(|seen| seen.off).sum::<f32>() / total;
         let mut probabilities = [0.0; MAX_SYMBOLS];
         for (own, p) in probabilities.iter_mut().zip(shorter).take(num_symbols) {
             *own = backoff * p;
         }
-        for (symbol, count) in self.seen() {
-            probabilities[symbol] += (count - self.discount).max(0.0) / total;
+        for seen in self.seen() {
+            probabilities[seen.symbol] += seen.left / total;
         }
         Smoothed {
             probabilities,

@@ -1,15 +1,18 @@
 //! The tables against their definitions, on the sonnets.
 
 use super::backoff_table::{BackoffTable, Gate, data_bytes};
+use super::discounts::Discounts;
 use super::prune::{Context, PrunedTable, Pruning, Watch};
 use super::{CrossFitted, EmbeddingMaps, Occurrences, PARTS, Settings, Size, Text, part_range};
 use crate::files::error::Error;
 use crate::kernels::pool::Pool;
 use crate::kernels::random::Random;
 use crate::text::alphabet::Alphabet;
+use crate::text::corpus::Split;
 use lstm_core::export::ngram::{Backoff, Embeddings, History};
 use lstm_core::export::{HISTORY, Row, decode_weight};
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 fn sonnets() -> Vec<u8> {
@@ -24,8 +27,9 @@ fn prune(occurrences: &Occurrences, max_length: usize, threshold: f32) -> Pruned
     let pruning = Pruning {
         max_length,
         threshold,
+        discounts: Discounts::new(occurrences, max_length).unwrap(),
     };
-    PrunedTable::new(occurrences, pruning, &Watch::new("", 0, &|| false)).unwrap()
+    PrunedTable::new(occurrences, &pruning, &Watch::new("", 0, &|| false)).unwrap()
 }
 
 fn counted(tokens: &[u8], num_symbols: usize) -> Occurrences {
@@ -64,7 +68,6 @@ fn by_definition(
     max_length: usize,
     threshold: f64,
 ) -> Vec<BTreeMap<Vec<u8>, Vec<f64>>> {
-    let discounts = [0.5, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0];
     let mut kept: Vec<BTreeMap<Vec<u8>, Vec<f64>>> = Vec::new();
     for length in 0..=max_length {
         let mut counts: HashMap<Vec<u8>, Vec<f64>> = HashMap::new();
@@ -76,24 +79,40 @@ fn by_definition(
                 .or_insert_with(|| vec![0.0; num_symbols]);
             row[usize::from(token)] += 1.0;
         }
+        let with_count = |n: i32| {
+            let all = counts.values().flatten();
+            all.filter(|&&x| x == f64::from(n)).count() as f64
+        };
+        let n: Vec<f64> = (1..=4).map(with_count).collect();
+        let y = n[0] / (n[0] + 2.0 * n[1]);
+        let off = |x: f64| match x as usize {
+            0 => 0.0,
+            x if n.contains(&0.0) => [0.75, 1.0, 1.25][x.min(3) - 1],
+            x => {
+                let r = x.min(3) as f64;
+                let d = r - (r + 1.0) * y * n[r as usize] / n[r as usize - 1];
+                d.clamp(0.1, r)
+            }
+        };
         let mut found = BTreeMap::new();
-        for (context, row) in counts {
+        for (context, row) in &counts {
             let shorter = (1..=length).find_map(|cut| kept[length - cut].get(&context[cut..]));
             let uniform = vec![1.0 / num_symbols as f64; num_symbols];
             let shorter = shorter.unwrap_or(&uniform);
-            let (d, total) = (discounts[length], row.iter().sum::<f64>());
-            let b = row.iter().map(|&x| x.min(d)).sum::<f64>() / total;
-            let p = |v: usize| (row[v] - d).max(0.0) / total + b * shorter[v];
+            let total = row.iter().sum::<f64>();
+            let b = row.iter().map(|&x| off(x)).sum::<f64>() / total;
+            let left = |v: usize| row[v] - off(row[v]);
+            let p = |v: usize| left(v) / total + b * shorter[v];
             let p: Vec<f64> = (0..num_symbols).map(p).collect();
             let symbols = || (0..num_symbols).filter(|&v| row[v] > 0.0);
             let seen: f64 = symbols().map(|v| shorter[v]).sum();
-            let gain = |v| f64::max(row[v] - d, 0.0) * f64::log2(p[v] / shorter[v]);
+            let gain = |v: usize| left(v) * (p[v] / shorter[v]).log2();
             let saved = symbols().map(gain).sum::<f64>() + total * b * b.log2() * (1.0 - seen);
-            let entries = symbols().filter(|&v| row[v] > d).count() as f64;
+            let entries = symbols().filter(|&v| left(v) > 0.0).count() as f64;
             let is_dense = length <= super::dense_length(num_symbols);
-            let pays = total >= f64::max(3.0, threshold) && saved > threshold * (entries + 1.0);
+            let pays = total >= f64::max(3.0, threshold) && saved > threshold * entries;
             if is_dense || pays {
-                found.insert(context, p);
+                found.insert(context.clone(), p);
             }
         }
         kept.push(found);
@@ -232,10 +251,16 @@ fn weights_count_a_text_again() {
     let (tokens, other) = (sonnets(), sonnets()[7..9000].to_vec());
     let text = |tokens, weight| Text { tokens, weight };
     let twice = [text(&tokens[..], 1), text(&other, 1), text(&other, 1)];
-    let twice = prune(&Occurrences::new(27, &twice).unwrap(), 7, 2.0);
     let weighed = [text(&tokens[..], 1), text(&other, 2)];
-    let weighed = prune(&Occurrences::new(27, &weighed).unwrap(), 7, 2.0);
-    assert!(twice == weighed);
+    let [twice, weighed] = [&twice[..], &weighed].map(|texts| Occurrences::new(27, texts).unwrap());
+    let pruning = Pruning {
+        max_length: 7,
+        threshold: 2.0,
+        discounts: Discounts::new(&weighed, 7).unwrap(),
+    };
+    let watch = Watch::new("", 0, &|| false);
+    let prune = |counts| PrunedTable::new(counts, &pruning, &watch).unwrap();
+    assert!(prune(&twice) == prune(&weighed));
 }
 
 fn build(size: Size, is_stopped: &(dyn Fn() -> bool + Sync)) -> Result<CrossFitted, Error> {
@@ -287,13 +312,14 @@ fn counting_stops_when_it_is_to() {
     let stop_soon = || asked.fetch_add(1, Ordering::Relaxed) > 900;
     let stopped = build(Size::Threshold(4.0), &stop_soon);
     assert!(matches!(stopped, Err(Error::Interrupted(_))));
-    let (text, most) = ([0; 100], 13);
+    let text = [0; 100];
     let pruning = Pruning {
-        max_length: most,
+        max_length: 13,
         threshold: 1.0,
+        discounts: Discounts::new(&counted(&text, 27), 13).unwrap(),
     };
     let watch = Watch::new("", 0, &|| false);
-    let error = PrunedTable::new(&counted(&text, 27), pruning, &watch).unwrap_err();
+    let error = PrunedTable::new(&counted(&text, 27), &pruning, &watch).unwrap_err();
     let expected = "found contexts of 13 characters for a back-off table, expected 2 to 12";
     assert_eq!(error.to_string(), expected);
 }
@@ -436,4 +462,47 @@ fn vectors_are_rounded_once() {
         // No other shift is better: a step of the largest numbers, or of half.
         assert!(packed.error < f64::from(scale) / 12.0, "{}", packed.error);
     }
+}
+
+/// Mean of what a text costs, in bits a character, where the costs of all tokens are made those of probabilities.
+fn bits(tokens: &[u8], part: Range<usize>, costs: impl Fn(usize, &History, &mut [u8])) -> f64 {
+    let mut room = [0; 27];
+    let cost = |at: usize| {
+        costs(at, &history(tokens, at), &mut room);
+        let bits = |cost: u8| f64::from(cost) / 4.0;
+        let sum: f64 = room.iter().map(|&cost| (-bits(cost)).exp2()).sum();
+        bits(room[usize::from(tokens[at])]) + sum.log2()
+    };
+    let characters = part.len() as f64;
+    part.map(cost).sum::<f64>() / characters
+}
+
+/// What cross-fitting is for: in training costs are about as good as on a text that is new, where those of a table of
+/// the same text are far too good.
+#[test]
+fn costs_in_training_are_those_of_a_new_text() {
+    let tokens = sonnets();
+    let train = Split::Train.range(tokens.len());
+    let text = Text {
+        tokens: &tokens[train.clone()],
+        weight: 1,
+    };
+    let settings = Settings {
+        max_length: 9,
+        size: Size::Threshold(2.0),
+    };
+    let tables = CrossFitted::build(27, &[text], settings, &|| false).unwrap();
+    let reader = tables.reader().unwrap();
+    let held_out = train.end..tokens.len();
+    let new = bits(&tokens, held_out, |_, history, costs| {
+        reader.unseen(history, costs);
+    });
+    let fitted = bits(text.tokens, train.clone(), |at, history, costs| {
+        reader.costs(0, at, history, costs);
+    });
+    let naive = bits(text.tokens, train, |_, history, costs| {
+        reader.unseen(history, costs);
+    });
+    assert!((fitted - new).abs() < 0.05, "{fitted} {new}");
+    assert!(naive < new - 0.2, "{naive} {new}");
 }
