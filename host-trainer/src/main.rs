@@ -7,7 +7,8 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    // This crate splits the work over threads itself; candle's own pool would spin beside them.
+    // Candle keeps threads of its own for small products (`candle_core::utils::barrier_pool`), one a core but one,
+    // which spin beside the pool of this crate. It takes their number from the environment alone.
     // SAFETY: this is the only thread so far.
     unsafe { std::env::set_var("RAYON_NUM_THREADS", "1") };
     host_trainer::commands::cli::main()

@@ -869,36 +869,6 @@ fn the_window_of_the_training_goes_all_the_way() {
     assert!(by_windows != carried);
 }
 
-/// CIFG was called lean, which is as long, so that the bytes of a file can be set back.
-#[test]
-fn a_network_that_says_lean_is_read() {
-    let folder = folder();
-    let path = |name: &str| folder.path().join(name);
-    let layer = LayerConfig::cifg(12, 5);
-    let config = NetworkConfig::stack(&Alphabet::letters(), 4, layer, 2);
-    let network = Network::new(config, &mut Random::new(1)).unwrap();
-    network.save(&path("n.safetensors")).unwrap();
-    printed(folder.path(), "quantize n.safetensors --out q.safetensors");
-    for name in ["n.safetensors", "q.safetensors"] {
-        let mut bytes = std::fs::read(path(name)).unwrap();
-        for at in 0..bytes.len() - 4 {
-            if &bytes[at..at + 4] == b"cifg" {
-                bytes[at..at + 4].copy_from_slice(b"lean");
-            }
-        }
-        std::fs::write(path(&format!("old-{name}")), bytes).unwrap();
-        let exported = |file: &str| {
-            printed(
-                folder.path(),
-                &format!("export {file} --name m --out {file}.lstm"),
-            );
-            std::fs::read(path(&format!("{file}.lstm"))).unwrap()
-        };
-        assert!(exported(name) == exported(&format!("old-{name}")), "{name}");
-    }
-    assert!(Network::load(&path("old-n.safetensors")).unwrap() == network);
-}
-
 #[test]
 fn an_empty_folder_takes_a_run_and_quiet_prints_nothing() {
     let folder = folder();

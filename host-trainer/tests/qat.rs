@@ -142,7 +142,8 @@ fn ctrl_c_keeps_the_best_so_far() {
     // After half a pass that is better than rounding alone.
     let (lines, output) = stopped(folder, line, "-INT", |line| line.contains('*'));
     assert_eq!(lines[0], "fine-tuning on the training part of text.txt");
-    let scores = lines[1..].iter().map(|line| after(line, "validation "));
+    let scores = lines.iter().filter(|line| line.contains("validation "));
+    let scores = scores.map(|line| after(line, "validation "));
     let best = scores.fold(f64::INFINITY, f64::min);
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(130), "{stderr}");
@@ -323,6 +324,30 @@ fn a_checkpoint_that_lost_something_ends_otherwise() {
 
 #[cfg(unix)]
 #[test]
+fn a_file_has_one_tuning_at_a_time() {
+    let folder = folder();
+    let folder = folder.path();
+    let line = "quantize n.safetensors --qat --corpus text.txt --batch-size 8 --epochs 1e6 --out q";
+    let resume = format!("{line} --resume");
+    let mut is_refused = false;
+    let begun = |line: &str| {
+        if line.starts_with("rounded only") {
+            let expected = "q: found another fine-tuning at work on it, expected none";
+            refuses(folder, &resume, expected);
+            is_refused = true;
+        }
+        is_refused
+    };
+    let (_, output) = stopped(folder, line, "-KILL", begun);
+    assert_eq!(output.status.code(), None, "{output:?}");
+    // The lock went with the process; its file goes with the next.
+    let (_, output) = stopped(folder, &resume, "-INT", |line| line.starts_with("epoch"));
+    assert_eq!(output.status.code(), Some(130), "{output:?}");
+    assert!(is_refused && !folder.join("q.lock").exists());
+}
+
+#[cfg(unix)]
+#[test]
 fn a_tuning_goes_on_with_what_it_began_with() {
     let folder = folder();
     let folder = folder.path();
@@ -368,7 +393,7 @@ fn a_tuning_goes_on_with_what_it_began_with() {
     // The end of the text, which is in no training part.
     let text = std::fs::read_to_string(folder.join("text.txt")).unwrap();
     std::fs::write(folder.join("text.txt"), text.clone() + "x").unwrap();
-    let corpus = "with input.corpus.hash ";
+    let corpus = "with input.corpus ";
     refuses(folder, &line("--epochs 1e6 --resume"), corpus);
     std::fs::write(folder.join("text.txt"), text).unwrap();
     let mut network = Network::load(&folder.join("n.safetensors")).unwrap();

@@ -66,6 +66,11 @@ fn a_stopped_run_goes_on_to_the_identical_files() {
         ("cifg", cifg, 100),
         ("windows", "--recipe many-to-many", 16),
         ("gru", "--recipe sonnets --cell gru --layers 2", 100),
+        (
+            "sgd",
+            "--recipe sonnets --optimizer sgd --momentum 0.8 --learning-rate 1",
+            150,
+        ),
     ] {
         let line =
             |out: &str| format!("train {flags} {SMALL} --epochs {epochs} --out {name}-{out}");
@@ -261,7 +266,7 @@ fn the_config_of_a_run_can_be_given_back_and_flags_win() {
     let flags = "--epochs 4 --seed 7 --grad-clip 0.5 --weight-decay 0.1 --token-dropout 0.1 --ema 0.9 \
                  --drop-connect 0.2 --schedule cosine --warm-up 3 --min-lr 0.5 --patience 9 \
                  --validate-every 7 --learning-rate 0.004 --projection 5 --cell cifg \
-                 --sequence-length 20 --jitter false --beta1 0.8 --beta2 0.97 --epsilon 1e-6";
+                 --sequence-length 20 --jitter false --beta1 0.8 --beta2 0.97 --epsilon 1e-6 --optimizer sgd";
     printed(folder.path(), &format!("train {SMALL} {flags} --out a"));
     printed(
         folder.path(),
@@ -321,6 +326,11 @@ fn a_text_too_short_for_the_batch_is_told() {
     assert!(told.contains(&format!("; batch size {rows}; ")), "{told}");
     let told = printed(folder.path(), &format!("train {SMALL} --epochs 1 --out s"));
     assert!(!told.contains("long enough"), "{told}");
+    assert!(!told.contains("has work for"), "{told}");
+    let line = "train --corpus good.txt --hidden 4 --embedding 2 --batch-size 9 --threads 3 --epochs 1 --out t";
+    let told = printed(folder.path(), line);
+    let expected = "a batch of 9 rows has work for 2 of 3 threads in its layers, 8 rows each";
+    assert!(told.contains(expected), "{told}");
 }
 
 #[test]
@@ -597,7 +607,8 @@ fn a_checkpoint_belongs_to_one_config() {
     std::fs::write(&checkpoint, &own).unwrap();
     // A file that says what no run of this config would.
     let place = "found a place that is not in the texts, expected one that is";
-    let spoilers: [(fn(&mut Checkpoint), &str); 10] = [
+    type Spoil = fn(&mut Checkpoint);
+    let spoilers: [(Spoil, &str); 10] = [
         (
             |checkpoint| checkpoint.progress.phase = 1,
             "found phase 1, expected one below 1",

@@ -3,7 +3,7 @@
 use crate::commands::numbers::{Count, Natural, Positive, Share};
 use crate::commands::text::Text;
 use crate::commands::threads;
-use crate::files::error::{Error, Result};
+use crate::files::error::Result;
 use crate::files::stdout::tell;
 use crate::network::parameters::Network;
 use crate::quantize::QuantizedNetwork;
@@ -11,7 +11,7 @@ use crate::text::corpus::Corpus;
 use crate::text::text_file::TrainingText;
 use crate::training::interrupt::on_ctrl_c;
 use crate::training::trainer::Call;
-use crate::training::tuning::{Output, Settings, Start, Texts, tune};
+use crate::training::tuning::Tuning;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -73,68 +73,45 @@ impl TuningArgs {
         texts.filter(|_| self.qat)
     }
 
-    /// Fine-tunes the network of a file from `start` and keeps the best in `out`.
+    /// Fine-tunes the network of a file from `rounded` and keeps the best in `out`.
     ///
     /// # Errors
-    /// A flag is out of range, a text cannot be read or is too short, the checkpoint is missing, of
+    /// A text cannot be read or is too short, the checkpoint is missing, of
     /// another tuning or not asked for, a number is not finite, or the disk refuses;
-    /// [`Error::Interrupted`] by Ctrl-C.
+    /// it was stopped by Ctrl-C.
     pub fn tune(
         &self,
         (file, network): (&Path, &Network),
-        start: &QuantizedNetwork,
+        rounded: &QuantizedNetwork,
         out: &Path,
     ) -> Result<()> {
-        let settings = self.settings();
         let alphabet = || network.config.alphabet();
         let trained_on = network.config.corpus.as_ref();
         let text = Text::read(self.corpus.as_deref(), trained_on, file, alphabet())?;
         if self.corpus.is_none() {
             tell!("{text}");
         }
+        let read = |path: &Path| Corpus::read_with(path, alphabet());
         let pretrain = self.pretrain.as_deref();
-        let extra = pretrain.map(|path| Corpus::read_with(path, alphabet()));
-        let extra = extra.transpose()?;
+        let extra = pretrain.map(read).transpose()?;
         let extra = extra.as_ref().map(|corpus| &corpus.tokens[..]);
-        let texts = Texts {
+        let tuning = Tuning {
+            network,
+            rounded,
             corpus: (&text.path, &text.corpus),
             extra: pretrain.zip(extra),
-        };
-        let start = Start {
-            network,
-            rounded: start,
-        };
-        let output = Output {
-            out,
-            resume: self.resume,
-        };
-        let call = Call {
-            threads: threads(self.threads),
-            checkpoint_every: CHECKPOINT_EVERY,
-            stop: on_ctrl_c()?,
-        };
-        let tuned = tune(start, texts, settings, output, call)?;
-        if !tuned.is_done {
-            return Err(Error::Interrupted(format!(
-                "stopped after {:.1} of {} epochs; {} has the best so far: validation {:.4} \
-                 bits/char; go on with --resume and the flags as they were",
-                tuned.epochs,
-                self.epochs,
-                out.display(),
-                tuned.validation
-            )));
-        }
-        tell!("best: validation {:.4} bits/char", tuned.validation);
-        Ok(())
-    }
-
-    fn settings(&self) -> Settings {
-        Settings {
             epochs: self.epochs.into(),
             learning_rate: self.learning_rate.into(),
             teacher: self.teacher.into(),
-            batch: self.batch_size.size(),
+            batch_size: self.batch_size.size(),
             seed: self.seed.count(),
-        }
+            out,
+            resume: self.resume,
+        };
+        tuning.run(Call {
+            threads: threads(self.threads),
+            checkpoint_every: CHECKPOINT_EVERY,
+            stop: on_ctrl_c()?,
+        })
     }
 }

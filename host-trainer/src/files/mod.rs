@@ -5,6 +5,7 @@
 
 pub mod error;
 pub mod hash;
+pub(crate) mod lock;
 pub mod output;
 pub(crate) mod progress;
 pub(crate) mod registry;

@@ -173,7 +173,7 @@ impl TensorFile {
             let values = view.data().as_chunks::<4>().0;
             let values = values.iter().map(|&b| f32::from_le_bytes(b)).collect();
             let shape = view.shape().to_vec();
-            tensors.insert(current_name(&name), NamedTensor { shape, values });
+            tensors.insert(name, NamedTensor { shape, values });
         }
         Ok(Self {
             metadata,
@@ -222,18 +222,6 @@ impl TensorFile {
         });
         let metadata = [(key.to_owned(), self.metadata.clone())].into();
         safetensors::serialize(views.chain(raw), Some(metadata))
-    }
-}
-
-/// Files of earlier versions call a CIFG layer's tensors `lean`.
-pub const EARLIER_NAME: (&str, &str) = ("lean.", "cifg.");
-
-/// The name that a tensor of a file has today.
-fn current_name(name: &str) -> String {
-    let (earlier, now) = EARLIER_NAME;
-    match name.find(earlier) {
-        Some(at) if at == 0 || name[..at].ends_with('.') => name.replacen(earlier, now, 1),
-        _ => name.to_owned(),
     }
 }
 

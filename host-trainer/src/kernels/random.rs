@@ -69,10 +69,11 @@ impl Random {
             .collect()
     }
 
-    /// `count` factors: 0 with probability `share` (to 16 bits), else 1 / (1 - `share`).
+    /// `count` factors, 1 on average: 0 with probability `share`, to 16 bits, else a number above 1.
     pub fn mask(&mut self, count: usize, share: f32) -> Vec<f32> {
         let threshold = (share * 65_536.0) as u16;
-        let kept = 1.0 / (1.0 - share);
+        // Of the share as it is drawn.
+        let kept = 65_536.0 / (65_536.0 - f32::from(threshold));
         let mut mask = vec![0.0; count];
         for four in mask.chunks_mut(4) {
             let bits = self.0.next_u64().to_le_bytes();
@@ -157,6 +158,18 @@ mod tests {
                 let expected = if i == j { 1.0 } else { 0.0 };
                 assert!((dot - expected).abs() < 1e-6, "{i} {j} {dot}");
             }
+        }
+    }
+
+    #[test]
+    fn a_mask_changes_no_mean_however_much_it_drops() {
+        let count = 1 << 23;
+        // The last is the number before 1, and rounds to it in 16 bits.
+        for share in [0.3, 0.99999, 1.0f32.next_down()] {
+            let mask = Random::new(6).mask(count, share);
+            assert!(mask.iter().all(|m| m.is_finite()));
+            let mean = mask.iter().map(|&m| f64::from(m)).sum::<f64>() / count as f64;
+            assert!((mean - 1.0).abs() < 0.3, "{share}: {mean}");
         }
     }
 

@@ -22,7 +22,6 @@ pub enum CellKind {
     Lstm,
     /// Three gates: what the input gate lets in, the cell forgets (the coupled input-forget gate, CIFG, of
     /// Greff et al. 2015). Usually with a projection (LSTMP, Sak et al. 2014).
-    #[serde(alias = "lean")]
     Cifg,
     /// Three gates, the reset gate after the product, two biases: the GRU of Keras and PyTorch (Cho et al. 2014).
     Gru,

@@ -5,7 +5,6 @@ use super::ngrams::QuantizedNgrams;
 use super::{QuantizedLayer, QuantizedMatrix, QuantizedNetwork};
 use crate::files::error::{Error, Result};
 use crate::files::output::write_atomically;
-use crate::files::tensors::EARLIER_NAME;
 use crate::network::config::NetworkConfig;
 use lstm_core::Format;
 use lstm_core::export::Row;
@@ -110,10 +109,8 @@ impl QuantizedNetwork {
         config.check()?;
         let file = SafeTensors::deserialize(bytes).map_err(|_| bad("found damage"))?;
         let take = &|name: &str, dtype: Dtype, shape: &[usize]| -> Result<Vec<u8>> {
-            let (earlier, now) = EARLIER_NAME;
             let tensor = file
                 .tensor(name)
-                .or_else(|_| file.tensor(&name.replacen(now, earlier, 1)))
                 .map_err(|_| bad(&format!("found no tensor {name}")))?;
             if tensor.dtype() != dtype || tensor.shape() != shape {
                 return Err(bad(&format!(

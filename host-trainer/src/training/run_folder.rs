@@ -13,11 +13,12 @@
 //! | `report.html` | the page of the run |
 
 use crate::files::error::{Error, Result};
+use crate::files::lock::Lock;
 use crate::files::output::write_atomically;
 use crate::training::checkpoint::{Checkpoint, Lengths};
 use crate::training::metrics::{self, CSV_HEADER, Row};
 use crate::training::run_config::RunConfig;
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -52,8 +53,7 @@ const FILES: [&str; 11] = [
 #[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,
-    /// Locked for as long as it is open; the system unlocks it when the process ends, however.
-    _lock: File,
+    _lock: Lock,
 }
 
 impl RunFolder {
@@ -144,25 +144,12 @@ impl RunFolder {
 
     /// Takes the folder for this process, and clears away what one that was killed left half-written.
     fn lock(path: &Path) -> Result<Self> {
-        let name = path.join(LOCK);
-        let open = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&name);
-        let lock = open.map_err(|e| Error::writing(&name, &e))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(Error::bad_input(format!(
-                    "{}: found another trainer at work in this folder, expected none",
-                    path.display()
-                )));
-            }
-            // A file system without locks: then nothing is promised.
-            Err(TryLockError::Error(e)) if e.kind() == std::io::ErrorKind::Unsupported => {}
-            Err(TryLockError::Error(e)) => return Err(Error::writing(&name, &e)),
-        }
+        let lock = Lock::take(&path.join(LOCK))?.ok_or_else(|| {
+            Error::bad_input(format!(
+                "{}: found another trainer at work in this folder, expected none",
+                path.display()
+            ))
+        })?;
         let entries = std::fs::read_dir(path).map_err(|e| Error::reading(path, &e))?;
         for entry in entries.flatten() {
             if is_temporary(&entry.file_name().to_string_lossy()) {

@@ -5,6 +5,8 @@ use crate::engine::clipping::clip_by_global_norm;
 use crate::engine::optimizer::Optimizer;
 use crate::engine::variables::set_values;
 use crate::files::error::{Error, Result};
+use crate::files::stdout::tell;
+use crate::kernels::panels::ROW_BLOCK;
 use crate::kernels::pool::Pool;
 use crate::kernels::random::Random;
 use crate::kernels::softmax::Loss;
@@ -158,6 +160,7 @@ impl<'t, T: Task> Trainer<'t, T> {
     /// A number is not finite, or the disk refuses.
     pub(crate) fn train(&mut self) -> Result<bool> {
         self.stage().tell_missing_rows(&self.readings);
+        self.tell_idle_threads();
         loop {
             let mut clock = Instant::now();
             while !self.phase_is_over() {
@@ -310,6 +313,18 @@ impl<'t, T: Task> Trainer<'t, T> {
         let progress = &self.now.progress;
         self.saved = (Instant::now(), (progress.phase, progress.update));
         Ok(())
+    }
+
+    /// Says so where a batch has too few rows for all threads.
+    fn tell_idle_threads(&self) {
+        let (rows, threads) = (self.batch_size(), self.pool.threads());
+        let busy = rows.div_ceil(ROW_BLOCK);
+        if busy < threads {
+            tell!(
+                "a batch of {rows} rows has work for {busy} of {threads} threads in its layers, {ROW_BLOCK} \
+                 rows each"
+            );
+        }
     }
 
     fn end(&mut self) -> Result<()> {

@@ -100,8 +100,8 @@ pub struct Settings {
     /// What moves the weights [default: the recipe's]
     #[arg(long, value_enum, help_heading = TRAINING)]
     pub optimizer: Option<&'static Method>,
-    /// Adam: decay of the gradients' average
-    #[arg(long, value_name = "DECAY", help_heading = TRAINING)]
+    /// Adam: decay of the gradients' average. SGD: momentum
+    #[arg(long, visible_alias = "momentum", value_name = "DECAY", help_heading = TRAINING)]
     pub beta1: Option<BelowOne>,
     /// Adam: decay of the average of the gradients' squares
     #[arg(long, value_name = "DECAY", help_heading = TRAINING)]

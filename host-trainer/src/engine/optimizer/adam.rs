@@ -95,9 +95,24 @@ fn tensors(
 mod tests {
     use super::*;
     use crate::engine::optimizer::Optimizer;
-    use crate::engine::optimizer::testing::{gradients, values, var};
+    use crate::engine::optimizer::testing::{follows, gradients, values, var};
     use candle_core::{Device, Var};
     use candle_nn::Optimizer as _;
+
+    /// `torch.optim.AdamW([w], lr=0.1, betas=(0.9, 0.999), eps=1e-7, weight_decay=0.05)`
+    #[test]
+    fn it_is_pytorchs_adamw() {
+        let config = OptimizerConfig {
+            weight_decay: 0.05,
+            ..OptimizerConfig::ADAM
+        };
+        let expected = [
+            [0.895, -1.89, 0.397_5],
+            [0.797_307_1, -1.929_969, 0.432_122_9],
+            [0.828_042_86, -1.961_014_7, 0.443_631_35],
+        ];
+        follows(config, expected);
+    }
 
     #[test]
     fn two_updates_by_hand() {

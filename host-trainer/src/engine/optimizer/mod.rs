@@ -1,6 +1,7 @@
 //! Optimizers, with their moments in plain sight. One file an optimizer, and a line in [`OPTIMIZERS`].
 
 mod adam;
+mod sgd;
 
 use crate::engine::slices::{with_slice, with_slice_mut};
 use crate::files::registry::named;
@@ -10,7 +11,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 /// All of them.
-pub static OPTIMIZERS: &[&Method] = &[&adam::METHOD];
+pub static OPTIMIZERS: &[&Method] = &[&adam::METHOD, &sgd::METHOD];
 
 /// Numbers that one thread takes at a time.
 const CHUNK: usize = 1 << 14;
@@ -24,10 +25,15 @@ pub struct Method {
     /// What is kept of each weight from update to update, K numbers.
     pub moments: &'static [Moment],
     /// An update of some numbers, on the processor.
-    pub numbers: fn(Step, &mut [f32], gradient: &[f32], moments: &mut [&mut [f32]]),
+    pub numbers: OnNumbers,
     /// The same of a tensor, on any device: gives the new weights.
-    pub tensors: fn(Step, &Tensor, gradient: &Tensor, moments: &mut [Tensor]) -> Result<Tensor>,
+    pub tensors: OnTensors,
 }
+
+/// Takes weights, their gradient, and K moments of them.
+pub type OnNumbers = fn(Step, &mut [f32], &[f32], &mut [&mut [f32]]);
+/// As [`OnNumbers`].
+pub type OnTensors = fn(Step, &Tensor, &Tensor, &mut [Tensor]) -> Result<Tensor>;
 
 named!(Method, OPTIMIZERS, "optimizer");
 
@@ -46,7 +52,7 @@ pub enum Moment {
 pub struct OptimizerConfig {
     /// Which one.
     pub method: &'static Method,
-    /// Decay of the first moment.
+    /// Decay of the first moment; momentum.
     pub beta1: f32,
     /// Decay of the second moment.
     pub beta2: f32,
@@ -242,8 +248,10 @@ fn update_numbers(step: Step, weights: &mut [f32], gradient: &[f32], moments: &m
 
 #[cfg(test)]
 pub(crate) mod testing {
+    use super::{Optimizer, OptimizerConfig};
     use candle_core::backprop::GradStore;
     use candle_core::{DType, Device, Tensor, Var};
+    use candle_nn::Optimizer as _;
 
     pub(crate) fn var(values: &[f32]) -> Var {
         Var::from_slice(values, (1, values.len()), &Device::Cpu).unwrap()
@@ -257,6 +265,26 @@ pub(crate) mod testing {
             sum = (sum + (var.as_tensor() * factors).unwrap().sum_all().unwrap()).unwrap();
         }
         sum.backward().unwrap()
+    }
+
+    /// The weights after three updates at a rate of 0.1 are those that PyTorch 2.15 has:
+    ///
+    /// ```text
+    /// w = torch.tensor([1.0, -2.0, 0.5], requires_grad=True)
+    /// for g in [[0.5, -1.0, 2.0], [0.25, 3.0, -4.0], [-1.5, 0.125, 1.0]]:
+    ///     w.grad = torch.tensor(g); optimizer.step(); print(w.tolist())
+    /// ```
+    pub(crate) fn follows(config: OptimizerConfig, expected: [[f32; 3]; 3]) {
+        let weights = var(&[1.0, -2.0, 0.5]);
+        let mut optimizer = Optimizer::new(vec![weights.clone()], config).unwrap();
+        optimizer.set_learning_rate(0.1);
+        let all = [[0.5, -1.0, 2.0], [0.25, 3.0, -4.0], [-1.5, 0.125, 1.0]];
+        for (gradient, expected) in all.iter().zip(expected) {
+            optimizer.step(&gradients(&[(&weights, gradient)])).unwrap();
+            for (found, expected) in values(&weights).iter().zip(expected) {
+                assert!((found - expected).abs() < 1e-6, "{found} {expected}");
+            }
+        }
     }
 
     pub(crate) fn values(tensor: &Tensor) -> Vec<f32> {
