@@ -14,6 +14,7 @@ use std::{
 };
 
 use object::{Object, ObjectSymbol};
+use xtask::firmware;
 
 /// What an emulator may take for a text of a second.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -47,11 +48,16 @@ fn folder() -> PathBuf {
     ))
 }
 
+/// Apart from the firmware, whose features differ.
+fn built() -> PathBuf {
+    firmware::target().join("examples")
+}
+
 fn cargo_build(name: &str, target: &str, more: &[&str]) -> Output {
     let mut build = Command::new(env!("CARGO"));
     build.args(["build", "--quiet", "--release", "--locked"]);
     build.args(["--target", target, "--target-dir"]);
-    build.arg(folder().join("target")).args(more);
+    build.arg(built()).args(more);
     build.current_dir(folder().join(name)).output().unwrap()
 }
 
@@ -60,11 +66,7 @@ fn build(name: &str, target: &str) -> PathBuf {
     let output = cargo_build(name, target, &[]);
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{name} for {target}: {stderr}");
-    folder()
-        .join("target")
-        .join(target)
-        .join("release")
-        .join(name)
+    built().join(target).join("release").join(name)
 }
 
 /// What a program sends over the serial port of an emulated computer, up to the line `end`.

@@ -76,7 +76,7 @@ fn a_firmware_that_can_panic_does_not_link() {
         build.args(["build", "--quiet", "--release"]);
         build.args(["--target", &board.target]);
         build.args(["--features", "support-uart/planted-panic", "--target-dir"]);
-        build.arg(firmware::workspace().join("target"));
+        build.arg(firmware::target());
         let output = build.current_dir(firmware::folder(board)).output().unwrap();
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert!(!output.status.success(), "{name} links with a panic");

@@ -6,12 +6,21 @@ use anyhow::Result;
 
 use crate::{
     boards::Board,
-    shell::{cargo, root, run},
+    shell::{self, cargo, root, run},
 };
 
 /// The workspace of the firmware.
 pub fn workspace() -> PathBuf {
     root().join("firmware-demo")
+}
+
+/// The folder for what is built of it: its own, or one in the caller's `CARGO_TARGET_DIR`, which may stand for a
+/// checkout that nobody writes to. There it does not mix with what is built for the desk.
+pub fn target() -> PathBuf {
+    match std::env::var_os("CARGO_TARGET_DIR") {
+        Some(_) => shell::target().join("firmware"),
+        None => workspace().join("target"),
+    }
 }
 
 /// The folder of a board.
@@ -21,8 +30,7 @@ pub fn folder(board: &Board) -> PathBuf {
 
 /// Builds the firmware of a board and gives its ELF file.
 pub fn build(board: &Board) -> Result<PathBuf> {
-    // Named here, so that a CARGO_TARGET_DIR of the caller does not move it.
-    let target_dir = workspace().join("target");
+    let target_dir = target();
     // In the board's folder, whose .cargo/config.toml may change the profile.
     run(cargo(&folder(board))
         .args(["build", "--quiet", "--release"])

@@ -157,7 +157,7 @@ fn steps(options: &Options) -> Result<Vec<Step>> {
         "clippy: firmware".into(),
         vec![clippy(&firmware, &["--all-targets"])],
     );
-    let target_dir = firmware.join("target").display().to_string();
+    let target_dir = firmware::target().display().to_string();
     for board in boards::all() {
         let arguments = ["--target", &*board.target, "--target-dir", &target_dir];
         check(

@@ -125,7 +125,7 @@ impl Machine {
     }
 
     fn build_with(&self, programs: &[&str], options: &[&str]) -> Result<PathBuf> {
-        let target_dir = firmware::workspace().join("target");
+        let target_dir = firmware::target();
         let mut command = cargo(&firmware::workspace());
         command
             .args(["build", "--quiet", "--release"])

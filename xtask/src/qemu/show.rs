@@ -14,7 +14,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use super::{Machine, terminal::Terminal, text::Text};
+use super::{Machine, keys::Flow, terminal::Terminal, text::Text};
 use crate::boards::Board;
 
 /// Characters a second for a person.
@@ -99,7 +99,8 @@ fn converse(
     text: &mut Text,
     screen: &mut impl Write,
 ) -> Result<End> {
-    let chunks = chunks(serial);
+    let flow = Flow::default();
+    let chunks = chunks(serial, flow.clone());
     let has_limit = text.limit().is_some();
     let mut received = Vec::new();
     while !received.contains(&b'\n') {
@@ -117,7 +118,7 @@ fn converse(
         skip(&chunks, &mut received, b"> :reset\n", text, patience)?;
     }
     // Ends with us, or when one of the two does.
-    thread::spawn(move || io::copy(&mut io::stdin().lock(), &mut keys));
+    thread::spawn(move || flow.send(io::stdin().lock(), keys));
     loop {
         show_all(text.take(&received), screen)?;
         if text.is_complete() || has_limit && text.was_refused() {
@@ -177,15 +178,21 @@ fn next(
     }
 }
 
-/// What is read, as it comes.
-fn chunks(mut serial: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
+/// What is read, as it comes, without what the board asks by.
+fn chunks(mut serial: impl Read + Send + 'static, flow: Flow) -> Receiver<Vec<u8>> {
     let (send, chunks) = channel();
     thread::spawn(move || {
         let mut chunk = [0; 1024];
         loop {
             match serial.read(&mut chunk) {
                 Ok(0) => break,
-                Ok(n) if send.send(chunk[..n].to_vec()).is_ok() => {}
+                Ok(n) => {
+                    let mut received = chunk[..n].to_vec();
+                    flow.obey(&mut received);
+                    if send.send(received).is_err() {
+                        break;
+                    }
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 _ => break,
             }

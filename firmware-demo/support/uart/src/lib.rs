@@ -16,6 +16,7 @@
 //! ```
 //!
 //! The interrupt of the UART puts each byte into a ring of 1,024; the console takes them from there.
+//! Before it is full, the other side is asked to wait (XOFF), and later to go on (XON).
 //! A firmware that is built on this crate cannot panic: one that could does not link.
 
 #![cfg_attr(not(test), no_std)]
@@ -23,6 +24,7 @@
 mod board;
 mod clock;
 mod device;
+mod flow;
 mod nrf;
 mod ring;
 mod serial;

@@ -4,7 +4,7 @@ use crate::uart::Fault;
 
 /// Bytes of the ring: what a line of 115,200 baud brings in 88 ms. A power of two, so that the counts
 /// of bytes may wrap.
-const ROOM: usize = 1024;
+pub(crate) const ROOM: usize = 1024;
 const _: () = assert!(ROOM.is_power_of_two());
 
 /// Received bytes on their way from the interrupt to the program.
@@ -66,8 +66,14 @@ impl Ring {
         Some(byte)
     }
 
+    /// Bytes in it.
+    pub(crate) fn len(&self) -> usize {
+        let written = self.written.load(Ordering::Acquire);
+        written.wrapping_sub(self.read.load(Ordering::Relaxed))
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
-        self.written.load(Ordering::Acquire) == self.read.load(Ordering::Relaxed)
+        self.len() == 0
     }
 
     /// Bytes that found no room, here or in the UART.
