@@ -7,7 +7,7 @@
 
 use core::arch::naked_asm;
 
-use super::assembly::{self, Assembly, Call, Int8Assembly, pack_groups};
+use super::assembly::{self, Assembly, Call, Int8Assembly, added, pack_groups};
 pub(crate) use super::thumb2::Int4;
 
 /// 8-bit weights: two columns a multiply with MLA.
@@ -34,7 +34,6 @@ impl Int8Assembly for CortexM3 {
         pack_groups(columns, packed, |x| {
             let [x0, x1, x2, x3] = x.map(i32::from);
             let [even, odd] = [x2 + (x0 << 16), x3 + (x1 << 16)];
-            let added = |factor: i32| 0x8000_i32.wrapping_sub(factor.wrapping_mul(0x0080_0080));
             [even, added(even), odd, added(odd)]
         });
         0
