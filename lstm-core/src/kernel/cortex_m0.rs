@@ -7,10 +7,15 @@
 
 use core::arch::{asm, naked_asm};
 
-use super::assembly::{self, Assembly, Call, Int4Assembly, Int8Assembly, pack_words};
+use super::assembly::{self, Assembly, Call, Int4Assembly, Int8Assembly, added, pack_groups};
 use crate::tables::SIGMOID;
 
-/// 8-bit weights, a byte at a time: even columns are loaded as they are, odd ones with their sign.
+/// 8-bit weights: the two even columns of a word with one multiply, the odd ones with one each.
+///
+/// A word of four columns has the bytes `b0 w1 b2 w3`, with `b = w + 128`. Masked it is
+/// `b0 + 2^16 b2`. Times `x2 + 2^16 x0`, less 128 times as much for the offsets, that gives
+/// `w0 x2 + 2^16 (w0 x0 + w2 x2)` modulo `2^32`. Both parts fit 16 bits with their sign, so half a lane
+/// more makes the upper one exact, and a shift takes it out.
 pub(crate) type Int8 = assembly::Int8<CortexM0>;
 
 /// 4-bit weights, a column at a time: two rows a multiply.
@@ -20,10 +25,18 @@ pub(crate) type Int4 = assembly::Int4<CortexM0>;
 pub(crate) struct CortexM0;
 
 impl Int8Assembly for CortexM0 {
+    /// A column's share: four columns are stored as the factor of the even ones, what is added to that
+    /// product, and the two odd ones.
     type Element = i32;
 
+    /// The offsets are taken off in each product.
     fn pack(columns: &[i8], packed: &mut [i32]) -> i32 {
-        pack_words(columns, packed)
+        pack_groups(columns, packed, |x| {
+            let [x0, x1, x2, x3] = x.map(i32::from);
+            let even = x2 + (x0 << 16);
+            [even, added(even), x1, x3]
+        });
+        0
     }
 
     const ROWS: Assembly = int8_rows;
@@ -70,11 +83,11 @@ pub(crate) fn sigmoid_q12(mut z: i32) -> i32 {
     z
 }
 
-/// Four rows at a time, a byte at a time.
+/// Four rows at a time, a word of four columns at a time.
 #[unsafe(naked)]
 unsafe extern "C" fn int8_rows(weights: *const u8, call: &mut Call) {
-    // r0 weights, r1 = 1 and r2 = 3 (a load with sign takes its offset from a register), r3 product,
-    // r4-r7 columns, r8-r11 sums, r12 address of the columns, lr end of the block.
+    // r0 weights, r1 mask, r2 product, r3 weights of a row, r4-r7 columns, r8-r11 sums,
+    // r12 address of the columns, lr end of the block.
     // On the stack: batch, bytes of a block (as many as of the columns), saved registers.
     naked_asm!(
         "push {{r4, r5, r6, r7, lr}}",
@@ -89,7 +102,7 @@ unsafe extern "C" fn int8_rows(weights: *const u8, call: &mut Call) {
         "push {{r1, r2}}",
         "1:",
         "ldr r3, [sp]",
-        "ldm r3, {{r1, r2, r3}}",
+        "ldm r3!, {{r1, r2}}",
         "mov r12, r1",
         "mov r8, r2",
         "mov r9, r2",
@@ -98,27 +111,28 @@ unsafe extern "C" fn int8_rows(weights: *const u8, call: &mut Call) {
         "ldr r3, [sp, #4]",
         "adds r3, r0, r3",
         "mov lr, r3",
-        "movs r1, #1",
-        "movs r2, #3",
+        "movs r1, #0xff",
+        "lsls r2, r1, #16",
+        "orrs r1, r2",
         "2:",
         ".rept 2",
         "mov r3, r12",
         "ldm r3!, {{r4, r5, r6, r7}}",
         "mov r12, r3",
         ".irp sum, r8, r9, r10, r11",
-        "ldrb r3, [r0, #0]",
+        "ldm r0!, {{r3}}",
+        "asrs r2, r3, #24",
+        "muls r2, r7, r2",
+        "add \\sum, r2",
+        "lsrs r2, r3, #8",
+        "sxtb r2, r2",
+        "muls r2, r6, r2",
+        "add \\sum, r2",
+        "ands r3, r1",
         "muls r3, r4, r3",
+        "adds r3, r3, r5",
+        "asrs r3, r3, #16",
         "add \\sum, r3",
-        "ldrsb r3, [r0, r1]",
-        "muls r3, r5, r3",
-        "add \\sum, r3",
-        "ldrb r3, [r0, #2]",
-        "muls r3, r6, r3",
-        "add \\sum, r3",
-        "ldrsb r3, [r0, r2]",
-        "muls r3, r7, r3",
-        "add \\sum, r3",
-        "adds r0, #4",
         ".endr",
         ".endr",
         "cmp r0, lr",

@@ -1,4 +1,4 @@
-//! Cortex-M3: no dual multiply, but a 64-bit sum, and shifts for free.
+//! Cortex-M3: no dual multiply, a slow one of 64 bits, and shifts for free.
 #![allow(
     unsafe_code,
     reason = "assembly: LLVM would reorder the loads and spill"
@@ -7,126 +7,99 @@
 
 use core::arch::naked_asm;
 
-use super::assembly::{self, Assembly, Call, Int8Assembly, pack_groups};
+use super::assembly::{self, Assembly, Call, Int8Assembly, added, pack_groups};
 pub(crate) use super::thumb2::Int4;
 
-/// 8-bit weights: two columns a multiply with SMLAL.
+/// 8-bit weights: two columns a multiply with MLA.
 ///
-/// A word of four columns has the bytes `b0 w1 b2 w3`, with `b = w + 128`. Masked with `0xff0000ff`
-/// it is `b0 + 2^24 w3`. Times `x3 + 2^24 x0` that gives `b0 x3 + 2^24 (b0 x0 + w3 x3) + 2^48 w3 x0`;
-/// the word rotated by 16 gives `b2 x2 + w1 x1` likewise. A 64-bit sum of such products has the dot
-/// product in bits 24 to 47, modulo `2^24`, which suffices ([`Row::in_range`]): the sum of the low
-/// parts stays below `2^23` for 512 columns.
+/// A word of four columns has the bytes `b0 w1 b2 w3`, with `b = w + 128`. With the signs of the odd
+/// ones flipped it is `b0 b1 b2 b3`, and masked it is `b0 + 2^16 b2`. Times `x2 + 2^16 x0`, less 128
+/// times as much for the offsets, that gives `w0 x2 + 2^16 (w0 x0 + w2 x2)` modulo `2^32`. Both parts
+/// fit 16 bits with their sign, so half a lane more makes the upper one exact, and a shift takes it
+/// out. The word rotated by 8 gives `w1 x1 + w3 x3` likewise.
 ///
-/// [`Row::in_range`]: crate::format::Row::in_range
+/// That is faster than SMLAL, which would sum up two columns a multiply and takes 4 to 7 cycles.
 pub(crate) type Int8 = assembly::Int8<CortexM3>;
 
 /// See [`Int8`].
 pub(crate) struct CortexM3;
 
 impl Int8Assembly for CortexM3 {
-    /// Half a column's share of a word: four columns are stored as the words `x3 + 2^24 x0` and
-    /// `x1 + 2^24 x2`.
-    type Element = i16;
+    /// A column's share: four columns are stored as a factor and what MLA adds, for the even ones and
+    /// for the odd ones.
+    type Element = i32;
 
-    fn pack(columns: &[i8], packed: &mut [i16]) -> i32 {
-        let mut even = 0;
+    /// The offsets are taken off in each product.
+    fn pack(columns: &[i8], packed: &mut [i32]) -> i32 {
         pack_groups(columns, packed, |x| {
             let [x0, x1, x2, x3] = x.map(i32::from);
-            even += x0 + x2;
-            let (a, b) = (x3 + (x0 << 24), x1 + (x2 << 24));
-            [a as i16, (a >> 16) as i16, b as i16, (b >> 16) as i16]
+            let [even, odd] = [x2 + (x0 << 16), x3 + (x1 << 16)];
+            [even, added(even), odd, added(odd)]
         });
-        128 * even
+        0
     }
 
     const ROWS: Assembly = int8_rows;
 }
 
-/// Two rows at a time, with sums of 64 bits.
+/// Four rows at a time.
 #[unsafe(naked)]
 unsafe extern "C" fn int8_rows(weights: *const u8, call: &mut Call) {
-    // r0 weights, r1 columns, r2 r3 and r4 r5 sums, r6 r7 weights of two rows, r8-r11 columns,
-    // r12 two weights, lr mask.
-    // On the stack: batch, input_end, from the end of a block's first two rows to the beginning of
-    // its last two, saved registers.
+    // r0 weights, r1 columns, r2-r5 sums, r6 r7 weights of two rows, r8-r11 columns, r12 product,
+    // lr mask.
+    // On the stack: batch, input_end, saved registers.
     naked_asm!(
         "push {{r4-r11, lr}}",
         "ldr r2, [r1, #8]",
-        "ldr r3, [r1]",
-        "sub r3, r2, r3",
-        "lsl r3, r3, #1",
-        "sub r3, r3, #8",
-        "push {{r1, r2, r3}}",
-        "movw lr, #0x00ff",
-        "movt lr, #0xff00",
+        "push {{r1, r2}}",
+        "mov lr, #0x00ff00ff",
         "1:",
         "ldr r6, [sp]",
-        "ldrd r1, r3, [r6]",
-        "mov r2, #0x00800000",
-        "orr r2, r2, r3, lsl #24",
-        "asr r3, r3, #8",
+        "ldrd r1, r2, [r6]",
+        "mov r3, r2",
         "mov r4, r2",
-        "mov r5, r3",
+        "mov r5, r2",
         "2:",
+        ".macro row sum, word",
+        "eor \\word, \\word, #0x80008000",
+        "and r12, lr, \\word",
+        "mla r12, r12, r8, r9",
+        "and \\word, lr, \\word, ror #8",
+        "mla \\word, \\word, r10, r11",
+        "add \\sum, \\sum, r12, asr #16",
+        "add \\sum, \\sum, \\word, asr #16",
+        ".endm",
         ".rept 4",
-        "ldrd r6, r7, [r0], #16",
         "ldm r1!, {{r8, r9, r10, r11}}",
-        "and r12, lr, r6",
-        "smlal r2, r3, r12, r8",
-        "and r12, lr, r6, ror #16",
-        "smlal r2, r3, r12, r9",
-        "and r12, lr, r7",
-        "smlal r4, r5, r12, r8",
-        "and r12, lr, r7, ror #16",
-        "smlal r4, r5, r12, r9",
-        "ldrd r6, r7, [r0], #16",
-        "and r12, lr, r6",
-        "smlal r2, r3, r12, r10",
-        "and r12, lr, r6, ror #16",
-        "smlal r2, r3, r12, r11",
-        "and r12, lr, r7",
-        "smlal r4, r5, r12, r10",
-        "and r12, lr, r7, ror #16",
-        "smlal r4, r5, r12, r11",
+        "ldrd r6, r7, [r0], #8",
+        "row r2, r6",
+        "row r3, r7",
+        "ldrd r6, r7, [r0], #8",
+        "row r4, r6",
+        "row r5, r7",
         ".endr",
+        ".purgem row",
         "ldr r6, [sp, #4]",
         "cmp r1, r6",
         "bne 2b",
-        "lsl r3, r3, #16",
-        "orr r3, r3, r2, lsr #16",
-        "asr r3, r3, #8",
-        "lsl r5, r5, #16",
-        "orr r5, r5, r4, lsr #16",
-        "asr r5, r5, #8",
         // The parameters of the rows and the entries of the table.
         "ldr r6, [sp]",
         "add r7, r6, #12",
         "ldm r7, {{r8, r9, r10}}",
+        ".irp sum, r2, r3, r4, r5",
         "ldrd r11, r12, [r8], #8",
         "uxth r1, r12",
-        "mla r3, r3, r1, r11",
+        "mla \\sum, \\sum, r1, r11",
         "ldrsb r11, [r9], #1",
         "lsr r12, r12, #16",
-        "mla r3, r12, r11, r3",
-        "ldrd r11, r12, [r8], #8",
-        "uxth r1, r12",
-        "mla r5, r5, r1, r11",
-        "ldrsb r11, [r9], #1",
-        "lsr r12, r12, #16",
-        "mla r5, r12, r11, r5",
-        "stm r10!, {{r3, r5}}",
+        "mla \\sum, r12, r11, \\sum",
+        ".endr",
+        "stm r10!, {{r2, r3, r4, r5}}",
         "stm r7, {{r8, r9, r10}}",
-        "tst r10, #8",
-        "ittt ne",
-        "ldrne r7, [sp, #8]",
-        "subne r0, r0, r7",
-        "bne 1b",
         "ldr r11, [r6, #24]",
-        "sub r0, r0, #8",
         "cmp r10, r11",
         "bne 1b",
-        "add sp, #12",
+        "add sp, #8",
         "pop {{r4-r11, pc}}",
     )
 }

@@ -9,7 +9,10 @@ use anyhow::{Context, Result, ensure};
 use crc::{CRC_32_ISO_HDLC, Crc};
 use lstm_core::{Format, LayerShape, Model, Sampler, Session, Token, WorkspaceSlices};
 
-use super::machine::{MODEL_ROOM, Machine};
+use super::{
+    cycles::{self, Cycles},
+    machine::{CmsisNn, MODEL_ROOM, Machine},
+};
 use crate::{
     random_model::{random_model, saturated_model},
     shell::{root, target},
@@ -57,6 +60,10 @@ pub(super) const FORMATS: [Format; 3] = [Format::Int8, Format::Int4, Format::F32
 const SEED: u64 = 1;
 /// As the program `bench`.
 pub(super) const TEMPERATURE: f32 = 0.8;
+/// The function of the program `bench` that makes a character.
+const CHARACTER: &str = "character";
+/// By how many instructions two ways to count may differ: the tick of the slowest counter.
+const TICK: f64 = 64.0;
 
 /// A model on disk and in memory.
 pub(super) struct ModelFile {
@@ -150,9 +157,13 @@ pub(super) struct Count {
     maximum: u64,
     /// As [`Count::maximum`], where no zero is skipped.
     pub(super) longest: u64,
+    /// Estimated, on average.
+    pub(super) cycles: Option<Cycles>,
+    /// The likeliest of the longest character, where no zero is skipped.
+    pub(super) longest_cycles: Option<u64>,
     multiply_adds: usize,
-    /// Instructions that CMSIS-NN takes for the same network.
-    pub(super) cmsis_nn: Option<u64>,
+    /// What CMSIS-NN takes for the same network.
+    pub(super) cmsis_nn: Option<CmsisNn>,
     pub(super) model_bytes: usize,
     /// State, scratch and logits.
     pub(super) workspace: u64,
@@ -180,9 +191,9 @@ impl Count {
         };
         let number = |name| -> Result<u64> { Ok(field(name)?.parse()?) };
 
-        let characters = number("characters")?;
+        let (warm_up, characters) = (number("warm-up")?, number("characters")?);
         let found = u32::from_str_radix(field("tokens")?, 16)?;
-        let expected = host_tokens(&model, number("warm-up")? + characters)?;
+        let expected = host_tokens(&model, warm_up + characters)?;
         ensure!(
             found == expected,
             "{} does not write what the host writes with {}: \
@@ -190,21 +201,40 @@ impl Count {
             machine.name,
             file.path.display()
         );
+        let mean = number("instructions")? as f64 / characters as f64;
         let maximum = number("maximum")?;
-        let longest = match &file.longest {
-            None => maximum,
-            Some(file) => Count::new(machine, program, file)?.maximum,
-        };
+        let (mut longest, mut cycles, mut longest_cycles) = (maximum, None, None);
+        if machine.has_cycles(model.format()) {
+            let calls = cycles::calls(machine, program, CHARACTER, &["-device", &loader])?;
+            let calls = calls.get(warm_up as usize..).unwrap_or_default();
+            let traced = cycles::mean(calls);
+            ensure!(
+                calls.len() as u64 == characters
+                    && (traced.instructions as f64 - mean).abs() < TICK,
+                "{} counts {mean:.0} instructions, and QEMU's log has {} of {} characters",
+                machine.name,
+                traced.instructions,
+                calls.len()
+            );
+            cycles = Some(traced.cycles);
+            longest_cycles = calls.iter().map(|call| call.cycles.likely).max();
+        }
+        if let Some(file) = &file.longest {
+            let count = Count::new(machine, program, file)?;
+            (longest, longest_cycles) = (count.maximum, count.longest_cycles);
+        }
         // CMSIS-NN has no float arithmetic to compare with.
         let cmsis_nn = file.network.filter(|_| model.format() != Format::F32);
         Ok(Count {
             machine,
             format: model.format(),
             name: file.name.clone(),
-            mean: number("instructions")? as f64 / characters as f64,
+            mean,
             minimum: number("minimum")?,
             maximum,
             longest,
+            cycles,
+            longest_cycles,
             multiply_adds: model.multiply_adds(),
             cmsis_nn: cmsis_nn.and_then(|network| machine.cmsis_nn.get(network).copied()),
             model_bytes: file.len,
@@ -215,7 +245,14 @@ impl Count {
 
     /// How many times fewer instructions than CMSIS-NN.
     pub(super) fn ratio(&self) -> Option<f64> {
-        self.cmsis_nn.map(|cmsis_nn| cmsis_nn as f64 / self.mean)
+        let theirs = self.cmsis_nn?.instructions as f64;
+        Some(theirs / self.mean)
+    }
+
+    /// How many times fewer cycles than CMSIS-NN.
+    fn cycle_ratio(&self) -> Option<f64> {
+        let theirs = self.cmsis_nn?.cycles? as f64;
+        Some(theirs / self.cycles?.likely as f64)
     }
 }
 
@@ -230,15 +267,22 @@ pub(super) fn table(counts: &[Count]) -> String {
         "minimum",
         "maximum",
         "no zeros",
+        "cycles",
+        "least",
+        "most",
+        "no zeros",
         "multiply-adds",
         "per multiply-add",
         "CMSIS-NN",
+        "ratio",
+        "its cycles",
         "ratio",
         "model bytes",
         "RAM bytes",
         "stack bytes",
     ]);
     let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+    let ratio = |ratio: Option<f64>| or_none(ratio.map(|ratio| format!("{ratio:.2}")));
     for count in counts {
         table.push(vec![
             count.machine.name.to_owned(),
@@ -249,10 +293,16 @@ pub(super) fn table(counts: &[Count]) -> String {
             grouped(count.minimum),
             grouped(count.maximum),
             grouped(count.longest),
+            or_none(count.cycles.map(|cycles| grouped(cycles.likely))),
+            or_none(count.cycles.map(|cycles| grouped(cycles.least))),
+            or_none(count.cycles.map(|cycles| grouped(cycles.most))),
+            or_none(count.longest_cycles.map(grouped)),
             grouped(count.multiply_adds as u64),
             format!("{:.3}", count.mean / count.multiply_adds as f64),
-            or_none(count.cmsis_nn.map(grouped)),
-            or_none(count.ratio().map(|ratio| format!("{ratio:.2}"))),
+            or_none(count.cmsis_nn.map(|theirs| grouped(theirs.instructions))),
+            ratio(count.ratio()),
+            or_none(count.cmsis_nn.and_then(|theirs| theirs.cycles).map(grouped)),
+            ratio(count.cycle_ratio()),
             grouped(count.model_bytes as u64),
             grouped(count.workspace),
             grouped(count.stack),

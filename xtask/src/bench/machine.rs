@@ -10,7 +10,9 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
+use lstm_core::Format;
 
+use super::cycles::{CORTEX_M0, CORTEX_M3, CORTEX_M4, Timing};
 use crate::{
     firmware,
     shell::{self, cargo},
@@ -37,11 +39,20 @@ pub struct Machine {
     pub feature: &'static str,
     /// Where the model lies, as in `firmware-demo/bench/memory`.
     model_address: u64,
-    /// Instructions that CMSIS-NN's int8 LSTM and dense layer take for the networks A and B over an
-    /// embedding of 64, without sampling. Commit 99f736a by GCC 12.2 with -O3, counted once, under
-    /// QEMU 7.2 by a plugin that counts each executed instruction; nothing here counts it again. It
-    /// has no CIFG layer.
-    pub(super) cmsis_nn: [u64; 2],
+    /// What CMSIS-NN takes for the networks A and B.
+    pub(super) cmsis_nn: [CmsisNn; 2],
+    /// The cycles of its core's instructions, if they are known.
+    pub(super) timing: Option<&'static Timing>,
+}
+
+/// What the int8 LSTM, dense layer and softmax of CMSIS-NN take for a character, over an embedding of
+/// 64, without a sample. Constants: nothing here counts them again; docs/CYCLES.md tells how they were
+/// counted, and how anybody may. It has no CIFG layer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct CmsisNn {
+    pub(super) instructions: u64,
+    /// By the same tables as ours.
+    pub(super) cycles: Option<u64>,
 }
 
 /// Every machine.
@@ -54,7 +65,17 @@ pub const MACHINES: &[Machine] = &[
         target: "thumbv7em-none-eabihf",
         feature: "mps2",
         model_address: 0x0010_0000,
-        cmsis_nn: [110_448, 778_778],
+        cmsis_nn: [
+            CmsisNn {
+                instructions: 110_448,
+                cycles: Some(143_703),
+            },
+            CmsisNn {
+                instructions: 778_778,
+                cycles: Some(1_036_000),
+            },
+        ],
+        timing: Some(&CORTEX_M4),
     },
     Machine {
         name: "mps2-an385",
@@ -64,7 +85,17 @@ pub const MACHINES: &[Machine] = &[
         target: "thumbv7m-none-eabi",
         feature: "mps2",
         model_address: 0x0010_0000,
-        cmsis_nn: [147_763, 1_148_350],
+        cmsis_nn: [
+            CmsisNn {
+                instructions: 147_763,
+                cycles: Some(259_001),
+            },
+            CmsisNn {
+                instructions: 1_148_350,
+                cycles: Some(2_111_000),
+            },
+        ],
+        timing: Some(&CORTEX_M3),
     },
     Machine {
         name: "microbit",
@@ -80,7 +111,17 @@ pub const MACHINES: &[Machine] = &[
         target: "thumbv6m-none-eabi",
         feature: "microbit",
         model_address: 0x0010_0000,
-        cmsis_nn: [311_964, 2_267_012],
+        cmsis_nn: [
+            CmsisNn {
+                instructions: 311_964,
+                cycles: Some(449_240),
+            },
+            CmsisNn {
+                instructions: 2_267_012,
+                cycles: Some(3_264_000),
+            },
+        ],
+        timing: Some(&CORTEX_M0),
     },
     Machine {
         name: "virt",
@@ -90,7 +131,17 @@ pub const MACHINES: &[Machine] = &[
         target: "riscv32imac-unknown-none-elf",
         feature: "virt",
         model_address: 0x8010_0000,
-        cmsis_nn: [222_242, 1_836_925],
+        cmsis_nn: [
+            CmsisNn {
+                instructions: 222_242,
+                cycles: None,
+            },
+            CmsisNn {
+                instructions: 1_836_925,
+                cycles: None,
+            },
+        ],
+        timing: None,
     },
 ];
 
@@ -116,6 +167,11 @@ impl Machine {
             let names: Vec<_> = MACHINES.iter().map(|m| m.name).collect();
             format!("found {name:?}, expected one of: {}", names.join(", "))
         })
+    }
+
+    /// Whether cycles are estimated for models of this format: for soft floats they would take long.
+    pub(super) fn has_cycles(&self, format: Format) -> bool {
+        self.timing.is_some() && (format != Format::F32 || self.target.ends_with("hf"))
     }
 
     /// Builds programs of `firmware-bench` and gives the folder in which they lie.
@@ -170,29 +226,9 @@ impl Machine {
         options: &[&str],
         mut each: impl FnMut(&str) -> Result<()>,
     ) -> Result<()> {
-        let mut semihosting = "enable=on,target=native,chardev=out".to_owned();
-        for argument in arguments {
-            semihosting += ",arg=";
-            semihosting += argument;
-        }
-        let qemu = Command::new(self.qemu)
-            .args(["-M", self.name, "-display", "none"])
-            .args(["-monitor", "none", "-serial", "none"])
-            .args(["-chardev", "stdio,id=out", "-semihosting-config"])
-            .arg(semihosting)
-            .args(self.options)
-            .args(options)
-            .arg("-kernel")
-            .arg(program)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn();
-        let mut qemu = Running(qemu.with_context(|| {
-            format!(
-                "{} does not start; `cargo xtask setup` installs it",
-                self.qemu
-            )
-        })?);
+        let mut qemu = self.start(program, arguments, options, |qemu| {
+            qemu.stdout(Stdio::piped());
+        })?;
         let stdout = qemu.0.stdout.take().context("standard output is piped")?;
         let (send, lines) = channel();
         // Ends with QEMU.
@@ -220,6 +256,68 @@ impl Machine {
         ensure!(
             status.success(),
             "{} failed on {}: {status}: {last}",
+            program.display(),
+            self.name
+        );
+        Ok(())
+    }
+
+    /// Starts a program, with QEMU's standard output and error as `pipe` says.
+    fn start(
+        &self,
+        program: &Path,
+        arguments: &[String],
+        options: &[&str],
+        pipe: impl FnOnce(&mut Command),
+    ) -> Result<Running> {
+        let mut semihosting = "enable=on,target=native,chardev=out".to_owned();
+        for argument in arguments {
+            semihosting += ",arg=";
+            semihosting += argument;
+        }
+        let mut qemu = Command::new(self.qemu);
+        qemu.args(["-M", self.name, "-display", "none"])
+            .args(["-monitor", "none", "-serial", "none"])
+            .args(["-chardev", "stdio,id=out", "-semihosting-config"])
+            .arg(semihosting)
+            .args(self.options)
+            .args(options)
+            .arg("-kernel")
+            .arg(program)
+            .stdin(Stdio::null());
+        pipe(&mut qemu);
+        let qemu = qemu.spawn().with_context(|| {
+            format!(
+                "{} does not start; `cargo xtask setup` installs it",
+                self.qemu
+            )
+        })?;
+        Ok(Running(qemu))
+    }
+
+    /// Runs a program that ends, and gives each line of QEMU's log of the blocks that it translates
+    /// and executes.
+    pub(super) fn log(
+        &self,
+        program: &Path,
+        options: &[&str],
+        mut each: impl FnMut(&str) -> Result<()>,
+    ) -> Result<()> {
+        let options = [options, &["-d", "in_asm,exec,nochain"]].concat();
+        let mut qemu = self.start(program, &[], &options, |qemu| {
+            qemu.stdout(Stdio::null()).stderr(Stdio::piped());
+        })?;
+        let log = qemu.0.stderr.take().context("standard error is piped")?;
+        let mut log = BufReader::with_capacity(1 << 20, log);
+        let mut line = String::new();
+        while log.read_line(&mut line)? > 0 {
+            each(line.trim_end())?;
+            line.clear();
+        }
+        let status = qemu.0.wait()?;
+        ensure!(
+            status.success(),
+            "{} failed on {}: {status}",
             program.display(),
             self.name
         );

@@ -4,6 +4,7 @@
 //! `cargo bench -p host-trainer`.
 
 mod count;
+mod cycles;
 mod machine;
 mod picture;
 mod report;
@@ -27,6 +28,13 @@ pub struct Options {
     /// Count for this model, and compare nothing
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
+    /// Count the calls of a function of another program, on the machine of --machine; the program ends
+    /// by semihosting
+    #[arg(long, value_name = "ELF", requires_all = ["machine", "function"], conflicts_with = "model")]
+    program: Option<PathBuf>,
+    /// With --program: a text that stands in the function's name, and in no other's
+    #[arg(long, value_name = "NAME", requires = "program")]
+    function: Option<String>,
     /// Write the figures into docs/bench.txt, docs/bench.svg and the README, instead of comparing them
     #[arg(long, conflicts_with_all = ["machine", "model"])]
     bless: bool,
@@ -39,6 +47,12 @@ pub fn run(options: &Options) -> Result<()> {
         Some(machine) => std::slice::from_ref(machine),
         None => MACHINES,
     };
+    if let (Some(program), Some(function)) = (&options.program, &options.function) {
+        for call in cycles::calls(&machines[0], program, function, &[])? {
+            println!("{call}");
+        }
+        return Ok(());
+    }
     if let Some(path) = &options.model {
         let file = ModelFile::read(path)?;
         let mut counts = Vec::new();

@@ -33,6 +33,27 @@ const MOST_BYTES: u64 = 14 * 1024;
 const INTEGERS: usize = 1;
 const ALL: usize = 3;
 
+/// A figure of the README.
+struct Figure {
+    /// On average.
+    mean: fn(&Count) -> Option<f64>,
+    /// Of the longest character of any model.
+    longest: fn(&Count) -> Option<f64>,
+    cmsis_nn: fn(&Count) -> Option<u64>,
+}
+
+const INSTRUCTIONS: Figure = Figure {
+    mean: |count| Some(count.mean),
+    longest: |count| Some(count.longest as f64),
+    cmsis_nn: |count| count.cmsis_nn.map(|theirs| theirs.instructions),
+};
+
+const CYCLES: Figure = Figure {
+    mean: |count| count.cycles.map(|cycles| cycles.likely as f64),
+    longest: |count| count.longest_cycles.map(|cycles| cycles as f64),
+    cmsis_nn: |count| count.cmsis_nn?.cycles,
+};
+
 /// The index of the network in the picture.
 const PICTURED: usize = 1;
 
@@ -159,7 +180,8 @@ impl Report {
         let networks = NETWORKS.map(|n| format!("{}: {}.\n", n.name, n.description));
         format!(
             "Instructions of one character under QEMU: a step, the dense layer and a sample at\n\
-             temperature {TEMPERATURE}. `cargo xtask bench` compares this file, to {} %; `--bless` renews it.\n\
+             temperature {TEMPERATURE}. Cycles: estimated at zero wait states, as docs/CYCLES.md tells; least\n\
+             and most are what its tables leave open. `cargo xtask bench` compares this file, to {} %; `--bless` renews it.\n\
              {} symbols.\n{}\
              int8 and f32 take as long whatever the weights are: these are random.\n\
              int4 skips columns that are zero or in the dead zone: its mean, minimum and maximum are\n\
@@ -176,36 +198,48 @@ impl Report {
         )
     }
 
+    /// A table of a figure of every network, beside that of CMSIS-NN.
+    fn figures(&self, text: &mut String, title: &str, figure: &Figure) {
+        let mut head = vec![title, "format"];
+        head.extend(NETWORKS.map(|network| network.name));
+        head.extend(["CMSIS-NN, A and B", "times fewer"]);
+        markdown_row(text, &head);
+        markdown_row(text, &vec!["---"; head.len()]);
+        for (machine, _) in &self.engines {
+            for format in FORMATS {
+                let counts = || self.counts_of(machine, format);
+                let mut row = |name: String, ours: fn(&Count) -> Option<f64>| {
+                    let figures: Vec<_> = counts().filter_map(ours).collect();
+                    if figures.is_empty() {
+                        return;
+                    }
+                    let mut row = vec![format!("{} ({})", machine.core, machine.name), name];
+                    row.extend(figures.iter().map(|&n| grouped(n.round() as u64)));
+                    let cmsis_nn: Vec<_> = counts().filter_map(figure.cmsis_nn).collect();
+                    let ratios = cmsis_nn.iter().zip(&figures);
+                    let ratios: Vec<_> = ratios
+                        .map(|(&theirs, ours)| format!("{:.2}", theirs as f64 / ours))
+                        .collect();
+                    let cmsis_nn: Vec<_> = cmsis_nn.into_iter().map(grouped).collect();
+                    row.extend([cmsis_nn.join(" and "), ratios.join(" and ")]);
+                    markdown_row(text, &row);
+                };
+                row(format.to_string(), figure.mean);
+                if format == Format::Int4 {
+                    row(format!("{format}, no zeros"), figure.longest);
+                }
+            }
+        }
+    }
+
     /// What stands in the README.
     fn markdown(&self) -> String {
         let names = NETWORKS.map(|network| network.name);
         let mut text = String::new();
 
-        let mut head = vec!["core (QEMU machine)", "format"];
-        head.extend(names);
-        head.extend(["CMSIS-NN, A and B", "times fewer"]);
-        markdown_row(&mut text, &head);
-        markdown_row(&mut text, &vec!["---"; head.len()]);
-        for (machine, _) in &self.engines {
-            for format in FORMATS {
-                let counts = || self.counts_of(machine, format);
-                let mut row = |format: String, instructions: &dyn Fn(&Count) -> f64| {
-                    let mut row = vec![format!("{} ({})", machine.core, machine.name), format];
-                    row.extend(counts().map(|c| grouped(instructions(c).round() as u64)));
-                    let cmsis_nn = || counts().filter_map(|c| Some((c, c.cmsis_nn?)));
-                    let theirs: Vec<_> = cmsis_nn().map(|(_, n)| grouped(n)).collect();
-                    let ratio =
-                        |(c, n): (&Count, u64)| format!("{:.2}", n as f64 / instructions(c));
-                    let ratios: Vec<_> = cmsis_nn().map(ratio).collect();
-                    row.extend([theirs.join(" and "), ratios.join(" and ")]);
-                    markdown_row(&mut text, &row);
-                };
-                row(format.to_string(), &|count| count.mean);
-                if format == Format::Int4 {
-                    row(format!("{format}, no zeros"), &|count| count.longest as f64);
-                }
-            }
-        }
+        self.figures(&mut text, "instructions", &INSTRUCTIONS);
+        text += "\n";
+        self.figures(&mut text, "cycles, estimated", &CYCLES);
 
         text += "\n";
         let networks = NETWORKS.map(|n| format!("{} is {}", n.name, n.description));
@@ -246,7 +280,7 @@ impl Report {
             let ours = ours.into_iter().flatten().map(|count| count.mean);
             Group {
                 name: machine.core.to_owned(),
-                values: [machine.cmsis_nn[PICTURED] as f64]
+                values: [machine.cmsis_nn[PICTURED].instructions as f64]
                     .into_iter()
                     .chain(ours)
                     .collect(),

@@ -134,19 +134,19 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Whether at most a ninth of the columns is not live; mostly that is known after a few. The
-    /// assembly for Thumb-2 is faster, a column in nine, where it need not look up the columns.
+    /// Whether at most an eleventh of the columns is not live; mostly that is known after a few. The
+    /// assembly for Thumb-2 is faster, a column in eleven, where it need not look up the columns.
     fn is_worth_being_dense(
         padded: usize,
         parts: &[(&[i8], u32); 2],
         is_live: impl Fn(i8, u32) -> bool,
     ) -> bool {
         let used = parts[0].0.len() + parts[1].0.len();
-        let mut surplus = padded as i32 - 9 * padded.saturating_sub(used) as i32;
+        let mut surplus = padded as i32 - 11 * padded.saturating_sub(used) as i32;
         parts.iter().all(|&(part, reach)| {
             part.iter().all(|&x| {
                 if !is_live(x, reach) {
-                    surplus -= 9;
+                    surplus -= 11;
                 }
                 surplus >= 0
             })

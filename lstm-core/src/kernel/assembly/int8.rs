@@ -83,8 +83,15 @@ pub(in crate::kernel) fn pack_groups<E, const N: usize>(
     }
 }
 
+/// What is added to the product of two weights `b0 + 2^16 b2` with this factor: it takes the offset of
+/// 128 off both, and brings half of the lower 16 bits.
+#[cfg(any(lstm_kernel = "cortex_m0", lstm_kernel = "cortex_m3"))]
+pub(in crate::kernel) fn added(factor: i32) -> i32 {
+    0x8000_i32.wrapping_sub(factor.wrapping_mul(0x0080_0080))
+}
+
 /// Packs columns into words, and returns the correction for the offset of 128 of even columns.
-#[cfg(any(lstm_kernel = "cortex_m0", lstm_kernel = "riscv32"))]
+#[cfg(lstm_kernel = "riscv32")]
 pub(in crate::kernel) fn pack_words(columns: &[i8], packed: &mut [i32]) -> i32 {
     let mut even = 0;
     pack_groups(columns, packed, |&[x0, x1, x2, x3]| {

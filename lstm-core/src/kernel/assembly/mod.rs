@@ -5,9 +5,11 @@ mod int4;
 mod int8;
 
 pub(super) use int4::{Int4, Int4Assembly};
-#[cfg(any(lstm_kernel = "cortex_m3", lstm_kernel = "cortex_m4"))]
+#[cfg(any(lstm_kernel = "cortex_m0", lstm_kernel = "cortex_m3"))]
+pub(super) use int8::added;
+#[cfg(target_arch = "arm")]
 pub(super) use int8::pack_groups;
-#[cfg(any(lstm_kernel = "cortex_m0", lstm_kernel = "riscv32"))]
+#[cfg(lstm_kernel = "riscv32")]
 pub(super) use int8::pack_words;
 pub(super) use int8::{Int8, Int8Assembly};
 
