@@ -10,7 +10,7 @@ const LATE = 22;
 const READING = 30;
 /** The last lines of a log. */
 const LOG_LINES = 200;
-/** The unit that the text is coloured by at first is found after so many characters. */
+/** The unit that the text is colored by at first is found after so many characters. */
 const ENOUGH = 700;
 const [CTRL_Q, CTRL_S] = [0x11, 0x13];
 
@@ -35,7 +35,7 @@ class Log {
       if (line === "" || line === "> ") continue;
       this.onLine?.(line);
       const shown = document.createElement("div");
-      shown.textContent = line.startsWith(":load ") ? `${line.slice(0, 40)}\u2026` : line;
+      shown.textContent = /^(> )?:load /.test(line) ? `${line.slice(0, 40)}\u2026` : line;
       if (line.startsWith("> ")) shown.className = "typed";
       this.element.append(shown);
     }
@@ -116,6 +116,9 @@ class Page {
   /** A line of the console. */
   heard(line) {
     if (line.startsWith(":load ")) $("state").value = line;
+    // A state that is cut off, of which the console waits for the rest: there is none.
+    if (this.isLoading && line.endsWith("the next line goes on, an empty one ends")) this.engine.type("");
+    if (line.startsWith("# ")) this.isLoading = false;
   }
 
   /** What the engine does in a frame. */
@@ -156,7 +159,9 @@ class Page {
     this.manuscript.show();
     if (this.looksAt === null) this.showMoment(this.manuscript.end - 2);
     else if (this.looksAt < this.manuscript.first) this.look(null);
-    if (!this.hasChosen && this.manuscript.moments.length >= ENOUGH) this.find("column");
+    if (!this.hasChosen && this.manuscript.moments.length >= ENOUGH) {
+      this.find(this.engine.symbols.includes("\n") ? "column" : "word");
+    }
     this.measure(characters);
   }
 
@@ -188,7 +193,7 @@ class Page {
   chooseUnit(unit) {
     this.hasChosen = true;
     this.network.choose(unit);
-    this.manuscript.colourBy(unit);
+    this.manuscript.colorBy(unit);
     $("unit").value = unit ?? "";
     $("found").textContent = "";
   }
@@ -245,6 +250,12 @@ class Page {
     this.engine.type(":reset");
   }
 
+  /** Goes on from a state, a line of `:load`. */
+  load(line) {
+    this.isLoading = true;
+    this.engine.type(line);
+  }
+
   async openFile(file) {
     const name = file.name.replace(/\.lstm$/, "");
     const bytes = new Uint8Array(await file.arrayBuffer());
@@ -294,7 +305,7 @@ class Page {
     });
     on("plain", "click", () => this.chooseUnit(null));
     on("save", "click", () => this.engine.type(":save"));
-    on("load", "click", () => this.engine.type(oneLine($("state").value)));
+    on("load", "click", () => this.load(oneLine($("state").value)));
     on("copy", "click", () => {
       $("state").select();
       navigator.clipboard?.writeText($("state").value);
@@ -351,7 +362,7 @@ class Page {
       if (!line.startsWith(":load ") || !this.isTaking) return;
       this.isTaking = false;
       $("state").value = line;
-      this.engine.type(line);
+      this.load(line);
     });
     const enable = (isOn) => {
       for (const id of ["take", "give", "board-line", "board-send"]) $(id).disabled = !isOn;

@@ -61,7 +61,7 @@ class Manuscript {
     this.unitsAt(index).set(units);
     moment.isKnown = true;
     moment.choices = choices;
-    this.colour(moment, index);
+    this.color(moment, index);
   }
 
   /** Adds a character that was written, or read from a typed line. It is shown by `show`. */
@@ -102,14 +102,14 @@ class Manuscript {
     this.first += count;
   }
 
-  /** Colours the text by a unit; by none if it is null. */
-  colourBy(unit) {
+  /** Colors the text by a unit; by none if it is null. */
+  colorBy(unit) {
     this.unit = unit;
-    this.element.classList.toggle("coloured", unit !== null);
-    this.moments.forEach((moment, i) => this.colour(moment, this.first + i));
+    this.element.classList.toggle("colored", unit !== null);
+    this.moments.forEach((moment, i) => this.color(moment, this.first + i));
   }
 
-  colour(moment, index) {
+  color(moment, index) {
     const value = this.unit === null || !moment.isKnown ? 0 : this.unitsAt(index)[this.unit];
     const step = Math.round(value / 16);
     if (moment.step === step) return;

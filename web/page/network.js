@@ -110,15 +110,15 @@ class Network {
 
   resize() {
     const style = getComputedStyle(document.documentElement);
-    const colour = (name) => style.getPropertyValue(name).trim();
-    const [low, high] = [colour("--low"), colour("--high")];
+    const color = (name) => style.getPropertyValue(name).trim();
+    const [low, high] = [color("--low"), color("--high")];
     // From -127 to 127.
     this.fills = Array.from({ length: 255 }, (_, i) => {
       const value = (i - 127) / 127;
       const percent = Math.round(100 * Math.abs(value));
-      return `color-mix(in oklab, ${value < 0 ? low : high} ${percent}%, ${colour("--cell")})`;
+      return `color-mix(in oklab, ${value < 0 ? low : high} ${percent}%, ${color("--cell")})`;
     });
-    this.chosen = colour("--ink");
+    this.chosen = color("--ink");
     const width = this.place.clientWidth;
     const ratio = devicePixelRatio || 1;
     for (const block of this.blocks) {
@@ -130,7 +130,7 @@ class Network {
     if (this.last) this.draw(this.last);
   }
 
-  /** Reads each mixed colour once: mixing takes longer than filling. */
+  /** Reads each mixed color once: mixing takes longer than filling. */
   resolveFills() {
     const canvas = document.createElement("canvas");
     canvas.width = this.fills.length;

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// What the module is compiled for.
-const TARGET: &str = "wasm32-unknown-unknown";
+pub const TARGET: &str = "wasm32-unknown-unknown";
 /// The model that writes as the page opens.
 const FIRST: &str = "verse-384";
 
