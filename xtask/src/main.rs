@@ -137,7 +137,13 @@ fn run(command: Command) -> Result<()> {
         Command::Boards => list::run(),
         Command::Corpus => corpus::run(),
         Command::Web(options) => web::run(&options),
-        Command::Setup => setup::install(test::emulators()),
+        Command::Setup => {
+            setup::install(test::emulators())?;
+            if let Err(missing) = setup::check_node() {
+                println!("==> {missing}");
+            }
+            Ok(())
+        }
     }
 }
 

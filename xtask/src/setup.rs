@@ -42,6 +42,19 @@ pub fn check_python() -> Result<()> {
     )
 }
 
+/// Fails with a line that says how to install it, unless there is Node.js with npm, for the emulator of the
+/// Pico's chip.
+pub fn check_node() -> Result<()> {
+    let npm = if cfg!(windows) { "npm.cmd" } else { "npm" };
+    if works("node", &["--version"]) && works(npm, &["--version"]) {
+        return Ok(());
+    }
+    bail!(
+        "found no Node.js with npm, in which the Pico is emulated; install it with `apt-get install nodejs npm` \
+         (Debian, Ubuntu) or `brew install node` (macOS)"
+    )
+}
+
 /// The names of Chromium, and of its kin.
 const BROWSERS: [&str; 5] = [
     "chromium",

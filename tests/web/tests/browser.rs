@@ -98,7 +98,7 @@ fn the_page_writes_refuses_and_moves_states_in_a_browser() {
     let file = |name: &str| folder.path().join(name);
     let page = file("index.html");
     write_page(&module().unwrap(), &page).unwrap();
-    let pictures = target().join("web/pictures");
+    let pictures = target().join("pictures");
     fs::create_dir_all(&pictures).unwrap();
 
     let verse = path("verse-384");

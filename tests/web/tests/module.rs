@@ -150,7 +150,7 @@ fn the_page_sees_the_state_and_the_choices_of_the_network() {
 fn the_page_sees_what_is_read_and_how_the_console_is_set() {
     let mut page = open(&file("verse-384"));
     let (said, read) = page.line("Shall I ").unwrap();
-    assert_eq!(said, "> Shall I \r\n");
+    assert_eq!(said, "> Shall I ");
     assert_eq!(read, "Shall I ");
     // The end of the line before, which two lines of a pasted text have between them.
     assert_eq!(page.line("compare").unwrap().1, "\ncompare");
