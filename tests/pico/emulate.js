@@ -12,6 +12,9 @@ import { ConsoleLogger, LogLevel, Simulator, USBCDC } from "rp2040js";
 const BOOT2_IN_RAM = 0x20041f00;
 const BOOT2_BYTES = 256;
 const RAM_START = 0x20000000;
+// In the memory of the USB controller: who owns the buffer for packets of an endpoint from the computer.
+const OUT_BUFFER_CONTROL = 0x84;
+const AVAILABLE = 1 << 10;
 // A board that is not done in so many seconds has failed.
 const PATIENCE = 300;
 
@@ -31,10 +34,35 @@ chip.core.LR = 0;
 chip.core.PC = BOOT2_IN_RAM;
 
 const port = new USBCDC(chip.usbCtrl);
+// SET_CONTROL_LINE_STATE with DTR and RTS. Computers send it to the interface; the package, to the device.
+port.cdcSetControlLineState = () => {
+  chip.usbCtrl.sendSetupPacket(new Uint8Array([0x21, 0x22, 3, 0, 0, 0, 0, 0]));
+  port.initialized = true;
+};
 const typed = [];
 let heard = "";
+let room = 0;
 
-port.onDeviceConnected = () => process.stderr.write("connected\n");
+// A buffer is the controller's until a packet has come: the package gives it back at once, as if one were there.
+const control = (endpoint) => OUT_BUFFER_CONTROL + 8 * endpoint;
+
+chip.usbCtrl.onEndpointRead = (endpoint, size) => {
+  if (endpoint !== port.outEndpoint) return;
+  const [at, view] = [control(endpoint), chip.usbDPRAMView];
+  view.setUint32(at, view.getUint32(at, true) | AVAILABLE, true);
+  room = size;
+  send();
+};
+
+function send() {
+  if (room === 0 || typed.length === 0) return;
+  const bytes = Uint8Array.from(typed.splice(0, room));
+  room = 0;
+  const [at, view] = [control(port.outEndpoint), chip.usbDPRAMView];
+  view.setUint32(at, view.getUint32(at, true) & ~AVAILABLE, true);
+  chip.usbCtrl.finishRead(port.outEndpoint, bytes);
+}
+
 port.onSerialData = (bytes) => {
   const text = Buffer.from(bytes).toString("latin1");
   process.stdout.write(text, "latin1");
@@ -48,7 +76,8 @@ port.onSerialData = (bytes) => {
     simulator.stop();
     process.exit(0);
   }
-  for (const byte of Buffer.from(`${plan.shift()}\r`)) port.sendSerialByte(byte);
+  typed.push(...Buffer.from(`${plan.shift()}\r`));
+  send();
 };
 
 setTimeout(() => {
