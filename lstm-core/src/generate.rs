@@ -173,6 +173,14 @@ impl<'m, M: Memory, const WINDOW: usize> Generator<'m, M, WINDOW> {
         token
     }
 
+    /// What [`Generator::next_token`] has drawn the last token from, until anything else is done: a weight
+    /// for each symbol, `[vocab]`, in proportion to its probability under the settings of the sampler.
+    /// `None` where the sampler is greedy, and draws nothing.
+    pub fn weights(&mut self) -> Option<&[u32]> {
+        let is_drawn = self.sampler.settings().temperature > 0.0;
+        is_drawn.then(|| &*self.session.logits())
+    }
+
     /// Bytes of a snapshot: see [`Generator::save`].
     pub fn snapshot_bytes(&self) -> usize {
         snapshot_bytes(self.context_bytes())

@@ -142,6 +142,12 @@ impl<'m, M: Memory> Session<'m, M> {
         &self.memory
     }
 
+    /// A word for each symbol: the last logits, or what a sampler has made of them.
+    pub(crate) fn logits(&mut self) -> &mut [u32] {
+        let symbols = self.model.alphabet().len();
+        split(self.memory.parts().1, symbols).0
+    }
+
     pub(crate) fn state(&mut self) -> State<'_> {
         self.room.split(self.memory.parts().0)
     }

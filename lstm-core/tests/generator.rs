@@ -296,3 +296,40 @@ fn the_golden_digest_is_that_of_the_first_thousand_tokens() {
         assert_eq!(digest.value(), 0xcbf4_3926);
     });
 }
+
+/// Each token is drawn from the softmax of the logits at the temperature, cut by top-k.
+#[test]
+fn weights_are_those_that_the_token_was_drawn_from() {
+    const TEMPERATURE: f32 = 0.7;
+    const TOP_K: usize = 4;
+    each_model(|model| {
+        let (mut ram, mut logits_ram) = (Ram::new(model), Ram::new(model));
+        let sampler = Sampler::new(3).with_temperature(TEMPERATURE).unwrap();
+        let sampler = sampler.with_top_k(TOP_K).unwrap();
+        let mut generator = Generator::stateful(ram.session(model), sampler);
+        let mut session = logits_ram.session(model);
+        let mut read = Token::default();
+        for _ in 0..times(50, 5) {
+            let token = generator.next_token();
+            let logits: Vec<f32> = session.step(read).iter().collect();
+            let weights = generator.weights().unwrap();
+            assert_eq!(weights.len(), VOCAB);
+            assert!(weights[token.index()] > 0);
+            assert!(weights.iter().filter(|&&weight| weight > 0).count() <= TOP_K);
+            let best = (0..VOCAB).max_by(|&a, &b| logits[a].total_cmp(&logits[b]));
+            let best = best.unwrap();
+            for (&weight, logit) in weights.iter().zip(&logits) {
+                let expected = ((logit - logits[best]) / TEMPERATURE).exp();
+                let found = weight as f32 / weights[best] as f32;
+                assert!(
+                    weight == 0 || (found - expected).abs() < 0.01,
+                    "{found} {expected}"
+                );
+            }
+            read = token;
+        }
+        *generator.sampler_mut() = Sampler::new(3).with_temperature(0.0).unwrap();
+        generator.next_token();
+        assert_eq!(generator.weights(), None);
+    });
+}

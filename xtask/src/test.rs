@@ -13,6 +13,7 @@ use crate::{
     boards::{self, Board, default_board},
     firmware, setup,
     shell::{self, cargo, root, step, watch},
+    web,
 };
 
 /// What a person may choose.
@@ -25,7 +26,8 @@ pub struct Options {
     /// Show the names of the steps and run nothing
     #[arg(long)]
     list: bool,
-    /// Also run the tests that take minutes (training that is killed, full disks, PyTorch and Keras)
+    /// Also run the tests that take minutes (training that is killed, full disks, PyTorch and Keras, the page in a
+    /// browser)
     /// or hours (a million tokens of each model on each core)
     #[arg(long)]
     full: bool,
@@ -59,6 +61,7 @@ pub fn run(options: &Options) -> Result<()> {
     let has_tests = steps.iter().any(|s| matches!(s.work, Work::Tests(..)));
     if has_tests && options.full {
         setup::check_python()?;
+        setup::install_browser()?;
     }
     setup::install(emulators().filter(|_| has_tests))?;
     let (number, mut count) = (steps.len(), Count::default());
@@ -157,6 +160,8 @@ fn steps(options: &Options) -> Result<Vec<Step>> {
         "clippy: firmware".into(),
         vec![clippy(&firmware, &["--all-targets"])],
     );
+    let web = ["--package", "web-engine", "--target", web::TARGET];
+    check("clippy: web-engine".into(), vec![clippy(&root, &web)]);
     let target_dir = firmware::target().display().to_string();
     for board in boards::all() {
         let arguments = ["--target", &*board.target, "--target-dir", &target_dir];

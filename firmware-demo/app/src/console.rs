@@ -275,6 +275,31 @@ impl<'s, 'm> Console<'s, 'm> {
         matches!(self.task, Task::Text)
     }
 
+    /// What writes.
+    ///
+    /// # Errors
+    ///
+    /// Why no model runs.
+    pub fn poet(&mut self) -> Result<&mut Poet<'s, 'm>, &Error> {
+        self.poet.as_mut().map_err(|error| &*error)
+    }
+
+    /// Whether the model is reading a typed line: then a [`Step::Busy`] was a character of it, if it still
+    /// is.
+    pub fn is_reading(&self) -> bool {
+        matches!(self.task, Task::Break | Task::Prime(_))
+    }
+
+    /// Whether the text is paused.
+    pub fn is_paused(&self) -> bool {
+        self.is_paused
+    }
+
+    /// Characters a second; 0 as fast as it can.
+    pub fn speed(&self) -> u32 {
+        self.speed
+    }
+
     /// Notes for `:stats` that the port failed to read.
     pub fn note_port_error(&mut self) {
         self.stats.port_errors = self.stats.port_errors.saturating_add(1);

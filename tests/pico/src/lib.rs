@@ -1,0 +1,1 @@
+//! There is nothing but a test here, and `emulate.js`, which it runs.
