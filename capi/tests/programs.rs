@@ -9,9 +9,8 @@ use std::{
     process::Command,
 };
 
-use common::{folder, library, model};
-use cross_tests::{Flash, HostText, assert_same_text};
-use lstm_core::{MAX_SYMBOLS, Model};
+use common::{example_text, folder, library, model};
+use cross_tests::assert_same_text;
 use xtask::{
     bench::MACHINES,
     capi::{desk, header},
@@ -65,21 +64,6 @@ const COMPILERS: [Compiler; 4] = [
         memory: [0x8000_0000, 0x8010_0000],
     },
 ];
-
-/// What the example writes, in Rust.
-fn expected() -> String {
-    let flash = Flash::new(&model());
-    let model = Model::from_bytes(flash.bytes()).unwrap();
-    let text = HostText {
-        prompt: "shall i compare thee ",
-        seed: 1,
-        temperature: 0.8,
-        top_k: MAX_SYMBOLS,
-    };
-    let text = text.write(&model, 260);
-    let (verse, line) = text.split_at(200);
-    format!("{verse}\n{line}\n{line}\n")
-}
 
 /// The example with its model, to be compiled.
 fn command(compiler: &str, language: &[&str], of_model: &Path) -> Command {
@@ -140,7 +124,7 @@ impl Compiler {
 }
 
 #[test]
-fn the_example_in_c_and_in_cpp_writes_the_hosts_text_on_every_core() {
+fn the_example_in_c_and_in_cpp_writes_the_hosts_text_on_a_chip_of_each_kind() {
     let folder = folder_with_model();
     for compiler in COMPILERS {
         check_program(compiler.program).unwrap_or_else(|error| panic!("{error:#}"));
@@ -155,7 +139,7 @@ fn the_example_in_c_and_in_cpp_writes_the_hosts_text_on_every_core() {
                 language[1],
                 found.len()
             );
-            assert_same_text(&found, &expected());
+            assert_same_text(&found, &example_text());
         }
     }
 }
@@ -171,6 +155,6 @@ fn the_example_in_c_and_in_cpp_writes_the_hosts_text_on_the_desk() {
         run(command.arg("-o").arg(&program));
         let output = Command::new(&program).output().unwrap();
         assert!(output.status.success(), "{}", output.status);
-        assert_same_text(&String::from_utf8(output.stdout).unwrap(), &expected());
+        assert_same_text(&String::from_utf8(output.stdout).unwrap(), &example_text());
     }
 }

@@ -8,6 +8,8 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
+use cross_tests::{Flash, HostText};
+use lstm_core::{MAX_SYMBOLS, Model};
 use xtask::{capi, shell::root};
 
 /// The folder of a kind of thing in this crate.
@@ -47,4 +49,24 @@ pub(crate) fn declared() -> BTreeSet<String> {
 /// The model of the example.
 pub(crate) fn model() -> Vec<u8> {
     fs::read(root().join("models/sonnets-64.lstm")).unwrap()
+}
+
+/// What the host writes with that model, in Rust.
+pub(crate) fn host_text(prompt: &str, temperature: f32, characters: usize) -> String {
+    let flash = Flash::new(&model());
+    let model = Model::from_bytes(flash.bytes()).unwrap();
+    let text = HostText {
+        prompt,
+        seed: 1,
+        temperature,
+        top_k: MAX_SYMBOLS,
+    };
+    text.write(&model, characters)
+}
+
+/// What `examples/poet.c` writes.
+pub(crate) fn example_text() -> String {
+    let text = host_text("shall i compare thee ", 0.8, 260);
+    let (verse, line) = text.split_at(200);
+    format!("{verse}\n{line}\n{line}\n")
 }

@@ -19,8 +19,8 @@ use crate::shell::{root, step, target};
 /// What a person may choose.
 #[derive(clap::Args)]
 pub struct Options {
-    /// Make the library for this target alone, and no packages; may be given again [default: every chip
-    /// and this computer]
+    /// Make the library for this target alone, and no packages; may be given again [default: each chip's
+    /// and this computer's, and the packages]
     #[arg(long = "target", value_name = "TRIPLE")]
     targets: Vec<String>,
     /// The model of the examples
@@ -35,27 +35,34 @@ pub fn folder() -> PathBuf {
 
 /// `cargo xtask capi`.
 pub fn run(options: &Options) -> Result<()> {
-    let all = options.targets.is_empty();
-    let targets = match all {
-        true => CHIPS
-            .into_iter()
-            .map(str::to_owned)
-            .chain([desk()?])
-            .collect(),
-        false => options.targets.clone(),
-    };
-    for target in &targets {
+    match &options.targets[..] {
+        [] => make(&root().join(&options.model))?,
+        targets => libraries(targets)?,
+    }
+    println!("it is in {}", folder().display());
+    Ok(())
+}
+
+/// Makes everything, with this model in the examples.
+///
+/// # Errors
+///
+/// A library does not build; a file is not read or written.
+pub fn make(model: &Path) -> Result<()> {
+    let mut targets = CHIPS.map(str::to_owned).to_vec();
+    targets.push(desk()?);
+    libraries(&targets)?;
+    step("the packages", || packages::make(&folder(), model))
+}
+
+/// Makes the libraries for some targets, and the header.
+fn libraries(targets: &[String]) -> Result<()> {
+    for target in targets {
         step(&format!("the library for {target}"), || {
             build(target, &[], &folder().join("lib").join(target))
         })?;
     }
-    step("the header", || include(&folder().join("include")))?;
-    if all {
-        let file = root().join(&options.model);
-        step("the packages", || packages::make(&folder(), &file))?;
-    }
-    println!("all of it is in {}", folder().display());
-    Ok(())
+    step("the header", || include(&folder().join("include")))
 }
 
 /// Copies the header into a folder.
