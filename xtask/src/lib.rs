@@ -4,6 +4,7 @@
 
 pub mod bench;
 pub mod boards;
+pub mod capi;
 pub mod corpus;
 pub mod demo;
 pub mod firmware;

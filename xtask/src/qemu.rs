@@ -61,7 +61,7 @@ impl Machine {
 
     fn launch(board: &Board, arguments: Vec<OsString>) -> Result<Self> {
         let emulator = emulator(board)?;
-        setup::check_qemu(&emulator.program)?;
+        setup::check_program(&emulator.program)?;
         // Not our terminal: QEMU would set it to raw mode, and leave it so when it is killed.
         let mut child = Command::new(&emulator.program)
             .args(["-M", &*emulator.machine, "-nographic", "-monitor", "none"])

@@ -1,6 +1,10 @@
 //! Installing what the other commands need.
 
-use std::{collections::BTreeSet, path::Path, process::Command};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::{Context, Result, bail};
 
@@ -17,6 +21,9 @@ pub const TARGETS: [&str; 7] = [
     "wasm32-unknown-unknown",
 ];
 
+/// What the tests of the C library build programs with. Each says where it is missing.
+pub const C_TOOLS: [&str; 3] = ["arm-none-eabi-gcc", "riscv64-unknown-elf-gcc", "cmake"];
+
 /// Installs the Rust targets and components, and these programs of QEMU, where they are missing.
 pub fn install(qemu: impl IntoIterator<Item = &'static str>) -> Result<()> {
     step("checking the Rust targets and components", install_rust)?;
@@ -25,7 +32,19 @@ pub fn install(qemu: impl IntoIterator<Item = &'static str>) -> Result<()> {
         return Ok(());
     }
     step("checking QEMU", || {
-        programs.into_iter().try_for_each(install_qemu)
+        programs.into_iter().try_for_each(install_program)
+    })
+}
+
+/// Installs [`C_TOOLS`] where they are missing and that can be done. A line tells which are missing
+/// still; only some tests need them.
+pub fn install_c_tools() -> Result<()> {
+    step("checking the C compilers", || {
+        let missing = C_TOOLS
+            .into_iter()
+            .filter_map(|tool| install_program(tool).err());
+        missing.for_each(|error| println!("    {error}"));
+        Ok(())
     })
 }
 
@@ -80,7 +99,7 @@ pub fn install_browser() -> Result<()> {
     step("checking the browser", || {
         let has_apt_get = works("apt-get", &["--version"]);
         if check_browser().is_err() && has_apt_get {
-            install_package("chromium", "chromium");
+            install_packages("chromium", &["chromium"], None);
         }
         check_browser().map(|_| ())
     })
@@ -93,10 +112,7 @@ fn install_rust() -> Result<()> {
             .current_dir(root()),
     )?;
     let rustlib = Path::new(&sysroot).join("lib/rustlib");
-    let has_llvm_tools = rustlib
-        .read_dir()?
-        .flatten()
-        .any(|target| target.path().join("bin/llvm-objcopy").exists());
+    let has_llvm_tools = rust_tool("llvm-objcopy").is_ok();
     let targets = TARGETS.map(|target| (target, rustlib.join(target).is_dir()));
     let components = [
         ("rustfmt", works("cargo", &["fmt", "--version"])),
@@ -105,6 +121,24 @@ fn install_rust() -> Result<()> {
     ];
     rustup("target", &targets)?;
     rustup("component", &components)
+}
+
+/// A program that comes with Rust, where it does.
+///
+/// # Errors
+///
+/// It does not, with the line that installs it.
+pub fn rust_tool(name: &str) -> Result<PathBuf> {
+    let mut rustc = Command::new("rustc");
+    let sysroot = output(rustc.args(["--print", "sysroot"]).current_dir(root()))?;
+    let targets = Path::new(&sysroot)
+        .join("lib/rustlib")
+        .read_dir()?
+        .flatten();
+    let file = format!("bin/{name}{}", std::env::consts::EXE_SUFFIX);
+    let mut programs = targets.map(|target| target.path().join(&file));
+    let found = programs.find(|program| program.exists());
+    found.with_context(|| format!("found no {name}; `rustup component add llvm-tools` installs it"))
 }
 
 /// Adds those that are not there.
@@ -124,57 +158,84 @@ fn rustup(kind: &str, names: &[(&str, bool)]) -> Result<()> {
     attach(rustup.args([kind, "add"]).args(missing).current_dir(root()))
 }
 
-/// The packages that may hold a QEMU program. Debian moved RISC-V from the first to the second.
-fn packages(program: &str) -> &'static [&'static str] {
+/// The packages that may hold a program, the first that there are. Debian moved RISC-V's QEMU from the
+/// first to the second.
+fn packages(program: &str) -> &'static [&'static [&'static str]] {
     match program {
-        "qemu-system-riscv32" => &["qemu-system-misc", "qemu-system-riscv"],
-        _ => &["qemu-system-arm"],
+        "arm-none-eabi-gcc" => &[&["gcc-arm-none-eabi", "picolibc-arm-none-eabi"]],
+        "riscv64-unknown-elf-gcc" => {
+            &[&["gcc-riscv64-unknown-elf", "picolibc-riscv64-unknown-elf"]]
+        }
+        "cmake" => &[&["cmake"]],
+        "qemu-system-riscv32" => &[&["qemu-system-misc"], &["qemu-system-riscv"]],
+        _ => &[&["qemu-system-arm"]],
     }
 }
 
-/// Fails with a line that says how to install it, unless this QEMU program is there.
-pub fn check_qemu(program: &str) -> Result<()> {
-    if works(program, &["--version"]) {
+/// The package of Homebrew, if there is one.
+fn formula(program: &str) -> Option<&'static str> {
+    match program {
+        "cmake" => Some("cmake"),
+        _ if program.starts_with("qemu") => Some("qemu"),
+        _ => None,
+    }
+}
+
+/// Fails with a line that says how to install it, unless this program is there.
+pub fn check_program(program: &str) -> Result<()> {
+    let arguments: &[&str] = match program.ends_with("-gcc") {
+        // The library for programs without an operating system.
+        true => &["--specs=picolibc.specs", "--version"],
+        false => &["--version"],
+    };
+    if works(program, arguments) {
         return Ok(());
     }
-    let packages = packages(program).join("` or `apt-get install ");
+    let packages = packages(program).iter().map(|packages| packages.join(" "));
+    let packages = packages.collect::<Vec<_>>().join("` or `apt-get install ");
+    let elsewhere = match formula(program) {
+        Some("qemu") => {
+            ", `brew install qemu` (macOS) or from https://www.qemu.org/download".into()
+        }
+        Some(formula) => format!(" or `brew install {formula}` (macOS)"),
+        None => String::new(),
+    };
     bail!(
-        "{program} is missing; install it with `apt-get install {packages}` (Debian, Ubuntu), \
-         `brew install qemu` (macOS) or from https://www.qemu.org/download"
+        "{program} is missing; install it with `apt-get install {packages}` (Debian, Ubuntu){elsewhere}"
     )
 }
 
-/// Installs a QEMU program where it is missing and that needs no password, and says so first.
-fn install_qemu(program: &str) -> Result<()> {
-    for package in packages(program) {
-        if check_qemu(program).is_ok() {
+/// Installs a program where it is missing and that needs no password, and says so first.
+fn install_program(program: &str) -> Result<()> {
+    for packages in packages(program) {
+        if check_program(program).is_ok() {
             break;
         }
-        install_package(program, package);
+        install_packages(program, packages, formula(program));
     }
-    check_qemu(program)
+    check_program(program)
 }
 
-/// Installs a package with this program, if that needs no password. Whether it is there then, the caller
+/// Installs the packages with this program, if that needs no password. Whether it is there then, the caller
 /// checks.
-fn install_package(program: &str, package: &str) {
-    let commands = installers(package);
+fn install_packages(program: &str, packages: &[&str], formula: Option<&str>) {
+    let commands = installers(packages, formula);
     let Some(last) = commands.last() else { return };
     println!("    {program} is missing; installing it: {}", line(last));
     // Where one fails, the caller's check says what to do.
     let _ = commands.into_iter().try_for_each(|mut c| attach(&mut c));
 }
 
-/// The commands that install a package here without a password; none where that is not possible.
-fn installers(package: &str) -> Vec<Command> {
+/// The commands that install packages here without a password; none where that is not possible.
+fn installers(packages: &[&str], formula: Option<&str>) -> Vec<Command> {
     let command = |words: &[&str]| {
         let mut command = Command::new(words[0]);
         command.args(&words[1..]);
         command
     };
     if !works("apt-get", &["--version"]) {
-        let has_brew = works("brew", &["--version"]);
-        return Vec::from_iter(has_brew.then(|| command(&["brew", "install", "qemu"])));
+        let formula = formula.filter(|_| works("brew", &["--version"]));
+        return Vec::from_iter(formula.map(|formula| command(&["brew", "install", formula])));
     }
     let is_root = output(Command::new("id").arg("-u")).is_ok_and(|id| id == "0");
     let env: &[&str] = match is_root {
@@ -190,6 +251,6 @@ fn installers(package: &str) -> Vec<Command> {
     };
     vec![
         apt_get(&["update"]),
-        apt_get(&["install", "--yes", "--no-install-recommends", package]),
+        apt_get(&[&["install", "--yes", "--no-install-recommends"], packages].concat()),
     ]
 }

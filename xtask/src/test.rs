@@ -64,6 +64,9 @@ pub fn run(options: &Options) -> Result<()> {
         setup::install_browser()?;
     }
     setup::install(emulators().filter(|_| has_tests))?;
+    if has_tests {
+        setup::install_c_tools()?;
+    }
     let (number, mut count) = (steps.len(), Count::default());
     for Step { name, work } in steps {
         step(&name, || match work {

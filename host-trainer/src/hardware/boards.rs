@@ -1,8 +1,8 @@
 //! Boards that a model may fit.
 
+pub use crate::hardware::board_table::BOARDS;
 use crate::hardware::cost::{Core, Shape};
 use crate::hardware::figures::CORES;
-use std::sync::LazyLock;
 
 /// Bytes of RAM that the firmware keeps for its stack, as its linker script asserts.
 const STACK: usize = 4 << 10;
@@ -11,7 +11,7 @@ const STACK: usize = 4 << 10;
 const VARIABLES: usize = 3 << 9;
 
 /// A board, or a machine of QEMU.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Board {
     /// Its name.
     pub name: &'static str,
@@ -24,18 +24,6 @@ pub struct Board {
     /// Bytes of RAM that the firmware has.
     pub ram: usize,
 }
-
-/// Every board, as the folders of the firmware tell. A Cortex-M0+ counts as M0, an M7 and an M33 as M4.
-pub static BOARDS: LazyLock<Vec<Board>> = LazyLock::new(|| {
-    let board = |board: &'static board_list::Board| Board {
-        name: &board.name,
-        core: board.core.counted_as().name(),
-        clock: board.clock.into(),
-        model_room: board.memory.model.size.0 as usize,
-        ram: board.memory.ram.size.0 as usize,
-    };
-    board_list::all().iter().map(board).collect()
-});
 
 /// How a model does on a board.
 #[derive(Clone, Debug, PartialEq)]

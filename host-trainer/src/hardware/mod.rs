@@ -2,6 +2,7 @@
 //!
 //! May import [`network`](crate::network) and what is below it.
 
+mod board_table;
 pub mod boards;
 pub mod cost;
 pub mod figures;

@@ -1,6 +1,7 @@
-//! What is written of the boards is what they are: the sizes of their firmware, and the tables of
-//! `docs/BOARDS.md`.
+//! What is written of the boards is what they are: the sizes of their firmware, the tables of
+//! `docs/BOARDS.md`, and that of `host-trainer budget`.
 
+mod budget;
 mod page;
 mod sizes;
 
@@ -10,4 +11,9 @@ fn sizes_and_tables_are_those_of_the_boards() {
     let is_blessed = std::env::var_os("BLESS").is_some();
     sizes::compare(is_blessed);
     page::compare(is_blessed);
+}
+
+#[test]
+fn the_table_of_budget_is_that_of_the_boards() {
+    budget::compare(std::env::var_os("BLESS").is_some());
 }

@@ -73,6 +73,28 @@ pub struct Depth {
 ///
 /// The first thing that the rules do not cover.
 pub fn depth(elf: &Path) -> Result<Depth> {
+    let (program, is_arm) = read(elf)?;
+    program.depth(is_arm)
+}
+
+/// Estimates how deep each of these functions, and all that it calls, takes the stack, in the program of
+/// this ELF file.
+///
+/// # Errors
+///
+/// As [`depth`], and a function that is not there.
+pub fn depths(elf: &Path, functions: &[&str]) -> Result<Vec<Depth>> {
+    let (program, _) = read(elf)?;
+    let mut walk = Walk::of(&program);
+    let depth = |name: &&str| {
+        let (bytes, path) = walk.depth(program.named(name)?)?;
+        Ok(Depth { bytes, path })
+    };
+    functions.iter().map(depth).collect()
+}
+
+/// Reads a program, and tells whether it is Arm's.
+fn read(elf: &Path) -> Result<(Program, bool)> {
     let bytes = fs::read(elf).with_context(|| elf.display().to_string())?;
     let file = object::File::parse(&*bytes).with_context(|| elf.display().to_string())?;
     let is_arm = file.architecture() == object::Architecture::Arm;
@@ -104,7 +126,7 @@ pub fn depth(elf: &Path) -> Result<Depth> {
     if !taken.any(|name| Role::of(name) == Role::WriteStr) {
         bail!("found no table with the methods of a writer, which every firmware has");
     }
-    program.depth(is_arm)
+    Ok((program, is_arm))
 }
 
 /// With strings in it, a section of constants counts as one of strings.
@@ -310,11 +332,7 @@ impl Program {
     }
 
     fn depth(&self, is_arm: bool) -> Result<Depth> {
-        let mut walk = Walk {
-            program: self,
-            on_stack: Vec::new(),
-            known: BTreeMap::new(),
-        };
+        let mut walk = Walk::of(self);
         let mut depth = |name: &str| walk.depth(self.named(name)?);
         let (mut bytes, mut path);
         if is_arm {

@@ -13,11 +13,7 @@ fn depth_with(listing: &str, word: impl Fn(u64) -> Option<i32>) -> Result<(u64, 
         .copied()
         .filter(|&f| f > 0x100)
         .collect();
-    let mut walk = Walk {
-        program: &program,
-        on_stack: Vec::new(),
-        known: BTreeMap::new(),
-    };
+    let mut walk = Walk::of(&program);
     walk.depth(0)
 }
 

@@ -14,7 +14,15 @@ pub(super) struct Walk<'a> {
     pub(super) known: BTreeMap<(u64, Vec<u64>), (u64, Vec<String>)>,
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
+    pub(super) fn of(program: &'a Program) -> Self {
+        Walk {
+            program,
+            on_stack: Vec::new(),
+            known: BTreeMap::new(),
+        }
+    }
+
     pub(super) fn depth(&mut self, address: u64) -> Result<(u64, Vec<String>)> {
         let Some(function) = self.program.functions.get(&address) else {
             bail!("found a call to {address:#x}, where no function begins");

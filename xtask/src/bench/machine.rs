@@ -206,8 +206,12 @@ impl Machine {
         Ok(["engine", "no-engine"].map(|program| programs.join(program)))
     }
 
-    /// Runs a program to its end, and gives what it prints.
-    pub(super) fn run(&self, program: &Path, options: &[&str]) -> Result<String> {
+    /// Runs a program to its end, and gives what it prints by semihosting.
+    ///
+    /// # Errors
+    ///
+    /// It does not start, ends in failure, or prints nothing for minutes.
+    pub fn run(&self, program: &Path, options: &[&str]) -> Result<String> {
         let mut output = String::new();
         self.run_lines(program, &[], options, |line| {
             output += line;

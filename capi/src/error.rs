@@ -1,0 +1,264 @@
+//! What can go wrong, as codes and as lines of text.
+
+use core::{
+    ffi::{CStr, c_char},
+    fmt::{self, Write},
+};
+
+use crate::{
+    object::ERROR_WORDS,
+    pointer::{In, Out},
+};
+
+/// The code of what a function did.
+#[repr(i32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// It is done.
+    LstmOk = 0,
+    /// A pointer is null.
+    LstmErrorNull = 1,
+    /// A pointer is not on a multiple of what its type asks for.
+    LstmErrorAlignment = 2,
+    /// No memory has such a length.
+    LstmErrorLength = 3,
+    /// The object was not made, or its making was refused.
+    LstmErrorNotReady = 4,
+    /// The text is not UTF-8, or the character is none of Unicode.
+    LstmErrorText = 5,
+    /// There is too little room for what is written.
+    LstmErrorCapacity = 6,
+    /// The file of the model is refused.
+    LstmErrorModel = 7,
+    /// The workspace is refused: it has too few words.
+    LstmErrorWorkspace = 8,
+    /// The saved state is refused.
+    LstmErrorSnapshot = 9,
+    /// A setting of the sampler is out of range.
+    LstmErrorSampler = 10,
+    /// Another error.
+    LstmErrorOther = 11,
+}
+
+impl Status {
+    fn text(self) -> &'static CStr {
+        match self {
+            Status::LstmOk => c"done",
+            Status::LstmErrorNull => c"a pointer is null",
+            Status::LstmErrorAlignment => c"a pointer is not aligned",
+            Status::LstmErrorLength => c"no memory has such a length",
+            Status::LstmErrorNotReady => c"the object was not made, or its making was refused",
+            Status::LstmErrorText => c"the text is not UTF-8, or the character is none",
+            Status::LstmErrorCapacity => c"there is too little room for what is written",
+            Status::LstmErrorModel => c"the file of the model is refused",
+            Status::LstmErrorWorkspace => c"the workspace is refused",
+            Status::LstmErrorSnapshot => c"the saved state is refused",
+            Status::LstmErrorSampler => c"a setting of the sampler is out of range",
+            Status::LstmErrorOther => c"another error",
+        }
+    }
+
+    const ALL: [Status; 12] = [
+        Status::LstmOk,
+        Status::LstmErrorNull,
+        Status::LstmErrorAlignment,
+        Status::LstmErrorLength,
+        Status::LstmErrorNotReady,
+        Status::LstmErrorText,
+        Status::LstmErrorCapacity,
+        Status::LstmErrorModel,
+        Status::LstmErrorWorkspace,
+        Status::LstmErrorSnapshot,
+        Status::LstmErrorSampler,
+        Status::LstmErrorOther,
+    ];
+}
+
+/// What went wrong, of which `lstm_error_text` makes a line. It may be copied.
+#[repr(C)]
+pub union ErrorMemory {
+    /// For its alignment.
+    pub align: u64,
+    /// Nothing for a program.
+    pub words: [usize; ERROR_WORDS],
+}
+
+/// Why a call was refused.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Error {
+    Null {
+        name: &'static str,
+    },
+    Alignment {
+        name: &'static str,
+        found: usize,
+        expected: usize,
+    },
+    Length {
+        name: &'static str,
+        found: usize,
+    },
+    NotReady {
+        name: &'static str,
+    },
+    /// Bytes that are UTF-8, before the first that are not.
+    Text {
+        found: usize,
+    },
+    Character {
+        found: u32,
+    },
+    Capacity {
+        found: usize,
+        expected: usize,
+    },
+    Engine(lstm_core::Error),
+}
+
+impl Error {
+    pub(crate) fn status(&self) -> Status {
+        match self {
+            Error::Null { .. } => Status::LstmErrorNull,
+            Error::Alignment { .. } => Status::LstmErrorAlignment,
+            Error::Length { .. } => Status::LstmErrorLength,
+            Error::NotReady { .. } => Status::LstmErrorNotReady,
+            Error::Text { .. } | Error::Character { .. } => Status::LstmErrorText,
+            Error::Capacity { .. } => Status::LstmErrorCapacity,
+            Error::Engine(lstm_core::Error::Model(_)) => Status::LstmErrorModel,
+            Error::Engine(lstm_core::Error::Workspace(_)) => Status::LstmErrorWorkspace,
+            Error::Engine(lstm_core::Error::Snapshot(_)) => Status::LstmErrorSnapshot,
+            Error::Engine(lstm_core::Error::Sampler(_)) => Status::LstmErrorSampler,
+            Error::Engine(_) => Status::LstmErrorOther,
+        }
+    }
+}
+
+impl<E: Into<lstm_core::Error>> From<E> for Error {
+    fn from(error: E) -> Self {
+        Error::Engine(error.into())
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Error::Null { name } => write!(f, "`{name}` is null, expected memory"),
+            Error::Alignment {
+                name,
+                found,
+                expected,
+            } => write!(
+                f,
+                "`{name}` lies at an address that is {found} modulo {expected}, expected a multiple of {expected}"
+            ),
+            Error::Length { name, found } => write!(
+                f,
+                "`{name}` has a length of {found}, expected one that fits into memory"
+            ),
+            Error::NotReady { name } => write!(
+                f,
+                "`{name}` was not made or was refused, expected one that was made"
+            ),
+            Error::Text { found } => write!(
+                f,
+                "the text is UTF-8 in its first {found} bytes alone, expected all of it"
+            ),
+            Error::Character { found } => write!(
+                f,
+                "found the number {found:#x}, expected that of a character of Unicode"
+            ),
+            Error::Capacity { found, expected } => {
+                write!(f, "there is room for {found} bytes, expected {expected}")
+            }
+            Error::Engine(error) => error.fmt(f),
+        }
+    }
+}
+
+/// The code of a result.
+pub(crate) fn status(result: Result<(), Error>) -> Status {
+    match result {
+        Ok(()) => Status::LstmOk,
+        Err(error) => error.status(),
+    }
+}
+
+/// The code of a result, whose error is kept in `place` if that is not null.
+pub(crate) fn report(result: Result<(), Error>, place: Out<ErrorMemory>) -> Status {
+    if let Err(error) = result
+        && !place.is_null()
+        && let Err(refused) = place.make("error", || Ok(error))
+    {
+        return refused.status();
+    }
+    status(result)
+}
+
+/// What a code means, in a line that ends with a zero byte. For numbers that are no code too.
+#[allow(unsafe_code, reason = "C's name")]
+#[unsafe(no_mangle)]
+pub extern "C" fn lstm_status_text(status: i32) -> *const c_char {
+    #[cfg(feature = "planted-panic")]
+    assert!(status >= 0);
+    let mut all = Status::ALL.into_iter();
+    let known = all.find(|known| *known as i32 == status);
+    known.unwrap_or(Status::LstmErrorOther).text().as_ptr()
+}
+
+/// Writes a line about an error, what was found and what is expected, into `text`, which has room for
+/// `capacity` bytes. It ends with a zero byte and is cut where there is no room. Gives the bytes of the
+/// whole line without the zero byte; 0 where `error` holds none, or where `text` cannot be written.
+#[allow(unsafe_code, reason = "C's name")]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lstm_error_text(
+    error: *const ErrorMemory,
+    text: *mut c_char,
+    capacity: usize,
+) -> usize {
+    let Ok(text) = Out(text).bytes("text", capacity) else {
+        return 0;
+    };
+    let mut line = Line {
+        rest: text,
+        length: 0,
+        is_cut: false,
+    };
+    if let Ok(error) = In(error).content("error") {
+        // A line takes everything.
+        let _ = write!(line, "{error}");
+    }
+    if let Some(end) = line.rest.first_mut() {
+        *end = 0;
+    }
+    line.length
+}
+
+/// Room for a text and a zero byte.
+struct Line<'a> {
+    rest: &'a mut [u8],
+    /// Of the whole text.
+    length: usize,
+    is_cut: bool,
+}
+
+impl fmt::Write for Line<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for character in text.chars() {
+            let size = character.len_utf8();
+            self.length += size;
+            self.is_cut |= size >= self.rest.len();
+            if self.is_cut {
+                continue;
+            }
+            let mut bytes = [0; 4];
+            let bytes = character.encode_utf8(&mut bytes).bytes();
+            let rest = core::mem::take(&mut self.rest);
+            let Some((to, rest)) = rest.split_at_mut_checked(size) else {
+                continue;
+            };
+            to.iter_mut().zip(bytes).for_each(|(to, byte)| *to = byte);
+            self.rest = rest;
+        }
+        Ok(())
+    }
+}

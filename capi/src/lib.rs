@@ -1,0 +1,48 @@
+//! lstm-core for C: functions with C's names and types over the crate's own. It computes nothing and
+//! checks nothing of a model itself.
+//!
+//! C gives every object its memory; the header `include/lstm.h` has the sizes. `cargo xtask capi` makes
+//! a static library for each chip.
+//!
+//! * `pointer`: pointers of C, checked. All that is unsafe stands there.
+//! * `object`: Rust values in memory of C
+//! * `error`: codes and texts
+//! * `model`, `sampler`, `session`, `generator`: the functions
+
+#![no_std]
+#![deny(missing_docs, clippy::undocumented_unsafe_blocks)]
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)
+)]
+#![allow(
+    clippy::missing_safety_doc,
+    reason = "every function asks for the same, which the header says once"
+)]
+
+#[cfg(all(feature = "archive", not(test)))]
+mod panic;
+mod pointer;
+
+// In the order of the header.
+mod error;
+
+mod object;
+
+mod model;
+
+mod generator;
+
+mod session;
+
+mod sampler;
+
+pub use error::{ErrorMemory, Status, lstm_error_text, lstm_status_text};
+pub use generator::*;
+pub use model::*;
+pub use object::{
+    ERROR_WORDS, GENERATOR_WORDS, GeneratorMemory, MODEL_WORDS, ModelMemory, SAMPLER_WORDS,
+    SESSION_WORDS, SamplerMemory, SessionMemory,
+};
+pub use sampler::*;
+pub use session::*;

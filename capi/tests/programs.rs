@@ -1,0 +1,160 @@
+//! The example in C, built by gcc and by g++ for the desk and for each kind of core, writes what the host
+//! writes in Rust.
+
+mod common;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use common::{example_text, folder, library, model};
+use cross_tests::assert_same_text;
+use xtask::{
+    bench::MACHINES,
+    capi::{desk, header},
+    setup::check_program,
+};
+
+const STRICT: [&str; 5] = ["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-Os"];
+/// As languages: the program is both.
+const LANGUAGES: [&[&str]; 2] = [
+    &["-x", "c", "-std=c11"],
+    &["-x", "c++", "-std=c++11", "-fno-exceptions", "-fno-rtti"],
+];
+
+/// A compiler with what it must know of a chip.
+struct Compiler {
+    target: &'static str,
+    program: &'static str,
+    chip: &'static [&'static str],
+    /// Where flash and RAM are.
+    memory: [u64; 2],
+}
+
+const COMPILERS: [Compiler; 4] = [
+    Compiler {
+        target: "thumbv6m-none-eabi",
+        program: "arm-none-eabi-gcc",
+        chip: &["-mcpu=cortex-m0", "-mthumb"],
+        memory: [0, 0x2000_0000],
+    },
+    Compiler {
+        target: "thumbv7m-none-eabi",
+        program: "arm-none-eabi-gcc",
+        chip: &["-mcpu=cortex-m3", "-mthumb"],
+        memory: [0, 0x2000_0000],
+    },
+    Compiler {
+        target: "thumbv7em-none-eabihf",
+        program: "arm-none-eabi-gcc",
+        chip: &[
+            "-mcpu=cortex-m4",
+            "-mthumb",
+            "-mfpu=fpv4-sp-d16",
+            "-mfloat-abi=hard",
+        ],
+        memory: [0, 0x2000_0000],
+    },
+    Compiler {
+        target: "riscv32imac-unknown-none-elf",
+        program: "riscv64-unknown-elf-gcc",
+        chip: &["-march=rv32imac", "-mabi=ilp32"],
+        memory: [0x8000_0000, 0x8010_0000],
+    },
+];
+
+/// The example with its model, to be compiled.
+fn command(compiler: &str, language: &[&str], of_model: &Path) -> Command {
+    let mut command = Command::new(compiler);
+    command.args(STRICT).args(language);
+    command
+        .arg("-I")
+        .arg(folder("include"))
+        .arg("-I")
+        .arg(of_model);
+    command.arg(folder("examples/poet.c"));
+    command
+}
+
+fn run(command: &mut Command) {
+    let output = command
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {stderr}");
+}
+
+/// A folder with the model as a header in it.
+fn folder_with_model() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("model.h"), header(&model())).unwrap();
+    folder
+}
+
+impl Compiler {
+    /// Compiles the example and links it with the library.
+    fn build(&self, language: &[&str], folder: &Path) -> PathBuf {
+        let program = folder.join(language[1]);
+        let mut command = command(self.program, language, folder);
+        command.args(self.chip);
+        // A C library that writes and ends by semihosting, and its linker script.
+        command.args([
+            "--specs=picolibc.specs",
+            "--oslib=semihost",
+            "--crt0=hosted",
+        ]);
+        command.args(["-ffunction-sections", "-Wl,--gc-sections", "-Tpicolibc.ld"]);
+        let [flash, ram] = self.memory;
+        let places = [
+            ("flash", flash),
+            ("flash_size", 256 << 10),
+            ("ram", ram),
+            ("ram_size", 16 << 10),
+            ("stack_size", 4 << 10),
+        ];
+        for (name, value) in places {
+            command.arg(format!("-Wl,--defsym=__{name}={value:#x}"));
+        }
+        command.args(["-x", "none"]).arg(library(self.target));
+        run(command.arg("-o").arg(&program));
+        program
+    }
+}
+
+#[test]
+fn the_example_in_c_and_in_cpp_writes_the_hosts_text_on_a_chip_of_each_kind() {
+    let folder = folder_with_model();
+    for compiler in COMPILERS {
+        check_program(compiler.program).unwrap_or_else(|error| panic!("{error:#}"));
+        let mut machines = MACHINES.iter().filter(|m| m.target == compiler.target);
+        let machine = machines.next().unwrap();
+        for language in LANGUAGES {
+            let program = compiler.build(language, folder.path());
+            let found = machine.run(&program, &[]).unwrap();
+            println!(
+                "{}, {}: {} characters",
+                machine.core,
+                language[1],
+                found.len()
+            );
+            assert_same_text(&found, &example_text());
+        }
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn the_example_in_c_and_in_cpp_writes_the_hosts_text_on_the_desk() {
+    let folder = folder_with_model();
+    for (compiler, language) in ["cc", "c++"].into_iter().zip(LANGUAGES) {
+        let program = folder.path().join(compiler);
+        let mut command = command(compiler, language, folder.path());
+        command.args(["-x", "none"]).arg(library(&desk().unwrap()));
+        run(command.arg("-o").arg(&program));
+        let output = Command::new(&program).output().unwrap();
+        assert!(output.status.success(), "{}", output.status);
+        assert_same_text(&String::from_utf8(output.stdout).unwrap(), &example_text());
+    }
+}

@@ -1,0 +1,53 @@
+//! The table of `host-trainer budget`, which is in the crate because the crate is published without the
+//! firmware, says what the folders of the boards say.
+
+use std::{fmt::Write, fs};
+
+use host_trainer::hardware::boards::{BOARDS, Board};
+use xtask::{boards, shell::root};
+
+const TABLE: &str = "host-trainer/src/hardware/board_table.rs";
+const HEAD: &str = "\
+//! What `firmware-demo/boards/*/board.toml` say of the boards, a Cortex-M0+ as an M0, an M7 and an M33 as an
+//! M4. The test `boards` compares this file, and `BLESS=1` writes it anew.
+
+use super::boards::Board;
+
+/// Every board, as the folders of the firmware tell.
+pub static BOARDS: &[Board] = &[
+";
+
+/// What the folders say.
+fn boards() -> Vec<Board> {
+    let board = |board: &'static boards::Board| Board {
+        name: &board.name,
+        core: board.core.counted_as().name(),
+        clock: board.clock.into(),
+        model_room: board.memory.model.size.0 as usize,
+        ram: board.memory.ram.size.0 as usize,
+    };
+    boards::all().iter().map(board).collect()
+}
+
+/// The source of the table, as rustfmt writes it.
+fn source(boards: &[Board]) -> String {
+    let mut source = HEAD.to_owned();
+    for board in boards {
+        // A String takes everything.
+        let _ = writeln!(
+            source,
+            "    Board {{\n        name: {:?},\n        core: {:?},\n        clock: {:?},\n        model_room: {},\n        ram: {},\n    }},",
+            board.name, board.core, board.clock, board.model_room, board.ram
+        );
+    }
+    source + "];\n"
+}
+
+/// Compares the table with the folders, or writes it anew.
+pub(crate) fn compare(is_blessed: bool) {
+    let found = boards();
+    match is_blessed {
+        true => fs::write(root().join(TABLE), source(&found)).unwrap(),
+        false => assert_eq!(BOARDS, found, "{TABLE}; BLESS=1 writes it anew"),
+    }
+}

@@ -1,0 +1,99 @@
+//! The crates that can be published are whole: in a folder of their own they build, and their tests pass.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use xtask::shell::root;
+
+const CRATES: [&str; 2] = ["lstm-core", "host-trainer"];
+
+fn success(command: &mut Command) -> Output {
+    let output = command.output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {stderr}");
+    output
+}
+
+/// Packages the crates, and unpacks them side by side in a folder outside the repository. Gives theirs.
+fn unpack(folder: &Path) -> [PathBuf; 2] {
+    let mut package = Command::new(env!("CARGO"));
+    package.args(["package", "--quiet", "--no-verify", "--allow-dirty"]);
+    package.args(CRATES.iter().flat_map(|name| ["--package", name]));
+    package.arg("--target-dir").arg(folder).current_dir(root());
+    success(&mut package);
+    CRATES.map(|name| {
+        let named = format!("{name}-{}", env!("CARGO_PKG_VERSION"));
+        let archive = folder.join("package").join(format!("{named}.crate"));
+        success(
+            Command::new("tar")
+                .arg("-xzf")
+                .arg(archive)
+                .current_dir(folder),
+        );
+        folder.join(named)
+    })
+}
+
+/// Runs the tests in a package.
+fn test(package: &Path, features: &[&str]) {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo
+        .args(["test", "--quiet", "--release", "--tests"])
+        .args(features);
+    // The other crate is not in the registry yet.
+    let core = package.with_file_name(format!("lstm-core-{}", env!("CARGO_PKG_VERSION")));
+    if core != package {
+        cargo.arg("--config");
+        cargo.arg(format!(
+            "patch.crates-io.lstm-core.path={:?}",
+            core.display().to_string()
+        ));
+    }
+    cargo.arg("--target-dir").arg(package.join("target"));
+    success(cargo.env_remove("CARGO_TARGET_DIR").current_dir(package));
+}
+
+#[test]
+fn the_packages_have_what_a_registry_shows_and_need_nothing_beside_them() {
+    let folder = tempfile::tempdir().unwrap();
+    for package in unpack(folder.path()) {
+        let manifest = fs::read_to_string(package.join("Cargo.toml")).unwrap();
+        let manifest: toml::Table = manifest.parse().unwrap();
+        let about = manifest["package"].as_table().unwrap();
+        for key in [
+            "description",
+            "license",
+            "readme",
+            "keywords",
+            "categories",
+            "rust-version",
+            "documentation",
+        ] {
+            assert!(about.contains_key(key), "{}: no {key}", package.display());
+        }
+        for file in ["README.md", "LICENSE-APACHE", "LICENSE-MIT"] {
+            assert!(
+                package.join(file).is_file(),
+                "{}: no {file}",
+                package.display()
+            );
+        }
+        // What is published depends on what is published.
+        let dependencies = manifest["dependencies"].as_table().unwrap();
+        for (name, dependency) in dependencies {
+            assert!(dependency.get("path").is_none(), "{name}");
+        }
+    }
+}
+
+#[test]
+#[ignore = "builds both crates anew: with --full"]
+fn the_tests_of_the_packages_pass_in_a_folder_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let [core, trainer] = unpack(folder.path());
+    test(&core, &["--features", "export"]);
+    test(&trainer, &[]);
+}

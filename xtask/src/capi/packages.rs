@@ -1,0 +1,130 @@
+//! Packages for the build systems of C: what is in `capi/packages`, with the header, the libraries and the
+//! examples' model put where each build system looks for them.
+
+use std::{fs, path::Path};
+
+use anyhow::{Context, Result};
+
+use super::{CHIPS, copy, desk, header, write};
+use crate::shell::root;
+
+/// A package: a folder of `capi/packages`, and what is put into it.
+struct Package {
+    name: &'static str,
+    /// The folder of the header.
+    include: &'static str,
+    /// Folders for libraries, with the target of each.
+    libraries: Vec<(String, String)>,
+    /// Folders of examples, for the model.
+    examples: &'static [&'static str],
+    /// Whether the example is `capi/examples/poet.c`.
+    takes_example: bool,
+}
+
+/// The folders in which the Arduino IDE looks for the library of a core: the name of the core, then the
+/// options of its FPU in the order in which the core's maker gives them to the compiler.
+const ARDUINO: [(&str, &str); 14] = [
+    ("cortex-m0", "thumbv6m-none-eabi"),
+    ("cortex-m0plus", "thumbv6m-none-eabi"),
+    ("rp2040", "thumbv6m-none-eabi"),
+    ("cortex-m3", "thumbv7m-none-eabi"),
+    ("cortex-m4", "thumbv7m-none-eabi"),
+    ("cortex-m4/fpv4-sp-d16-hard", "thumbv7em-none-eabihf"),
+    ("cortex-m4/hard-fpv4-sp-d16", "thumbv7em-none-eabihf"),
+    ("cortex-m7/fpv5-d16-hard", "thumbv7em-none-eabihf"),
+    ("cortex-m7/hard-fpv5-d16", "thumbv7em-none-eabihf"),
+    ("cortex-m33/fpv5-sp-d16-hard", "thumbv8m.main-none-eabihf"),
+    ("cortex-m33/hard-fpv5-sp-d16", "thumbv8m.main-none-eabihf"),
+    ("esp32c3", "riscv32imc-unknown-none-elf"),
+    ("esp32c6", "riscv32imac-unknown-none-elf"),
+    ("esp32h2", "riscv32imac-unknown-none-elf"),
+];
+
+/// Every package.
+fn all() -> Result<Vec<Package>> {
+    let desk = desk()?;
+    let of_its_own = |target: &str| (format!("lib/{target}"), target.to_owned());
+    let on_chips = |is_taken: fn(&str) -> bool| {
+        let chips = CHIPS.into_iter().filter(|target| is_taken(target));
+        chips.map(of_its_own).collect::<Vec<_>>()
+    };
+    let arduino = ARDUINO.into_iter();
+    Ok(vec![
+        Package {
+            name: "arduino",
+            include: "src",
+            libraries: arduino
+                .map(|(folder, target)| (format!("src/{folder}"), target.to_owned()))
+                .collect(),
+            examples: &["examples/Poet", "examples/SaveAndRestore"],
+            takes_example: false,
+        },
+        Package {
+            name: "cmake",
+            include: "include",
+            libraries: [on_chips(|_| true), vec![of_its_own(&desk)]].concat(),
+            examples: &["example"],
+            takes_example: true,
+        },
+        Package {
+            name: "esp-idf",
+            include: "include",
+            libraries: on_chips(|target| target.starts_with("riscv32")),
+            examples: &["examples/poet/main"],
+            takes_example: true,
+        },
+        Package {
+            name: "zephyr",
+            include: "include",
+            libraries: on_chips(|_| true),
+            examples: &["samples/poet"],
+            takes_example: true,
+        },
+    ])
+}
+
+/// Makes the packages in a folder that has the libraries in `lib`, with this model in their examples.
+pub(super) fn make(folder: &Path, model: &Path) -> Result<()> {
+    let file = fs::read(model).with_context(|| model.display().to_string())?;
+    let model = header(&file);
+    let capi = root().join("capi");
+    for package in all()? {
+        let to = folder.join(package.name);
+        if to.exists() {
+            fs::remove_dir_all(&to).with_context(|| to.display().to_string())?;
+        }
+        copy_folder(&capi.join("packages").join(package.name), &to)?;
+        super::include(&to.join(package.include))?;
+        for (place, target) in &package.libraries {
+            for entry in fs::read_dir(folder.join("lib").join(target))? {
+                let library = entry?;
+                copy(&library.path(), &to.join(place).join(library.file_name()))?;
+            }
+        }
+        for example in package.examples {
+            write(&to.join(example).join("model.h"), &model)?;
+            if package.takes_example {
+                copy(
+                    &capi.join("examples/poet.c"),
+                    &to.join(example).join("poet.c"),
+                )?;
+            }
+        }
+        for licence in ["LICENSE-APACHE", "LICENSE-MIT"] {
+            copy(&root().join(licence), &to.join(licence))?;
+        }
+    }
+    write(&folder.join("cmake/desk.txt"), &desk()?)
+}
+
+/// Copies a folder with all that is in it.
+fn copy_folder(from: &Path, to: &Path) -> Result<()> {
+    for entry in fs::read_dir(from).with_context(|| from.display().to_string())? {
+        let (path, name) = entry.map(|entry| (entry.path(), entry.file_name()))?;
+        match path.is_dir() {
+            true => copy_folder(&path, &to.join(name))?,
+            false => copy(&path, &to.join(name))?,
+        }
+    }
+    Ok(())
+}
