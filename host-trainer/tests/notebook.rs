@@ -3,9 +3,9 @@
 use host_trainer::network::config::{EMBEDDING, NetworkConfig};
 use host_trainer::text::alphabet::AlphabetKind;
 use host_trainer::text::corpus::Corpus;
+use host_trainer::text::text_file::TextFile;
 use host_trainer::training::phase::window;
 use host_trainer::training::recipe::Recipe;
-use host_trainer::text::text_file::TextFile;
 use host_trainer::training::run_config::RunConfig;
 use std::path::Path;
 

@@ -123,7 +123,7 @@ impl Ngrams {
         all.filter(|values| !values.is_empty()).map(Vec::as_slice)
     }
 
-    fn parameters_mut(&mut self) -> impl Iterator<Item = &mut [f32]> {
+    pub(crate) fn parameters_mut(&mut self) -> impl Iterator<Item = &mut [f32]> {
         let table = [
             &mut self.coefficients,
             &mut self.gate_weight,

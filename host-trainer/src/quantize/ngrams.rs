@@ -209,7 +209,9 @@ pub(crate) fn logits(coefficients: &[i16], outputs: &[f32], recalled: &Recalled)
     for ((row, costs), &longest) in rows.zip(costs).zip(&recalled.longest) {
         let (gate, row) = row.split_last().expect("a gate behind the symbols");
         let coefficient = coefficients[longest as usize];
-        let factor = values::factor(values::coefficient(coefficient, (gate * ONE_Q12) as i32));
+        // The engine takes the gate's sum, Q18.
+        let gate = ((gate * ONE_Q12) as i32).wrapping_mul(1 << 6);
+        let factor = values::factor(values::coefficient(coefficient, gate));
         let each = row.iter().zip(costs).map(|(logit, &cost)| {
             values::logit((logit * ONE_Q12) as i32, cost, factor) as f32 / ONE_Q12
         });

@@ -380,7 +380,9 @@ impl Task for TuningTask<'_> {
             recalled: recalled.as_ref(),
             frozen: true,
         };
-        let teacher = self.teacher.logits(&batch, loss_on, &mut teachers, beside)?;
+        let teacher = self
+            .teacher
+            .logits(&batch, loss_on, &mut teachers, beside)?;
         let reading = Reading {
             has_context: false,
             shape: self.shape.clone(),

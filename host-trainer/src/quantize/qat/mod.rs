@@ -23,8 +23,12 @@ mod tests {
     use crate::model::workspace::HeapWorkspace;
     use crate::network::predictor::Predictor;
     use crate::network::state::State;
+    use crate::ngram::{Recall, example_memory};
+    use crate::quantize::ngrams;
     use crate::quantize::tests::{INTEGERS, networks};
     use crate::quantize::{DEAD_ZONE, quantize};
+    use crate::text::batches::{Batch, LossOn};
+    use std::sync::Arc;
 
     /// The logits `[T, B, V]` of texts `[T, B]`, in two batches.
     fn run(network: &IntegerNetwork, tokens: &[u8], rows: usize) -> Vec<f32> {
@@ -66,6 +70,67 @@ mod tests {
                         let at = t * rows + row;
                         let expected = device.step(tokens[at]);
                         assert_eq!(found[at * 27..][..27], *expected, "{format} {t}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn so_it_is_with_a_memory() {
+        let random = &mut Random::new(7);
+        let (steps, rows) = (60, 3);
+        let text: Vec<u8> = (0..rows * (steps + 1))
+            .map(|_| random.below(27) as u8)
+            .collect();
+        let starts = (0..rows).map(|row| row * (steps + 1)).collect();
+        let batch = Batch::at(&text, starts, steps);
+        for (vectors, has_table) in [([30, 40, 50], true), ([0; 3], true), ([0, 9, 0], false)] {
+            for network in networks() {
+                let memory = example_memory(vectors, has_table);
+                let mut network = network.with_memory(Arc::new(memory));
+                for values in network.ngrams.iter_mut().flat_map(|n| n.parameters_mut()) {
+                    let noise = random.uniform_vec(values.len(), 0.5);
+                    values.iter_mut().zip(noise).for_each(|(x, n)| *x += n);
+                }
+                for format in INTEGERS {
+                    let (quantized, _) = quantize(&network, format, DEAD_ZONE).unwrap();
+                    let ngrams = quantized.ngrams.as_ref().unwrap();
+                    let recall = Recall {
+                        memory: ngrams.memory.reader().unwrap(),
+                        cross_fitted: None,
+                        text: &text,
+                        num_symbols: 27,
+                    };
+                    // The device begins with nothing before the first step, as in a window.
+                    let recalled = recall.batch(&batch, LossOn::EveryStep, true);
+                    let sequence = Sequence {
+                        steps,
+                        rows,
+                        tokens: &batch.inputs,
+                        first: 0,
+                        context: &ngrams.context(&recalled.vectors),
+                    };
+                    let integers = IntegerNetwork::new(&quantized);
+                    let layers = integers.layers.iter();
+                    let mut states: Vec<_> = layers.map(|l| State::zeros(rows, l.config)).collect();
+                    let runs = integers.run(sequence, &mut states);
+                    let outputs = logits(&integers.dense, &runs.last().unwrap().outputs);
+                    let found = match has_table {
+                        true => ngrams::logits(&ngrams.coefficients, &outputs, &recalled),
+                        false => outputs,
+                    };
+                    let bytes = encode_quantized(&quantized, &Labels::default()).unwrap();
+                    let file = ModelFile::from_bytes(&bytes);
+                    let model = file.model().unwrap();
+                    let mut workspace = HeapWorkspace::new(&model);
+                    for row in 0..rows {
+                        let mut device = ModelPredictor::new(workspace.session(&model).unwrap());
+                        device.reset();
+                        for at in (0..steps).map(|t| t * rows + row) {
+                            let expected = device.step(batch.inputs[at]);
+                            assert_eq!(found[at * 27..][..27], *expected, "{format} {at}");
+                        }
                     }
                 }
             }
