@@ -4,7 +4,7 @@ use super::History;
 use super::hash::{PerfectHash, extend, half, half_words};
 use super::swar::{ShiftLeft, saturating_add, sums, symmetric};
 use crate::bytes::split;
-use crate::format::{EMBEDDING_LENGTHS, MAX_INTEGER_COLUMNS};
+use crate::format::{EMBEDDING_LENGTHS, MAX_INTEGER_COLUMNS, round_up};
 
 /// Numbers in a word.
 const NUMBERS: usize = 8;
@@ -139,7 +139,7 @@ impl<'m> Embeddings<'m> {
     /// Words of a vector.
     #[inline(always)]
     pub(super) fn vector_words(&self) -> usize {
-        (usize::from(self.width) + (NUMBERS - 1)) / NUMBERS
+        round_up(self.width.into(), NUMBERS) / NUMBERS
     }
 }
 

@@ -20,7 +20,7 @@ pub fn hash(salt: u32, tokens: &[u8]) -> u32 {
 
 /// The buckets of a map of so many slots.
 pub const fn buckets(slots: usize) -> usize {
-    (slots + (BUCKET - 1)) / BUCKET
+    round_up(slots, BUCKET) / BUCKET
 }
 
 /// The bucket of a hash, below `buckets`, which is at most 65,536.
@@ -42,7 +42,7 @@ pub fn place(x: u32, displacement: u16, slots: usize) -> (usize, u32) {
 /// A number below `n` by the upper half of `h`.
 #[inline(always)]
 fn reduce(h: u32, n: usize) -> usize {
-    ((h >> 16) * n as u32 >> 16) as usize
+    (((h >> 16) * n as u32) >> 16) as usize
 }
 
 /// The map of the contexts of one length.
@@ -119,7 +119,7 @@ mod tests {
                     let mut y = cut((expected ^ u64::from(displacement)) * 0x85eb_ca6b);
                     y ^= y >> 15;
                     y = cut(y * 0xc2b2_ae35);
-                    let slot = (y >> 16) * slots >> 16;
+                    let slot = ((y >> 16) * slots) >> 16;
                     let found = place(x, displacement, slots as usize);
                     assert_eq!(found, (slot as usize, y as u32));
                     assert!(slot < slots);
@@ -127,7 +127,7 @@ mod tests {
                     assert_eq!(buckets, (slots as usize).div_ceil(4));
                     assert_eq!(
                         bucket(x, buckets) as u64,
-                        (expected >> 16) * buckets as u64 >> 16
+                        ((expected >> 16) * buckets as u64) >> 16
                     );
                 }
             }

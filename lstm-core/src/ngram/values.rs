@@ -52,7 +52,7 @@ mod tests {
     #[test]
     fn nothing_overflows_at_the_ends_of_the_ranges() {
         for k in [-0x8000i32, -1, 0, 1, 0x7fff] {
-            let exact = i64::from(k) * 11_357 >> 12;
+            let exact = (i64::from(k) * 11_357) >> 12;
             assert_eq!(i64::from(factor(k)), exact);
             for cost in [0, 1, 255] {
                 for start in [-(1 << 25), 0, 1 << 25] {

@@ -207,7 +207,7 @@ fn seek(salt: u32, displacements: &[u16], slots: usize, context: &[u8]) -> (usiz
     let reduce = |h: u64, n: usize| ((h >> 16) * n as u64 / 65_536) as usize;
     let mut x = u64::from(salt);
     for &token in context {
-        x = cut((cut(x * 32) + (x >> 27) ^ u64::from(token)) * 0x9e37_79b9);
+        x = cut(((cut(x * 32) + (x >> 27)) ^ u64::from(token)) * 0x9e37_79b9);
     }
     let d = displacements[reduce(x, displacements.len())];
     let y = cut((x ^ u64::from(d)) * 0x85eb_ca6b);

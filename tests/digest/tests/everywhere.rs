@@ -6,6 +6,9 @@
 //! to its end is recorded under `target/equal`, and is not run again as long as neither the program,
 //! nor what runs it, nor the model changes. `DIGEST_MODEL=cifg-96` takes the models alone whose file begins so.
 
+#[path = "../../../lstm-core/tests/common/mod.rs"]
+mod common;
+
 use std::{
     fs,
     io::{BufRead, BufReader, Write},
@@ -20,9 +23,13 @@ use std::{
     time::Instant,
 };
 
+use common::{
+    Net,
+    ngrams::{Table, Vectors, ngrams},
+};
 use crc::{CRC_32_ISO_HDLC, Crc};
 use cross_tests::{Flash, shipped};
-use lstm_core::{Format, Model, Session, WorkspaceSlices};
+use lstm_core::{Format, LayerShape, Model, Session, WorkspaceSlices};
 use text_digest::{Digest, Text};
 use wasmtime::{Engine, Instance, Module, Store};
 use xtask::{
@@ -189,7 +196,25 @@ struct Shipped {
     multiply_adds: usize,
 }
 
-/// The shipped models of integers, the small ones first.
+/// Models of random weights with both n-gram sections, of which the text meets many contexts.
+fn made() -> Vec<PathBuf> {
+    let layers = [
+        (Format::Int8, LayerShape::cifg(40).project(12)),
+        (Format::Int4, LayerShape::gru(21)),
+    ];
+    let make = |(format, shape): (Format, LayerShape)| {
+        let vectors = Vectors::random(5, shape.output(), [16, 40, 90], 1);
+        let table = Table::random(5, shape.output(), 1, &[16, 40, 90, 0, 60], 1);
+        let net = Net::<i8, _>::random_shapes(format, 5, &[shape], 1);
+        let file = net.file_with(&ngrams(Some(&vectors), Some(&table)));
+        let path = target().join(format!("ngrams-{format}.lstm"));
+        fs::write(&path, file).unwrap();
+        path
+    };
+    layers.into_iter().map(make).collect()
+}
+
+/// The shipped models of integers and those with n-gram sections, the small ones first.
 fn models() -> &'static [Shipped] {
     static MODELS: OnceLock<Vec<Shipped>> = OnceLock::new();
     MODELS.get_or_init(|| {
@@ -200,6 +225,7 @@ fn models() -> &'static [Shipped] {
         };
         let mut models: Vec<_> = shipped()
             .into_iter()
+            .chain(made())
             .filter(named)
             .filter_map(|path| {
                 let flash = Flash::new(&fs::read(&path).unwrap());

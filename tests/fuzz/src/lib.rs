@@ -17,6 +17,7 @@ mod import;
 pub mod inputs;
 mod kernels;
 mod model_file;
+mod ngrams;
 mod payload;
 
 use flash::Flash;
@@ -61,6 +62,7 @@ macro_rules! targets {
 pub const TARGETS: &[Target] = targets![
     model_file,
     payload,
+    ngrams,
     kernels,
     console,
     #[cfg(feature = "trainer")]

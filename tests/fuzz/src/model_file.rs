@@ -77,5 +77,5 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
     let formats = [Format::Int8, Format::Int4, Format::F32];
     let plans = formats.into_iter().zip(shapes);
     let file = |(format, shape)| payload::file(&Plan::simple(format, &[shape]), b"seed");
-    plans.map(file).collect()
+    plans.map(file).chain(payload::with_ngrams()).collect()
 }

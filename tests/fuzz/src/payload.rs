@@ -1,12 +1,13 @@
 //! The input is a description of a model file. Its checksum is right, whatever else is wrong; a
 //! model that is accepted writes, and its state is saved and restored.
 
+use crate::ngrams::Sections;
 use crate::{Flash, assert_one_line, is_planted};
 use arbitrary::{Result, Unstructured};
 use crc::{CRC_32_ISO_HDLC, Crc};
 use lstm_core::export::{
-    ARRAY_ALIGN, BLOCK_ROWS, COLUMN_ALIGN, Description, HEAD_BYTES, Head, Layers, MatrixBytes,
-    Ngrams, Row, WeightFormat, encode_file, round_up, with_head,
+    ARRAY_ALIGN, BLOCK_ROWS, COLUMN_ALIGN, Description, HEAD_BYTES, HISTORY, Head, Layers,
+    MatrixBytes, Ngrams, Row, WeightFormat, encode_file, round_up, with_head,
 };
 use lstm_core::{
     Format, LayerShape, MAX_LAYERS, MAX_WINDOW, Model, ModelShape, Order, Sampler, SnapshotError,
@@ -169,6 +170,11 @@ fn shape(input: &mut Unstructured<'_>) -> Result<LayerShape> {
 
 /// A file of this plan whose numbers are these bytes, over and over.
 pub(crate) fn file(plan: &Plan, fill: &[u8]) -> Vec<u8> {
+    file_with(plan, &Ngrams::default(), fill)
+}
+
+/// As [`file`], with n-gram sections.
+fn file_with(plan: &Plan, ngrams: &Ngrams<'_>, fill: &[u8]) -> Vec<u8> {
     let data = data(plan, fill);
     let layers = &plan.layers[..plan.layers.len().min(MAX_LAYERS)];
     let description = Description {
@@ -182,7 +188,7 @@ pub(crate) fn file(plan: &Plan, fill: &[u8]) -> Vec<u8> {
         padding: &[],
         data: &data,
     };
-    encode_file(&description, &Ngrams::default(), None).expect("a description is encoded")
+    encode_file(&description, ngrams, None).expect("a description is encoded")
 }
 
 /// A described file, as it should be or not quite.
@@ -193,7 +199,15 @@ fn described(input: &mut Unstructured<'_>) -> Result<Vec<u8>> {
     let value: u8 = input.arbitrary()?;
     // What is left is for both the numbers and what is done with the model.
     let fill = input.peek_bytes(input.len()).unwrap_or_default();
-    let mut file = file(&plan, fill);
+    // Half of the files have n-gram sections.
+    let sections = match damage {
+        8.. => sections(&plan, fill),
+        _ => None,
+    };
+    let ngrams = sections.as_ref().map(Sections::ngrams).unwrap_or_default();
+    let plain = file(&plan, fill).len();
+    let mut file = file_with(&plan, &ngrams, fill);
+    let version = file[4].into();
     let mut payload = file.split_off(HEAD_BYTES);
     let at = usize::from(place).checked_rem(payload.len()).unwrap_or(0);
     match damage {
@@ -204,9 +218,29 @@ fn described(input: &mut Unstructured<'_>) -> Result<Vec<u8>> {
         3 => drop(payload.splice(at..at, [value])),
         4 => payload.extend(std::iter::repeat_n(value, usize::from(place % 18))),
         5 => payload.extend([value; 4]),
+        // Behind the description are the sections.
+        8..=12 => {
+            let sections = payload.len() - (plain - HEAD_BYTES);
+            if let Some(place) = at.checked_rem(sections) {
+                payload[plain - HEAD_BYTES + place] = value;
+            }
+        }
         _ => {}
     }
-    Ok(with_head(1, &payload))
+    Ok(with_head(version, &payload))
+}
+
+/// N-gram sections for a plan, if its shapes have a place for them.
+fn sections(plan: &Plan, fill: &[u8]) -> Option<Sections> {
+    let vocab = plan.symbols.chars().count();
+    let (first, last) = (plan.layers.first()?.output(), plan.layers.last()?.output());
+    let is_small = |n: usize| (1..=256).contains(&n);
+    if ![vocab, first, last].into_iter().all(is_small) {
+        return None;
+    }
+    // The last tokens that a text of the first symbol leaves.
+    let input = &mut Unstructured::new(fill);
+    Sections::of(input, vocab, first, last, &[0; HISTORY]).ok()
 }
 
 /// The data section of a plan, as long as it should be if its shapes can be.
@@ -494,6 +528,14 @@ fn hostile_snapshot(
     }
     let _ = write(generator);
     Ok(())
+}
+
+/// A small file of version 2.
+pub(crate) fn with_ngrams() -> Option<Vec<u8>> {
+    let plan = Plan::simple(Format::Int8, &[LayerShape::cifg(2)]);
+    let fill: Vec<u8> = (0..200u8).collect();
+    let sections = sections(&plan, &fill)?;
+    Some(file_with(&plan, &sections.ngrams(), &fill))
 }
 
 pub(crate) fn seeds() -> Vec<Vec<u8>> {
