@@ -2,10 +2,10 @@
 //!
 //! ```text
 //! cargo xtask corpus
-//! cargo run --release -p host-trainer --example counted_costs -- data/sonnets.txt target/corpus/pretrain.txt letters 100 200 400 800
+//! cargo run --release -p host-trainer --example counted_costs -- data/sonnets.txt target/corpus/pretrain.txt letters 3 100 200 400 800
 //! ```
 //!
-//! The last numbers are kilobytes of flash. With `text` for `letters` the alphabet has all characters of the corpus.
+//! The corpus is counted 3 times here, and the last numbers are kilobytes of flash. With `text` for `letters` the alphabet has all characters of the corpus.
 //! Printed are bits a character: of the other text, and of the corpus's training part, each eighth by the table of the
 //! other seven, and by the table that has counted all of both; of the held-out parts.
 
@@ -67,9 +67,9 @@ fn print(corpus: &Corpus, texts: &[Text<'_>], reader: &CrossFittedReader<'_>) {
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [corpus, other, alphabet, sizes @ ..] = &arguments[..] else {
+    let [corpus, other, alphabet, weight, sizes @ ..] = &arguments[..] else {
         return Err(Error::bad_input(
-            "expected CORPUS TEXT letters|text KILOBYTES..",
+            "expected CORPUS TEXT letters|text WEIGHT KILOBYTES..",
         ));
     };
     let kind = match &alphabet[..] {
@@ -78,12 +78,17 @@ fn main() -> Result<()> {
     };
     let corpus = Corpus::read(Path::new(corpus), kind)?;
     let other = Corpus::read_with(Path::new(other), corpus.alphabet.clone())?;
-    let text = |tokens| Text { tokens, weight: 1 };
-    let texts = [text(&other.tokens[..]), text(corpus.split(Split::Train))];
+    let number = |text: &String| {
+        let number = text.parse::<u32>();
+        number.map_err(|e| Error::bad_input(format!("{text}: {e}")))
+    };
+    let text = |tokens, weight| Text { tokens, weight };
+    let texts = [
+        text(&other.tokens[..], 1),
+        text(corpus.split(Split::Train), number(weight)?),
+    ];
     for size in sizes {
-        let kilobytes: usize = size
-            .parse()
-            .map_err(|e| Error::bad_input(format!("{size}: {e}")))?;
+        let kilobytes = number(size)? as usize;
         let size = Size::Bytes {
             most: 1024 * kilobytes,
             columns: 64,

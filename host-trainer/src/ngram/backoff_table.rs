@@ -40,6 +40,8 @@ pub struct BackoffTable {
 }
 
 impl BackoffTable {
+    /// Encodes a table.
+    ///
     /// # Errors
     /// It is larger than a section can be.
     pub(crate) fn new(table: &PrunedTable) -> Result<Self> {
@@ -137,7 +139,8 @@ impl BackoffTable {
         data
     }
 
-    /// Its section in a file.
+    /// Its section in a file. Coefficients of another number than [`BackoffTable::coefficients`] are refused when the
+    /// model is read.
     pub fn section<'d>(&self, coefficients: &[i16], data: &'d [u8]) -> BackoffSection<'d> {
         BackoffSection {
             salt: self.salt,

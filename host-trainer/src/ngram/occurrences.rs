@@ -15,7 +15,7 @@ pub const PARTS: usize = 8;
 pub struct Text<'t> {
     /// The tokens, in the order of reading.
     pub tokens: &'t [u8],
-    /// How often each occurrence counts.
+    /// How often each occurrence counts. What is met once stays as uncertain as it is.
     pub weight: u32,
 }
 

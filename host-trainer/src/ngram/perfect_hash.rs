@@ -80,7 +80,8 @@ pub(crate) fn perfect_hashes(
     contexts: &[usize],
     hashes: impl Fn(usize, u32) -> Vec<u32>,
 ) -> Result<(u32, Vec<PerfectHash>)> {
-    /// Of salts there is a need for more where two of very many contexts have the same hash.
+    /// Salts that are tried. More than a few are needed only where there are so many contexts that two are likely to
+    /// have the same hash.
     const SALTS: u32 = 10_000;
     let mut slots = Vec::new();
     for &count in contexts {

@@ -6,17 +6,18 @@
 //! Kneser 1994; below the empty context stands the uniform distribution):
 //!
 //! ```text
-//! p(w) = max(x - d, 0) / c + b p'(w)       b = (sum over all tokens of min(x, d)) / c
+//! p(w) = (x - d) / c + b p'(w)       b = (sum of d over all tokens) / c
 //! ```
 //!
-//! where d depends on x and m ([`Discounts`]). Where x is at most d, p(w) = b p'(w): nothing is stored for w, which
-//! backs off (Katz 1987) at the cost of b.
+//! where d, at most x, depends on m and on how often w was met there ([`Discounts`]). An occurrence in a text of weight k
+//! counts k times in x and c, but was met once: d is the same share of x as it would be without weights. Where d is x,
+//! p(w) = b p'(w): nothing is stored for w, which backs off (Katz 1987) at the cost of b.
 //!
 //! A context is kept if what it saves is worth its place, as in weighted difference pruning (Seymore and
 //! Rosenfeld 1996). The bits that it saves in the text that it was counted in, less what was discounted,
 //!
 //! ```text
-//! sum over w of max(x - d, 0) log2(p(w) / p'(w))  +  c b log2(b) (1 - sum of p'(w) over the seen w)
+//! sum over w of (x - d) log2(p(w) / p'(w))  +  c b log2(b) (1 - sum of p'(w) over the seen w)
 //! ```
 //!
 //! must be more than a threshold for each of its entries. (To count its own place as some entries more gave worse
@@ -31,8 +32,8 @@ use crate::text::alphabet::MAX_SYMBOLS;
 use lstm_core::export::{HISTORY, MAX_BACKOFF, MAX_BACKOFF_LENGTHS};
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
-/// Contexts that were seen less often are left out.
-const LEAST_COUNT: u32 = 3;
+/// Contexts that were met less often are left out, whatever their weight.
+const LEAST_COUNT: usize = 3;
 
 /// How a table is made from counts.
 #[derive(Clone, Copy, Debug)]
@@ -173,7 +174,10 @@ type Probabilities = [f32; MAX_SYMBOLS];
 
 /// What follows a context, and how often.
 struct Counts {
-    by_symbol: [u32; MAX_SYMBOLS],
+    /// How often each symbol was met.
+    met: [u32; MAX_SYMBOLS],
+    /// The same by the weights of the texts: x of the formula.
+    weighed: [u32; MAX_SYMBOLS],
     total: u32,
     discount: Discount,
 }
@@ -216,8 +220,11 @@ impl Builder<'_> {
     /// ones that end with it. `shorter` are the probabilities behind it without its oldest token.
     fn visit(&self, run: &[Occurrence], length: usize, shorter: &Probabilities) -> Result<Kept> {
         let mut kept = Kept::default();
+        if run.len() < LEAST_COUNT {
+            return Ok(kept);
+        }
         let total = run.iter().map(|&x| self.occurrences.weight(x)).sum();
-        if total < LEAST_COUNT || (total as f32) < self.pruning.threshold {
+        if (total as f32) < self.pruning.threshold {
             return Ok(kept);
         }
         let counts = self.counts(run, length, total);
@@ -286,15 +293,17 @@ impl Builder<'_> {
     }
 
     fn counts(&self, run: &[Occurrence], length: usize, total: u32) -> Counts {
-        let mut by_symbol = [0; MAX_SYMBOLS];
+        let (mut met, mut weighed) = ([0; MAX_SYMBOLS], [0; MAX_SYMBOLS]);
         for &occurrence in run {
-            by_symbol[usize::from(occurrence.token())] += self.occurrences.weight(occurrence);
+            let symbol = usize::from(occurrence.token());
+            met[symbol] += 1;
+            weighed[symbol] += self.occurrences.weight(occurrence);
         }
-        let discount = self.pruning.discounts.of_length(length);
         Counts {
-            by_symbol,
+            met,
+            weighed,
             total,
-            discount,
+            discount: self.pruning.discounts.of_length(length),
         }
     }
 
@@ -336,11 +345,12 @@ struct Seen {
 
 impl Counts {
     fn seen(&self) -> impl Iterator<Item = Seen> {
-        let counts = self.by_symbol.iter().enumerate();
-        let counts = counts.filter(|&(_, &count)| count > 0);
-        counts.map(|(symbol, &count)| {
-            let off = self.discount.of(count).min(count as f32);
-            let left = count as f32 - off;
+        let counts = self.met.iter().zip(&self.weighed).enumerate();
+        let counts = counts.filter(|(_, (met, weighed))| **met > 0 && **weighed > 0);
+        counts.map(|(symbol, (&met, &weighed))| {
+            let share = self.discount.of(met) / met as f32;
+            let off = weighed as f32 * share;
+            let left = weighed as f32 - off;
             Seen { symbol, left, off }
         })
     }

@@ -63,24 +63,27 @@ fn look_up(table: &PrunedTable, history: &History) -> (Vec<u8>, usize) {
 /// What was counted by the definition: all contexts of a length, oldest token first, and the probabilities behind
 /// them where they are kept.
 fn by_definition(
-    tokens: &[u8],
+    texts: &[Text<'_>],
     num_symbols: usize,
     max_length: usize,
     threshold: f64,
 ) -> Vec<BTreeMap<Vec<u8>, Vec<f64>>> {
     let mut kept: Vec<BTreeMap<Vec<u8>, Vec<f64>>> = Vec::new();
     for length in 0..=max_length {
-        let mut counts: HashMap<Vec<u8>, Vec<f64>> = HashMap::new();
-        for (at, &token) in tokens.iter().enumerate() {
-            let mut context = history(tokens, at)[..length].to_vec();
-            context.reverse();
-            let row = counts
-                .entry(context)
-                .or_insert_with(|| vec![0.0; num_symbols]);
-            row[usize::from(token)] += 1.0;
+        // How often each symbol was met, and the same by weight.
+        let mut counts: HashMap<Vec<u8>, [Vec<f64>; 2]> = HashMap::new();
+        for text in texts {
+            for (at, &token) in text.tokens.iter().enumerate() {
+                let mut context = history(text.tokens, at)[..length].to_vec();
+                context.reverse();
+                let none = || [vec![0.0; num_symbols], vec![0.0; num_symbols]];
+                let [met, weighed] = counts.entry(context).or_insert_with(none);
+                met[usize::from(token)] += 1.0;
+                weighed[usize::from(token)] += f64::from(text.weight);
+            }
         }
         let with_count = |n: i32| {
-            let all = counts.values().flatten();
+            let all = counts.values().flat_map(|[met, _]| met);
             all.filter(|&&x| x == f64::from(n)).count() as f64
         };
         let n: Vec<f64> = (1..=4).map(with_count).collect();
@@ -95,13 +98,14 @@ fn by_definition(
             }
         };
         let mut found = BTreeMap::new();
-        for (context, row) in &counts {
+        for (context, [met, row]) in &counts {
             let shorter = (1..=length).find_map(|cut| kept[length - cut].get(&context[cut..]));
             let uniform = vec![1.0 / num_symbols as f64; num_symbols];
             let shorter = shorter.unwrap_or(&uniform);
             let total = row.iter().sum::<f64>();
-            let b = row.iter().map(|&x| off(x)).sum::<f64>() / total;
-            let left = |v: usize| row[v] - off(row[v]);
+            let taken = |v: usize| row[v] * off(met[v]) / met[v].max(1.0);
+            let b = (0..num_symbols).map(taken).sum::<f64>() / total;
+            let left = |v: usize| row[v] - taken(v);
             let p = |v: usize| left(v) / total + b * shorter[v];
             let p: Vec<f64> = (0..num_symbols).map(p).collect();
             let symbols = || (0..num_symbols).filter(|&v| row[v] > 0.0);
@@ -110,7 +114,8 @@ fn by_definition(
             let saved = symbols().map(gain).sum::<f64>() + total * b * b.log2() * (1.0 - seen);
             let entries = symbols().filter(|&v| left(v) > 0.0).count() as f64;
             let is_dense = length <= super::dense_length(num_symbols);
-            let pays = total >= f64::max(3.0, threshold) && saved > threshold * entries;
+            let is_known = met.iter().sum::<f64>() >= 3.0 && total >= threshold;
+            let pays = is_known && saved > threshold * entries;
             if is_dense || pays {
                 found.insert(context.clone(), p);
             }
@@ -126,9 +131,15 @@ fn a_table_is_that_of_the_definition() {
     // Three alphabets, whose dense contexts have 2, 1 and 0 tokens.
     let spread = |factor: u8| text.iter().map(|t| t * factor).collect::<Vec<u8>>();
     for (tokens, num_symbols) in [(spread(1), 27), (spread(4), 120), (spread(9), 256)] {
-        for threshold in [2.0, 8.0] {
-            let table = prune(&counted(&tokens, num_symbols), 5, threshold);
-            let expected = by_definition(&tokens, num_symbols, 5, threshold.into());
+        for (threshold, weight) in [(2.0, 1), (8.0, 1), (5.0, 3)] {
+            let text = |tokens, weight| Text { tokens, weight };
+            let texts = [text(&tokens[..14_000], 1), text(&tokens[14_000..], weight)];
+            let table = prune(
+                &Occurrences::new(num_symbols, &texts).unwrap(),
+                5,
+                threshold,
+            );
+            let expected = by_definition(&texts, num_symbols, 5, threshold.into());
             assert_eq!(table.dense, super::dense_length(num_symbols));
             assert_eq!(table.contexts.len(), 5 - table.dense);
             let near = |cost: u8, p: f64, most: f64| {
@@ -247,20 +258,19 @@ fn a_gate_stands_before_the_table() {
 }
 
 #[test]
-fn weights_count_a_text_again() {
-    let (tokens, other) = (sonnets(), sonnets()[7..9000].to_vec());
-    let text = |tokens, weight| Text { tokens, weight };
-    let twice = [text(&tokens[..], 1), text(&other, 1), text(&other, 1)];
-    let weighed = [text(&tokens[..], 1), text(&other, 2)];
-    let [twice, weighed] = [&twice[..], &weighed].map(|texts| Occurrences::new(27, texts).unwrap());
-    let pruning = Pruning {
-        max_length: 7,
-        threshold: 2.0,
-        discounts: Discounts::new(&weighed, 7).unwrap(),
+fn a_weight_of_all_texts_says_nothing() {
+    let tokens = sonnets();
+    let weighed = |weight| {
+        let text = Text {
+            tokens: &tokens,
+            weight,
+        };
+        Occurrences::new(27, &[text]).unwrap()
     };
-    let watch = Watch::new("", 0, &|| false);
-    let prune = |counts| PrunedTable::new(counts, &pruning, &watch).unwrap();
-    assert!(prune(&twice) == prune(&weighed));
+    // Powers of two, so that no sum is rounded otherwise.
+    let once = prune(&weighed(1), 7, 2.0);
+    assert!(once == prune(&weighed(4), 7, 8.0));
+    assert!(once != prune(&weighed(4), 7, 2.0));
 }
 
 fn build(size: Size, is_stopped: &(dyn Fn() -> bool + Sync)) -> Result<CrossFitted, Error> {
