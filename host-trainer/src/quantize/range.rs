@@ -127,18 +127,20 @@ pub fn refusal(network: &Network, beyond: &[Beyond]) -> Option<String> {
     /// Bits a character that it may cost.
     const COST: f64 = 0.05;
     let worst = beyond.iter().max_by(|a, b| a.share.total_cmp(&b.share))?;
+    let found = format!(
+        "layer {}: {:.1} % of its {} go beyond {:.0}, up to {:.1}, where int8 and int4 stop",
+        worst.layer,
+        100.0 * worst.share,
+        worst.what,
+        worst.limit,
+        worst.largest
+    );
+    if worst.share > MOST {
+        return Some(found);
+    }
     let cost = cost(network);
-    (worst.share > MOST || cost > COST).then(|| {
-        format!(
-            "layer {}: {:.1} % of its {} go beyond {:.0}, up to {:.1}, where int8 and int4 stop; on the text that the \
-             network writes that alone costs {cost:.3} bits a character",
-            worst.layer,
-            100.0 * worst.share,
-            worst.what,
-            worst.limit,
-            worst.largest,
-        )
-    })
+    let costs = format!("; on the text that it writes that alone costs {cost:.2} bits a character");
+    (cost > COST).then(|| found + &costs)
 }
 
 /// The bits a character that the predictions lose if what is beyond the integers is cut off, all else in f32: the mean
@@ -262,7 +264,8 @@ mod tests {
         let beyond = beyond_integers(&network);
         assert!((0.02..0.5).contains(&beyond[0].share), "{beyond:?}");
         assert!((0.05..1.0).contains(&cost(&network)));
-        assert!(refusal(&network, &beyond).is_some());
+        let reason = refusal(&network, &beyond).unwrap();
+        assert!(reason.ends_with(" bits a character"), "{reason}");
         // Without c and d nobody sees how high the cell was.
         network.dense_weight = vec![0.0; 4];
         let beyond = beyond_integers(&network);
