@@ -6,6 +6,7 @@ The request comes as JSON on standard input: "browser" (a program), "page", "dam
 
 import base64
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -210,7 +211,7 @@ def main():
     with sync_playwright() as playwright:
         # Containers and root have no sandbox of the browser.
         arguments = ["--no-sandbox"]
-        browser = playwright.chromium.launch(executable_path=request["browser"], args=arguments)
+        browser = playwright.chromium.launch(executable_path=shutil.which(request["browser"]), args=arguments)
         visit = Visit(browser, request["page"], errors, reduced_motion="reduce")
         write(visit, request, seen)
         look(visit, seen)

@@ -8,40 +8,15 @@ const MOST = 48;
 const LATE = 22;
 /** Characters a second, as the page starts. */
 const READING = 30;
-/** The last lines of a log. */
-const LOG_LINES = 200;
 /** The unit that the text is colored by at first is found after so many characters. */
 const ENOUGH = 700;
 const [CTRL_Q, CTRL_S] = [0x11, 0x13];
 
-const $ = (id) => document.getElementById(id);
 const isStill = matchMedia("(prefers-reduced-motion: reduce)");
 
 /** The bytes that `cargo xtask web` has put into the page. */
 function embedded(element) {
   return Uint8Array.from(atob(element.textContent.trim()), (character) => character.charCodeAt(0));
-}
-
-/** Lines of a console, from text as it comes. */
-class Log {
-  constructor(element, onLine) {
-    Object.assign(this, { element, onLine, rest: "" });
-  }
-
-  add(text) {
-    const lines = (this.rest + text.replaceAll("\x07", "")).split(/\r\n|\n/);
-    this.rest = lines.pop();
-    for (const line of lines) {
-      if (line === "" || line === "> ") continue;
-      this.onLine?.(line);
-      const shown = document.createElement("div");
-      shown.textContent = /^(> )?:load /.test(line) ? `${line.slice(0, 40)}\u2026` : line;
-      if (line.startsWith("> ")) shown.className = "typed";
-      this.element.append(shown);
-    }
-    while (this.element.childElementCount > LOG_LINES) this.element.firstElementChild.remove();
-    if (lines.length > 0) this.element.scrollTop = this.element.scrollHeight;
-  }
 }
 
 class Page {
@@ -250,6 +225,12 @@ class Page {
     this.engine.type(":reset");
   }
 
+  /** Goes on from the state of a board. */
+  takeState(line) {
+    $("state").value = line;
+    this.load(line);
+  }
+
   /** Goes on from a state, a line of `:load`. */
   load(line) {
     this.isLoading = true;
@@ -318,7 +299,7 @@ class Page {
       URL.revokeObjectURL(link.href);
     });
     this.listenToDrops();
-    this.listenToBoard();
+    this.board = new BoardPanel((line) => this.takeState(line));
   }
 
   listenToText() {
@@ -356,60 +337,6 @@ class Page {
       if (file) this.openFile(file);
     });
   }
-
-  listenToBoard() {
-    const log = new Log($("board-text"), (line) => {
-      if (!line.startsWith(":load ") || !this.isTaking) return;
-      this.isTaking = false;
-      $("state").value = line;
-      this.load(line);
-    });
-    const enable = (isOn) => {
-      for (const id of ["take", "give", "board-line", "board-send"]) $(id).disabled = !isOn;
-      $("connect").textContent = isOn ? "Disconnect" : "Connect";
-    };
-    const note = (text) => { $("board-note").textContent = text; };
-    if (!SerialBoard.isSupported()) {
-      $("connect").disabled = true;
-      note("This browser has no Web Serial, which talks to a board; Chrome and Edge on a desktop have it.");
-    }
-    const ends = (reason) => {
-      this.serial = null;
-      enable(false);
-      note(`Not connected: ${reason}`);
-    };
-    const send = (line) => this.serial?.send(line).catch((error) => ends(error.message));
-    $("connect").addEventListener("click", async () => {
-      if (this.serial) {
-        await this.serial.close().catch((error) => note(error.message));
-        return;
-      }
-      try {
-        this.serial = await SerialBoard.connect((text) => log.add(text), ends);
-        enable(true);
-        note("Connected, 115,200 baud.");
-        send("");
-      } catch (error) {
-        note(`Not connected: ${error.message}`);
-      }
-    });
-    $("take").addEventListener("click", () => {
-      this.isTaking = true;
-      send(":save");
-    });
-    $("give").addEventListener("click", () => send(oneLine($("state").value)));
-    $("board-form").addEventListener("submit", (event) => {
-      event.preventDefault();
-      send($("board-line").value);
-      $("board-line").value = "";
-    });
-  }
-}
-
-/** A state that was copied from a narrow terminal, in one line. */
-function oneLine(text) {
-  const state = text.trim().replace(/^:load\s*/, "").replace(/\s+/g, "");
-  return `:load ${state}`;
 }
 
 /** Starts with the first model; the others stand behind this script. */
