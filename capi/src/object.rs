@@ -68,13 +68,13 @@ pub(crate) trait Object: Sized {
     };
 }
 
-const _: () = {
-    ModelMemory::FITS;
-    SamplerMemory::FITS;
-    SessionMemory::FITS;
-    GeneratorMemory::FITS;
-    ErrorMemory::FITS;
-};
+const _: [(); 5] = [
+    ModelMemory::FITS,
+    SamplerMemory::FITS,
+    SessionMemory::FITS,
+    GeneratorMemory::FITS,
+    ErrorMemory::FITS,
+];
 
 /// What lies in the memory.
 #[repr(C)]
