@@ -4,6 +4,11 @@
  * a constant here. What may go wrong is told by a code (lstm_status), and in a line of text where you
  * give room for it (lstm_error). docs/C.md in the repository has an example.
  *
+ * What every function asks for: a pointer leads to memory of its type, and of the length that is told with
+ * it, or it is null, which is refused unless it is said to be allowed. Memory of one argument is not that of
+ * another, and nothing else uses it during the call. The file of a model and a workspace stay for as long as
+ * something uses them. An object that was not made is refused; an lstm_error may always be null.
+ *
  * Made from capi/src by cbindgen; a test compares it.
  */
 

@@ -3,12 +3,13 @@
 
 use core::ffi::{c_char, c_void};
 
-use lstm_core::{Generator, Sampler, Settings, Token};
+use lstm_core::{Generator, Sampler, Token};
 
 use crate::{
     error::{Error, ErrorMemory, Status, report, status},
     object::{GeneratorMemory, ModelMemory, Object},
     pointer::{In, Out},
+    sampler::set,
     session::begin,
 };
 
@@ -40,16 +41,9 @@ pub unsafe extern "C" fn lstm_generator_set(
     top_p: f32,
     error: *mut ErrorMemory,
 ) -> Status {
-    let settings = Settings {
-        temperature,
-        top_k,
-        top_p,
-    };
     let generator = Out(generator).content("generator");
-    report(
-        generator.and_then(|generator| Ok(generator.sampler_mut().set(settings)?)),
-        Out(error),
-    )
+    let sampler = generator.map(|generator| generator.sampler_mut());
+    report(set(sampler, temperature, top_k, top_p), Out(error))
 }
 
 /// Reads a token.

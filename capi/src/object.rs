@@ -61,12 +61,20 @@ pub(crate) trait Object: Sized {
     /// What stands before a value, so that memory in which there is none is told from it.
     const TAG: u32;
 
-    /// That the value fits. The compiler computes it for each type that is used.
+    /// That the value fits. The compiler computes it.
     const FITS: () = {
         assert!(size_of::<Slot<Self::Content>>() <= size_of::<Self>());
         assert!(align_of::<Slot<Self::Content>>() <= align_of::<Self>());
     };
 }
+
+const _: [(); 5] = [
+    ModelMemory::FITS,
+    SamplerMemory::FITS,
+    SessionMemory::FITS,
+    GeneratorMemory::FITS,
+    ErrorMemory::FITS,
+];
 
 /// What lies in the memory.
 #[repr(C)]

@@ -70,7 +70,6 @@ mod access {
         where
             T: Object,
         {
-            const { T::FITS };
             check(name, self.0, 1)?;
             // SAFETY: not null and aligned, and an object has room for its slot, all bits of whose tag
             // are values; the rest is promised.
@@ -113,7 +112,6 @@ mod access {
         where
             T: Object,
         {
-            const { T::FITS };
             check(name, self.0, 1)?;
             // SAFETY: not null and aligned, and an object has room for its slot, all bits of whose tag
             // are values; the rest is promised.

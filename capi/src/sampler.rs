@@ -4,7 +4,7 @@
 use lstm_core::{Sampler, Settings};
 
 use crate::{
-    error::{ErrorMemory, Status, report, status},
+    error::{Error, ErrorMemory, Status, report, status},
     object::SamplerMemory,
     pointer::Out,
 };
@@ -26,14 +26,21 @@ pub unsafe extern "C" fn lstm_sampler_set(
     top_p: f32,
     error: *mut ErrorMemory,
 ) -> Status {
+    let sampler = Out(sampler).content("sampler");
+    report(set(sampler, temperature, top_k, top_p), Out(error))
+}
+
+/// Changes the settings of a sampler.
+pub(crate) fn set(
+    sampler: Result<&mut Sampler, Error>,
+    temperature: f32,
+    top_k: usize,
+    top_p: f32,
+) -> Result<(), Error> {
     let settings = Settings {
         temperature,
         top_k,
         top_p,
     };
-    let sampler = Out(sampler).content("sampler");
-    report(
-        sampler.and_then(|sampler| Ok(sampler.set(settings)?)),
-        Out(error),
-    )
+    Ok(sampler?.set(settings)?)
 }

@@ -11,18 +11,15 @@ use std::{
 };
 
 use common::{declared, folder, functions, library};
-use cross_tests::Sizes;
+use cross_tests::{Sizes, compare_figures};
 use object::{Object, ObjectSymbol, read::archive::ArchiveFile};
 use xtask::{
     capi::{self, CHIPS},
     setup::rust_tool,
-    shell::root,
-    table::{Table, differences, grouped},
+    table::{Table, grouped},
 };
 
 const SNAPSHOT: &str = "docs/capi.txt";
-/// The share by which a figure may differ from the snapshot's.
-const TOLERANCE: f64 = 0.02;
 const HEAD: &str = "\
 What the library for C takes on each chip, in bytes. A test compares this file, to 2 %;
 `BLESS=1 cargo test --release -p lstm-capi --test archives` writes it anew.
@@ -154,16 +151,6 @@ fn table() -> String {
 
 #[test]
 fn flash_and_stack_are_those_of_the_snapshot() {
-    let (path, found) = (root().join(SNAPSHOT), table());
-    println!("{found}");
-    if std::env::var_os("BLESS").is_some() {
-        fs::write(&path, format!("{HEAD}{found}")).unwrap();
-    }
-    let differences = differences(&fs::read_to_string(path).unwrap(), &found, TOLERANCE);
-    assert!(
-        differences.is_empty(),
-        "{SNAPSHOT} differs by more than {} %; BLESS=1 writes it anew:\n{}",
-        100.0 * TOLERANCE,
-        differences.join("\n")
-    );
+    let is_blessed = std::env::var_os("BLESS").is_some();
+    compare_figures(SNAPSHOT, HEAD, &table(), is_blessed);
 }

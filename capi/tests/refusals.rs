@@ -1,8 +1,6 @@
 //! What C may give that is wrong is refused with a code and a line of text, and nothing changes.
 #![allow(unsafe_code, reason = "the functions of C")]
 
-mod common;
-
 use std::{
     ffi::{CStr, c_char, c_void},
     ptr::{null, null_mut},
@@ -10,6 +8,8 @@ use std::{
 
 use cross_tests::Flash;
 use lstm::*;
+
+const MODEL: &[u8] = include_bytes!("../../models/sonnets-64.lstm");
 
 /// Memory for an object, with nothing in it.
 macro_rules! memory {
@@ -50,10 +50,9 @@ struct Files {
 
 impl Files {
     fn new() -> Self {
-        let model = common::model();
         Files {
-            flash: Flash::new(&[&model[..], &[0; 16]].concat()),
-            bytes: model.len(),
+            flash: Flash::new(&[MODEL, &[0; 16]].concat()),
+            bytes: MODEL.len(),
         }
     }
 
@@ -116,7 +115,7 @@ fn a_model_at_an_odd_address_or_cut_or_damaged_is_refused_by_the_engine() {
     let mut error = memory!(ErrorMemory);
     let mut model = memory!(ModelMemory);
     let bytes = files.bytes;
-    let shifted = [&[0; 1], &common::model()[..]].concat();
+    let shifted = [&[0; 1], MODEL].concat();
     let shifted = Flash::new(&shifted);
     // SAFETY: the files have so many bytes.
     unsafe {

@@ -1,17 +1,12 @@
 //! `docs/sizes.txt`: the memory that the firmware of each board takes.
 
-use std::fs;
-
-use cross_tests::{Sizes, board_firmware};
+use cross_tests::{Sizes, board_firmware, compare_figures};
 use xtask::{
     boards,
-    shell::root,
-    table::{Table, differences, grouped},
+    table::{Table, grouped},
 };
 
 const SNAPSHOT: &str = "docs/sizes.txt";
-/// The share by which a figure may differ from the snapshot's.
-const TOLERANCE: f64 = 0.02;
 const HEAD: &str = "\
 Bytes that the firmware of each board takes, without a model. A test compares this file, to 2 %;
 `BLESS=1 cargo test --release -p cross-tests --test boards` writes it anew.
@@ -52,16 +47,5 @@ fn table() -> String {
 
 /// Compares the sizes with those of the file, which is written anew first if that is asked for.
 pub(crate) fn compare(is_blessed: bool) {
-    let (path, found) = (root().join(SNAPSHOT), table());
-    println!("{found}");
-    if is_blessed {
-        fs::write(&path, format!("{HEAD}{found}")).unwrap();
-    }
-    let differences = differences(&fs::read_to_string(path).unwrap(), &found, TOLERANCE);
-    assert!(
-        differences.is_empty(),
-        "{SNAPSHOT} differs by more than {} %; BLESS=1 writes it anew:\n{}",
-        100.0 * TOLERANCE,
-        differences.join("\n")
-    );
+    compare_figures(SNAPSHOT, HEAD, &table(), is_blessed);
 }
