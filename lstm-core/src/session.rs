@@ -165,8 +165,10 @@ fn run(model: &Model<'_>, state: &mut State<'_>, token: Token, logits: Option<&m
     match model.format() {
         #[cfg(feature = "f32")]
         Format::F32 => run_in::<F32>(model, state, token, logits),
-        #[cfg(feature = "int8")]
-        Format::Int8 | Format::Int4 => run_integer(model, state, token, logits),
+        #[cfg(feature = "ngram")]
+        Format::Int8 | Format::Int4 => run_with_lookups(model, state, token, logits),
+        #[cfg(all(feature = "int8", not(feature = "ngram")))]
+        Format::Int8 | Format::Int4 => run_in::<Integer>(model, state, token, logits),
         // No such model is read by a build without the format.
         #[cfg(not(feature = "f32"))]
         Format::F32 => {}
@@ -176,16 +178,14 @@ fn run(model: &Model<'_>, state: &mut State<'_>, token: Token, logits: Option<&m
 }
 
 /// One step in integers, with what the model looks up.
-#[cfg(feature = "int8")]
-fn run_integer(
+#[cfg(feature = "ngram")]
+fn run_with_lookups(
     model: &Model<'_>,
     state: &mut State<'_>,
     token: Token,
     mut logits: Option<&mut [u32]>,
 ) {
-    #[cfg(feature = "ngram")]
     let lookups = model.lookups();
-    #[cfg(feature = "ngram")]
     if !state.history.is_empty() {
         let token = match token.index() {
             index if index < model.alphabet().len() => index as u8,
@@ -194,7 +194,6 @@ fn run_integer(
         lookups.before_layers(state.history, token, state.hidden);
     }
     run_in::<Integer>(model, state, token, logits.as_deref_mut());
-    #[cfg(feature = "ngram")]
     if let (Some(history), Some(logits)) = (ngram::history(state.history), logits) {
         let widths = model.layers().iter().map(|shape| shape.output());
         let (start, top) = widths.fold((0, 0), |(start, below), width| (start + below, width));

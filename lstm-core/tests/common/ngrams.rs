@@ -252,7 +252,11 @@ impl Table {
                 rows.collect::<BTreeMap<_, _>>()
             })
             .collect();
-        let costs = (0..vocab.pow(dense as u32 + 1)).map(|_| random.below(256) as u8);
+        // Most are small, so that a text varies; some saturate.
+        let costs = (0..vocab.pow(dense as u32 + 1)).map(|_| match random.below(8) {
+            0 => random.below(256) as u8,
+            _ => random.below(32) as u8,
+        });
         let costs = costs.collect();
         Self::of(vocab, width, dense, &lengths, costs, &mut random)
     }
@@ -268,11 +272,11 @@ impl Table {
     ) -> Self {
         let contexts = lengths.iter().map(|rows| rows.keys().cloned().collect());
         let (salt, maps) = maps(&contexts.collect::<Vec<_>>());
-        let coefficients = (0..=lengths.len()).map(|_| random.between(-9000, 9000) as i16);
+        let coefficients = (0..=lengths.len()).map(|_| random.between(-500, 2500) as i16);
         let coefficients: Vec<_> = coefficients.collect();
         let gate = Row {
-            bias: random.between(-300_000, 300_000),
-            weight_scale: random.between(1, 60) as u16,
+            bias: random.between(-30_000, 30_000),
+            weight_scale: random.between(1, 3) as u16,
             table_scale: 0,
         };
         let weights = (0..width).map(|_| random.between(-127, 127) as i8);

@@ -200,7 +200,7 @@ struct Shipped {
 fn made() -> Vec<PathBuf> {
     let layers = [
         (Format::Int8, LayerShape::cifg(40).project(12)),
-        (Format::Int4, LayerShape::gru(21)),
+        (Format::Int4, LayerShape::lstm(21)),
     ];
     let make = |(format, shape): (Format, LayerShape)| {
         let vectors = Vectors::random(5, shape.output(), [16, 40, 90], 1);
