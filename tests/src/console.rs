@@ -1,7 +1,11 @@
 use std::{
     io::{Read, Write},
     process::ChildStdin,
-    sync::mpsc::{Receiver, RecvTimeoutError, channel},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{Receiver, RecvTimeoutError, channel},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -17,6 +21,8 @@ pub struct Console {
     keys: ChildStdin,
     chunks: Receiver<Vec<u8>>,
     received: Vec<u8>,
+    /// Whether the board has asked to wait (XOFF).
+    is_held: Arc<AtomicBool>,
     _model: Option<NamedTempFile>,
 }
 
@@ -46,13 +52,21 @@ impl Console {
         let mut serial = machine.serial().expect("taken once");
         let keys = machine.keys().expect("taken once");
         let (send, chunks) = channel();
+        let is_held = Arc::new(AtomicBool::new(false));
+        let held = Arc::clone(&is_held);
         // Ends with QEMU, at the latest when the console is dropped.
         thread::spawn(move || {
             let mut chunk = [0; 4096];
             while let Ok(n) = serial.read(&mut chunk) {
-                // Without XON and XOFF: the tests type as they will.
-                let sent = chunk[..n].iter().copied();
-                let sent: Vec<u8> = sent.filter(|byte| !matches!(byte, 0x11 | 0x13)).collect();
+                // Without XON and XOFF, which only a paste obeys.
+                let mut sent = chunk[..n].to_vec();
+                sent.retain(|&byte| {
+                    let is_flow = matches!(byte, 0x11 | 0x13);
+                    if is_flow {
+                        held.store(byte == 0x13, Ordering::SeqCst);
+                    }
+                    !is_flow
+                });
                 if n == 0 || !sent.is_empty() && send.send(sent).is_err() {
                     break;
                 }
@@ -63,6 +77,7 @@ impl Console {
             keys,
             chunks,
             received: Vec::new(),
+            is_held,
             _model: None,
         }
     }
@@ -100,6 +115,17 @@ impl Console {
     pub fn send(&mut self, bytes: &[u8]) {
         let sent = self.keys.write_all(bytes).and_then(|()| self.keys.flush());
         sent.expect("QEMU takes what is typed");
+    }
+
+    /// Types a long text at the pace of a serial line, and waits when the board asks to.
+    pub fn paste(&mut self, text: &[u8]) {
+        for piece in text.chunks(32) {
+            while self.is_held.load(Ordering::SeqCst) {
+                thread::sleep(Duration::from_millis(1));
+            }
+            self.send(piece);
+            thread::sleep(Duration::from_micros(87 * 32));
+        }
     }
 
     /// What is sent until this comes, with it.

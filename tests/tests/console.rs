@@ -251,6 +251,27 @@ fn a_mind_moves_from_host_to_m0_to_risc_v_and_back() {
     assert_same_text(&text, &generate(&folder, MODEL, &unbroken));
 }
 
+/// Some 8 KB, of which the first come while a self-test runs and nothing is read.
+#[test]
+fn a_long_paste_loses_nothing_where_the_board_is_obeyed() {
+    let file = shipped("cifg-96.lstm");
+    let line = "shall i compare thee to a summers day thou art more lovely\r";
+    for board in large_and_small() {
+        let mut console = start(board, &file);
+        console.pause();
+        console.send(b":selftest\r");
+        console.paste(line.repeat(140).as_bytes());
+        console.paste(b":stats\r");
+        let told = console.until(", 0 port errors\n");
+        assert!(
+            told.ends_with("; 0 bytes lost, 0 port errors\n"),
+            "{}",
+            board.name
+        );
+        assert_eq!(told.matches(line.trim_end()).count(), 140, "{}", board.name);
+    }
+}
+
 /// While a self-test runs, the ring of the UART's interrupt takes 1,024 bytes. Each byte more is lost,
 /// and counted.
 #[test]

@@ -53,12 +53,13 @@ impl Flow {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::sync::Mutex;
 
     use super::*;
 
-    struct Keys(Arc<Mutex<Vec<u8>>>);
+    /// What has been typed.
+    pub(crate) struct Keys(pub(crate) Arc<Mutex<Vec<u8>>>);
 
     impl Write for Keys {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

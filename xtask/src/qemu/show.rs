@@ -212,6 +212,7 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
+    use crate::qemu::keys::tests::Keys;
 
     /// A board that sends these pieces, each after so many bytes have been typed, and then nothing.
     struct Board {
@@ -234,19 +235,6 @@ mod tests {
                     _ => thread::sleep(Duration::from_millis(1)),
                 }
             }
-        }
-    }
-
-    struct Keys(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Keys {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
         }
     }
 
