@@ -75,7 +75,7 @@ mod access {
             // are values; the rest is promised.
             let slot = unsafe { &*self.0.cast::<Slot<T::Content>>() };
             match slot.tag == T::TAG {
-                // SAFETY: the tag is written behind the value alone.
+                // SAFETY: the tag is written only after the value.
                 true => Ok(unsafe { slot.content.assume_init_ref() }),
                 false => Err(Error::NotReady { name }),
             }
@@ -101,7 +101,7 @@ mod access {
         {
             let slot = self.slot(name)?;
             match slot.tag == T::TAG {
-                // SAFETY: the tag is written behind the value alone.
+                // SAFETY: the tag is written only after the value.
                 true => Ok(unsafe { slot.content.assume_init_mut() }),
                 false => Err(Error::NotReady { name }),
             }
