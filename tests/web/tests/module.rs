@@ -9,7 +9,7 @@ use web_tests::{Page, module};
 use xtask::shell::root;
 
 /// The most bytes of the module, before compression.
-const MOST: u64 = 60 * 1024;
+const MOST: u64 = 76 * 1024;
 
 /// A shipped model.
 fn file(name: &str) -> Vec<u8> {
