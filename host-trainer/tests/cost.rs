@@ -19,6 +19,8 @@ struct Count {
     shape: Shape,
     /// On average, and at most.
     instructions: [f64; 2],
+    /// Likewise, where they are known.
+    cycles: Option<[f64; 2]>,
     ram: usize,
     stack: usize,
 }
@@ -48,7 +50,23 @@ fn read(text: &'static str) -> Bench {
     for line in text.lines() {
         let cells: Vec<&'static str> = line.split_whitespace().collect();
         match cells[..] {
-            [_, core, format, letter, mean, _, _, most, .., ram, stack] if cells.len() == 15 => {
+            [
+                _,
+                core,
+                format,
+                letter,
+                mean,
+                _,
+                _,
+                most,
+                cycles,
+                _,
+                _,
+                most_cycles,
+                ..,
+                ram,
+                stack,
+            ] if cells.len() == 21 => {
                 let format = FORMATS.into_iter().find(|f| f.name() == format);
                 let (Some(format), Some(layer)) = (format, network(letter)) else {
                     continue;
@@ -61,6 +79,10 @@ fn read(text: &'static str) -> Bench {
                         symbols,
                     },
                     instructions: [mean, most].map(|n| number(n).unwrap_or(0) as f64),
+                    cycles: match [cycles, most_cycles].map(number) {
+                        [Some(mean), Some(most)] => Some([mean as f64, most as f64]),
+                        _ => None,
+                    },
                     ram: number(ram).unwrap_or(0),
                     stack: number(stack).unwrap_or(0),
                 });
@@ -116,19 +138,26 @@ fn cores(bench: &Bench) -> Vec<Core> {
     bench.engines.iter().map(core).collect()
 }
 
-fn fit(counts: &[&Count]) -> Fit {
-    let per = [0, 1].map(|which| {
+/// The factors of what `of` gives of each count, on average and at most.
+fn factors(counts: &[&Count], of: impl Fn(&Count) -> [f64; 2]) -> [[f64; 3]; 2] {
+    [0, 1].map(|which| {
         // The normal equations of `sum (per · x / y - 1)^2`.
         let mut equations = [[0.0; 4]; 3];
         for count in counts {
-            let x = count.shape.counted()[which].map(|n| n / count.instructions[which]);
+            let x = count.shape.counted()[which].map(|n| n / of(count)[which]);
             for (equation, a) in equations.iter_mut().zip(x) {
                 let row = x.iter().copied().chain([1.0]);
                 equation.iter_mut().zip(row).for_each(|(e, b)| *e += a * b);
             }
         }
         solve(equations)
-    });
+    })
+}
+
+fn fit(counts: &[&Count]) -> Fit {
+    let per = factors(counts, |count| count.instructions);
+    let have_cycles = counts.iter().all(|count| count.cycles.is_some());
+    let cycles = || factors(counts, |count| count.cycles.unwrap_or_default());
     let error = |count: &&Count| {
         let found = estimates(&per, &count.shape).into_iter();
         let errors = found
@@ -140,6 +169,7 @@ fn fit(counts: &[&Count]) -> Fit {
         |count: &&Count| (count.ram - count.shape.ram(0)) * COLUMN_ALIGN / count.shape.widest();
     Fit {
         per,
+        cycles: have_cycles.then(cycles),
         error: counts.iter().map(error).fold(0.0, f64::max),
         column_bytes: counts.first().map_or(0, columns),
     }
@@ -193,7 +223,9 @@ fn the_figures_are_those_of_the_bench() {
         );
         for (fitted, fit) in fitted.fits.iter().zip(&core.fits) {
             assert_eq!(fitted.column_bytes, fit.column_bytes);
-            let numbers = |fit: &Fit| [&fit.per.concat()[..], &[fit.error]].concat();
+            let cycles = |fit: &Fit| fit.cycles.map_or(vec![], |cycles| cycles.concat());
+            let numbers = |fit: &Fit| [fit.per.concat(), cycles(fit), vec![fit.error]].concat();
+            assert_eq!(fitted.cycles.is_some(), fit.cycles.is_some());
             for (fitted, number) in numbers(fitted).into_iter().zip(numbers(fit)) {
                 assert!(
                     (fitted / number - 1.0).abs() < 1e-6,
@@ -218,6 +250,15 @@ fn the_estimates_are_near_every_count() {
             assert!(error.abs() <= 0.025, "{} {shape:?}: {error}", core.name);
             assert!(error.abs() <= core.error(shape.format) + 1e-12);
         }
+        let cycles = core.cycles(shape).zip(count.cycles);
+        if let Some((found, [expected, _])) = cycles {
+            let error = found / expected - 1.0;
+            assert!(error.abs() <= 0.025, "{} {shape:?}: {error}", core.name);
+        }
+        // Of three cores, but soft floats.
+        let are_counted = core.name.starts_with("Cortex")
+            && (shape.format != Format::F32 || core.name.ends_with('F'));
+        assert_eq!(cycles.is_some(), are_counted);
         // Only int4 skips anything.
         let is_longer = count.instructions[1] > 1.03 * count.instructions[0];
         assert_eq!(is_longer, shape.format == Format::Int4);

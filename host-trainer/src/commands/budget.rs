@@ -164,6 +164,7 @@ fn as_json(shape: &Shape, model: &lstm_core::Model<'_>, clock: Option<f64>) -> s
             "stack_bytes": core.stack,
             "instructions": core.instructions(shape),
             "most_instructions": core.most_instructions(shape),
+            "cycles": core.cycles(shape),
             "largest_error": core.error(shape.format),
         })
     });
@@ -226,6 +227,7 @@ fn table(shape: &Shape, model: &lstm_core::Model<'_>, clock: Option<f64>) -> Str
         "instructions",
         "at most",
         "error",
+        "cycles",
     ];
     let row = |core: &Core| {
         [
@@ -236,11 +238,14 @@ fn table(shape: &Shape, model: &lstm_core::Model<'_>, clock: Option<f64>) -> Str
             grouped(core.instructions(shape).round() as usize),
             grouped(core.most_instructions(shape).round() as usize),
             format!("{:.1} %", 100.0 * core.error(shape.format)),
+            core.cycles(shape)
+                .map_or("-".to_owned(), |cycles| grouped(cycles.round() as usize)),
         ]
     };
     text += &table::table(&heads, &[0], CORES.iter().map(row));
     text += "bytes; instructions of a character, estimated from docs/bench.txt, with the largest\n\
-             error on what was counted there; int4 skips zeros, at most it skips none\n\n";
+             error on what was counted there; int4 skips zeros, at most it skips none;\n\
+             cycles at zero wait states, as docs/CYCLES.md estimates them\n\n";
     let heads = [
         "board",
         "core",
@@ -266,5 +271,6 @@ fn table(shape: &Shape, model: &lstm_core::Model<'_>, clock: Option<f64>) -> Str
         ]
     };
     text += &table::table(&heads, &[0, 1, 6], BOARDS.iter().map(row));
-    text + "characters/s: at one instruction a cycle; loads, branches and flash take more\n"
+    text + "characters/s: an estimate by the cycles (or one an instruction where they are not known)\n\
+            and the time to read from flash that is a chip of its own; nobody has measured it\n"
 }

@@ -11,6 +11,8 @@ pub static BOARDS: &[Board] = &[
         clock: 64000000.0,
         model_room: 24576,
         ram: 8192,
+        flash_rate: None,
+        copy_room: 0,
     },
     Board {
         name: "esp32c3",
@@ -18,6 +20,8 @@ pub static BOARDS: &[Board] = &[
         clock: 160000000.0,
         model_room: 2097152,
         ram: 320512,
+        flash_rate: Some(8500000.0),
+        copy_room: 236544,
     },
     Board {
         name: "feather-rp2040",
@@ -25,6 +29,8 @@ pub static BOARDS: &[Board] = &[
         clock: 125000000.0,
         model_room: 7864320,
         ram: 270336,
+        flash_rate: Some(2600000.0),
+        copy_room: 204800,
     },
     Board {
         name: "lm3s6965evb",
@@ -32,6 +38,8 @@ pub static BOARDS: &[Board] = &[
         clock: 12500000.0,
         model_room: 196608,
         ram: 65536,
+        flash_rate: None,
+        copy_room: 0,
     },
     Board {
         name: "microbit",
@@ -39,6 +47,8 @@ pub static BOARDS: &[Board] = &[
         clock: 16000000.0,
         model_room: 196608,
         ram: 16384,
+        flash_rate: None,
+        copy_room: 0,
     },
     Board {
         name: "microbit-v2",
@@ -46,6 +56,8 @@ pub static BOARDS: &[Board] = &[
         clock: 64000000.0,
         model_room: 393216,
         ram: 131072,
+        flash_rate: None,
+        copy_room: 0,
     },
     Board {
         name: "mps2-an385",
@@ -53,6 +65,8 @@ pub static BOARDS: &[Board] = &[
         clock: 25000000.0,
         model_room: 3145728,
         ram: 4194304,
+        flash_rate: None,
+        copy_room: 0,
     },
     Board {
         name: "mps2-an386",
@@ -60,6 +74,8 @@ pub static BOARDS: &[Board] = &[
         clock: 25000000.0,
         model_room: 3145728,
         ram: 4194304,
+        flash_rate: None,
+        copy_room: 0,
     },
     Board {
         name: "mps2-an500",
@@ -67,6 +83,8 @@ pub static BOARDS: &[Board] = &[
         clock: 25000000.0,
         model_room: 3145728,
         ram: 4194304,
+        flash_rate: None,
+        copy_room: 0,
     },
     Board {
         name: "nrf52840-dk",
@@ -74,6 +92,8 @@ pub static BOARDS: &[Board] = &[
         clock: 64000000.0,
         model_room: 917504,
         ram: 262144,
+        flash_rate: None,
+        copy_room: 0,
     },
     Board {
         name: "nucleo-f446re",
@@ -81,6 +101,8 @@ pub static BOARDS: &[Board] = &[
         clock: 168000000.0,
         model_room: 393216,
         ram: 131072,
+        flash_rate: None,
+        copy_room: 0,
     },
     Board {
         name: "pico",
@@ -88,6 +110,8 @@ pub static BOARDS: &[Board] = &[
         clock: 125000000.0,
         model_room: 1572864,
         ram: 270336,
+        flash_rate: Some(17900000.0),
+        copy_room: 204800,
     },
     Board {
         name: "pico2",
@@ -95,6 +119,8 @@ pub static BOARDS: &[Board] = &[
         clock: 150000000.0,
         model_room: 3670016,
         ram: 524288,
+        flash_rate: Some(14300000.0),
+        copy_room: 409600,
     },
     Board {
         name: "riscv-virt",
@@ -102,5 +128,7 @@ pub static BOARDS: &[Board] = &[
         clock: 10000000.0,
         model_room: 3145728,
         ram: 4194304,
+        flash_rate: None,
+        copy_room: 0,
     },
 ];

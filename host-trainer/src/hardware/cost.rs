@@ -1,11 +1,13 @@
 //! What a character costs on a chip, before there is a model: RAM by the engine's own layout,
-//! instructions by what `cargo xtask bench` counted.
+//! instructions and cycles by what `cargo xtask bench` counted and estimated.
 //!
 //! The counts of `docs/bench.txt` are, for each core and format,
 //!
 //! ```text
 //! instructions = per_symbol * V + per_weight * W + per_unit * H
 //! ```
+//!
+//! and the cycles likewise.
 //!
 //! with V symbols, W weights as they are stored (columns padded to 32, rows to 4) and H units in all
 //! layers. [`figures`](super::figures) holds the factors: least squares over the relative error.
@@ -88,6 +90,17 @@ impl Shape {
         [mean, most].map(|weights| [self.symbols as f64, weights, units.into()])
     }
 
+    /// Bytes that a character reads of the matrices, on average.
+    pub fn bytes_read(&self) -> f64 {
+        let [_, weights, _] = self.counted()[0];
+        let bits = match self.format {
+            Format::F32 => 32.0,
+            Format::Int8 => 8.0,
+            Format::Int4 => 4.0,
+        };
+        weights * bits / 8.0
+    }
+
     /// Bytes of state, scratch and logits, with so many bytes for [`COLUMN_ALIGN`] packed columns.
     pub fn ram(&self, column_bytes: usize) -> usize {
         let (h, c) = match self.format {
@@ -138,6 +151,8 @@ pub struct Core {
 pub struct Fit {
     /// Instructions for each of V, W and H, on average and at most.
     pub per: [[f64; 3]; 2],
+    /// Cycles likewise, where they are known.
+    pub cycles: Option<[[f64; 3]; 2]>,
     /// The largest relative error over the counts.
     pub error: f64,
     /// Of [`COLUMN_ALIGN`] packed columns.
@@ -162,6 +177,12 @@ impl Core {
     /// Instructions of a character at most, likewise.
     pub fn most_instructions(&self, shape: &Shape) -> f64 {
         estimates(&self.fit(shape.format).per, shape)[1]
+    }
+
+    /// Cycles of a character at zero wait states, likewise; `None` where `docs/CYCLES.md` has no table
+    /// of the core, or floats are soft.
+    pub fn cycles(&self, shape: &Shape) -> Option<f64> {
+        Some(estimates(&self.fit(shape.format).cycles?, shape)[0])
     }
 
     /// The largest relative error of the instructions over what was counted.

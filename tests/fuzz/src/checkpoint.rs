@@ -370,6 +370,7 @@ fn run_config() -> RunConfig {
         corpus: TextFile::new(Path::new("a.txt"), &[]),
         pretrain: None,
         from: None,
+        memory: None,
         network: NetworkConfig::lstm(&Alphabet::letters(), 1, 1, 1),
         phases: [phases("many-to-one"), phases("sonnets")].concat(),
     }

@@ -25,6 +25,8 @@ fn boards() -> Vec<Board> {
         clock: board.clock.into(),
         model_room: board.memory.model.size.0 as usize,
         ram: board.memory.ram.size.0 as usize,
+        flash_rate: board.flash.bytes_per_second.map(f64::from),
+        copy_room: board.memory.model_copy.map_or(0, |copy| copy.0 as usize),
     };
     boards::all().iter().map(board).collect()
 }
@@ -36,8 +38,14 @@ fn source(boards: &[Board]) -> String {
         // A String takes everything.
         let _ = writeln!(
             source,
-            "    Board {{\n        name: {:?},\n        core: {:?},\n        clock: {:?},\n        model_room: {},\n        ram: {},\n    }},",
-            board.name, board.core, board.clock, board.model_room, board.ram
+            "    Board {{\n        name: {:?},\n        core: {:?},\n        clock: {:?},\n        model_room: {},\n        ram: {},\n        flash_rate: {:?},\n        copy_room: {},\n    }},",
+            board.name,
+            board.core,
+            board.clock,
+            board.model_room,
+            board.ram,
+            board.flash_rate,
+            board.copy_room
         );
     }
     source + "];\n"

@@ -2,6 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader},
+    ops::ControlFlow,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::mpsc::{RecvTimeoutError, channel},
@@ -299,13 +300,13 @@ impl Machine {
         Ok(Running(qemu))
     }
 
-    /// Runs a program that ends, and gives each line of QEMU's log of the blocks that it translates
-    /// and executes.
+    /// Runs a program until it ends or `each` wants no more, and gives each line of QEMU's log of the
+    /// blocks that it translates and executes.
     pub(super) fn log(
         &self,
         program: &Path,
         options: &[&str],
-        mut each: impl FnMut(&str) -> Result<()>,
+        mut each: impl FnMut(&str) -> Result<ControlFlow<()>>,
     ) -> Result<()> {
         let options = [options, &["-d", "in_asm,exec,nochain"]].concat();
         let mut qemu = self.start(program, &[], &options, |qemu| {
@@ -315,7 +316,9 @@ impl Machine {
         let mut log = BufReader::with_capacity(1 << 20, log);
         let mut line = String::new();
         while log.read_line(&mut line)? > 0 {
-            each(line.trim_end())?;
+            if each(line.trim_end())?.is_break() {
+                return Ok(());
+            }
             line.clear();
         }
         let status = qemu.0.wait()?;

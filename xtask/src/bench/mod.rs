@@ -1,4 +1,5 @@
-//! `cargo xtask bench`: the instructions of a character on every core, counted under QEMU.
+//! `cargo xtask bench`: the instructions of a character on every core, counted under QEMU, and its
+//! cycles, estimated.
 //!
 //! The programs that count are in `firmware-demo/bench`. How fast the trainer is, is timed by
 //! `cargo bench -p host-trainer`.
@@ -8,6 +9,7 @@ mod cycles;
 mod machine;
 mod picture;
 mod report;
+mod shipped;
 
 pub use machine::{MACHINES, Machine};
 pub use report::{Report, measure};
@@ -48,7 +50,7 @@ pub fn run(options: &Options) -> Result<()> {
         None => MACHINES,
     };
     if let (Some(program), Some(function)) = (&options.program, &options.function) {
-        for call in cycles::calls(&machines[0], program, function, &[])? {
+        for call in cycles::calls(&machines[0], program, function, &[], usize::MAX)? {
             println!("{call}");
         }
         return Ok(());

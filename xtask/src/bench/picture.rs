@@ -1,84 +1,131 @@
-//! The instructions as a picture, for the README.
+//! Points over a logarithmic axis as a picture, for the README.
 
 use svg::{
     Document,
-    node::element::{Rectangle, Style, Text},
+    node::element::{Circle, Line, Style, Text},
 };
 
-use crate::table::grouped;
-
-/// Colors of the text, the background and the bars of a group, in light and dark.
+/// Colors of the text, the background and the series, in light and dark.
 const STYLE: &str = "
-:root { --ink: #1c1d21; --paper: #ffffff; --bar-1: #b4b8c2; --bar-2: #1f6feb; --bar-3: #0f8a5f; }
+:root { --ink: #1c1d21; --paper: #ffffff; --grid: #d9dbe0; --series-1: #85898f; --series-2: #1f6feb; --series-3: #0f8a5f; --series-4: #c2410c; }
 @media (prefers-color-scheme: dark) {
-  :root { --ink: #e6e6ea; --paper: #16171b; --bar-1: #5b5f6b; --bar-2: #6ea8fe; --bar-3: #4cc38a; }
+  :root { --ink: #e6e6ea; --paper: #16171b; --grid: #34363d; --series-1: #9a9ea8; --series-2: #6ea8fe; --series-3: #4cc38a; --series-4: #fb923c; }
 }
 svg { background: var(--paper); }
-text { fill: var(--ink); font: 14px sans-serif; dominant-baseline: central; }
-.title { font-weight: bold; }
+text { fill: var(--ink); font: 13px sans-serif; dominant-baseline: central; }
+line { stroke: var(--grid); }
+.title { font-weight: bold; font-size: 14px; }
+.middle { text-anchor: middle; }
+.end { text-anchor: end; }
 ";
-const WIDTH: f64 = 760.0;
-const MARGIN: f64 = 16.0;
-const LINE: f64 = 24.0;
-/// Between groups, and between the bars of one.
-const GAPS: [f64; 2] = [14.0, 2.0];
-const BAR: f64 = 18.0;
-/// Where the bars begin, and how long the longest is.
-const BARS: [f64; 2] = [130.0, 430.0];
+const SIZE: [f64; 2] = [760.0, 480.0];
+/// Where the axes are: left, right, top, bottom.
+const PLOT: [f64; 4] = [60.0, 700.0, 80.0, 430.0];
+const RADIUS: f64 = 5.0;
 
-/// Bars under a common name.
-pub(super) struct Group {
-    /// What is compared.
+/// Points of one kind.
+pub(super) struct Series {
     pub(super) name: String,
-    /// One each of the legend; the first is what the others are measured by.
-    pub(super) values: Vec<f64>,
+    pub(super) points: Vec<Point>,
+    /// Whether the names stand to the left of the points.
+    pub(super) is_left: bool,
 }
 
-/// Horizontal bars, with their values and how many times less than the first of the group they are.
-pub(super) fn bars(title: &str, legend: &[&str], groups: &[Group]) -> String {
-    let values = || groups.iter().flat_map(|group| &group.values);
-    let longest = values().copied().fold(1.0, f64::max);
+/// A point with its name.
+pub(super) struct Point {
+    pub(super) name: String,
+    /// On the logarithmic axis.
+    pub(super) x: f64,
+    pub(super) y: f64,
+}
+
+/// The points of each series; lower and further left is better.
+pub(super) fn scatter(title: &str, axes: [&str; 2], series: &[Series]) -> String {
+    let points = || series.iter().flat_map(|series| &series.points);
+    let range = |of: fn(&Point) -> f64| {
+        points()
+            .map(of)
+            .fold([f64::MAX, f64::MIN], |[low, high], v| {
+                [low.min(v), high.max(v)]
+            })
+    };
+    let [left, right, top, bottom] = PLOT;
+    let [x_low, x_high] = range(|point| point.x.log10());
+    let [x_low, x_high] = [x_low.floor(), x_high.ceil()];
+    let [y_low, y_high] = range(|point| 10.0 * point.y);
+    let [y_low, y_high] = [y_low.floor() / 10.0, y_high.ceil() / 10.0];
+    let at_x = |x: f64| left + (right - left) * (x.log10() - x_low) / (x_high - x_low);
+    let at_y = |y: f64| bottom - (bottom - top) * (y - y_low) / (y_high - y_low);
+
     let mut document = Document::new()
+        .set("viewBox", (0, 0, SIZE[0], SIZE[1]))
         .add(Style::new(STYLE))
-        .add(text(MARGIN, MARGIN + LINE / 2.0, title).set("class", "title"));
-
-    let mut y = MARGIN + 1.5 * LINE;
-    for (index, name) in legend.iter().enumerate() {
-        let x = MARGIN + index as f64 * (WIDTH - 2.0 * MARGIN) / legend.len() as f64;
-        let square = bar(index, x, y - BAR / 2.0, BAR);
-        document = document.add(square).add(text(x + 1.5 * BAR, y, name));
-    }
-    y += LINE;
-    for group in groups {
-        document = document.add(text(MARGIN, y + BAR / 2.0, &group.name));
-        for (index, &value) in group.values.iter().enumerate() {
-            let [left, room] = BARS;
-            let length = room * value / longest;
-            let mut label = grouped(value.round() as u64);
-            if index > 0 {
-                label += &format!(": {:.2} times fewer", group.values[0] / value);
-            }
-            let beside = text(left + length + 6.0, y + BAR / 2.0, &label);
-            document = document.add(bar(index, left, y, length)).add(beside);
-            y += BAR + GAPS[1];
+        .add(text(16.0, 24.0, title).set("class", "title"));
+    for power in x_low as i32..x_high as i32 {
+        for step in [1.0, 2.0, 5.0] {
+            let x = step * 10f64.powi(power);
+            document = document
+                .add(line([at_x(x), at_x(x)], [top, bottom]))
+                .add(text(at_x(x), bottom + 14.0, &thousands(x)).set("class", "middle"));
         }
-        y += GAPS[0];
     }
-    document.set("viewBox", (0, 0, WIDTH, y)).to_string() + "\n"
+    for tenth in (10.0 * y_low).round() as i32..=(10.0 * y_high).round() as i32 {
+        let y = f64::from(tenth) / 10.0;
+        document = document
+            .add(line([left, right], [at_y(y), at_y(y)]))
+            .add(text(left - 8.0, at_y(y), &format!("{y:.1}")).set("class", "end"));
+    }
+    document = document
+        .add(text((left + right) / 2.0, bottom + 36.0, axes[0]).set("class", "middle"))
+        .add(text(16.0, top - 14.0, axes[1]));
+    for (index, series) in series.iter().enumerate() {
+        let x = 16.0 + index as f64 * (SIZE[0] - 32.0) / 4.0;
+        document = document.add(circle(index, x + RADIUS, 48.0)).add(text(
+            x + 4.0 * RADIUS,
+            48.0,
+            &series.name,
+        ));
+        for point in &series.points {
+            let (x, y) = (at_x(point.x), at_y(point.y));
+            let (beside, class) = match series.is_left {
+                true => (x - 2.0 * RADIUS, "end"),
+                false => (x + 2.0 * RADIUS, "start"),
+            };
+            document = document
+                .add(circle(index, x, y))
+                .add(text(beside, y, &point.name).set("class", class));
+        }
+    }
+    document.to_string() + "\n"
 }
 
-fn bar(color: usize, x: f64, y: f64, width: f64) -> Rectangle {
-    Rectangle::new()
-        .set("x", tenths(x))
-        .set("y", y)
-        .set("width", tenths(width))
-        .set("height", BAR)
-        .set("rx", 2)
-        .set("style", format!("fill: var(--bar-{})", color + 1))
+/// `20k` or `1M`.
+fn thousands(x: f64) -> String {
+    match x >= 1e6 {
+        true => format!("{:.0}M", x / 1e6),
+        false => format!("{:.0}k", x / 1e3),
+    }
+}
+
+fn circle(color: usize, x: f64, y: f64) -> Circle {
+    Circle::new()
+        .set("cx", tenths(x))
+        .set("cy", tenths(y))
+        .set("r", RADIUS)
+        .set("style", format!("fill: var(--series-{})", color + 1))
+}
+
+fn line(x: [f64; 2], y: [f64; 2]) -> Line {
+    let [x, y] = [x.map(tenths), y.map(tenths)];
+    Line::new()
+        .set("x1", x[0])
+        .set("x2", x[1])
+        .set("y1", y[0])
+        .set("y2", y[1])
 }
 
 fn text(x: f64, y: f64, content: &str) -> Text {
-    Text::new(content).set("x", tenths(x)).set("y", y)
+    Text::new(content).set("x", tenths(x)).set("y", tenths(y))
 }
 
 fn tenths(x: f64) -> f64 {
@@ -90,23 +137,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bar_is_as_long_as_its_value() {
-        let groups = [
-            Group {
-                name: "one".into(),
-                values: vec![2000.0, 500.0],
+    fn a_point_lies_where_its_values_are() {
+        let point = |name: &str, x, y| Point {
+            name: name.into(),
+            x,
+            y,
+        };
+        let series = [
+            Series {
+                name: "ours".into(),
+                points: vec![point("small", 1e4, 2.0), point("middle", 1e5, 1.9)],
+                is_left: false,
             },
-            Group {
-                name: "two".into(),
-                values: vec![1000.0, 1000.0],
+            Series {
+                name: "theirs".into(),
+                points: vec![point("large", 1e6, 1.8)],
+                is_left: true,
             },
         ];
-        let picture = bars("title", &["theirs", "ours"], &groups);
+        let picture = scatter("title", ["cycles", "bits"], &series);
         for part in [
-            "width=\"430\"",
-            "width=\"107.5\"",
-            "width=\"215\"",
-            "500: 4.00 times fewer",
+            // The corners of the plot, and its middle.
+            "cx=\"60\" cy=\"80\"",
+            "cx=\"380\" cy=\"255\"",
+            "cx=\"700\" cy=\"430\"",
+            "\n100k\n",
+            "\n1.9\n",
+            "\nlarge\n",
         ] {
             assert!(picture.contains(part), "{part} in {picture}");
         }

@@ -12,7 +12,8 @@ use object::{Object, ObjectSection, ObjectSymbol, SectionKind, SymbolKind};
 use super::{
     count::{Count, FORMATS, NETWORKS, SYMBOLS, TEMPERATURE, models, table},
     machine::Machine,
-    picture::{Group, bars},
+    picture::{Point, Series, scatter},
+    shipped::{self, Shipped},
 };
 use crate::{
     shell::{root, step},
@@ -54,13 +55,15 @@ const CYCLES: Figure = Figure {
     cmsis_nn: |count| count.cmsis_nn?.cycles,
 };
 
-/// The index of the network in the picture.
-const PICTURED: usize = 1;
+/// The shipped models of the networks that CMSIS-NN was counted for, in their order.
+const PEERS: [&str; 2] = ["sonnets-64", "sonnets-256"];
 
 /// Every figure, measured.
 pub struct Report {
     counts: Vec<Count>,
     engines: Vec<(&'static Machine, [Sections; ENGINES.len()])>,
+    /// On the first machine.
+    shipped: Vec<Shipped>,
 }
 
 /// Counts every network in every format on these machines.
@@ -70,7 +73,7 @@ pub struct Report {
 /// A program that does not build or run; a machine that writes other text than the host.
 pub fn measure(machines: &'static [Machine]) -> Result<Report> {
     let files = models()?;
-    let (mut counts, mut engines) = (Vec::new(), Vec::new());
+    let (mut counts, mut engines, mut shipped) = (Vec::new(), Vec::new(), Vec::new());
     for machine in machines {
         let programs = step(&format!("building for {}", machine.name), || {
             machine.build(&["bench"], &[])
@@ -78,6 +81,9 @@ pub fn measure(machines: &'static [Machine]) -> Result<Report> {
         step(&format!("counting on {}", machine.name), || {
             for file in &files {
                 counts.push(Count::new(machine, &programs.join("bench"), file)?);
+            }
+            if shipped.is_empty() {
+                shipped = Shipped::all(machine, &programs.join("bench"))?;
             }
             Ok(())
         })?;
@@ -100,7 +106,11 @@ pub fn measure(machines: &'static [Machine]) -> Result<Report> {
             machine.core
         );
     }
-    Ok(Report { counts, engines })
+    Ok(Report {
+        counts,
+        engines,
+        shipped,
+    })
 }
 
 impl Report {
@@ -189,12 +199,18 @@ impl Report {
              CMSIS-NN: its int8 LSTM and dense layer, without a sample; counted once, not by this command.\n\
              RAM: state, scratch and logits. Stack: the deepest of reading the file and a character.\n\n{}\n\
              Bytes of the engine in flash, built for these formats: file reader, steps, sampler, tables.\n\
-             runtime: of the code, the compiler's own (memcpy, divisions, floats without an FPU).\n\n{}",
+             runtime: of the code, the compiler's own (memcpy, divisions, floats without an FPU).\n\n{}\n\
+             The shipped models with these symbols on {}: bits a character on the test part of the\n\
+             sonnets, as their texts in models/ say, and what a character takes on average.\n\n{}",
             100.0 * TOLERANCE,
             SYMBOLS.len(),
             networks.concat(),
             table(&self.counts),
-            sizes.render()
+            sizes.render(),
+            self.engines
+                .first()
+                .map_or("no core", |(machine, _)| machine.core),
+            shipped::table(&self.shipped)
         )
     }
 
@@ -274,23 +290,59 @@ impl Report {
 
     /// What docs/bench.svg shows.
     fn picture(&self) -> String {
-        let groups = self.engines.iter().map(|&(machine, _)| {
-            let ours = [Format::Int8, Format::Int4]
-                .map(|format| self.counts_of(machine, format).nth(PICTURED));
-            let ours = ours.into_iter().flatten().map(|count| count.mean);
-            Group {
-                name: machine.core.to_owned(),
-                values: [machine.cmsis_nn[PICTURED].instructions as f64]
-                    .into_iter()
-                    .chain(ours)
-                    .collect(),
-            }
-        });
-        let description = NETWORKS[PICTURED].description;
-        bars(
-            &format!("Instructions for one character of {description}"),
-            &["CMSIS-NN, int8", "this engine, int8", "this engine, int4"],
-            &groups.collect::<Vec<_>>(),
+        let Some(&(machine, _)) = self.engines.first() else {
+            return String::new();
+        };
+        let ours = |is_meant: fn(&Shipped) -> bool| {
+            let models = self.shipped.iter().filter(move |model| is_meant(model));
+            let point = |model: &Shipped| {
+                Some(Point {
+                    name: model.network().to_owned(),
+                    x: model.cycles()?,
+                    y: model.bits,
+                })
+            };
+            models.filter_map(point).collect()
+        };
+        // The same network and weights would write as well.
+        let theirs = PEERS
+            .iter()
+            .zip(&machine.cmsis_nn)
+            .filter_map(|(name, theirs)| {
+                let model = self.shipped.iter().find(|model| model.name == *name)?;
+                Some(Point {
+                    name: (*name).to_owned(),
+                    x: theirs.cycles? as f64,
+                    y: model.bits,
+                })
+            });
+        let series = |name: &str, points, is_left| Series {
+            name: name.to_owned(),
+            points,
+            is_left,
+        };
+        let mut all = vec![
+            series("CMSIS-NN, int8", theirs.collect(), false),
+            series(
+                "this engine, int8",
+                ours(|m| !m.is_int4() && !m.has_memory),
+                false,
+            ),
+            series(
+                "this engine, int4",
+                ours(|m| m.is_int4() && !m.has_memory),
+                true,
+            ),
+            series("with a memory", ours(|m| m.has_memory), true),
+        ];
+        all.retain(|series| !series.points.is_empty());
+        scatter(
+            "How well the shipped models write, and how long a character takes",
+            [
+                &format!("cycles of a character on a {}, estimated", machine.core),
+                "bits a character on unseen sonnets: less is better",
+            ],
+            &all,
         )
     }
 

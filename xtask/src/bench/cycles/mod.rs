@@ -7,6 +7,7 @@ mod trace;
 use std::{
     fmt::{self, Display},
     fs,
+    ops::ControlFlow,
     path::Path,
 };
 
@@ -40,7 +41,7 @@ impl Display for Call {
     }
 }
 
-/// What each call took of a function that does not call itself.
+/// What each of the first calls took, at most `most`, of a function that does not call itself.
 ///
 /// # Errors
 ///
@@ -51,6 +52,7 @@ pub(super) fn calls(
     program: &Path,
     function: &str,
     options: &[&str],
+    most: usize,
 ) -> Result<Vec<Call>> {
     let timing = machine.timing.with_context(|| {
         let core = machine.core;
@@ -62,7 +64,10 @@ pub(super) fn calls(
         if let Some((block, next)) = trace.line(line)? {
             calls.add(block, next);
         }
-        Ok(())
+        Ok(match calls.count() < most {
+            true => ControlFlow::Continue(()),
+            false => ControlFlow::Break(()),
+        })
     })?;
     let calls = calls.finish();
     ensure!(

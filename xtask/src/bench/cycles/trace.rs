@@ -151,6 +151,11 @@ impl Calls {
         self.behind = block.end;
     }
 
+    /// How many have ended.
+    pub(super) fn count(&self) -> usize {
+        self.done.len()
+    }
+
     pub(super) fn finish(self) -> Vec<Call> {
         self.done
     }
