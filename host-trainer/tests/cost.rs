@@ -77,6 +77,7 @@ fn read(text: &'static str) -> Bench {
                         format,
                         layers: vec![layer],
                         symbols,
+                        has_memory: false,
                     },
                     instructions: [mean, most].map(|n| number(n).unwrap_or(0) as f64),
                     cycles: match [cycles, most_cycles].map(number) {
@@ -292,6 +293,7 @@ fn ram_is_what_the_engine_takes() {
                 format,
                 layers,
                 symbols: 0,
+                has_memory: false,
             };
             let bytes = 4 * lstm_core::workspace_words(format, &shape.layers) - shape.ram(0);
             assert_eq!(COLUMN_ALIGN * bytes % shape.widest(), 0, "{shape:?}");

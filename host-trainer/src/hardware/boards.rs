@@ -90,6 +90,7 @@ mod tests {
             format: Format::Int8,
             layers: vec![LayerShape::lstm(64)],
             symbols: 27,
+            has_memory: false,
         };
         let board = Board {
             core: "Cortex-M0",
@@ -115,6 +116,7 @@ mod tests {
             format: Format::Int8,
             layers: vec![LayerShape::lstm(256)],
             symbols: 27,
+            has_memory: false,
         };
         let micro = BOARDS.iter().find(|board| board.name == "microbit");
         let micro = micro.unwrap();

@@ -16,6 +16,7 @@
 //! of columns with a dead zone as `LIVE`.
 
 use crate::network::config;
+use lstm_core::export::HISTORY;
 use lstm_core::export::{BLOCK_ROWS, COLUMN_ALIGN, round_up};
 use lstm_core::{Format, LayerShape, Model};
 
@@ -35,6 +36,8 @@ pub struct Shape {
     pub layers: Vec<LayerShape>,
     /// Symbols of the alphabet, V.
     pub symbols: usize,
+    /// Whether it looks up the last characters.
+    pub has_memory: bool,
 }
 
 impl Shape {
@@ -44,6 +47,7 @@ impl Shape {
             format: model.format(),
             layers: model.layers().to_vec(),
             symbols: model.alphabet().len(),
+            has_memory: model.has_ngrams(),
         }
     }
 
@@ -117,6 +121,7 @@ impl Shape {
             + outputs.max().unwrap_or(0)
             + column_bytes * self.widest() / COLUMN_ALIGN
             + 4 * self.symbols
+            + if self.has_memory { HISTORY } else { 0 }
     }
 
     /// Columns of the widest matrix of the layers; the dense layer's is never wider.

@@ -5,6 +5,7 @@ use crate::hardware::figures::CORES;
 use crate::network::predictor::describe_context;
 use crate::quantize::{TensorError, error_table};
 use crate::text::text_file::{TextFile, TrainingText};
+use lstm_core::export::HISTORY;
 use lstm_core::{Format, Golden, LayerShape, Model};
 
 /// Whether a text begins as [`describe`] does.
@@ -44,7 +45,11 @@ fn workspace(shape: &Shape) -> String {
     };
     let layers: Vec<String> = shape.layers.iter().map(layer).collect();
     let (format, layers) = (shape.format, layers.join(", "));
-    let words = format!("workspace_words(Format::{format:?}, &[{layers}])");
+    let mut words = format!("workspace_words(Format::{format:?}, &[{layers}])");
+    if shape.has_memory {
+        // The last characters, and room for what each symbol costs.
+        words += &format!(" + {}", HISTORY / 4 + shape.symbols.div_ceil(4));
+    }
     format!("Workspace<{{ {words} }}, {}>", shape.symbols)
 }
 
@@ -68,7 +73,7 @@ pub fn facts(model: &Model<'_>) -> Vec<(&'static str, String)> {
         None => "no digest in the file".to_owned(),
         Some(digest) => format!("{} tokens, digest {digest:08x}", Golden::TOKENS),
     };
-    vec![
+    let mut facts = vec![
         ("name", model.name().to_owned()),
         ("checksum", format!("{:08x}", model.checksum())),
         ("golden text", golden),
@@ -97,7 +102,13 @@ pub fn facts(model: &Model<'_>) -> Vec<(&'static str, String)> {
             "multiply-adds",
             format!("{} a character", model.multiply_adds()),
         ),
-    ]
+    ];
+    if model.has_ngrams() {
+        let (vectors, table) = model.ngram_bytes();
+        let memory = format!("{vectors} bytes of vectors, {table} bytes of a table with back-off");
+        facts.push(("memory", memory));
+    }
+    facts
 }
 
 /// What is in a model, a line each.
