@@ -206,6 +206,7 @@ mod tests {
             format,
             layers: layers.to_vec(),
             symbols,
+            has_memory: false,
         };
         let (lstm, cifg) = (LayerShape::lstm, LayerShape::cifg);
         for (shape, expected) in [
