@@ -27,7 +27,7 @@ fn model(name: &str) -> PathBuf {
 
 /// Fits every board.
 fn small() -> PathBuf {
-    model("cifg-96.lstm")
+    model("cifg-96-int4.lstm")
 }
 
 /// An image of the firmware, if there is one, and of a model.
@@ -93,7 +93,7 @@ fn a_new_poet_comes_without_the_firmware() {
         let read = |firmware, model: &Path| {
             fs::read(write(&folder, board, firmware, model, ImageFormat::Bin)).unwrap()
         };
-        let mut flash = read(Some(&*elf), &model("cifg-96.lstm"));
+        let mut flash = read(Some(&*elf), &model("cifg-96-int4.lstm"));
         let poet = read(None, &other);
         let place = (board.memory.model.start - start) as usize;
         flash.resize(flash.len().max(place + poet.len()), 0xff);

@@ -51,7 +51,7 @@ pub fn shipped() -> Result<Vec<Model>> {
 
 /// The model that is shown when none is named: the best that the board has room for.
 pub fn default(board: &Board) -> PathBuf {
-    let models = ["verse-384", "verse-384-int4", "cifg-96"].map(path);
+    let models = ["verse-384", "verse-384-int4", "cifg-96", "cifg-96-int4"].map(path);
     let fits = |model: &&PathBuf| fs::metadata(model).is_ok_and(|file| has_room(board, file.len()));
     models.iter().find(fits).unwrap_or(&models[0]).clone()
 }
@@ -122,7 +122,7 @@ mod tests {
         // Where the same in int4 does not fit either.
         let board = Board::parse("bluepill").unwrap();
         let error = check(board, &path("verse-384")).unwrap_err().to_string();
-        let expected = "found 235636 bytes, expected at most 24576; models/cifg-96.lstm fits";
+        let expected = "found 235636 bytes, expected at most 21504; models/cifg-96-int4.lstm fits";
         assert!(error.ends_with(expected), "{error}");
     }
 }

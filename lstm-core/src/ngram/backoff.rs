@@ -232,7 +232,7 @@ struct Found {
 pub(super) const fn symbol_bits(num_symbols: usize) -> u32 {
     match num_symbols {
         0..=2 => 1,
-        _ => (num_symbols - 1).ilog2() + 1,
+        _ => usize::BITS - (num_symbols - 1).leading_zeros(),
     }
 }
 

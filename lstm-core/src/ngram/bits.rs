@@ -54,7 +54,7 @@ impl<'m> Bits<'m> {
 
     /// Those up to the end of the byte.
     pub(super) fn rest_of_byte(&mut self) -> u32 {
-        self.next(self.unit.ilog2() % 8)
+        self.next(self.unit.trailing_zeros() % 8)
     }
 }
 
