@@ -9,7 +9,7 @@ pub static BOARDS: &[Board] = &[
         name: "bluepill",
         core: "Cortex-M3",
         clock: 64000000.0,
-        model_room: 24576,
+        model_room: 21504,
         ram: 8192,
         flash_rate: None,
         copy_room: 0,
