@@ -188,7 +188,9 @@ impl<'m> Backoff<'m> {
 
     /// Checks the row of every slot.
     fn check_rows(&self, row_bytes: usize) -> Result<(), ModelError> {
-        let rows = words_at(self.data, self.rows_start()..self.data.len());
+        // They are the last of the data, whose length was checked.
+        let end = self.data.len();
+        let rows = words_at(self.data, end.saturating_sub(row_bytes.div_ceil(4))..end);
         for (_, slots) in self.maps() {
             let slots = words_at(self.data, slots).iter();
             let offsets = slots.map(|&word| u32::from_le(word) & EMPTY);
