@@ -232,15 +232,18 @@ fn two_bits_three_bits_and_bursts_are_refused() {
 fn without_the_checksum_flips_would_be_read() {
     let mut random = Random(3);
     for (name, file) in models() {
+        let version = Head::parse(&file).unwrap().version;
+        // Of a table, the checks of its rows refuse many.
+        let least = if version == 1 { 80 } else { 50 };
         let accepted = (0..100).filter(|_| {
             let mut payload = file[HEAD_BYTES..].to_vec();
             flip(&mut payload, random.below(8 * (file.len() - HEAD_BYTES)));
-            let head = Head::new(1, &payload).to_bytes();
+            let head = Head::new(version, &payload).to_bytes();
             let flash = Flash::new(&[&head[..], &payload].concat());
             Model::from_bytes(flash.bytes()).is_ok()
         });
         let accepted = accepted.count();
-        assert!(accepted > 80, "{name}: {accepted} of 100");
+        assert!(accepted > least, "{name}: {accepted} of 100");
     }
 }
 
