@@ -21,7 +21,7 @@
 /**
  * Words of `lstm_model`, of the size of a pointer.
  */
-#define LSTM_MODEL_WORDS 32
+#define LSTM_MODEL_WORDS 64
 
 /**
  * Words of `lstm_sampler`.
@@ -31,12 +31,12 @@
 /**
  * Words of `lstm_session`.
  */
-#define LSTM_SESSION_WORDS 40
+#define LSTM_SESSION_WORDS 72
 
 /**
  * Words of `lstm_generator`.
  */
-#define LSTM_GENERATOR_WORDS 96
+#define LSTM_GENERATOR_WORDS 128
 
 /**
  * Words of `lstm_error`.

@@ -7,13 +7,13 @@ use lstm_core::{Generator, MAX_WINDOW, Model, Sampler, Session, WorkspaceSlices}
 use crate::error::{Error, ErrorMemory};
 
 /// Words of `lstm_model`, of the size of a pointer.
-pub const MODEL_WORDS: usize = 32;
+pub const MODEL_WORDS: usize = 64;
 /// Words of `lstm_sampler`.
 pub const SAMPLER_WORDS: usize = 16;
 /// Words of `lstm_session`.
-pub const SESSION_WORDS: usize = 40;
+pub const SESSION_WORDS: usize = 72;
 /// Words of `lstm_generator`.
-pub const GENERATOR_WORDS: usize = 96;
+pub const GENERATOR_WORDS: usize = 128;
 /// Words of `lstm_error`.
 pub const ERROR_WORDS: usize = 10;
 
