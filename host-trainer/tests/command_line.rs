@@ -98,7 +98,7 @@ fn bad_input_is_one_line_and_exit_code_2() {
         ),
         (
             "train --corpus good.txt --pretrain good.txt",
-            "expected it with one of best, small, micro, poet only",
+            "expected it with one of best, small, micro, poet, recall only",
         ),
         (
             "train --corpus good.txt --hidden 0",
@@ -138,7 +138,7 @@ fn bad_input_is_one_line_and_exit_code_2() {
         ),
         (
             "train --corpus good.txt --pretrain-epochs 3",
-            "found --pretrain-epochs 3 with --recipe sonnets, expected it with one of best, small, micro, poet",
+            "found --pretrain-epochs 3 with --recipe sonnets, expected it with one of best, small, micro, poet, recall",
         ),
         (
             "train --corpus greek.txt",
@@ -323,7 +323,7 @@ fn a_corpus_of_one_letter_becomes_a_model() {
     succeed("report r");
     for format in ["f32", "int8", "int4"] {
         succeed(&format!(
-            "export r/best.safetensors --format {format} --out m.lstm"
+            "export r/best.safetensors --format {format} --saturate --out m.lstm"
         ));
         let written = succeed("generate m.lstm --temperature 0 --length 20 --prompt aaaa");
         assert_eq!(written, "a".repeat(4 + 20) + "\n");
