@@ -6,9 +6,10 @@ use core::ffi::{c_char, c_void};
 use lstm_core::{Generator, Sampler, Token};
 
 use crate::{
-    error::{Error, ErrorMemory, Status, report, status},
-    object::{GeneratorMemory, ModelMemory, Object},
+    error::{Error, Status, status},
+    object::{ErrorMemory, GeneratorMemory, ModelMemory, Object},
     pointer::{In, Out},
+    report::report,
     sampler::set,
     session::begin,
 };

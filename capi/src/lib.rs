@@ -6,7 +6,8 @@
 //!
 //! * `pointer`: pointers of C, checked. All that is unsafe stands there.
 //! * `object`: Rust values in memory of C
-//! * `error`: codes and texts
+//! * `error`: what can go wrong, and its codes
+//! * `report`: errors told to C
 //! * `model`, `sampler`, `session`, `generator`: the functions
 
 #![no_std]
@@ -27,6 +28,8 @@ mod pointer;
 // In the order of the header.
 mod error;
 
+mod report;
+
 mod object;
 
 mod model;
@@ -37,12 +40,13 @@ mod session;
 
 mod sampler;
 
-pub use error::{ErrorMemory, Status, lstm_error_text, lstm_status_text};
+pub use error::Status;
 pub use generator::*;
 pub use model::*;
 pub use object::{
-    ERROR_WORDS, GENERATOR_WORDS, GeneratorMemory, MODEL_WORDS, ModelMemory, SAMPLER_WORDS,
-    SESSION_WORDS, SamplerMemory, SessionMemory,
+    ERROR_WORDS, ErrorMemory, GENERATOR_WORDS, GeneratorMemory, MODEL_WORDS, ModelMemory,
+    SAMPLER_WORDS, SESSION_WORDS, SamplerMemory, SessionMemory,
 };
+pub use report::{lstm_error_text, lstm_status_text};
 pub use sampler::*;
 pub use session::*;

@@ -6,9 +6,10 @@ use core::ffi::{c_char, c_void};
 use lstm_core::{Model, Token};
 
 use crate::{
-    error::{Error, ErrorMemory, Status, report, status},
-    object::ModelMemory,
+    error::{Error, Status, status},
+    object::{ErrorMemory, ModelMemory},
     pointer::{In, Out},
+    report::report,
 };
 
 /// Bytes of a character in UTF-8, with the zero byte behind it.

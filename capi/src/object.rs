@@ -4,7 +4,7 @@ use core::mem::MaybeUninit;
 
 use lstm_core::{Generator, MAX_WINDOW, Model, Sampler, Session, WorkspaceSlices};
 
-use crate::error::{Error, ErrorMemory};
+use crate::error::Error;
 
 /// Words of `lstm_model`, of the size of a pointer.
 pub const MODEL_WORDS: usize = 64;
@@ -51,6 +51,15 @@ pub union GeneratorMemory {
     pub align: u64,
     /// Nothing for a program.
     pub words: [usize; GENERATOR_WORDS],
+}
+
+/// What went wrong, of which `lstm_error_text` makes a line. It may be copied.
+#[repr(C)]
+pub union ErrorMemory {
+    /// For its alignment.
+    pub align: u64,
+    /// Nothing for a program.
+    pub words: [usize; ERROR_WORDS],
 }
 
 /// Memory of C with a Rust value in it.

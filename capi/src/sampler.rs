@@ -4,9 +4,10 @@
 use lstm_core::{Sampler, Settings};
 
 use crate::{
-    error::{Error, ErrorMemory, Status, report, status},
-    object::SamplerMemory,
+    error::{Error, Status, status},
+    object::{ErrorMemory, SamplerMemory},
     pointer::Out,
+    report::report,
 };
 
 /// A sampler at temperature 1 over all symbols, with the random numbers of a seed.

@@ -6,9 +6,10 @@ use core::ffi::c_void;
 use lstm_core::{Model, Session, Token, WorkspaceSlices};
 
 use crate::{
-    error::{Error, ErrorMemory, Status, report, status},
-    object::{ModelMemory, SamplerMemory, SessionMemory},
+    error::{Error, Status, status},
+    object::{ErrorMemory, ModelMemory, SamplerMemory, SessionMemory},
     pointer::{In, Out},
+    report::report,
 };
 
 /// A session of a model at the zero state. Its state lies in `workspace`, of so many words, which stays

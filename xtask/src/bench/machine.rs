@@ -13,7 +13,7 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use lstm_core::Format;
 
-use super::cycles::{CORTEX_M0, CORTEX_M3, CORTEX_M4, Timing};
+use super::cycles::timing::{CORTEX_M0, CORTEX_M3, CORTEX_M4, Timing};
 use crate::{
     firmware,
     shell::{self, cargo},

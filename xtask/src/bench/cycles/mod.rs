@@ -1,7 +1,7 @@
 //! Estimated cycles: the instructions that QEMU executes, by the tables of `docs/CYCLES.md`.
 
 mod disassembly;
-mod timing;
+pub(super) mod timing;
 mod trace;
 
 use std::{
@@ -15,7 +15,7 @@ use anyhow::{Context, Result, ensure};
 use object::{Object, ObjectSymbol, SymbolKind};
 
 use super::machine::Machine;
-pub(super) use timing::{CORTEX_M0, CORTEX_M3, CORTEX_M4, Cycles, Timing};
+pub(super) use timing::Cycles;
 use trace::{Calls, Trace};
 
 /// What one call of a function took.
