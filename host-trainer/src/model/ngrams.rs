@@ -1,8 +1,8 @@
 //! What a network looks up of the last few characters, as sections of a `.lstm` file.
 
-use crate::ngram::{Gate, PackedVectors};
+use crate::ngram::{EmbeddingMaps, Gate, PackedVectors};
 use crate::quantize::QuantizedNetwork;
-use lstm_core::export::{BackoffSection, COLUMN_ALIGN, Ngrams, round_up};
+use lstm_core::export::{COLUMN_ALIGN, Ngrams, round_up};
 
 /// The sections of a network, which borrow from it.
 pub(super) struct NgramSections<'n> {
@@ -22,13 +22,10 @@ impl<'n> NgramSections<'n> {
             return sections;
         };
         let memory = &ngrams.memory;
-        let steps = ngrams
-            .vectors
-            .each_ref()
-            .map(|vectors| ngrams.steps(vectors));
-        let steps = steps.each_ref().map(Vec::as_slice);
+        let vectors = ngrams.vectors.each_ref().map(Vec::as_slice);
         let width = network.config.layers[0].output();
-        sections.vectors = memory.embeddings().map(|maps| maps.pack(steps, width));
+        let pack = |maps: &EmbeddingMaps| maps.pack(vectors, ngrams.shift, width);
+        sections.vectors = memory.embeddings().map(pack);
         if let Some(table) = memory.table() {
             let gate = network.dense.rows.len() - 1;
             let columns = network.dense.columns;
@@ -45,12 +42,9 @@ impl<'n> NgramSections<'n> {
 
     pub(super) fn ngrams(&self) -> Ngrams<'_> {
         let ngrams = self.network.ngrams.as_ref();
-        let table = |table: &crate::ngram::BackoffTable, coefficients| -> BackoffSection<'_> {
-            table.section(coefficients, bytemuck::cast_slice(&self.table))
-        };
         let backoff = ngrams.and_then(|ngrams| {
-            let found = ngrams.memory.table()?;
-            Some(table(found, &ngrams.coefficients))
+            let table = ngrams.memory.table()?;
+            Some(table.section(&ngrams.coefficients, bytemuck::cast_slice(&self.table)))
         });
         Ngrams {
             embeddings: self.vectors.as_ref().map(PackedVectors::section),

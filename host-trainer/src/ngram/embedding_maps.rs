@@ -6,7 +6,7 @@ use crate::ngram::occurrences::Occurrences;
 use crate::ngram::perfect_hash::perfect_hashes;
 use lstm_core::ModelError;
 use lstm_core::export::ngram::{Embeddings, History, hash};
-use lstm_core::export::{EMBEDDING_LENGTHS, EmbeddingsSection, MAX_SHIFT};
+use lstm_core::export::{EMBEDDING_LENGTHS, EmbeddingsSection};
 use std::cmp::Reverse;
 
 /// The fewest tokens of a context.
@@ -100,38 +100,28 @@ impl EmbeddingMaps {
         Ok(maps)
     }
 
-    /// Rounds vectors of `width` numbers to four bits with a common shift: that with the smallest error.
-    /// `vectors` are `[S + 1][width]` for each length, in steps of the hidden state that they are added to.
+    /// Puts vectors of `width` numbers of four bits, -8 to 7, `[S + 1][width]` for each length, into the bytes of a file. A number
+    /// counts `2^shift` steps of the hidden state that it is added to.
     ///
     /// # Panics
     /// A length has other rows.
-    pub fn pack(&self, vectors: [&[f32]; EMBEDDING_LENGTHS], width: usize) -> PackedVectors {
-        for (vectors, rows) in vectors.iter().zip(self.rows()) {
-            assert_eq!(vectors.len(), rows * width);
-        }
-        let error = |shift| -> f64 {
-            let squares = vectors.iter().copied().flatten().map(|&x| {
-                let off = f64::from(x) - f64::from(i32::from(round(x, shift)) << shift);
-                off * off
-            });
-            squares.sum()
-        };
-        let errors = (0..=MAX_SHIFT).map(|shift| (shift, error(shift)));
-        let best = errors.min_by(|a, b| a.1.total_cmp(&b.1));
-        let (shift, error) = best.unwrap_or_default();
-        let numbers: usize = vectors.iter().map(|v| v.len()).sum();
+    pub fn pack(
+        &self,
+        vectors: [&[i8]; EMBEDDING_LENGTHS],
+        shift: u8,
+        width: usize,
+    ) -> PackedVectors {
         let mut data = Vec::new();
         let mut maps = &self.words[..];
-        for (vectors, &slots) in vectors.iter().zip(&self.slots) {
+        for ((vectors, rows), &slots) in vectors.iter().zip(self.rows()).zip(&self.slots) {
+            assert_eq!(vectors.len(), rows * width);
             let slots = usize::from(slots);
             let words = slots.div_ceil(4).div_ceil(2) + slots.div_ceil(2);
             let (map, rest) = maps.split_at(words);
             maps = rest;
             data.extend(map);
             for vector in vectors.chunks(width.max(1)) {
-                for numbers in vector.chunks(NUMBERS) {
-                    data.push(word(numbers, shift).to_le());
-                }
+                data.extend(vector.chunks(NUMBERS).map(|numbers| word(numbers).to_le()));
             }
         }
         PackedVectors {
@@ -139,7 +129,6 @@ impl EmbeddingMaps {
             shift,
             slots: self.slots,
             data,
-            error: (error / numbers.max(1) as f64).sqrt(),
         }
     }
 }
@@ -151,8 +140,6 @@ pub struct PackedVectors {
     shift: u8,
     slots: [u16; EMBEDDING_LENGTHS],
     data: Vec<u32>,
-    /// Root of the mean squared rounding error, in steps of the hidden state.
-    pub error: f64,
 }
 
 impl PackedVectors {
@@ -168,14 +155,9 @@ impl PackedVectors {
     }
 }
 
-/// The four bits of a number, in units of 2 to the `shift`.
-pub(crate) fn round(number: f32, shift: u8) -> i8 {
-    (number / f32::from(1u8 << shift)).round().clamp(-8.0, 7.0) as i8
-}
-
 /// Eight numbers or less; zeros where there are none.
-fn word(numbers: &[f32], shift: u8) -> u32 {
-    let stored = |i: usize| (numbers.get(i).map_or(0, |&x| round(x, shift)) + 8) as u32;
+fn word(numbers: &[i8]) -> u32 {
+    let stored = |i: usize| (numbers.get(i).copied().unwrap_or(0) + 8) as u32;
     (0..4)
         .map(|i| (stored(i) | stored(4 + i) << 4) << (8 * i))
         .sum()

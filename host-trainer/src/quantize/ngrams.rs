@@ -147,12 +147,6 @@ impl QuantizedNgrams {
         self.coefficients.iter().map(value).collect()
     }
 
-    /// Numbers of vectors in steps of the hidden state.
-    pub(crate) fn steps(&self, vectors: &[i8]) -> Vec<f32> {
-        let step = |&x: &i8| f32::from(i16::from(x) << self.shift);
-        vectors.iter().map(step).collect()
-    }
-
     /// The sums of the vectors in steps of the hidden state, `[N, R]`, from their rows at N steps.
     pub(crate) fn context(&self, recalled: &[Vec<u32>; 3]) -> Vec<f32> {
         let steps = recalled.iter().map(Vec::len).max().unwrap_or(0);
@@ -251,4 +245,41 @@ fn coefficients(values: &[f32]) -> Result<Vec<i16>> {
         Ok(fixed as i16)
     });
     rounded.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::random::Random;
+    use crate::network::config::LayerConfig;
+    use crate::ngram::example_memory;
+    use crate::text::alphabet::Alphabet;
+
+    #[test]
+    fn the_vectors_take_the_shift_that_moves_them_least() {
+        let random = &mut Random::new(3);
+        let config = NetworkConfig::stack(&Alphabet::letters(), 4, LayerConfig::cifg(9, 5), 1);
+        let network = Network::new(config, random).unwrap();
+        let network = network.with_memory(Arc::new(example_memory([30, 0, 50], false)));
+        // Steps of 1/16; -8 to 7 of a step with a shift.
+        for (largest, shift) in [(0.4, 0), (0.9, 1), (1.9, 2), (3.8, 3), (7.5, 4)] {
+            let mut network = network.clone();
+            for values in network.ngrams.as_mut().unwrap().parameters_mut() {
+                values.copy_from_slice(&random.uniform_vec(values.len(), largest));
+            }
+            let mut errors = Vec::new();
+            let found = QuantizedNgrams::new(&network, &mut errors)
+                .unwrap()
+                .unwrap();
+            assert_eq!(found.shift, shift, "{largest}");
+            assert_eq!(errors.len(), 2);
+            // A uniform number is off by a step over the root of 12.
+            let step = f64::from(1u8 << shift) / 16.0;
+            assert!(
+                errors
+                    .iter()
+                    .all(|e| e.error_rms < 1.1 * step / 12f64.sqrt())
+            );
+        }
+    }
 }
