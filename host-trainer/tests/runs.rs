@@ -67,6 +67,11 @@ fn a_stopped_run_goes_on_to_the_identical_files() {
         ("windows", "--recipe many-to-many", 16),
         ("gru", "--recipe sonnets --cell gru --layers 2", 100),
         (
+            "memory",
+            "--recipe sonnets --cell cifg --projection 5 --memory 40000",
+            100,
+        ),
+        (
             "sgd",
             "--recipe sonnets --optimizer sgd --momentum 0.8 --learning-rate 1",
             150,

@@ -139,13 +139,13 @@ struct Part {
     /// What the dense layer reads, for each step that counts `[T'][R][padded]`; empty where that is what the last
     /// layer gives.
     top: Vec<Strip>,
-    /// The logits, then their gradients, for each step that counts `[T'][V][padded]`.
+    /// What the dense layer gives, then its gradients, for each step that counts `[T'][outputs][padded]`.
     logits: Vec<Strip>,
 }
 
 impl StackTape {
     /// Runs the sequence. `states` has a state for each layer, and goes forward. Writes the logits of the
-    /// steps that count, `[T', B, V]`.
+    /// steps that count, `[T', B, outputs]`.
     ///
     /// # Panics
     /// Sizes do not fit (see [`Sequence::fits`] and [`StackShape::weights`]).
@@ -197,7 +197,7 @@ impl StackTape {
     }
 
     /// Goes back through what was run or recorded last, once; `d_logits` is the gradient of its logits,
-    /// `[T', B, V]`. Gives the gradient of every weight, and behind them that of the context, `[T, B, R]`, if there is one.
+    /// `[T', B, outputs]`. Gives the gradient of every weight, and behind them that of the context, `[T, B, R]`, if there is one.
     ///
     /// # Panics
     /// `d_logits` has another length than its shape.
