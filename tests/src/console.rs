@@ -10,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustix::io::ioctl_fionread;
 use tempfile::NamedTempFile;
 use xtask::{boards::Board, qemu::Machine};
 
@@ -117,14 +118,20 @@ impl Console {
         sent.expect("QEMU takes what is typed");
     }
 
-    /// Types a long text at the pace of a serial line, and waits when the board asks to.
+    /// Types a long text, and waits when the board asks to.
+    ///
+    /// No more than a piece is on its way at a time, as on a serial line, however slow QEMU is.
     pub fn paste(&mut self, text: &[u8]) {
         for piece in text.chunks(32) {
             while self.is_held.load(Ordering::SeqCst) {
                 thread::sleep(Duration::from_millis(1));
             }
             self.send(piece);
-            thread::sleep(Duration::from_micros(87 * 32));
+            while ioctl_fionread(&self.keys).expect("a pipe tells what it holds") > 0 {
+                thread::sleep(Duration::from_millis(1));
+            }
+            // What the board asks for comes through a thread.
+            thread::sleep(Duration::from_millis(10));
         }
     }
 
