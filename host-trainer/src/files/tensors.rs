@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// The metadata keys of this trainer's files, and what has them.
-const KINDS: [(&str, &str); 4] = [
+const KINDS: [(&str, &str); 5] = [
     ("network", "a network in f32"),
+    ("sensor-network", "a network in f32 that reads values"),
     ("checkpoint", "a checkpoint"),
     ("quantized", "a network in int8"),
     ("quantized-int4", "a network in int4"),

@@ -10,5 +10,6 @@ pub mod parameters;
 pub mod predictor;
 pub mod sample;
 pub mod score;
+pub mod sensor;
 pub mod state;
 pub mod symbols;

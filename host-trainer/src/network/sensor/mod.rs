@@ -1,0 +1,12 @@
+//! A network that reads a vector of values a step, and answers with classes or values.
+
+mod config;
+mod forward;
+mod weights;
+
+pub use config::{
+    Activation, Cell, Channel, DenseConfig, Head, LayerConfig, MAX_DENSE, MAX_DENSE_WIDTH,
+    MAX_WIDTH, OutputValue, SensorConfig,
+};
+pub use forward::{Forward, Look};
+pub use weights::{Dense, Layer, SensorNetwork};
