@@ -26,6 +26,7 @@ mod told;
 pub mod write;
 
 pub use contents::{Contents, Context};
+pub(crate) use formats::npz::{NpzArray, read_arrays};
 pub use network::{Mapped, find};
 pub use told::Told;
 
