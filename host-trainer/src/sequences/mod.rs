@@ -4,8 +4,10 @@
 
 mod csv;
 mod npz;
+mod score;
 mod task;
 
+pub use score::{SensorScore, ValueScore, largest};
 pub use task::{Answer, Task, task};
 
 use crate::files::error::{Error, Result};
