@@ -22,12 +22,14 @@ fn tokens(n: usize, vocab: u32, seed: u64) -> Vec<Token> {
         .collect()
 }
 
-/// Stacks of both cells, with and without projection, of even and odd sizes.
+/// Stacks of all cells, with and without projection, of even and odd sizes.
 fn shapes() -> Vec<Vec<LayerShape>> {
     let (lstm, cifg, gru) = (LayerShape::lstm, LayerShape::cifg, LayerShape::gru);
+    let gru_before = |hidden| LayerShape::new(CellKind::GruResetBefore, hidden);
     if cfg!(miri) {
         let stack = vec![cifg(5).project(2), lstm(2), cifg(4)];
-        return vec![vec![cifg(1)], vec![lstm(3)], vec![gru(2), gru(3)], stack];
+        let grus = vec![gru(2), gru_before(3), gru(3)];
+        return vec![vec![cifg(1)], vec![lstm(3)], grus, stack];
     }
     let mut shapes: Vec<_> = [
         &[1][..],
@@ -58,6 +60,10 @@ fn shapes() -> Vec<Vec<LayerShape>> {
         vec![gru(7)],
         vec![gru(34), lstm(5), gru(6)],
         vec![gru(40), gru(3)],
+        vec![gru_before(1)],
+        vec![gru_before(34), lstm(2)],
+        vec![gru_before(5), gru_before(40), cifg(30).project(6), lstm(3)],
+        vec![gru(7), cifg(9), gru_before(12), lstm(6)],
         vec![gru(9).project(4), cifg(3)],
     ]);
     shapes
@@ -106,12 +112,24 @@ fn f32_stays_near_a_reference_in_double_precision() {
                 let (gates, own) = (&net.layers[l], &h[l]);
                 let both = [&below[..], own].concat();
                 let mut m = vec![0.0; shape.hidden.into()];
+                let row =
+                    |unit: usize, gate: usize| shape.cell.gate_row(shape.hidden.into(), unit, gate);
+                let entry = |row: usize| match l {
+                    0 => f64::from(net.table[token.index()][row]),
+                    _ => 0.0,
+                };
+                let row_sum = |row: usize, x: &[f64]| {
+                    dot(&gates.weights[row], x) + f64::from(gates.rows[row]) + entry(row)
+                };
+                // Where the reset comes before the product, the candidate reads this.
+                let reset_both = shape.cell.resets_before_product().then(|| {
+                    let units = own.iter().enumerate();
+                    let scaled = units.map(|(unit, h)| sigmoid(row_sum(row(unit, 0), &both)) * h);
+                    [&below[..], &scaled.collect::<Vec<_>>()].concat()
+                });
                 for (unit, m) in m.iter_mut().enumerate() {
-                    let row = |gate: usize| shape.cell.gate_row(unit, gate);
-                    let entry = |gate: usize| match l {
-                        0 => f64::from(net.table[token.index()][row(gate)]),
-                        _ => 0.0,
-                    };
+                    let row = |gate: usize| row(unit, gate);
+                    let entry = |gate: usize| entry(row(gate));
                     let sum = |plain: &F32Plain, gate: usize, x: &[f64]| {
                         dot(&plain.weights[row(gate)], x) + f64::from(plain.rows[row(gate)])
                     };
@@ -134,6 +152,12 @@ fn f32_stays_near_a_reference_in_double_precision() {
                             let (r, z) = (input(0) + own(0), input(1) + own(1));
                             let n = (input(2) + sigmoid(r) * own(2)).tanh();
                             *c = sigmoid(z) * *c + (1.0 - sigmoid(z)) * n;
+                            *m = *c;
+                        }
+                        CellKind::GruResetBefore => {
+                            let columns = reset_both.as_ref().unwrap();
+                            let n = row_sum(row(2), columns).tanh();
+                            *c = sigmoid(z(1)) * *c + (1.0 - sigmoid(z(1))) * n;
                             *m = *c;
                         }
                     }

@@ -49,6 +49,18 @@ pub struct Plain<W, R> {
     pub rows: Vec<R>,
 }
 
+impl<W: Clone, R: Clone> Plain<W, R> {
+    /// So many matrices with the same number of rows each.
+    fn in_parts(&self, parts: usize) -> Vec<Self> {
+        let rows = self.rows.len() / parts;
+        let part = |p: usize| Plain {
+            weights: self.weights[p * rows..(p + 1) * rows].to_vec(),
+            rows: self.rows[p * rows..(p + 1) * rows].to_vec(),
+        };
+        (0..parts).map(part).collect()
+    }
+}
+
 pub type Int8Plain = Plain<i8, Row>;
 pub type F32Plain = Plain<f32, f32>;
 
@@ -128,15 +140,6 @@ impl<T, M> Net<T, M> {
             dense,
         }
     }
-
-    /// The matrices in the order of the file.
-    fn matrices(&self) -> impl Iterator<Item = &M> {
-        let layers = self.inputs.iter().zip(&self.layers).zip(&self.projections);
-        let layers = layers.flat_map(|((input, gates), projection)| {
-            [input.as_ref(), Some(gates), projection.as_ref()]
-        });
-        layers.flatten().chain([&self.dense])
-    }
 }
 
 impl<T, W, R> Net<T, Plain<W, R>> {
@@ -148,6 +151,24 @@ impl<T, W, R> Net<T, Plain<W, R>> {
             [input.as_mut(), Some(gates), projection.as_mut()]
         });
         layers.flatten().chain([&mut self.dense])
+    }
+}
+
+impl<T, W: Clone, R: Clone> Net<T, Plain<W, R>> {
+    /// The matrices as they stand in the file: the last is the dense one.
+    fn matrices(&self) -> Vec<Plain<W, R>> {
+        let mut matrices = Vec::new();
+        for (l, shape) in self.shapes.iter().enumerate() {
+            matrices.extend(self.inputs[l].clone());
+            let gates = &self.layers[l];
+            match shape.cell.resets_before_product() {
+                true => matrices.extend(gates.in_parts(3)),
+                false => matrices.push(gates.clone()),
+            }
+            matrices.extend(self.projections[l].clone());
+        }
+        matrices.push(self.dense.clone());
+        matrices
     }
 }
 
@@ -195,7 +216,8 @@ impl Net<i8, Int8Plain> {
             &mut data,
             self.table.iter().flatten().map(|&t| t as u8).collect(),
         );
-        for matrix in self.matrices() {
+        let matrices = self.matrices();
+        for (index, matrix) in matrices.iter().enumerate() {
             let padded = round_up(matrix.rows.len(), BLOCK_ROWS);
             let row = |r: usize| matrix.rows.get(r).copied().unwrap_or_default();
             array(
@@ -204,7 +226,7 @@ impl Net<i8, Int8Plain> {
             );
             let used = matrix.weights[0].len();
             let columns = round_up(used, COLUMN_ALIGN);
-            let int4 = self.format == Format::Int4 && !std::ptr::eq(matrix, &self.dense);
+            let int4 = self.format == Format::Int4 && index + 1 < matrices.len();
             let mut bytes = Vec::new();
             if int4 {
                 let words = int4_words(matrix.rows.len(), used, |r, k| matrix.weights[r][k]);

@@ -70,19 +70,32 @@ impl<'n> Int8Reference<'n> {
         let mut x: Vec<i64> = Vec::new();
         for (l, &shape) in self.net.shapes.iter().enumerate() {
             let is_projected = shape.projection.is_some();
-            let own = match self.vectors.filter(|_| l == 0) {
+            let read = match self.vectors.filter(|_| l == 0) {
                 None => self.h[l].clone(),
                 Some(vectors) => vectors.add(&self.history, &self.h[l]),
             };
-            let own = counted(&own, is_projected);
+            let own = counted(&read, is_projected);
             let both = [&x[..], &own].concat();
+            // Where the reset comes before the product, the candidate reads this.
+            let row =
+                |unit: usize, gate: usize| shape.cell.gate_row(shape.hidden.into(), unit, gate);
+            let entry = |row: usize| match l {
+                0 => self.net.table[token.index()][row].into(),
+                _ => 0,
+            };
+            let reset_both = shape.cell.resets_before_product().then(|| {
+                let units = read.iter().enumerate();
+                let scaled = units.map(|(unit, h)| {
+                    let row = row(unit, 0);
+                    let r = sigmoid(row_sum(&self.net.layers[l], row, &both, entry(row)) >> 6);
+                    (r * h + (1 << 14)) >> 15
+                });
+                [&x[..], &counted(&scaled.collect::<Vec<_>>(), false)].concat()
+            });
             let mut m = vec![0; shape.hidden.into()];
             for (unit, m) in m.iter_mut().enumerate() {
-                let row = |gate: usize| shape.cell.gate_row(unit, gate);
-                let entry = |gate: usize| match l {
-                    0 => self.net.table[token.index()][row(gate)].into(),
-                    _ => 0,
-                };
+                let row = |gate: usize| row(unit, gate);
+                let entry = |gate: usize| entry(row(gate));
                 let z = |gate: usize| row_sum(&self.net.layers[l], row(gate), &both, entry(gate));
                 let c = &mut self.c[l][unit];
                 match shape.cell {
@@ -107,6 +120,14 @@ impl<'n> Int8Reference<'n> {
                         let z = sigmoid(clamp(input(1) + own(1)) >> 6);
                         let scaled = (r * (own(2) >> 6).clamp(-65535, 65535)) >> 9;
                         let n = sigmoid(clamp(input(2) + scaled) >> 5) - 16384;
+                        *c = (z * *c + (32768 - z) * n + (1 << 14)) >> 15;
+                        *m = (127 * *c + (1 << 13)) >> 14;
+                    }
+                    CellKind::GruResetBefore => {
+                        let columns = reset_both.as_ref().unwrap();
+                        let (layer, z) = (&self.net.layers[l], sigmoid(z(1) >> 6));
+                        let sum = row_sum(layer, row(2), columns, entry(2));
+                        let n = sigmoid(sum >> 5) - 16384;
                         *c = (z * *c + (32768 - z) * n + (1 << 14)) >> 15;
                         *m = (127 * *c + (1 << 13)) >> 14;
                     }

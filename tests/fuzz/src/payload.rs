@@ -425,7 +425,7 @@ fn writes(model: &Model<'_>, input: &mut Unstructured<'_>) -> Result<()> {
             let lengths = [0, 1, 2, 3, 3, 4, MAX_WINDOW, MAX_WINDOW + 1];
             Generator::windowed(session, sampler, lengths[length])
         }
-        1 => Ok(Generator::stateful(session, sampler)),
+        1 => Generator::stateful(session, sampler),
         _ => Generator::with_room(session, sampler),
     };
     let mut generator = match generator {
