@@ -5,7 +5,7 @@
 //! each step. All other columns are channels.
 
 use super::{Sequence, Sequences, Target, Targets};
-use crate::network::sensor::MAX_WIDTH;
+use lstm_core::MAX_CHANNELS;
 
 /// What a column holds.
 enum Column {
@@ -42,9 +42,9 @@ pub(super) fn read(bytes: &[u8]) -> Result<Sequences, String> {
         ("channels", channels.len(), 1),
         ("targets", values.len(), 0),
     ] {
-        if !(least..=MAX_WIDTH).contains(&found) {
+        if !(least..=MAX_CHANNELS).contains(&found) {
             return Err(format!(
-                "found {found} columns of {what}, expected {least} to {MAX_WIDTH}: a first line of names, then numbers"
+                "found {found} columns of {what}, expected {least} to {MAX_CHANNELS}: a first line of names, then numbers"
             ));
         }
     }
@@ -106,9 +106,9 @@ pub(super) fn read(bytes: &[u8]) -> Result<Sequences, String> {
             // In the order of the alphabet, so that two parts of a data set have the same.
             let mut sorted = labels.clone();
             sorted.sort();
-            if sorted.len() > MAX_WIDTH {
+            if sorted.len() > MAX_CHANNELS {
                 return Err(format!(
-                    "found {} classes, expected at most {MAX_WIDTH}",
+                    "found {} classes, expected at most {MAX_CHANNELS}",
                     sorted.len()
                 ));
             }

@@ -11,7 +11,7 @@
 
 use super::{Sequence, Sequences, Target, Targets};
 use crate::interchange::{NpzArray, read_arrays};
-use crate::network::sensor::MAX_WIDTH;
+use lstm_core::MAX_CHANNELS;
 
 pub(super) fn read(bytes: Vec<u8>) -> Result<Sequences, String> {
     let mut arrays = read_arrays(bytes)?;
@@ -27,9 +27,9 @@ pub(super) fn read(bytes: Vec<u8>) -> Result<Sequences, String> {
             ));
         }
     };
-    if steps == 0 || !(1..=MAX_WIDTH).contains(&channels) {
+    if steps == 0 || !(1..=MAX_CHANNELS).contains(&channels) {
         return Err(format!(
-            "array x has shape {:?}, expected at least one step, and 1 to {MAX_WIDTH} channels",
+            "array x has shape {:?}, expected at least one step, and 1 to {MAX_CHANNELS} channels",
             x.shape
         ));
     }
@@ -91,14 +91,14 @@ fn targets(
             tensor.shape
         )
     };
-    let unnamed = |values: usize| match (1..=MAX_WIDTH).contains(&values) {
+    let unnamed = |values: usize| match (1..=MAX_CHANNELS).contains(&values) {
         true => Ok(Targets::Values(vec![String::new(); values])),
         false => Err(wrong()),
     };
     let numbers = &tensor.values;
     match tensor.shape[..] {
         [n] if n == count && is_whole => {
-            let class = |&y: &f32| match (0.0..MAX_WIDTH as f32).contains(&y) {
+            let class = |&y: &f32| match (0.0..MAX_CHANNELS as f32).contains(&y) {
                 true => Ok(y as usize),
                 false => Err(format!("found class {y} in array y, expected 0 to 255")),
             };

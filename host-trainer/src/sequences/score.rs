@@ -2,7 +2,7 @@
 
 use super::Answer;
 use crate::files::table::table;
-use crate::network::sensor::{Head, SensorConfig};
+use crate::network::sensor::Head;
 use serde::Serialize;
 
 /// How well a network answers.
@@ -57,8 +57,8 @@ impl ValueScore {
 
 impl SensorScore {
     /// No answers yet.
-    pub fn new(config: &SensorConfig) -> Self {
-        match &config.head {
+    pub fn new(head: &Head) -> Self {
+        match head {
             Head::Classes(labels) => Self::Classes {
                 labels: labels.clone(),
                 confusion: vec![vec![0; labels.len()]; labels.len()],
@@ -193,22 +193,12 @@ fn significant(x: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::network::sensor::{Cell, Channel, LayerConfig, OutputValue};
-
-    fn config(head: Head) -> SensorConfig {
-        SensorConfig {
-            channels: vec![Channel::plain("")],
-            layers: vec![LayerConfig::new(Cell::Gru, 4)],
-            dense: Vec::new(),
-            head,
-            window: None,
-        }
-    }
+    use crate::network::sensor::OutputValue;
 
     #[test]
     fn answers_are_counted_by_class() {
         let head = Head::Classes(vec!["a".into(), "b".into()]);
-        let mut score = SensorScore::new(&config(head));
+        let mut score = SensorScore::new(&head);
         score.add(&[0.0, 1.0], Answer::Class(1));
         score.add(&[2.0, 1.0], Answer::Class(1));
         // The first of equals.
@@ -223,7 +213,7 @@ mod tests {
     #[test]
     fn errors_of_values_are_those_of_the_definitions() {
         let head = Head::Values(vec![OutputValue::plain("v")]);
-        let mut score = SensorScore::new(&config(head));
+        let mut score = SensorScore::new(&head);
         score.add(&[1.0], Answer::Values(&[2.0]));
         score.add(&[7.0], Answer::Values(&[4.0]));
         let SensorScore::Values(values) = &score else {

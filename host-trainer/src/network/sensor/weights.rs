@@ -116,12 +116,16 @@ impl SensorNetwork {
         file.write(path, KEY)
     }
 
-    /// Reads a network that [`SensorNetwork::save`] wrote.
+    /// Reads a network that [`SensorNetwork::save`] wrote; `None` of a file of another kind.
     ///
     /// # Errors
-    /// The file is missing, is not such a file, or its tensors do not fit its own config.
-    pub fn load(path: &Path) -> Result<Self> {
-        let mut file = TensorFile::read(path, KEY)?;
+    /// The file cannot be read, or its tensors do not fit its own config.
+    pub fn load(path: &Path) -> Result<Option<Self>> {
+        let bytes = std::fs::read(path).map_err(|e| Error::reading(path, &e))?;
+        if !TensorFile::is_of_kind(&bytes, KEY) {
+            return Ok(None);
+        }
+        let mut file = TensorFile::from_bytes(path, &bytes, KEY)?;
         let config = serde_json::from_str(&file.metadata).map_err(|e| {
             Error::bad_input(format!(
                 "{}: found a network description that does not parse ({e}), expected JSON",
@@ -134,7 +138,7 @@ impl SensorNetwork {
                 "{}: found tensor {name}, expected no more than the network's",
                 path.display()
             ))),
-            None => Ok(network),
+            None => Ok(Some(network)),
         }
     }
 }

@@ -90,6 +90,15 @@ impl GateMatrix {
         steps
     }
 
+    /// Columns, above so many of the layer below.
+    pub(crate) fn columns(&self, below: usize, layer: LayerConfig) -> usize {
+        let below = if self.has_below { below } else { 0 };
+        match self.own {
+            Own::None => below,
+            Own::Before | Own::Reset => below + layer.output(),
+        }
+    }
+
     /// The dead zone of each column.
     pub(super) fn zones(&self, below: usize, layer: LayerConfig, zones: Zones) -> Vec<u8> {
         let mut all = match self.has_below {

@@ -19,8 +19,8 @@ use crate::files::error::{Error, Result};
 use crate::network::sensor::{Activation, Head, LayerConfig, SensorNetwork};
 use lstm_core::Format;
 use lstm_core::export::{MAX_DEAD_ZONE, Row, WeightFormat};
-pub(crate) use matrices::rows_over_inputs;
-use matrices::{Own, gate_matrices};
+use matrices::Own;
+pub(crate) use matrices::{gate_matrices, rows_over_inputs};
 
 /// A network that reads values, in integers.
 #[derive(Clone, Debug, PartialEq)]
