@@ -81,7 +81,7 @@ pub(crate) fn refuse_beyond(path: &Path, network: &Network, beyond: &[Beyond]) -
 /// The network cannot be read or quantized, or the disk refuses.
 pub fn run(args: &Args) -> Result<()> {
     if let Some(network) = SensorNetwork::load(&args.network)? {
-        return quantize_values(args, &network);
+        return quantize_values(args, network);
     }
     let network = Network::load(&args.network)?;
     if let Some(data) = &args.data {
@@ -127,7 +127,7 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 /// Rounds a network that reads values, by data, to the `.lstm` itself.
-fn quantize_values(args: &Args, network: &SensorNetwork) -> Result<()> {
+fn quantize_values(args: &Args, mut network: SensorNetwork) -> Result<()> {
     let Some(data) = &args.data else {
         return Err(Error::bad_input(format!(
             "{}: found a network that reads values, expected --data FILE (.npz or .csv), whose ranges decide its integers",
@@ -143,6 +143,8 @@ fn quantize_values(args: &Args, network: &SensorNetwork) -> Result<()> {
     sensor::check_model_name(&args.out, &[&args.network, data])?;
     let sequences = Sequences::read(data)?;
     sensor::check_channels(&network.config, &sequences, data)?;
+    sequences.name(&mut network.config);
+    let network = &network;
     let observed = observe(network, &sequences);
     if !args.json {
         (observed.beyond_integers().iter()).for_each(|beyond| tell!("note: {beyond}"));

@@ -8,9 +8,10 @@ mod score;
 mod task;
 
 pub use score::{SensorScore, ValueScore, largest};
-pub use task::{Answer, Task, task};
+pub use task::{Answer, Task, are_numbers, task};
 
 use crate::files::error::{Error, Result};
+use crate::network::sensor::{Head, SensorConfig};
 use std::path::Path;
 
 /// A file of sequences.
@@ -98,6 +99,21 @@ impl Sequences {
             self.channels.len(),
             self.steps()
         )
+    }
+
+    /// Gives a network the names of channels and classes that it lacks and the data has.
+    pub fn name(&self, config: &mut SensorConfig) {
+        for (channel, name) in config.channels.iter_mut().zip(&self.channels) {
+            if channel.name.is_empty() {
+                channel.name.clone_from(name);
+            }
+        }
+        if let (Head::Classes(own), Targets::Classes(labels)) = (&mut config.head, &self.targets)
+            && own.len() == labels.len()
+            && are_numbers(own)
+        {
+            own.clone_from(labels);
+        }
     }
 
     fn checked(self) -> Result<Self, String> {

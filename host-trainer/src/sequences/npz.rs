@@ -8,15 +8,30 @@
 //! | `y` | `[N]` whole numbers | classes |
 //! | | `[N]` or `[N, K]` | values behind the last step |
 //! | | `[N, T, K]` | values of each step |
+//! | `classes` | `[K]` texts | the names of the classes |
+//! | `channels` | `[C]` texts | the names of the channels |
 
 use super::{Sequence, Sequences, Target, Targets};
+use crate::files::tensors::NamedTensor;
 use crate::interchange::{NpzArray, read_arrays};
 use lstm_core::MAX_CHANNELS;
+use std::collections::BTreeMap;
 
 pub(super) fn read(bytes: Vec<u8>) -> Result<Sequences, String> {
-    let mut arrays = read_arrays(bytes)?;
+    let mut texts = BTreeMap::new();
+    let mut arrays = BTreeMap::new();
+    for (name, array) in read_arrays(bytes)? {
+        match array {
+            NpzArray::Numbers { tensor, is_whole } => {
+                arrays.insert(name, (tensor, is_whole));
+            }
+            NpzArray::Texts(values) => {
+                texts.insert(name, values);
+            }
+        }
+    }
     let missing = "found no array x, expected values of shape [sequences, steps, channels]";
-    let x = arrays.remove("x").ok_or(missing)?.tensor;
+    let x = arrays.remove("x").ok_or(missing)?.0;
     let [count, steps, channels] = match x.shape[..] {
         [count, steps, channels] => [count, steps, channels],
         [steps, channels] => [1, steps, channels],
@@ -33,7 +48,7 @@ pub(super) fn read(bytes: Vec<u8>) -> Result<Sequences, String> {
             x.shape
         ));
     }
-    let scale = match arrays.remove("scale").map(|scale| scale.tensor.values) {
+    let scale = match arrays.remove("scale").map(|scale| scale.0.values) {
         None => vec![1.0; channels],
         Some(scale) if scale.len() == 1 => scale.repeat(channels),
         Some(scale) if scale.len() == channels => scale,
@@ -44,7 +59,7 @@ pub(super) fn read(bytes: Vec<u8>) -> Result<Sequences, String> {
             ));
         }
     };
-    let lengths = match arrays.remove("n").map(|n| n.tensor.values) {
+    let lengths = match arrays.remove("n").map(|n| n.0.values) {
         None => vec![steps; count],
         Some(n) if n.len() == count => n.iter().map(|&n| n as usize).collect(),
         Some(n) => {
@@ -57,9 +72,31 @@ pub(super) fn read(bytes: Vec<u8>) -> Result<Sequences, String> {
         ));
     }
     let y = arrays.remove("y");
-    let (targets, target) = targets(y, [count, steps], &lengths)?;
-    if let Some(name) = arrays.keys().next() {
-        return Err(format!("found array {name}, expected x, scale, n and y"));
+    let (mut targets, target) = targets(y, [count, steps], &lengths)?;
+    if let (Targets::Classes(labels), Some(names)) = (&mut targets, texts.remove("classes")) {
+        if names.len() < labels.len() {
+            return Err(format!(
+                "found {} names in array classes, expected at least {}",
+                names.len(),
+                labels.len()
+            ));
+        }
+        *labels = names;
+    }
+    let names = texts.remove("channels").unwrap_or_default();
+    let names = match names.len() {
+        0 => vec![String::new(); channels],
+        found if found == channels => names,
+        found => {
+            return Err(format!(
+                "found {found} names in array channels, expected {channels}"
+            ));
+        }
+    };
+    if let Some(name) = arrays.keys().chain(texts.keys()).next() {
+        return Err(format!(
+            "found array {name}, expected x, scale, n, y, classes and channels"
+        ));
     }
     let values = x.values.chunks_exact(steps * channels).zip(&lengths);
     let sequences = values.zip(target).map(|((values, length), target)| {
@@ -71,18 +108,18 @@ pub(super) fn read(bytes: Vec<u8>) -> Result<Sequences, String> {
         }
     });
     Ok(Sequences {
-        channels: vec![String::new(); channels],
+        channels: names,
         sequences: sequences.collect(),
         targets,
     })
 }
 
 fn targets(
-    y: Option<NpzArray>,
+    y: Option<(NamedTensor, bool)>,
     [count, steps]: [usize; 2],
     lengths: &[usize],
 ) -> Result<(Targets, Vec<Target>), String> {
-    let Some(NpzArray { tensor, is_whole }) = y else {
+    let Some((tensor, is_whole)) = y else {
         return Ok((Targets::None, vec![Target::None; count]));
     };
     let wrong = || {

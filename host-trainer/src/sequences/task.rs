@@ -48,9 +48,8 @@ pub fn task(config: &SensorConfig, data: &Sequences, next: bool) -> Result<Task>
         (Head::Classes(own), Targets::Classes(labels), false) => {
             let own_place = |label: &String| own.iter().position(|own| own == label);
             let by_name: Option<Vec<usize>> = labels.iter().map(own_place).collect();
-            let by_number = (labels.len() <= own.len()
-                && (labels.iter().enumerate()).all(|(n, label)| *label == n.to_string()))
-            .then(|| (0..labels.len()).collect());
+            let fits = labels.len() <= own.len() && (are_numbers(labels) || are_numbers(own));
+            let by_number = fits.then(|| (0..labels.len()).collect());
             match by_name.or(by_number) {
                 Some(classes) => Ok(Task::Classify(classes)),
                 None => bad(format!(
@@ -76,6 +75,12 @@ pub fn task(config: &SensorConfig, data: &Sequences, next: bool) -> Result<Task>
             bad(format!("found data with {found}, expected {expected}"))
         }
     }
+}
+
+/// Whether names are the numbers from 0 on: none that a person gave.
+pub fn are_numbers(labels: &[String]) -> bool {
+    let mut labels = labels.iter().enumerate();
+    labels.all(|(number, label)| *label == number.to_string())
 }
 
 impl Task {

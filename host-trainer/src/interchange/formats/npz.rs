@@ -41,6 +41,7 @@ fn read(file: File, _: &Told) -> Result<Contents, String> {
             } => {
                 tensors.insert(name, tensor.shape, tensor.values)?;
             }
+            Array::Texts(_) => tensors.pass_over(name, "text")?,
             Array::Numbers {
                 whole: Some(dtype), ..
             }
@@ -62,11 +63,13 @@ enum Array {
         tensor: NamedTensor,
         whole: Option<String>,
     },
-    /// It is not of numbers.
+    /// Its texts.
+    Texts(Vec<String>),
+    /// It is of neither.
     Other { dtype: String },
 }
 
-/// The arrays of numbers in a file, by name; of the others their kind.
+/// The arrays of numbers and of texts in a file, by name.
 ///
 /// # Errors
 /// It is no `.npz`, or damaged.
@@ -79,12 +82,15 @@ pub(crate) fn read_arrays(bytes: Vec<u8>) -> Result<BTreeMap<String, NpzArray>, 
             .strip_suffix(END)
             .ok_or_else(|| format!("found {name} in a zip file, expected .npy arrays"))?;
         let array = match array(&bytes, name)? {
-            Array::Numbers { tensor, whole } => NpzArray {
+            Array::Numbers { tensor, whole } => NpzArray::Numbers {
                 tensor,
                 is_whole: whole.is_some(),
             },
+            Array::Texts(texts) => NpzArray::Texts(texts),
             Array::Other { dtype } => {
-                return Err(format!("array {name} is of type {dtype}, expected numbers"));
+                return Err(format!(
+                    "array {name} is of type {dtype}, expected numbers or texts"
+                ));
             }
         };
         arrays.insert(name.to_owned(), array);
@@ -92,13 +98,13 @@ pub(crate) fn read_arrays(bytes: Vec<u8>) -> Result<BTreeMap<String, NpzArray>, 
     Ok(arrays)
 }
 
-/// An array of numbers.
+/// An array of a person's data.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct NpzArray {
-    /// Its shape and numbers.
-    pub(crate) tensor: NamedTensor,
-    /// Whether they are stored as whole numbers.
-    pub(crate) is_whole: bool,
+pub(crate) enum NpzArray {
+    /// Its shape and numbers, and whether they are stored as whole numbers.
+    Numbers { tensor: NamedTensor, is_whole: bool },
+    /// Texts, of any shape.
+    Texts(Vec<String>),
 }
 
 fn array(bytes: &[u8], name: &str) -> Result<Array, String> {
@@ -123,8 +129,13 @@ fn array(bytes: &[u8], name: &str) -> Result<Array, String> {
         "<u8" => (|bytes| whole(bytes, |b| u64::from_le_bytes(b) as f64), 8),
         "<i8" => (|bytes| whole(bytes, |b| i64::from_le_bytes(b) as f64), 8),
         other => {
-            let dtype = other.to_owned();
-            return Ok(Array::Other { dtype });
+            let length = other.strip_prefix("<U").and_then(|n| n.parse().ok());
+            return Ok(match length {
+                Some(length) => Array::Texts(texts(data, length)),
+                None => Array::Other {
+                    dtype: other.to_owned(),
+                },
+            });
         }
     };
     let whole = (!dtype.contains(['f', 'V'])).then(|| dtype.to_owned());
@@ -153,6 +164,19 @@ fn array(bytes: &[u8], name: &str) -> Result<Array, String> {
     };
     let tensor = NamedTensor { shape, values };
     Ok(Array::Numbers { tensor, whole })
+}
+
+/// Texts of so many characters of four bytes each, filled up with zeros.
+fn texts(data: &[u8], length: usize) -> Vec<String> {
+    let characters = data.as_chunks().0.iter().map(|&c| u32::from_le_bytes(c));
+    let characters: Vec<u32> = characters.collect();
+    let text = |characters: &[u32]| {
+        let characters = characters.iter().filter(|&&c| c != 0);
+        characters
+            .map(|&c| char::from_u32(c).unwrap_or(char::REPLACEMENT_CHARACTER))
+            .collect()
+    };
+    characters.chunks(length.max(1)).map(text).collect()
 }
 
 /// Whole numbers of `N` bytes as f32: to the last unit up to 2^24.
@@ -258,6 +282,9 @@ mod tests {
         whole("<i8", &[0xfe, 255, 255, 255, 255, 255, 255, 255], -2.0);
         whole("<i2", &[0x01, 0x80], -32767.0);
         whole("|u1", &[200], 200.0);
+        let texts = b"o\0\0\0n\0\0\0w\0\0\0\0\0\0\0";
+        let expected = vec!["on".to_owned(), "w".to_owned()];
+        assert_eq!(read("<U2", texts), Array::Texts(expected));
         let dtype = "|O".to_owned();
         assert_eq!(read("|O", &[0; 8]), Array::Other { dtype });
     }
