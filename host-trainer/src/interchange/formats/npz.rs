@@ -6,8 +6,10 @@
 
 use super::format::{File, Format};
 use crate::files::tensors::transpose;
-use crate::interchange::contents::{Collector, Contents, Context, Number, count};
+use crate::interchange::contents::{Collector, Contents, Number};
+use crate::interchange::context::Context;
 use crate::interchange::names;
+use crate::interchange::shape::count;
 use crate::interchange::told::Told;
 
 const MAGIC: &[u8; 6] = b"\x93NUMPY";
@@ -90,6 +92,16 @@ fn array(bytes: &[u8], name: &str) -> Result<Array, String> {
         ("True", &[_]) | ("False", _) => Ok(Array::Floats { shape, values }),
         _ => Err(format!(
             "array {name} of shape {shape:?} has fortran_order {order}, expected False"
+        )),
+    }
+}
+
+/// The numbers of an array, whatever its shape.
+pub(in crate::interchange) fn floats(bytes: &[u8], name: &str) -> Result<Vec<f32>, String> {
+    match array(bytes, name)? {
+        Array::Floats { values, .. } => Ok(values),
+        Array::Other { dtype } => Err(format!(
+            "array {name} is of type {dtype}, expected floating-point numbers"
         )),
     }
 }
