@@ -206,6 +206,14 @@ impl SensorRunConfig {
         })
     }
 
+    /// What the losses of this run are in, and how many of the training's are one of it.
+    pub fn loss_unit(&self) -> (&'static str, f64) {
+        match &self.network.head {
+            Head::Classes(_) => ("bits an answer", std::f64::consts::LN_2),
+            Head::Values(_) => ("squared deviations", 1.0),
+        }
+    }
+
     /// The text of a `config.json`.
     pub fn to_text(&self) -> String {
         serde_json::to_string_pretty(self).expect("plain data") + "\n"
@@ -237,6 +245,15 @@ impl SensorRunConfig {
             ))),
         }
     }
+}
+
+/// What a run learns, what it holds out, and what is to be told of both.
+///
+/// # Errors
+/// The data cannot be read, or are others than before.
+pub fn held_out(config: &SensorRunConfig) -> Result<(Sequences, Sequences, Task)> {
+    let parts = config.parts()?;
+    Ok((parts.train, parts.validation, parts.task))
 }
 
 /// Of each class every fifth sequence is held out, or of all where there are no classes; `None` if none would be.

@@ -7,5 +7,5 @@ mod config;
 mod run;
 mod sensor_task;
 
-pub use config::{Recipe, SensorRunConfig, TaskKind};
+pub use config::{Recipe, SensorRunConfig, TaskKind, held_out};
 pub(crate) use run::{Run, places, start};

@@ -7,17 +7,14 @@ use crate::files::error::{Error, Result};
 use crate::files::stdout::tell;
 use crate::files::table::table;
 use crate::kernels::random::Random;
-use crate::model::file::ModelFile;
-use crate::model::sensor::{encode_f32, encode_integers};
+use crate::model::sensor::{Variant, variants};
 use crate::network::sensor::{LayerConfig, SensorNetwork};
-use crate::quantize::sensor::{SENSOR_DEAD_ZONE, observe, quantize_sensor};
-use crate::sequences::Sequences;
+use crate::quantize::sensor::observe;
 use crate::training::checkpoint::Checkpoint;
 use crate::training::run_folder::RunFolder;
 use crate::training::stage::{Stage, Text};
 use crate::training::trainer::{Call, Plan, Trainer};
 use candle_core::Device;
-use lstm_core::Format;
 use std::sync::atomic::Ordering;
 
 /// A sequence is what a window of one character is in a text, so that the feeder of texts puts the sequences in order.
@@ -153,38 +150,24 @@ fn close(trainer: &Trainer<'_, SensorTask<'_>>) -> Result<()> {
         path.display()
     );
     let parts = task.parts;
-    let file = ModelFile::from_bytes(&encode_f32(&network, "")?);
-    tell!(
-        "{}",
-        file.answers(&parts.validation, &parts.task)?
-            .table()
-            .trim_end()
-    );
-    let observed = observe(&network, &parts.train);
-    let mut rows = Vec::new();
-    let mut row = |name: &str, file: &ModelFile| -> Result<()> {
-        let figure = |part: &Sequences| Ok::<_, Error>(file.answers(part, &parts.task)?.figure());
-        let bytes = file.bytes().len().to_string();
-        rows.push([
-            name.into(),
-            bytes,
-            figure(&parts.train)?,
-            figure(&parts.validation)?,
-        ]);
-        Ok(())
+    let variants = variants(&network, &observe(&network, &parts.train))?;
+    let float = variants[0].file.answers(&parts.validation, &parts.task)?;
+    tell!("{}", float.table().trim_end());
+    let row = |variant: &Variant| {
+        let figure = |part| Ok::<_, Error>(variant.file.answers(part, &parts.task)?.figure());
+        let bytes = variant.file.bytes().len().to_string();
+        let (train, held_out) = (figure(&parts.train)?, figure(&parts.validation)?);
+        Ok([variant.name.to_owned(), bytes, train, held_out])
     };
-    row("f32", &file)?;
-    for format in [Format::Int8, Format::Int4] {
-        let (integers, _) = quantize_sensor(&network, &observed, format, SENSOR_DEAD_ZONE)?;
-        let file = ModelFile::from_bytes(&encode_integers(&network, &integers, "")?);
-        row(format.name(), &file)?;
-    }
+    let rows = variants.iter().map(row).collect::<Result<Vec<_>>>()?;
     let heads = ["format", "bytes", "train", "held out"];
     tell!("\n{}", table(&heads, &[0], rows).trim_end());
     tell!(
-        "in integers by rounding alone; the model for a chip: host-trainer quantize {} --data {} --out MODEL.lstm",
+        "in integers by rounding alone; the model for a chip: host-trainer quantize {} --data {} --out MODEL.lstm\n\
+         all about the run as a page: host-trainer report {}",
         path.display(),
-        task.config.data.path.display()
+        task.config.data.path.display(),
+        task.folder.path().display()
     );
     Ok(())
 }

@@ -107,8 +107,8 @@ impl Task for SensorTask<'_> {
     ) -> Result<String> {
         self.folder.add_row(&report.row, &mut progress.lengths)?;
         self.rows.push(report.row.clone());
-        let unit = self.unit();
-        let svg = value_curve((820, 420), unit, self.train_unit(), &self.rows);
+        let (unit, train_unit) = self.config.loss_unit();
+        let svg = value_curve((820, 420), unit, train_unit, &self.rows);
         self.folder.write_curve(&chart::stand_alone(&svg))?;
         let row = &report.row;
         let (_, score) = self.judge(&self.network(parameters), &self.parts.validation);
@@ -116,7 +116,7 @@ impl Task for SensorTask<'_> {
             "epoch {:.0} of {}: train {:.4}, validation {:.4}{} {unit}, {}{}",
             row.epoch,
             phase.epochs,
-            row.train_nats / self.train_unit(),
+            row.train_nats / train_unit,
             row.validation_bits_per_char,
             row.average_bits_per_char
                 .map_or(String::new(), |loss| format!(", averaged {loss:.4}")),
@@ -137,22 +137,6 @@ impl SensorTask<'_> {
     /// The network with these parameters.
     pub(crate) fn network(&self, parameters: &[Vec<f32>]) -> SensorNetwork {
         SensorNetwork::from_parameters(self.config.network.clone(), parameters.to_vec())
-    }
-
-    /// What the losses are in.
-    fn unit(&self) -> &'static str {
-        match &self.config.network.head {
-            Head::Classes(_) => "bits an answer",
-            Head::Values(_) => "squared deviations",
-        }
-    }
-
-    /// So many of a batch's loss are one of them.
-    fn train_unit(&self) -> f64 {
-        match &self.config.network.head {
-            Head::Classes(_) => LN_2,
-            Head::Values(_) => 1.0,
-        }
     }
 
     /// Sequences side by side, and what is to be told of them.
