@@ -54,7 +54,7 @@ impl TaskKind {
                 loss_on: LossOn::LastStep,
             },
             epochs: (UPDATES / batches).ceil().clamp(5.0, 200.0),
-            learning_rate: 5e-3,
+            learning_rate: 1e-2,
             embedding_rate: 1.0,
             schedule: Schedule::cosine(50, 0.02),
             optimizer: OptimizerConfig {
