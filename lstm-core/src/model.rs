@@ -11,7 +11,7 @@ use crate::layout::Arrays;
 use crate::ngram::Lookups;
 use crate::validate::{self, Checked};
 #[cfg(feature = "sensor")]
-use crate::{sensor::Scaling, validate::Sensor};
+use crate::{scaling::Scaling, validate::Sensor};
 
 /// Gives its content an alignment of 16 bytes.
 ///

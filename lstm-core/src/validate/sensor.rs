@@ -12,7 +12,7 @@ use crate::format::{
 use crate::layout::Arrays;
 #[cfg(feature = "ngram")]
 use crate::ngram::Lookups;
-use crate::sensor::Scaling;
+use crate::scaling::Scaling;
 
 /// What a model reads and gives, and its dense layers before the head.
 #[derive(Clone, Copy, Debug)]
