@@ -1,9 +1,9 @@
-//! Weights in other frameworks' files: Keras 3 (`.weights.h5`, `.keras`, `.npz`) and PyTorch
-//! (`state_dict` in a `.pt` or in safetensors).
+//! Networks in other frameworks' files: Keras (`.weights.h5`, `.keras`, `.h5`, `.npz`), PyTorch (`state_dict` in a
+//! `.pt` or in safetensors) and ONNX.
 //!
 //! Each kind of file has a reader in `formats`, and a line in its list: [`read`] gives the tensors by
-//! name. [`find`] finds the network in the names and shapes, whatever file they came from;
-//! [`mod@write`] goes the other way.
+//! name, or the layers where the file tells all of them. [`find`] finds a network of characters in them,
+//! [`values::find`] one of values; [`mod@write`] goes the other way.
 //!
 //! | | Keras | PyTorch | here |
 //! | --- | --- | --- | --- |
@@ -54,7 +54,10 @@ pub fn read(path: &Path, told: &Told) -> Result<Contents> {
             path.display()
         )));
     }
-    from_bytes(path, std::fs::read(path).map_err(io)?, told)
+    let bytes = std::fs::read(path).map_err(io)?;
+    let bytes = formats::onnx::with_numbers(bytes, path)
+        .map_err(|e| Error::bad_input(format!("{}: {e}", path.display())))?;
+    from_bytes(path, bytes, told)
 }
 
 /// As [`read`], from the bytes of a file; `path` only names it in errors.
@@ -72,7 +75,7 @@ fn parse(bytes: Vec<u8>, told: &Told) -> Result<Contents, String> {
         Some(format) => (format.read)(file, told)?,
         None => {
             return Err(
-                "found a file of no known kind, expected weights of Keras or PyTorch".into(),
+                "found a file of no known kind, expected one of Keras, PyTorch or ONNX".into(),
             );
         }
     };

@@ -4,18 +4,20 @@
 
 use crate::inputs::{self, Input};
 use crate::{assert_one_line, is_planted};
-use host_trainer::interchange::{self, Told};
+use host_trainer::interchange::values::{self, Answer, Settings};
+use host_trainer::interchange::{self, Reads, Told};
 use host_trainer::text::alphabet::Alphabet;
 use std::path::Path;
 
 /// Small files of the real frameworks.
-const FILES: [&[u8]; 6] = [
+const FILES: [&[u8]; 7] = [
     include_bytes!("../../golden/imports/onehot_list.npz"),
     include_bytes!("../../golden/imports/onehot.pt"),
     include_bytes!("../../golden/imports/protocol_4.pt"),
     include_bytes!("../../golden/imports/tied.safetensors"),
     include_bytes!("../../golden/imports/onehot.keras"),
     include_bytes!("../../golden/imports/keras2_window.h5"),
+    include_bytes!("../../golden/sensors/deep_opset11.onnx"),
 ];
 const DESCRIPTION: &[u8] = br#"{"class_name":"Sequential","config":{"layers":[{"class_name":"Embedding","config":{}},{"class_name":"LSTM","config":{"stateful":true}},{"class_name":"Dense","config":{"activation":"softmax"}}]}}"#;
 
@@ -48,11 +50,26 @@ fn file(bytes: Vec<u8>) {
         symbols: ('a'..='e').collect(),
         fold_case: false,
     };
-    let found = interchange::from_bytes(path, bytes, &told)
-        .and_then(|contents| interchange::find(path, &contents, &told, &alphabet));
+    let contents = match interchange::from_bytes(path, bytes, &told) {
+        Ok(contents) => contents,
+        Err(error) => return assert_one_line(&error),
+    };
+    let found = match values::reads(&contents, &told, alphabet.len()) {
+        Reads::Characters => {
+            let found = interchange::find(path, &contents, &told, &alphabet);
+            found.map(|mapped| mapped.network.parameters().concat())
+        }
+        Reads::Values => {
+            let settings = Settings {
+                answer: Some(Answer::Classes(vec!["3".to_owned()])),
+                ..Settings::default()
+            };
+            let found = values::find(path, &contents, &told, &settings);
+            found.map(|mapped| mapped.network.parameters().concat())
+        }
+    };
     match found {
-        Ok(mapped) => {
-            let mut numbers = mapped.network.parameters().concat();
+        Ok(mut numbers) => {
             // One that is no number, let through.
             if is_planted() {
                 numbers.push(f32::NAN);
@@ -87,6 +104,7 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
     seeds.push(with_kind(2, PICKLE));
     seeds.push(with_kind(3, DESCRIPTION));
     seeds.push(with_kind(4, b"\x89HDF\r\n\x1a\n"));
+    seeds.push(with_kind(0, FILES[6]));
     seeds
 }
 

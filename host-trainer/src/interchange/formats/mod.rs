@@ -6,7 +6,7 @@ mod hdf5;
 mod keras_hdf5;
 mod keras_model;
 pub(super) mod npz;
-mod onnx;
+pub(super) mod onnx;
 mod pickle;
 mod pytorch;
 mod safetensors;

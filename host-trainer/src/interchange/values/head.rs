@@ -53,14 +53,18 @@ pub(super) fn head(
             Head::Classes(labels(2)?)
         }
         (End::Untold | End::Of(Activation::Linear), Some(Answer::Classes(told))) => {
-            if outputs == 1 && told.len() == 2 {
-                notes.push(format!(
-                    "layer {name} gives one number: taken as the logit of the second class, {}",
-                    told[1]
-                ));
-                *last = of_two_classes(last);
-            }
-            Head::Classes(labels(last.bias.values.len())?)
+            let classes = match (outputs, labels_of(told, 2)) {
+                (1, Ok(two)) => {
+                    notes.push(format!(
+                        "layer {name} gives one number: taken as the logit of the second class, {}",
+                        two[1]
+                    ));
+                    *last = of_two_classes(last);
+                    2
+                }
+                _ => outputs,
+            };
+            Head::Classes(labels(classes)?)
         }
         (End::Untold, None) => {
             return Err(format!(

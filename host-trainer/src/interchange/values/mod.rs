@@ -18,6 +18,7 @@ use crate::network::sensor::{
 };
 use lstm_core::MAX_WINDOW;
 use names::Named;
+use std::borrow::Cow;
 use std::path::Path;
 
 /// What a person says of a network of values where its file does not.
@@ -52,25 +53,25 @@ pub fn reads(contents: &Contents, told: &Told, symbols: usize) -> Reads {
     if let Some(reads) = contents.reads {
         return reads;
     }
-    let plan = match &contents.plan {
-        Some(Ok(plan)) => Ok(plan.clone()),
-        Some(Err(error)) => Err(error.clone()),
+    let is_one_hot = |plan: &Plan| {
+        let is_plain = matches!(plan.input, Input::Values(None));
+        let widths = [plan.inputs(), plan.outputs()];
+        is_plain && plan.dense.len() == 1 && widths == [Some(symbols); 2]
+    };
+    let may_be_text = match &contents.plan {
+        Some(Ok(plan)) => is_one_hot(plan),
+        Some(Err(_)) => contents.not_text.is_none(),
         None => match named(contents, told) {
             // It is refused as it always was.
-            Err(_) => return Reads::Characters,
-            Ok((named, tensors, _)) if named.has_embedding(&tensors) => return Reads::Characters,
-            Ok((named, tensors, _)) => named.plan(&tensors, &contents.order, told),
+            Err(_) => true,
+            Ok((named, tensors, _)) if named.has_embedding(&tensors) => true,
+            Ok((named, tensors, _)) => {
+                let plan = named.plan(&tensors, &contents.order, told);
+                plan.is_ok_and(|plan| is_one_hot(&plan))
+            }
         },
     };
-    let is_one_hot = match plan {
-        Ok(plan) => {
-            let is_plain = matches!(plan.input, Input::Values(None));
-            let widths = [plan.inputs(), plan.outputs()];
-            is_plain && plan.dense.len() == 1 && widths == [Some(symbols); 2]
-        }
-        Err(_) => contents.plan.is_some() && contents.not_text.is_none(),
-    };
-    match is_one_hot {
+    match may_be_text {
         true => Reads::Characters,
         false => Reads::Values,
     }
@@ -89,9 +90,13 @@ pub fn find(path: &Path, contents: &Contents, told: &Told, settings: &Settings) 
     Ok(mapped)
 }
 
-fn named(contents: &Contents, told: &Told) -> Result<(Named, Tensors, Vec<String>), String> {
+/// What the names say, of the tensors that a person has not left out, with a note of those that are.
+fn named<'c>(
+    contents: &'c Contents,
+    told: &Told,
+) -> Result<(Named, Cow<'c, Tensors>, Vec<String>), String> {
     let (kept, notes) = keep(&contents.tensors, told)?;
-    let tensors = kept.unwrap_or_else(|| contents.tensors.clone());
+    let tensors = kept.map_or(Cow::Borrowed(&contents.tensors), Cow::Owned);
     let named = Named::sort(&tensors)?;
     Ok((named, tensors, notes))
 }

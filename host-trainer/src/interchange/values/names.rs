@@ -8,6 +8,7 @@ use crate::interchange::network::{
 use crate::interchange::plan::{End, Input, Normalization, Numbers, Plan};
 use crate::interchange::told::Told;
 use crate::network::config::MAX_LAYERS;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// More dense layers than this are in no network.
@@ -25,14 +26,17 @@ impl Named {
     /// # Errors
     /// A tensor is of no layer that is known.
     pub(super) fn sort(tensors: &Tensors) -> Result<Self, String> {
-        let mut rest = tensors.clone();
-        let normalization = take_normalization(&mut rest)?;
+        let normalization = normalization(tensors)?;
+        let mut rest = Cow::Borrowed(tensors);
+        for name in normalization.iter().flat_map(|(_, names)| names) {
+            rest.to_mut().remove(name);
+        }
         let groups = match list(&rest) {
             Some(groups) => groups?,
             None => Groups::sort(&rest)?,
         };
         Ok(Self {
-            normalization,
+            normalization: normalization.map(|(normalization, _)| normalization),
             groups,
         })
     }
@@ -180,28 +184,30 @@ impl Orders<'_> {
     }
 }
 
-/// Takes out the mean and the variance of Keras's Normalization.
-fn take_normalization(tensors: &mut Tensors) -> Result<Option<Normalization>, String> {
+/// The mean and the variance of Keras's Normalization, and the names of the two tensors.
+fn normalization(tensors: &Tensors) -> Result<Option<(Normalization, [String; 2])>, String> {
     let mut groups: BTreeMap<String, Vec<(usize, String)>> = BTreeMap::new();
-    let is_list = tensors.keys().all(|name| name.starts_with("arr_"));
-    for (name, tensor) in tensors.iter() {
-        let is_vector = tensor.shape.iter().filter(|&&n| n > 1).count() <= 1;
-        let place = name.rsplit_once('/').and_then(|(group, part)| {
-            let place = ["mean", "variance"]
-                .iter()
-                .position(|p| part.trim_end_matches(":0") == *p)?;
+    // The third array of the list counts, and is passed over; with any other layer it is one of numbers.
+    let is_list = !tensors.contains_key("arr_2") && tensors.contains_key("arr_3");
+    for (name, tensor) in tensors {
+        let named = name.rsplit_once('/').and_then(|(group, part)| {
+            let part = part.trim_end_matches(":0");
+            let place = ["mean", "variance"].iter().position(|p| part == *p)?;
             Some((group.to_owned(), place))
         });
-        let place = place.or_else(|| match split(name)? {
-            (group, Part::Var(at)) if at < 2 => Some((group, at)),
+        let is_so_called = |group: &str| {
+            let mut parts = group.split('/');
+            parts.any(|part| part.starts_with("normalization"))
+        };
+        let place = named.or_else(|| match split(name)? {
+            (group, Part::Var(at)) if at < 2 && is_so_called(&group) => Some((group, at)),
             (group, Part::Listed(at)) if at < 2 && is_list => Some((group, at)),
             _ => None,
         });
-        if let (Some((group, place)), true) = (place, is_vector) {
+        if let (Some((group, place)), true) = (place, tensor.shape.len() <= 1) {
             groups.entry(group).or_default().push((place, name.clone()));
         }
     }
-    // A layer's weights are matrices: of two vectors is this alone.
     groups.retain(|_, parts| parts.len() == 2);
     let mut found = groups.into_iter();
     let Some((group, mut parts)) = found.next() else {
@@ -213,21 +219,15 @@ fn take_normalization(tensors: &mut Tensors) -> Result<Option<Normalization>, St
         ));
     }
     parts.sort();
-    let mut take = |at: usize| {
-        let tensor = tensors.remove(&parts[at].1);
-        tensor.map(|tensor| tensor.values).unwrap_or_default()
-    };
-    let (mean, variance) = (take(0), take(1));
+    let names = [parts[0].1.clone(), parts[1].1.clone()];
+    let [mean, variance] = names.each_ref().map(|name| &tensors[name].values);
     let scale = variance.iter().map(|v| 1.0 / v.sqrt().max(EPSILON));
-    Ok(Some(Normalization {
+    let normalization = Normalization {
         scale: Numbers::Given(scale.collect()),
-        mean: Numbers::Given(mean),
-        from: parts
-            .into_iter()
-            .map(|(_, name)| name)
-            .collect::<Vec<_>>()
-            .join(", "),
-    }))
+        mean: Numbers::Given(mean.clone()),
+        from: names.join(", "),
+    };
+    Ok(Some((normalization, names)))
 }
 
 /// Keras's `get_weights()`: two matrices and perhaps a bias a recurrent layer, then a matrix and perhaps a bias a dense

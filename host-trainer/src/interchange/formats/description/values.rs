@@ -1,6 +1,7 @@
 //! Whether a network of values runs here: perhaps a Normalization, recurrent layers, dense layers.
 
 use super::{Description, INERT, Layer, Object, context, unreadable};
+use crate::interchange::names::numbered;
 use crate::interchange::network::{Groups, Tensors, layers};
 use crate::interchange::plan::{Dense, End, Input, Normalization, Numbers, Plan, Recurrent};
 use crate::network::cell::Framework;
@@ -229,15 +230,9 @@ impl Walk<'_> {
 
     /// The cells that one layer runs, the lowest first.
     fn cells(&mut self, layer: &Layer, cells: &[&Object]) -> Result<(), String> {
-        let groups = self.groups(layer)?;
-        let mut found = groups.layers;
-        found.sort_by_key(|group| crate::interchange::names::numbered(&group.name));
-        if found.len() != cells.len() || !groups.linears.is_empty() {
-            return Err(self.not_its_tensors(layer, cells.len()));
-        }
-        for (&cell, found) in cells.iter().zip(found) {
-            let class = cell.class_name.trim_end_matches("Cell");
-            if !Framework::classes().contains(&class) {
+        let class = |cell: &Object| cell.class_name.trim_end_matches("Cell").to_owned();
+        for &cell in cells {
+            if !Framework::classes().contains(&&class(cell)[..]) {
                 return Err(format!(
                     "found a cell {} ({}), expected {}s",
                     cell.class_name,
@@ -247,6 +242,15 @@ impl Walk<'_> {
             }
             cell.expect("activation", &["tanh".into()])?;
             cell.expect("recurrent_activation", &["sigmoid".into()])?;
+        }
+        let groups = self.groups(layer)?;
+        let mut found = groups.layers;
+        found.sort_by_key(|group| numbered(&group.name));
+        if found.len() != cells.len() || !groups.linears.is_empty() {
+            return Err(self.not_its_tensors(layer, cells.len()));
+        }
+        for (&cell, found) in cells.iter().zip(found) {
+            let class = class(cell);
             let reset_after = cell.config["reset_after"].as_bool();
             let mut read = layers::recurrent(&found, self.tensors, reset_after, &mut self.notes)?;
             let gates = read.cell.gates();
@@ -358,5 +362,90 @@ fn numbers(value: &Value) -> Option<Vec<f32>> {
         // Keras 3 may write an array as an object of its own.
         Value::Object(object) => numbers(object.get("config")?.get("value")?),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Why a network of these layers is refused.
+    fn refusal(layers: &str) -> String {
+        let json = format!(
+            r#"{{"class_name": "Sequential", "config": {{"layers": [
+                {{"class_name": "InputLayer", "config": {{"batch_shape": [null, 40, 3]}}}}, {layers}]}}}}"#
+        );
+        let description = Description::parse(json.as_bytes()).unwrap();
+        description.values(&Tensors::new()).unwrap_err()
+    }
+
+    #[test]
+    fn what_computes_otherwise_is_refused_by_name() {
+        let lstm = |settings: &str| {
+            format!(
+                r#"{{"class_name": "LSTM", "config": {{"name": "a", "units": 2, {settings}}}}}"#
+            )
+        };
+        for (layers, expected) in [
+            (
+                lstm(r#""go_backwards": true"#),
+                "layer a (LSTM) has go_backwards true, expected false: a chip reads",
+            ),
+            (
+                lstm(r#""recurrent_activation": "hard_sigmoid""#),
+                "layer a (LSTM) has recurrent_activation \"hard_sigmoid\", expected \"sigmoid\"",
+            ),
+            (
+                lstm(r#""activation": "relu""#),
+                "layer a (LSTM) has activation \"relu\", expected \"tanh\"",
+            ),
+            (
+                lstm(r#""return_state": true"#),
+                "has return_state true, expected false",
+            ),
+            (
+                lstm(r#""unroll": true"#),
+                "found no tensor for layer a (LSTM), expected",
+            ),
+            (
+                r#"{"class_name": "Bidirectional", "config": {"name": "b"}}"#.to_owned(),
+                "found layer b (Bidirectional), expected LSTMs and GRUs that read forwards alone",
+            ),
+            (
+                r#"{"class_name": "SimpleRNN", "config": {"name": "s"}}"#.to_owned(),
+                "found a layer SimpleRNN (s), expected perhaps a Normalization",
+            ),
+            (
+                r#"{"class_name": "Dense", "config": {"name": "d"}}"#.to_owned(),
+                "found layer d (Dense) at a place where it computes something else",
+            ),
+            (
+                r#"{"class_name": "Normalization", "config": {"name": "n", "axis": [1]}}"#
+                    .to_owned(),
+                "layer n (Normalization) has axis [1], expected [-1]",
+            ),
+            (
+                r#"{"class_name": "Normalization", "config": {"name": "n", "axis": [-1]}}"#
+                    .to_owned(),
+                "layer n (Normalization) has no mean and variance in the file",
+            ),
+            (
+                r#"{"class_name": "Dropout", "config": {"name": "n"}}"#.to_owned(),
+                "found no recurrent layer",
+            ),
+        ] {
+            let error = refusal(&layers);
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_taken_from_lists_within_lists() {
+        let value = |json: &str| numbers(&serde_json::from_str(json).unwrap());
+        assert_eq!(value("2.5"), Some(vec![2.5]));
+        assert_eq!(value("[[[1.0, 2]]]"), Some(vec![1.0, 2.0]));
+        let wrapped = r#"{"class_name": "__numpy__", "config": {"value": [3.0]}}"#;
+        assert_eq!(value(wrapped), Some(vec![3.0]));
+        assert_eq!((value("[]"), value("\"x\"")), (None, None));
     }
 }

@@ -6,6 +6,11 @@ use std::cell::Cell;
 /// More axes than this are refused.
 const MAX_RANK: usize = 8;
 
+/// Names of more characters together are not told.
+const MAX_NAMES: usize = 300;
+/// What is said of an array that nodes have put together.
+const TOGETHER: &str = ", gates put together";
+
 /// Numbers that may still be made of the file's.
 pub(super) struct Budget(Cell<u64>);
 
@@ -34,8 +39,8 @@ pub(super) struct Array {
 
 impl Array {
     /// As long an array with these axes.
-    pub(super) fn reshape(&self, shape: Vec<usize>) -> Option<Self> {
-        (count(&shape) == Some(self.values.len())).then(|| Self {
+    pub(super) fn reshape(&self, shape: Vec<usize>, budget: &Budget) -> Option<Self> {
+        (budget.take(&shape)? == self.values.len()).then(|| Self {
             shape,
             ..self.clone()
         })
@@ -121,11 +126,11 @@ impl Array {
             array.shape.len() == shape.len()
                 && pairs.into_iter().all(|(at, (a, b))| at == axis || a == b)
         };
-        if !arrays.iter().all(|array| fits(array)) {
+        if !arrays.iter().all(fits) {
             return None;
         }
-        let lengths = arrays.iter().map(|array| array.shape[axis]);
-        shape[axis] = lengths.fold(Some(0usize), |sum, n| sum?.checked_add(n))?;
+        let mut lengths = arrays.iter().map(|array| array.shape[axis]);
+        shape[axis] = lengths.try_fold(0usize, |sum, n| sum.checked_add(n))?;
         let n = budget.take(&shape)?;
         let outer = count(&shape[..axis])?;
         let mut values = Vec::with_capacity(n);
@@ -137,8 +142,12 @@ impl Array {
         }
         let mut from: Vec<&str> = arrays.iter().map(|array| &array.from[..]).collect();
         from.dedup();
+        let length: usize = from.iter().map(|name| name.len()).sum();
         let from = match from[..] {
-            [one] => format!("{one}, gates put together"),
+            [one] if one.ends_with(TOGETHER) => one.to_owned(),
+            [one] => format!("{one}{TOGETHER}"),
+            // The names of arrays of arrays would grow without end.
+            _ if length > MAX_NAMES => format!("{} arrays{TOGETHER}", from.len()),
             _ => from.join(", "),
         };
         Some(Self {
@@ -159,7 +168,7 @@ impl Array {
         let padded = |array: &Self| {
             let mut shape = vec![1; rank - array.shape.len()];
             shape.extend(&array.shape);
-            array.reshape(shape)
+            array.reshape(shape, budget)
         };
         let (a, b) = (padded(self)?, padded(other)?);
         let lengths = a.shape.iter().zip(&b.shape);
@@ -200,7 +209,7 @@ impl Array {
             .shape
             .split_at_checked(self.shape.len().checked_sub(2)?)?;
         outer.iter().all(|&n| n == 1).then_some(())?;
-        let matrix = self.reshape(inner.to_vec())?;
+        let matrix = self.reshape(inner.to_vec(), budget)?;
         match is_turned {
             false => Some(matrix),
             true => {

@@ -6,7 +6,7 @@ use crate::interchange::plan::{
     Dense, End, Input, Normalization, Numbers, Piece, Plan, Recurrent, within,
 };
 use crate::network::sensor::Activation;
-use lstm_core::MAX_DENSE_WIDTH;
+use lstm_core::{MAX_DENSE_LAYERS, MAX_DENSE_WIDTH};
 use std::rc::Rc;
 
 /// A step of the way.
@@ -158,6 +158,11 @@ impl Layers {
             None => self.layers.last().map(Recurrent::output),
         };
         if let Some(width) = width {
+            if self.dense.len() > MAX_DENSE_LAYERS {
+                return Err(format!(
+                    "found more than {MAX_DENSE_LAYERS} dense layers before {name}, expected at most so many"
+                ));
+            }
             self.notes.push(format!(
                 "{name} follows no dense layer of its own: the identity is one"
             ));
@@ -259,4 +264,102 @@ fn numbers<'o>(by: &'o Operand, name: &str) -> Result<&'o Array, String> {
 
 fn untold(name: &str, missing: &str) -> String {
     format!("{name} reads {missing}, which the file has no numbers for, expected numbers")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::sensor::Cell;
+
+    fn array(shape: &[usize], values: &[f32]) -> Rc<Array> {
+        Rc::new(Array {
+            shape: shape.to_vec(),
+            values: values.to_vec(),
+            from: "a".to_owned(),
+        })
+    }
+
+    fn numbers(values: &[f32]) -> Operand {
+        Operand::Numbers(array(&[values.len()], values))
+    }
+
+    fn layer() -> Op {
+        Op::Recurrent(Rc::new(Recurrent {
+            name: "l".to_owned(),
+            cell: Cell::Lstm,
+            hidden: 2,
+            w_ih: Piece::zeros(8),
+            w_hh: Piece::zeros(16),
+            bias: Piece::zeros(8),
+            recurrent_bias: None,
+            projection: None,
+        }))
+    }
+
+    fn of(ops: Vec<Op>) -> Result<Plan, String> {
+        let steps = ops.into_iter().map(|op| (op, "n".to_owned()));
+        plan(steps.collect(), Context::Carried)
+    }
+
+    #[test]
+    fn what_is_added_and_multiplied_becomes_a_mean_and_a_scale() {
+        let plan = of(vec![
+            Op::Shift(numbers(&[1.0, 2.0]), Sign::Back),
+            Op::Scale(numbers(&[4.0]), Sign::Back),
+            Op::Shift(numbers(&[0.5]), Sign::Forth),
+            layer(),
+        ]);
+        let Input::Values(Some(found)) = plan.unwrap().input else {
+            panic!("no normalization");
+        };
+        assert_eq!(found.scale, Numbers::Given(vec![0.25]));
+        assert_eq!(found.mean, Numbers::Given(vec![-1.0, 0.0]));
+    }
+
+    #[test]
+    fn what_follows_a_dense_layer_is_folded_into_it() {
+        let plan = of(vec![
+            layer(),
+            Op::End(End::Of(Activation::Relu)),
+            Op::Product(array(&[2, 2], &[1.0, 2.0, 3.0, 4.0])),
+            Op::Shift(numbers(&[1.0, -1.0]), Sign::Forth),
+            Op::Scale(numbers(&[2.0, 0.5]), Sign::Forth),
+            Op::End(End::Softmax),
+        ]);
+        let [identity, dense] = &plan.unwrap().dense[..] else {
+            panic!("not two dense layers");
+        };
+        assert_eq!(identity.weight.values, [1.0, 0.0, 0.0, 1.0]);
+        assert_eq!(identity.end, End::Of(Activation::Relu));
+        assert_eq!(dense.weight.values, [2.0, 1.0, 6.0, 2.0]);
+        assert_eq!(dense.bias.values, [2.0, -0.5]);
+        assert_eq!(dense.end, End::Softmax);
+    }
+
+    #[test]
+    fn what_stands_elsewhere_is_refused() {
+        let product = || Op::Product(array(&[2, 1], &[1.0, 1.0]));
+        let missing = || Operand::Missing("m".to_owned());
+        for (ops, expected) in [
+            (
+                vec![product(), layer()],
+                "stands where it computes something else",
+            ),
+            (
+                vec![layer(), product(), layer()],
+                "stands where it computes something else",
+            ),
+            (
+                vec![layer(), product(), Op::Shift(missing(), Sign::Forth)],
+                "reads m, which the file",
+            ),
+            (
+                vec![Op::Scale(missing(), Sign::Forth), layer()],
+                "reads m, which the file",
+            ),
+        ] {
+            let error = of(ops).unwrap_err();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
 }

@@ -4,11 +4,13 @@
 //! Nodes that only change a shape are passed through where no number moves from one axis to another. A node that
 //! cannot run here is told only if the answer follows from it.
 
-use super::array::{Budget, Whole, Wholes, axis, clip};
+use super::array::{Budget, Whole, Wholes, axis};
 use super::chain::{Op, Operand, Sign, plan};
-use super::constant::{Constant, Cuts, evaluate, unsqueezed};
+use super::constant::Constant;
 use super::data::{Axes, Axis};
+use super::evaluate::evaluate;
 use super::message::{Graph, Node, ValueInfo};
+use super::moves;
 use super::recurrent;
 use super::repeat::{self, Output, Repeated};
 use super::value::{Answers, Data, Value};
@@ -20,8 +22,8 @@ use std::rc::Rc;
 
 /// More nodes than this are in no network that runs here.
 const MAX_NODES: usize = 20_000;
-/// An end of a Slice that is beyond every axis.
-const FAR: i64 = i32::MAX as i64;
+/// Steps from the input to the answer; more are in no network that runs here.
+const MAX_STEPS: usize = 100;
 const EXPECTED: &str =
     "an embedding or a normalization, LSTMs or GRUs, dense layers, and changes of shape alone";
 
@@ -38,6 +40,8 @@ struct Walk<'g> {
     opset: i64,
     values: BTreeMap<String, Value>,
     steps: Vec<Step>,
+    /// Recurrent layers so far.
+    layers: usize,
     /// Whether a layer starts from a state that the graph is given.
     is_given_state: bool,
 }
@@ -58,6 +62,7 @@ pub(super) fn layers(graph: Graph, opset: i64, budget: &Budget) -> Result<Plan, 
         opset,
         values: BTreeMap::new(),
         steps: Vec::new(),
+        layers: 0,
         is_given_state: false,
     };
     for tensor in graph.initializers {
@@ -131,6 +136,11 @@ impl Walk<'_> {
             ));
         }
         match &node.op_type[..] {
+            "LSTM" | "GRU" | "Loop" if self.layers == MAX_STEPS => {
+                return Err(format!(
+                    "found more than {MAX_STEPS} recurrent layers, expected fewer"
+                ));
+            }
             "LSTM" | "GRU" => return self.recurrent(node, inputs),
             "Loop" => return self.repeat(node, inputs),
             _ => {}
@@ -152,7 +162,7 @@ impl Walk<'_> {
         }
         let value = match inputs {
             [Some(Value::Given(name)), ..] if is_of_shape(node) => Value::Given(name.clone()),
-            [Some(Value::Outputs(outputs)), ..] => one_of(node, outputs, inputs)?,
+            [Some(Value::Outputs(outputs)), ..] => moves::one_of(node, outputs, inputs)?,
             _ => self.data(node, inputs)?,
         };
         let mut values = vec![Value::Constant(Constant::Unknown); node.outputs.len()];
@@ -171,10 +181,10 @@ impl Walk<'_> {
                 _ => None,
             })
             .collect();
-        let (data, others) = match (&data[..], &node.op_type[..]) {
+        let data = match (&data[..], &node.op_type[..]) {
             ([], _) => return Ok(Value::Constant(Constant::Unknown)),
-            ([first, rest @ ..], "Concat") => return outputs_of(node, first, rest),
-            ([data], _) => ((*data).clone(), inputs),
+            ([first, rest @ ..], "Concat") => return moves::outputs_of(node, first, rest),
+            ([data], _) => (*data).clone(),
             _ => {
                 return Err(format!(
                     "{} joins two ways from the input, expected one way through {EXPECTED}",
@@ -182,104 +192,33 @@ impl Walk<'_> {
                 ));
             }
         };
-        let is_first = matches!(others.first(), Some(Some(Value::Data(_))));
-        let axes = |axes: Option<Axes>| match axes {
-            Some(axes) => Ok(Value::Data(Data {
-                axes,
-                ..data.clone()
-            })),
-            None => Err(format!(
-                "{} changes the shape {:?} so that numbers move, expected an order of series, steps and numbers that \
-                 stays",
-                node.label(),
-                data.axes.shape().values
-            )),
-        };
-        let constant = |index: usize| match others.get(index) {
+        let is_first = matches!(inputs.first(), Some(Some(Value::Data(_))));
+        let constant = |index: usize| match inputs.get(index) {
             Some(Some(Value::Constant(constant))) => Some(constant),
             _ => None,
         };
-        let wholes = |index: usize| match constant(index) {
-            Some(Constant::Wholes(wholes)) => Some(wholes),
-            _ => None,
-        };
-        let numbers = |name: &str, index: usize| match node.ints(name) {
-            Some(ints) => Some(ints.to_vec()),
-            None => wholes(index)?.known(),
-        };
         let rank = data.axes.0.len();
+        if is_first && let Some(moved) = moves::run(node, &data, inputs) {
+            return moved;
+        }
         match &node.op_type[..] {
-            "Identity" | "Cast" | "CastLike" | "Dropout" if is_first => Ok(Value::Data(data)),
-            "Shape" => {
-                let n = rank as i64;
-                let shape = data.axes.shape();
-                let range = clip(node.int("start", 0), node.int("end", n), rank);
-                Ok(Value::Constant(Constant::Wholes(Wholes::list(
-                    shape.values[range].to_vec(),
-                ))))
-            }
-            "Transpose" => {
-                let order: Option<Vec<usize>> = match node.ints("perm") {
-                    Some(order) => order.iter().map(|&at| axis(at, rank)).collect(),
-                    None => Some((0..rank).rev().collect()),
-                };
-                axes(order.and_then(|order| data.axes.transposed(&order)))
-            }
-            "Squeeze" => {
-                let is_one = |at: &usize| data.axes.0[*at] == Axis::One;
-                let gone: Option<Vec<usize>> = match numbers("axes", 1) {
-                    Some(gone) => gone.iter().map(|&at| axis(at, rank)).collect(),
-                    None => Some((0..rank).filter(is_one).collect()),
-                };
-                let gone = gone.filter(|gone| gone.iter().all(is_one));
-                axes(gone.map(|gone| {
-                    let kept = (0..rank).filter(|at| !gone.contains(at));
-                    Axes(kept.map(|at| data.axes.0[at]).collect())
-                }))
-            }
-            "Unsqueeze" => {
-                let added = numbers("axes", 1);
-                let added = added.and_then(|at| unsqueezed(&data.axes.0, &at, Axis::One));
-                axes(added.map(Axes))
-            }
-            "Reshape" if is_first => {
-                let copies_zeros = node.int("allowzero", 0) == 0;
-                axes(wholes(1).and_then(|shape| data.axes.reshaped(&shape.values, copies_zeros)))
-            }
-            "Flatten" => {
-                let at = node.int("axis", 1);
-                let at = axis(at, rank + 1).unwrap_or(0);
-                let side = |axes: &[Axis]| {
-                    let mut longer = axes.iter().filter(|&&axis| axis != Axis::One);
-                    match (longer.next(), longer.next()) {
-                        (None, _) => Some(Axis::One),
-                        (Some(axis), None) => Some(*axis),
-                        _ => None,
-                    }
-                };
-                let sides = [side(&data.axes.0[..at]), side(&data.axes.0[at..])];
-                let sides: Option<Vec<Axis>> = sides.into_iter().collect();
-                axes(sides.map(Axes))
-            }
-            "Slice" if is_first => self.slice(node, data, others),
-            "Gather" if is_first => self.pick(node, data, constant(1)),
             "Gather" => match constant(0) {
                 Some(Constant::Floats(table)) if data.step.is_none() && table.shape.len() == 2 => {
                     if node.int("axis", 0) != 0 {
-                        return axes(None);
+                        return Err(moves::moves_numbers(node, &data));
                     }
                     let mut data = data;
                     data.axes.0.push(Axis::features(table.shape[1]));
                     Ok(self.step(data, Op::Embedding(table.clone()), node))
                 }
-                _ => axes(None),
+                _ => Err(moves::moves_numbers(node, &data)),
             },
-            "Add" => self.affine(node, data, others, Op::Shift, Sign::Forth),
-            "Sub" if is_first => self.affine(node, data, others, Op::Shift, Sign::Back),
-            "Mul" => self.affine(node, data, others, Op::Scale, Sign::Forth),
-            "Div" if is_first => self.affine(node, data, others, Op::Scale, Sign::Back),
+            "Add" => self.affine(node, data, inputs, Op::Shift, Sign::Forth),
+            "Sub" if is_first => self.affine(node, data, inputs, Op::Shift, Sign::Back),
+            "Mul" => self.affine(node, data, inputs, Op::Scale, Sign::Forth),
+            "Div" if is_first => self.affine(node, data, inputs, Op::Scale, Sign::Back),
             "MatMul" if is_first => self.product(node, data, constant(1), false, 1.0),
-            "Gemm" if is_first => self.gemm(node, data, others),
+            "Gemm" if is_first => self.gemm(node, data, inputs),
             "Relu" => Ok(self.step(data, Op::End(End::Of(Activation::Relu)), node)),
             "Tanh" => Ok(self.step(data, Op::End(End::Of(Activation::Tanh)), node)),
             "Sigmoid" => Ok(self.step(data, Op::End(End::Of(Activation::Sigmoid)), node)),
@@ -293,7 +232,7 @@ impl Walk<'_> {
                     )),
                 }
             }
-            "Reverse" | "ReverseSequence" => Err(backwards(node)),
+            "Reverse" | "ReverseSequence" => Err(moves::backwards(node)),
             other => Err(format!(
                 "found {}, expected {EXPECTED}{}",
                 node.label(),
@@ -315,86 +254,6 @@ impl Walk<'_> {
             step: Some(self.steps.len() - 1),
             ..data
         })
-    }
-
-    fn slice(
-        &self,
-        node: &Node,
-        mut data: Data,
-        inputs: &[Option<Value>],
-    ) -> Result<Value, String> {
-        let inputs: Vec<Constant> = inputs
-            .iter()
-            .map(|value| match value {
-                Some(Value::Constant(constant)) => constant.clone(),
-                _ => Constant::Unknown,
-            })
-            .collect();
-        if Cuts::is_backwards(&inputs) {
-            return Err(backwards(node));
-        }
-        let rank = data.axes.0.len();
-        let cuts = Cuts::of(node, &inputs);
-        let cuts =
-            cuts.ok_or_else(|| format!("{} has no known places, expected them", node.label()))?;
-        for (at, start, end) in cuts.0 {
-            let Some(at) = axis(at, rank) else {
-                return Err(partly(node));
-            };
-            let is_whole = match data.axes.0[at].length() {
-                Some(n) => clip(start, end, n) == (0..n),
-                None => start == 0 && end >= FAR,
-            };
-            let length = data.axes.0[at].length();
-            let is_last = match length {
-                Some(n) => clip(start, end, n) == (n.saturating_sub(1)..n),
-                None => start == -1 && end >= FAR,
-            };
-            if is_whole {
-                continue;
-            }
-            match is_last && self.is_time(&data, at) {
-                true => {
-                    data.axes.0[at] = Axis::One;
-                    data.answers = Answers::AtTheEnd(length);
-                }
-                false => return Err(partly(node)),
-            }
-        }
-        Ok(Value::Data(data))
-    }
-
-    /// A part of an axis: the last step, or the one number of an axis of one.
-    fn pick(&self, node: &Node, mut data: Data, place: Option<&Constant>) -> Result<Value, String> {
-        let at = axis(node.int("axis", 0), data.axes.0.len());
-        let (Some(at), Some(Constant::Wholes(place))) = (at, place) else {
-            return Err(partly(node));
-        };
-        let [place_known] = place.known().unwrap_or_default()[..] else {
-            return Err(partly(node));
-        };
-        let length = data.axes.0[at].length();
-        let is_last =
-            place_known == -1 || length.is_some_and(|n| axis(place_known, n) == n.checked_sub(1));
-        match (data.axes.0[at], is_last) {
-            (Axis::One, true) => {}
-            (_, true) if self.is_time(&data, at) => data.answers = Answers::AtTheEnd(length),
-            _ => return Err(partly(node)),
-        }
-        match place.is_list {
-            true => data.axes.0[at] = Axis::One,
-            false => {
-                data.axes.0.remove(at);
-            }
-        }
-        Ok(Value::Data(data))
-    }
-
-    fn is_time(&self, data: &Data, at: usize) -> bool {
-        let Some(Some(time)) = data.time else {
-            return false;
-        };
-        matches!(data.axes.0[at], Axis::Input(place, _) if place == time)
     }
 
     /// A constant, one of all or one of each feature, is added or multiplied.
@@ -421,7 +280,7 @@ impl Walk<'_> {
                 };
                 let one = array.values.len() == 1;
                 let each = array.values.len() == last && array.vector().is_some() && last > 0;
-                if !one && !(each && fits) {
+                if !(one || each && fits) {
                     return Err(format!(
                         "{} reads {} {:?}, expected one number of all or one of each",
                         node.label(),
@@ -533,9 +392,10 @@ impl Walk<'_> {
             ));
         }
         let is_lstm = node.op_type == "LSTM";
-        self.start(node, input(5))?;
+        let layer = recurrent::layer(node, &w, &r, b.as_deref(), self.budget)?;
+        self.start(node, input(5), layer.hidden)?;
         if is_lstm {
-            self.start(node, input(6))?;
+            self.start(node, input(6), layer.hidden)?;
             let peepholes = input(7);
             let are_none = matches!(peepholes, None | Some(Value::Constant(Constant::Zeros)))
                 || matches!(peepholes, Some(Value::Constant(c)) if c.is_zero());
@@ -543,7 +403,6 @@ impl Walk<'_> {
                 return Err(format!("{} has peepholes, expected none", node.label()));
             }
         }
-        let layer = recurrent::layer(node, &w, &r, b.as_deref(), self.budget)?;
         let Some(Value::Data(data)) = input(0) else {
             return Err(format!(
                 "{} does not read what the input has become, expected that",
@@ -565,7 +424,7 @@ impl Walk<'_> {
             outputs,
         } = repeat::read(node, inputs, &self.values, self.budget)?;
         for start in &starts {
-            self.start(node, Some(start))?;
+            self.start(node, Some(start), layer.hidden)?;
         }
         let [sequence, last] = self.series(node, series, layer, false)?;
         let values = outputs
@@ -588,6 +447,7 @@ impl Walk<'_> {
         layer: Recurrent,
         is_batch_first: bool,
     ) -> Result<[Value; 2], String> {
+        self.layers += 1;
         let &[first, second, features] = &data.axes.0[..] else {
             return Err(format!(
                 "{} reads {:?}, expected series, steps and values",
@@ -653,9 +513,19 @@ impl Walk<'_> {
         ])
     }
 
-    /// Refuses a state to start from that is not zero.
-    fn start(&mut self, node: &Node, state: Option<&Value>) -> Result<(), String> {
+    /// Refuses a state to start from that is not zero, or not of so many units.
+    fn start(&mut self, node: &Node, state: Option<&Value>, units: usize) -> Result<(), String> {
         match state {
+            Some(Value::Constant(Constant::Floats(array)))
+                if array.shape.last().is_some_and(|&n| n != units && n != 1) =>
+            {
+                Err(format!(
+                    "{} starts from a state of shape {:?}, expected {units} units: PyTorch exports an LSTM with \
+                     projections so, which is no such LSTM any more; import its state_dict",
+                    node.label(),
+                    array.shape
+                ))
+            }
             None => Ok(()),
             Some(Value::Constant(constant)) if constant.is_zero() => Ok(()),
             Some(Value::Given(_)) => {
@@ -680,6 +550,12 @@ impl Walk<'_> {
             let mut steps = Vec::new();
             let mut at = data.step;
             while let Some(index) = at {
+                if steps.len() == MAX_STEPS {
+                    return Err(format!(
+                        "found more than {MAX_STEPS} nodes with numbers on the way to {}, expected fewer",
+                        output.name
+                    ));
+                }
                 let Step { before, op, name } = &self.steps[index];
                 steps.push((op.clone(), name.clone()));
                 at = *before;
@@ -734,74 +610,4 @@ fn shape_of(constants: &[Constant]) -> Vec<Constant> {
         _ => Constant::Unknown,
     };
     vec![shape]
-}
-
-/// The last outputs of several layers, behind each other along an axis of one.
-fn outputs_of(node: &Node, first: &Data, rest: &[&Data]) -> Result<Value, String> {
-    let at = axis(node.int("axis", 0), first.axes.0.len());
-    let is_one = |data: &&Data| {
-        let is_one = at.is_some_and(|at| data.axes.0.get(at) == Some(&Axis::One));
-        is_one && matches!(data.answers, Answers::AtTheEnd(_))
-    };
-    let all: Vec<&Data> = std::iter::once(first).chain(rest.iter().copied()).collect();
-    match all.iter().all(is_one) && at == Some(0) && all.len() == node.inputs.len() {
-        true => Ok(Value::Outputs(all.into_iter().cloned().collect())),
-        false => Err(format!(
-            "{} joins what it reads, expected one way through {EXPECTED}",
-            node.label()
-        )),
-    }
-}
-
-/// The output of one of several layers.
-fn one_of(node: &Node, outputs: &[Data], inputs: &[Option<Value>]) -> Result<Value, String> {
-    let constants: Vec<Constant> = inputs
-        .iter()
-        .map(|value| match value {
-            Some(Value::Constant(constant)) => constant.clone(),
-            _ => Constant::Unknown,
-        })
-        .collect();
-    let n = outputs.len();
-    let (place, is_kept) = match (&node.op_type[..], constants.get(1)) {
-        ("Gather", Some(Constant::Wholes(place))) if node.int("axis", 0) == 0 => {
-            match place.known().unwrap_or_default()[..] {
-                [at] => (axis(at, n), place.is_list),
-                _ => (None, false),
-            }
-        }
-        ("Slice", _) => match Cuts::of(node, &constants).map(|cuts| cuts.0).as_deref() {
-            Some(&[(0, start, end)]) => {
-                let range = clip(start, end, n);
-                ((range.len() == 1).then_some(range.start), true)
-            }
-            _ => (None, false),
-        },
-        _ => (None, false),
-    };
-    let Some(place) = place else {
-        return Err(format!(
-            "{} reads the outputs of {n} layers together, expected those of one",
-            node.label()
-        ));
-    };
-    let mut data = outputs[place].clone();
-    if !is_kept {
-        data.axes.0.remove(0);
-    }
-    Ok(Value::Data(data))
-}
-
-fn partly(node: &Node) -> String {
-    format!(
-        "{} takes a part of what it reads, expected all of it or the last step of a layer",
-        node.label()
-    )
-}
-
-fn backwards(node: &Node) -> String {
-    format!(
-        "{} turns the steps around, expected them in the order in which a chip reads them",
-        node.label()
-    )
 }

@@ -6,6 +6,9 @@ use prost::Message;
 
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct Model {
+    /// Of the schema. It is the first thing in a file.
+    #[prost(int64, tag = "1")]
+    pub(super) ir_version: i64,
     #[prost(message, optional, tag = "7")]
     pub(super) graph: Option<Graph>,
     #[prost(message, repeated, tag = "8")]
@@ -97,8 +100,19 @@ pub(super) struct Tensor {
     pub(super) raw_data: Vec<u8>,
     #[prost(double, repeated, tag = "10")]
     pub(super) double_data: Vec<f64>,
+    #[prost(message, repeated, tag = "13")]
+    pub(super) external_data: Vec<Entry>,
     #[prost(int32, tag = "14")]
     pub(super) data_location: i32,
+}
+
+/// Where a tensor's numbers are in another file.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Entry {
+    #[prost(string, tag = "1")]
+    pub(super) key: String,
+    #[prost(string, tag = "2")]
+    pub(super) value: String,
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -1,12 +1,16 @@
 //! ONNX: a graph of operators, in which the layers are found again.
 
 mod array;
+mod beside;
 mod body;
 mod chain;
 mod constant;
 mod data;
+mod evaluate;
+mod gates;
 mod graph;
 mod message;
+mod moves;
 mod recurrent;
 mod repeat;
 mod value;
@@ -19,6 +23,7 @@ use crate::interchange::told::Told;
 use array::Budget;
 use message::Model;
 use prost::Message;
+use std::path::Path;
 
 pub(super) const FORMAT: Format = Format {
     recognizes: |file| file.is_plain(is_model),
@@ -32,6 +37,24 @@ fn is_model(bytes: &[u8]) -> bool {
     // Texts, the graph, the operators' versions.
     let next = [0x12, 0x1a, 0x22, 0x28, 0x32, 0x3a, 0x42];
     matches!(bytes, [0x08, 1..=0x3f, tag, ..] if next.contains(tag)) && !is_json
+}
+
+/// The same model with the numbers in it that `path` has in files beside it; other files are as they are.
+///
+/// # Errors
+/// It names a file that is not beside it, or that has fewer numbers.
+pub(in crate::interchange) fn with_numbers(bytes: Vec<u8>, path: &Path) -> Result<Vec<u8>, String> {
+    if !is_model(&bytes) {
+        return Ok(bytes);
+    }
+    // What is damaged is told by the reader.
+    match Model::decode(&bytes[..]) {
+        Ok(mut model) if beside::is_needed(&model) => {
+            beside::read(&mut model, path)?;
+            Ok(model.encode_to_vec())
+        }
+        _ => Ok(bytes),
+    }
 }
 
 fn read(file: File, _: &Told) -> Result<Contents, String> {

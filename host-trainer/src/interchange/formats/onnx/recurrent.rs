@@ -69,7 +69,7 @@ pub(super) fn layer(
         let piece = piece(array);
         piece.expect(&[1, columns, input])?;
         let turned = array
-            .reshape(vec![columns, input])
+            .reshape(vec![columns, input], budget)
             .and_then(|array| array.transpose(&[1, 0], budget))
             .ok_or_else(|| format!("tensor {} is too large", array.from))?;
         let mut turned = self::piece(&turned);

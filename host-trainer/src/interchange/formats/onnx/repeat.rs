@@ -4,8 +4,9 @@
 //! the first step, takes each in its order, and starts from zeros.
 
 use super::array::{Budget, Whole};
-use super::body::{Body, Carried, Found, Term, layer_of};
+use super::body::{Body, Carried, Term};
 use super::constant::Constant;
+use super::gates::{Found, layer_of};
 use super::message::{Graph, Node};
 use super::value::{Data, Value};
 use crate::interchange::plan::Recurrent;
