@@ -1,10 +1,12 @@
-//! `import`: weights of Keras or PyTorch become a network as `train` writes it.
+//! `import`: a network of Keras, PyTorch or ONNX becomes one as `train` writes it.
 
 use crate::files::error::{Error, Result};
 use crate::files::output::refuse_input_as_output;
 use crate::files::stdout::tell;
-use crate::interchange::{self, Contents, Context, Told};
+use crate::interchange::values::{self, Answer, MeanAndStd};
+use crate::interchange::{self, Contents, Context, Reads, Told};
 use crate::network::predictor::describe_context;
+use crate::network::sensor::{Activation, Head, SensorConfig};
 use crate::quantize::range::beyond_integers;
 use crate::text::alphabet::Alphabet;
 use lstm_core::MAX_WINDOW;
@@ -13,22 +15,47 @@ use std::path::{Path, PathBuf};
 /// Arguments of `import`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Keras 3 (.weights.h5, .keras, .npz) or PyTorch (a state_dict in .pt or .safetensors)
+    /// Keras (.keras, .weights.h5, .h5, .npz), PyTorch (a state_dict in .pt or .safetensors) or ONNX (.onnx)
     pub file: PathBuf,
     /// Where to write the network (.safetensors)
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
-    /// A text file of the alphabet's characters in the order of their tokens, and nothing else
+    /// What the network reads [default: text if it has an embedding, or if --symbols is given, or if it has one dense
+    /// layer of as many outputs as inputs, 27; otherwise values]
+    #[arg(long, value_name = "INPUT")]
+    pub input: Option<InputKind>,
+    /// Text: a text file of the alphabet's characters in the order of their tokens, and nothing else
     /// [default: 27 symbols, the space for everything that is no letter, then a to z]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["classes", "values", "normalize", "activation", "channels"])]
     pub symbols: Option<PathBuf>,
     /// With --symbols: lower-case a text before its characters are looked up
     #[arg(long, requires = "symbols")]
     pub fold_case: bool,
-    /// The characters that the network was given each time in training, from a zero state; 0 if it
+    /// The characters, or the steps, that the network was given each time in training, from a zero state; 0 if it
     /// learned to carry its state [default: as the file says, or 0 where it says nothing]
     #[arg(long, value_name = "N")]
     pub window: Option<usize>,
+    /// Values: the answer is classes of these labels, or so many of them
+    #[arg(
+        long,
+        value_name = "A,B",
+        value_delimiter = ',',
+        conflicts_with = "values"
+    )]
+    pub classes: Vec<String>,
+    /// Values: the answer is values of these names
+    #[arg(long, value_name = "NAME,NAME", value_delimiter = ',')]
+    pub values: Vec<String>,
+    /// Values: a .npz with the mean and the std of each channel; the network reads (x - mean) / std
+    #[arg(long, value_name = "FILE")]
+    pub normalize: Option<PathBuf>,
+    /// Values: the activation of the dense layers before the last, or one each (linear, relu, tanh, sigmoid), where the
+    /// file does not tell [default: relu]
+    #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = activation)]
+    pub activation: Vec<Activation>,
+    /// Values: the names of the channels
+    #[arg(long, value_name = "NAME,NAME", value_delimiter = ',')]
+    pub channels: Vec<String>,
     /// The names of the recurrent layers, or of all layers, from the input to the output, where the file does not
     /// tell their order
     #[arg(long, value_name = "NAME,NAME", value_delimiter = ',')]
@@ -41,12 +68,35 @@ pub struct Args {
     pub key: Option<String>,
 }
 
+/// What `--input` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum InputKind {
+    /// Characters.
+    Text,
+    /// A vector of numbers each step.
+    Values,
+}
+
+fn activation(name: &str) -> std::result::Result<Activation, String> {
+    match name {
+        "linear" => Ok(Activation::Linear),
+        "relu" => Ok(Activation::Relu),
+        "tanh" => Ok(Activation::Tanh),
+        "sigmoid" => Ok(Activation::Sigmoid),
+        _ => Err("expected linear, relu, tanh or sigmoid".to_owned()),
+    }
+}
+
 /// Prints what became of each tensor, and writes the network.
 ///
 /// # Errors
 /// The file is no network that runs here, or does not fit the alphabet, or the disk refuses.
 pub fn run(args: &Args) -> Result<()> {
-    let inputs = [Some(&args.file), args.symbols.as_ref()];
+    let inputs = [
+        Some(&args.file),
+        args.symbols.as_ref(),
+        args.normalize.as_ref(),
+    ];
     let inputs = inputs.into_iter().flatten().map(PathBuf::as_path);
     refuse_input_as_output("out", &args.out, inputs)?;
     let alphabet = match &args.symbols {
@@ -59,17 +109,43 @@ pub fn run(args: &Args) -> Result<()> {
         key: args.key.clone(),
     };
     let contents = interchange::read(&args.file, &told)?;
-    let window = window(args, &contents)?;
-    let mut mapped = interchange::find(&args.file, &contents, &told, &alphabet)?;
+    match reads(args, &contents, &told, &alphabet)? {
+        Reads::Characters => import_text(args, &contents, &told, &alphabet)?,
+        Reads::Values => import_values(args, &contents, &told)?,
+    }
+    tell!("wrote {}", args.out.display());
+    Ok(())
+}
+
+/// What the network reads, as a flag says or the file.
+fn reads(args: &Args, contents: &Contents, told: &Told, alphabet: &Alphabet) -> Result<Reads> {
+    let is_about_values = !args.classes.is_empty()
+        || !args.values.is_empty()
+        || !args.activation.is_empty()
+        || !args.channels.is_empty()
+        || args.normalize.is_some();
+    match (args.input, &args.symbols) {
+        (Some(InputKind::Values), Some(_)) => Err(Error::bad_input(
+            "found --input values and --symbols, expected one of them",
+        )),
+        (Some(InputKind::Text), _) if is_about_values => Err(Error::bad_input(
+            "found --input text and a flag for networks of values, expected one of them",
+        )),
+        (Some(InputKind::Text), _) | (None, Some(_)) => Ok(Reads::Characters),
+        (Some(InputKind::Values), None) => Ok(Reads::Values),
+        (None, None) if is_about_values => Ok(Reads::Values),
+        (None, None) => Ok(values::reads(contents, told, alphabet.len())),
+    }
+}
+
+fn import_text(args: &Args, contents: &Contents, told: &Told, alphabet: &Alphabet) -> Result<()> {
+    let mut mapped = interchange::find(&args.file, contents, told, alphabet)?;
+    let window = window(args, contents)?;
     mapped.network.config.window = window;
     mapped.network.config.check()?;
     let config = &mapped.network.config;
-    tell!("{}: {}", args.file.display(), contents.kind);
-    for line in &mapped.map {
-        tell!("  {line}");
-    }
     let layers: Vec<String> = config.layers.iter().map(|l| l.to_string()).collect();
-    tell!(
+    let summary = format!(
         "embedding {}, {}, dense {}: {} parameters; {}",
         config.embedding,
         layers.join(", "),
@@ -77,9 +153,7 @@ pub fn run(args: &Args) -> Result<()> {
         config.parameter_count(),
         describe_context(window)
     );
-    for note in contents.notes.iter().chain(&mapped.notes) {
-        tell!("note: {note}");
-    }
+    tell_map(args, contents, &mapped.map, &summary, &mapped.notes)?;
     for beyond in beyond_integers(&mapped.network) {
         tell!("note: {beyond}");
     }
@@ -89,8 +163,70 @@ pub fn run(args: &Args) -> Result<()> {
              (--window N): taken as one that carries its state"
         );
     }
-    mapped.network.save(&args.out)?;
-    tell!("wrote {}", args.out.display());
+    mapped.network.save(&args.out)
+}
+
+fn import_values(args: &Args, contents: &Contents, told: &Told) -> Result<()> {
+    let answer = match (&args.classes[..], &args.values[..]) {
+        ([], []) => None,
+        ([], names) => Some(Answer::Values(names.to_vec())),
+        (labels, _) => Some(Answer::Classes(labels.to_vec())),
+    };
+    let normalization = args.normalize.as_deref().map(MeanAndStd::read);
+    let settings = values::Settings {
+        activations: args.activation.clone(),
+        answer,
+        normalization: normalization.transpose()?,
+        channels: args.channels.clone(),
+        window: args.window,
+    };
+    let mapped = values::find(&args.file, contents, told, &settings)?;
+    let summary = describe(&mapped.network.config);
+    tell_map(args, contents, &mapped.map, &summary, &mapped.notes)?;
+    mapped.network.save(&args.out)
+}
+
+/// A network of values in one line.
+fn describe(config: &SensorConfig) -> String {
+    let mut parts = vec![format!("channels {}", config.channels.len())];
+    parts.extend(config.layers.iter().map(|layer| layer.to_string()));
+    for dense in &config.dense {
+        let activation = match dense.activation {
+            Activation::Linear => "",
+            Activation::Relu => " relu",
+            Activation::Tanh => " tanh",
+            Activation::Sigmoid => " sigmoid",
+        };
+        parts.push(format!("dense {}{activation}", dense.width));
+    }
+    parts.push(match &config.head {
+        Head::Classes(labels) => format!("classes {}", labels.join(", ")),
+        Head::Values(values) => format!("values {}", values.len()),
+    });
+    let context = match config.window {
+        None => "state carried, an answer each step".to_owned(),
+        Some(steps) => format!("windows of {steps} steps from a zero state"),
+    };
+    let parameters = config.parameter_count();
+    format!("{}: {parameters} parameters; {context}", parts.join(", "))
+}
+
+/// The map, the network in one line, and what a person should know.
+fn tell_map(
+    args: &Args,
+    contents: &Contents,
+    map: &[String],
+    summary: &str,
+    notes: &[String],
+) -> Result<()> {
+    tell!("{}: {}", args.file.display(), contents.kind);
+    for line in map {
+        tell!("  {line}");
+    }
+    tell!("{summary}");
+    for note in contents.notes.iter().chain(notes) {
+        tell!("note: {note}");
+    }
     Ok(())
 }
 

@@ -1,6 +1,9 @@
 //! What a file holds, and how a reader collects it.
 
-use super::names;
+use super::context::{Context, Reads};
+use super::names::{self, Part};
+use super::plan::Plan;
+use super::shape::count;
 use crate::files::tensors::NamedTensor;
 use std::collections::BTreeMap;
 
@@ -27,19 +30,28 @@ pub struct Contents {
     pub context: Context,
     /// What a person should know about it.
     pub notes: Vec<String>,
+    /// What the network reads, where the file tells.
+    pub reads: Option<Reads>,
+    /// Why it is no network of characters that runs here, where the file tells that.
+    pub(super) not_text: Option<String>,
+    /// Its layers, or why they do not run here, where the file tells all of them.
+    pub(super) plan: Option<Result<Plan, String>>,
 }
 
-/// What a network sees of a text at a time, as its file tells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Context {
-    /// The file does not tell.
-    Untold,
-    /// The state is carried from character to character.
-    Carried,
-    /// It answers at the end of a window of so many characters, from a zero state.
-    Window(usize),
-    /// It answers at the end of a window, of which the file does not tell the length.
-    WindowOfUntoldLength,
+impl Contents {
+    /// Layers with their numbers, of a file that has no tensors by name.
+    pub(super) fn of_plan(kind: &'static str, reads: Reads, mut plan: Plan) -> Self {
+        Self {
+            kind,
+            tensors: BTreeMap::new(),
+            order: Vec::new(),
+            context: plan.context,
+            notes: std::mem::take(&mut plan.notes),
+            reads: Some(reads),
+            not_text: None,
+            plan: Some(Ok(plan)),
+        }
+    }
 }
 
 /// Tensors as a reader adds them.
@@ -108,7 +120,9 @@ impl Collector {
                  numbers: save the network as it was before it was quantized"
             ));
         }
-        if names::split(name).is_some() {
+        // A Normalization's third number counts what it has seen.
+        let is_count = |part| matches!(part, Part::Var(2) | Part::Listed(2));
+        if names::split(name).is_some_and(|(_, part)| !is_count(part)) {
             return Err(format!(
                 "tensor {name} is of type {dtype}, expected floating-point numbers"
             ));
@@ -125,6 +139,11 @@ impl Collector {
     /// The names in the order in which they were added.
     pub(super) fn names(&self) -> &[String] {
         &self.added
+    }
+
+    /// All that was added.
+    pub(super) fn tensors(&self) -> &BTreeMap<String, NamedTensor> {
+        &self.tensors
     }
 
     /// A tensor that was added.
@@ -145,13 +164,11 @@ impl Collector {
             order,
             context,
             notes: self.notes,
+            reads: None,
+            not_text: None,
+            plan: None,
         }
     }
-}
-
-/// The numbers of a shape; `None` where they are too many to count.
-pub(super) fn count(shape: &[usize]) -> Option<usize> {
-    shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d))
 }
 
 /// How a file stores a floating-point number, little-endian.

@@ -19,13 +19,18 @@
 
 mod archive;
 mod contents;
+mod context;
 mod formats;
 mod names;
 mod network;
+mod plan;
+mod shape;
 mod told;
+pub mod values;
 pub mod write;
 
-pub use contents::{Contents, Context};
+pub use contents::Contents;
+pub use context::{Context, Reads};
 pub(crate) use formats::npz::{NpzArray, read_arrays};
 pub use network::{Mapped, find};
 pub use told::Told;
@@ -71,7 +76,7 @@ fn parse(bytes: Vec<u8>, told: &Told) -> Result<Contents, String> {
             );
         }
     };
-    if contents.tensors.is_empty() {
+    if contents.tensors.is_empty() && contents.plan.is_none() {
         return Err(format!(
             "found no tensor ({}), expected a network's",
             contents.kind

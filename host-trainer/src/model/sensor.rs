@@ -10,7 +10,11 @@ use crate::network::sensor::{
     Activation, Cell, Channel, Dense, DenseConfig, Head, LayerConfig, OutputValue, SensorConfig,
     SensorNetwork,
 };
-use crate::quantize::sensor::{QuantizedSensorNetwork, gate_matrices, rows_over_inputs};
+use crate::quantize::TensorError;
+use crate::quantize::sensor::{
+    Observed, QuantizedSensorNetwork, SENSOR_DEAD_ZONE, gate_matrices, quantize_sensor,
+    rows_over_inputs,
+};
 use crate::sequences::{Answer, SensorScore, Sequence, Sequences, Task};
 use lstm_core::export::{
     BLOCK_ROWS, DenseLayers, Layers, SensorDescription, encode_sensor_file, round_up,
@@ -135,6 +139,36 @@ fn encode(
     let mut workspace = HeapWorkspace::new(&model);
     let golden = OutputGolden::of_values(&mut workspace.sensor_session(&model)?);
     file(Some(golden))
+}
+
+/// A network in one format.
+#[derive(Clone, Debug)]
+pub struct Variant {
+    /// The format's name.
+    pub name: &'static str,
+    /// The model.
+    pub file: ModelFile,
+    /// How far rounding moved each tensor.
+    pub errors: Vec<TensorError>,
+}
+
+/// A network in each format, in integers by rounding alone.
+///
+/// # Errors
+/// A row does not fit the integers.
+pub fn variants(network: &SensorNetwork, observed: &Observed) -> Result<Vec<Variant>> {
+    let variant = |name, bytes: Vec<u8>, errors| Variant {
+        name,
+        file: ModelFile::from_bytes(&bytes),
+        errors,
+    };
+    let float = variant(Format::F32.name(), encode_f32(network, "")?, Vec::new());
+    let rounded = [Format::Int8, Format::Int4].into_iter().map(|format| {
+        let (integers, errors) = quantize_sensor(network, observed, format, SENSOR_DEAD_ZONE)?;
+        let bytes = encode_integers(network, &integers, "")?;
+        Ok(variant(format.name(), bytes, errors))
+    });
+    [Ok(float)].into_iter().chain(rounded).collect()
 }
 
 impl ModelFile {

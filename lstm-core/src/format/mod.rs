@@ -63,12 +63,9 @@ pub const SENSOR_VERSION: u16 = 3;
 
 /// Whether this build of the library reads files of this version.
 pub(crate) const fn reads_version(version: u16) -> bool {
-    match version {
-        1 => true,
-        NGRAM_VERSION => cfg!(feature = "ngram"),
-        SENSOR_VERSION => cfg!(feature = "sensor"),
-        _ => false,
-    }
+    version == 1
+        || (version == NGRAM_VERSION && cfg!(feature = "ngram"))
+        || (version == SENSOR_VERSION && cfg!(feature = "sensor"))
 }
 /// Bytes of the head, which the description follows.
 pub const HEAD_BYTES: usize = 16;

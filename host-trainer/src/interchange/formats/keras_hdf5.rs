@@ -3,7 +3,9 @@
 use super::description::Description;
 use super::format::{File, Format};
 use super::hdf5;
-use crate::interchange::contents::{Collector, Contents, Context};
+use super::keras_model::described;
+use crate::interchange::contents::{Collector, Contents};
+use crate::interchange::context::Context;
 use crate::interchange::names;
 use crate::interchange::told::Told;
 use hdf5_reader::group::Group;
@@ -14,6 +16,7 @@ pub(super) const FORMAT: Format = Format {
     read,
 };
 
+const KIND: &str = "Keras weights, HDF5";
 /// Where the layers of a whole model lie in its file.
 const MODEL: &str = "model_weights";
 
@@ -29,8 +32,8 @@ fn read(file: File, _: &Told) -> Result<Contents, String> {
     };
     hdf5::collect(&root, &mut tensors)?;
     let order = order(&root, &tensors)?;
-    let context = match &description {
-        Some(description) => description.context,
+    match &description {
+        Some(description) => Ok(described(tensors, KIND, order, description)),
         None => {
             tensors.note(names::KERAS_TELLS_NOTHING);
             if old_hard_sigmoid(&hdf5::texts(&root, "keras_version")?) {
@@ -39,10 +42,9 @@ fn read(file: File, _: &Told) -> Result<Contents, String> {
                      such a network is another one",
                 );
             }
-            Context::Untold
+            Ok(tensors.finish(KIND, order, Context::Untold))
         }
-    };
-    Ok(tensors.finish("Keras weights, HDF5", order, context))
+    }
 }
 
 /// Whether a version is one of whose LSTM nothing but hard_sigmoid was likely.

@@ -4,6 +4,7 @@ use super::description::Description;
 use super::format::{File, Format};
 use super::hdf5;
 use crate::interchange::contents::{Collector, Contents};
+use crate::interchange::context::{Context, Reads};
 use crate::interchange::told::Told;
 
 pub(super) const FORMAT: Format = Format {
@@ -23,5 +24,23 @@ fn read(file: File, _: &Told) -> Result<Contents, String> {
     let mut tensors = Collector::new(weights.len());
     hdf5::collect(&hdf5::open(weights)?, &mut tensors)?;
     let order = description.order(tensors.names());
-    Ok(tensors.finish("Keras model", order, description.context))
+    Ok(described(tensors, "Keras model", order, &description))
+}
+
+/// What a file holds that describes its layers.
+pub(super) fn described(
+    tensors: Collector,
+    kind: &'static str,
+    order: Vec<String>,
+    description: &Description,
+) -> Contents {
+    let (text, has_embedding) = (description.text(), description.has_embedding());
+    let plan = (!has_embedding).then(|| description.values(tensors.tensors()));
+    let context = text.clone().unwrap_or(Context::Untold);
+    Contents {
+        reads: has_embedding.then_some(Reads::Characters),
+        not_text: text.err(),
+        plan,
+        ..tensors.finish(kind, order, context)
+    }
 }

@@ -6,6 +6,7 @@ mod hdf5;
 mod keras_hdf5;
 mod keras_model;
 pub(super) mod npz;
+mod onnx;
 mod pickle;
 mod pytorch;
 mod safetensors;
@@ -19,5 +20,6 @@ pub(super) const FORMATS: &[Format] = &[
     pytorch::FORMAT,
     pytorch::BEFORE_1_6,
     npz::FORMAT,
+    onnx::FORMAT,
     safetensors::FORMAT,
 ];

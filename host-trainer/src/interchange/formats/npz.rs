@@ -7,8 +7,10 @@
 use super::format::{File, Format};
 use crate::files::tensors::{NamedTensor, transpose};
 use crate::interchange::archive::Archive;
-use crate::interchange::contents::{Collector, Contents, Context, Number, count};
+use crate::interchange::contents::{Collector, Contents, Number};
+use crate::interchange::context::Context;
 use crate::interchange::names;
+use crate::interchange::shape::count;
 use crate::interchange::told::Told;
 use std::collections::BTreeMap;
 
@@ -183,6 +185,25 @@ fn texts(data: &[u8], length: usize) -> Vec<String> {
 fn whole<const N: usize, T: Into<f64>>(bytes: &[u8], number: impl Fn([u8; N]) -> T) -> Vec<f32> {
     let numbers = bytes.as_chunks().0.iter();
     numbers.map(|&bytes| number(bytes).into() as f32).collect()
+}
+
+/// The numbers of an array, whatever its shape.
+pub(in crate::interchange) fn floats(bytes: &[u8], name: &str) -> Result<Vec<f32>, String> {
+    match array(bytes, name)? {
+        Array::Numbers {
+            whole: None,
+            tensor,
+        } => Ok(tensor.values),
+        Array::Numbers {
+            whole: Some(dtype), ..
+        }
+        | Array::Other { dtype } => Err(format!(
+            "array {name} is of type {dtype}, expected floating-point numbers"
+        )),
+        Array::Texts(_) => Err(format!(
+            "array {name} is of texts, expected floating-point numbers"
+        )),
+    }
 }
 
 /// The text of the head, and what follows it.

@@ -3,8 +3,10 @@
 
 use super::format::{File, Format};
 use super::pickle::{Id, Object, Pickle};
-use crate::interchange::contents::{Collector, Contents, Context, Number, count};
+use crate::interchange::contents::{Collector, Contents, Number};
+use crate::interchange::context::Context;
 use crate::interchange::names::{self, Part};
+use crate::interchange::shape::count;
 use crate::interchange::told::Told;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};

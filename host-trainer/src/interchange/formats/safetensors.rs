@@ -1,7 +1,8 @@
 //! `.safetensors`, as `safetensors.torch` writes a state_dict.
 
 use super::format::{File, Format};
-use crate::interchange::contents::{Collector, Contents, Context, Number, one_line};
+use crate::interchange::contents::{Collector, Contents, Number, one_line};
+use crate::interchange::context::Context;
 use crate::interchange::told::Told;
 use ::safetensors::{Dtype, SafeTensors};
 

@@ -6,22 +6,32 @@ use std::collections::BTreeMap;
 
 /// The layers of a file, in no order.
 #[derive(Debug, Default)]
-pub(super) struct Groups {
-    pub(super) layers: Vec<Recurrent>,
-    pub(super) linears: Vec<Linear>,
+pub(in crate::interchange) struct Groups {
+    pub(in crate::interchange) layers: Vec<Recurrent>,
+    pub(in crate::interchange) linears: Vec<Linear>,
     /// Whether `linears` are the embedding, if there is one, and then the dense layer, and `layers`
     /// are in order: so in a list of Keras's weights.
-    pub(super) is_list: bool,
+    pub(in crate::interchange) is_list: bool,
 }
 
 impl Groups {
-    pub(super) fn sort(tensors: &Tensors) -> Result<Self, String> {
+    /// The layers of a whole network, at least one of which is recurrent.
+    pub(in crate::interchange) fn sort(tensors: &Tensors) -> Result<Self, String> {
+        let found = Self::collect(tensors)?;
+        match found.layers.len() {
+            0 => Err("found no recurrent layer's tensors, expected those of one to four".into()),
+            _ => Ok(found),
+        }
+    }
+
+    /// Any layers.
+    pub(in crate::interchange) fn collect(tensors: &Tensors) -> Result<Self, String> {
         let mut groups: BTreeMap<String, Vec<(Part, String)>> = BTreeMap::new();
         for (name, tensor) in tensors {
             if name.ends_with("_reverse") || name.contains("backward") {
                 return Err(format!(
                     "found tensor {name} of a layer that reads backwards, expected layers that read \
-                     forwards"
+                     forwards: a chip has not what is still to come"
                 ));
             }
             let (group, part) = split(name).ok_or_else(|| {
@@ -47,10 +57,7 @@ impl Groups {
                 found.by_shape(tensors, group, &parts)?;
             }
         }
-        match found.layers.len() {
-            0 => Err("found no recurrent layer's tensors, expected those of one to four".into()),
-            _ => Ok(found),
-        }
+        Ok(found)
     }
 
     /// A layer of one or two matrices and at most one vector.

@@ -1,10 +1,13 @@
 //! Finds a network in the names and shapes of another framework's tensors.
 
+mod from_plan;
 mod groups;
+pub(super) mod layers;
 mod order;
 mod parts;
 
 use super::contents::Contents;
+use super::plan;
 use super::told::Told;
 use crate::files::error::{Error, Result};
 use crate::files::tensors::{NamedTensor, TensorFile, transpose};
@@ -12,10 +15,12 @@ use crate::network::cell::Framework;
 use crate::network::config::NetworkConfig;
 use crate::network::parameters::Network;
 use crate::text::alphabet::Alphabet;
-use groups::Groups;
 use order::Chain;
-use parts::{Layout, Linear, Tensors};
 use std::path::Path;
+
+pub(super) use groups::Groups;
+pub(super) use order::{permutations, places};
+pub(super) use parts::{Layout, Linear, Recurrent, Tensors};
 
 /// A network, and where each of its tensors came from.
 #[derive(Clone, Debug)]
@@ -36,6 +41,14 @@ pub struct Mapped {
 /// hold a number that is not finite.
 pub fn find(path: &Path, contents: &Contents, told: &Told, alphabet: &Alphabet) -> Result<Mapped> {
     let bad = |e| Error::bad_input(format!("{}: {e}", path.display()));
+    if let Some(error) = &contents.not_text {
+        return Err(bad(error.clone()));
+    }
+    if contents.tensors.is_empty()
+        && let Some(plan) = &contents.plan
+    {
+        return from_plan::find(path, plan.as_ref().map_err(|e| bad(e.clone()))?, alphabet);
+    }
     let (kept, mut notes) = keep(&contents.tensors, told).map_err(bad)?;
     let tensors = kept.as_ref().unwrap_or(&contents.tensors);
     let chain = Groups::sort(tensors)
@@ -51,12 +64,7 @@ pub fn find(path: &Path, contents: &Contents, told: &Told, alphabet: &Alphabet) 
     let mut map = Vec::new();
     for ((name, shape), source) in config.shapes().into_iter().zip(chain.sources(&config)) {
         let tensor = source.tensor(tensors, &shape);
-        map.push(format!(
-            "{:<26} {:<13} {}",
-            name,
-            format!("{shape:?}"),
-            source
-        ));
+        map.push(plan::line(&name, &shape, &source));
         file.tensors.insert(name, tensor);
     }
     let network = Network::from_tensors(path, config, &mut file)?;
@@ -68,7 +76,10 @@ pub fn find(path: &Path, contents: &Contents, told: &Told, alphabet: &Alphabet) 
 }
 
 /// The tensors without those that a person leaves out, with a note of each; `None` where all are kept.
-fn keep(tensors: &Tensors, told: &Told) -> Result<(Option<Tensors>, Vec<String>), String> {
+pub(super) fn keep(
+    tensors: &Tensors,
+    told: &Told,
+) -> Result<(Option<Tensors>, Vec<String>), String> {
     if told.ignore.is_empty() {
         return Ok((None, Vec::new()));
     }

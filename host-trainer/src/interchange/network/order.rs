@@ -130,7 +130,7 @@ pub(super) fn chain(
 }
 
 /// The place of each layer by its name, as far as it is told.
-fn places(
+pub(in crate::interchange) fn places(
     groups: &Groups,
     order: &[String],
     told: &Told,
@@ -223,8 +223,8 @@ fn ends(
 }
 
 /// Every order.
-fn permutations(layers: &[Recurrent]) -> Vec<Vec<Recurrent>> {
-    let Some((first, rest)) = layers.split_first() else {
+pub(in crate::interchange) fn permutations<T: Clone>(items: &[T]) -> Vec<Vec<T>> {
+    let Some((first, rest)) = items.split_first() else {
         return vec![Vec::new()];
     };
     let mut all = Vec::new();

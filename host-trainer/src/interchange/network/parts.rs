@@ -5,11 +5,11 @@ use crate::network::config::{CellKind, LayerConfig};
 use std::collections::BTreeMap;
 
 /// A file's tensors by name.
-pub(super) type Tensors = BTreeMap<String, NamedTensor>;
+pub(in crate::interchange) type Tensors = BTreeMap<String, NamedTensor>;
 
 /// Which axis of a matrix is its input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Layout {
+pub(in crate::interchange) enum Layout {
     /// Keras.
     InOut,
     /// PyTorch.
@@ -18,7 +18,7 @@ pub(super) enum Layout {
 
 impl Layout {
     /// Inputs and outputs of a matrix; what is no matrix has none.
-    pub(super) fn in_out(self, shape: &[usize]) -> [usize; 2] {
+    pub(in crate::interchange) fn in_out(self, shape: &[usize]) -> [usize; 2] {
         match (self, shape) {
             (Self::InOut, &[rows, columns]) => [rows, columns],
             (Self::OutIn, &[rows, columns]) => [columns, rows],
@@ -29,31 +29,31 @@ impl Layout {
 
 /// A recurrent layer's tensors.
 #[derive(Clone, Debug)]
-pub(super) struct Recurrent {
+pub(in crate::interchange) struct Recurrent {
     /// What the names of its tensors share.
-    pub(super) name: String,
-    pub(super) layout: Layout,
-    pub(super) w_ih: String,
-    pub(super) w_hh: String,
-    pub(super) biases: Vec<String>,
-    pub(super) projection: Option<String>,
+    pub(in crate::interchange) name: String,
+    pub(in crate::interchange) layout: Layout,
+    pub(in crate::interchange) w_ih: String,
+    pub(in crate::interchange) w_hh: String,
+    pub(in crate::interchange) biases: Vec<String>,
+    pub(in crate::interchange) projection: Option<String>,
 }
 
 /// A matrix, and a vector if there is one: an embedding or a dense layer.
 #[derive(Clone, Debug)]
-pub(super) struct Linear {
+pub(in crate::interchange) struct Linear {
     /// What the names of its tensors share.
-    pub(super) name: String,
-    pub(super) layout: Layout,
-    pub(super) weight: String,
-    pub(super) bias: Option<String>,
+    pub(in crate::interchange) name: String,
+    pub(in crate::interchange) layout: Layout,
+    pub(in crate::interchange) weight: String,
+    pub(in crate::interchange) bias: Option<String>,
     /// Whether it is an embedding, where the names tell.
-    pub(super) is_embedding: Option<bool>,
+    pub(in crate::interchange) is_embedding: Option<bool>,
 }
 
 impl Recurrent {
     /// Width of the input and of the output.
-    pub(super) fn widths(&self, tensors: &Tensors) -> [usize; 2] {
+    pub(in crate::interchange) fn widths(&self, tensors: &Tensors) -> [usize; 2] {
         let [input, _] = self.layout.in_out(&tensors[&self.w_ih].shape);
         let [output, _] = self.layout.in_out(&tensors[&self.w_hh].shape);
         [input, output]

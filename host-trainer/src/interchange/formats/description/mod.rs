@@ -1,15 +1,21 @@
-//! Keras's description of a network, which must be of one that runs here.
+//! Keras's description of a network.
+//!
+//! [`Description::parse`] puts the layers in the order in which they run; [`text`] and [`values`] say whether they
+//! are a network of characters or one of values that runs here.
 
-use crate::interchange::contents::Context;
+mod text;
+mod values;
+
+use crate::interchange::context::Context;
 use crate::interchange::names::numbered;
-use crate::network::cell::Framework;
-use crate::network::config::CellKind;
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// Models within models within models.
 const MAX_DEPTH: usize = 8;
+/// More layers than this are refused.
+const MAX_LAYERS: usize = 1000;
 /// Layers that do nothing when a network only runs.
 const INERT: [&str; 7] = [
     "ActivityRegularization",
@@ -20,70 +26,186 @@ const INERT: [&str; 7] = [
     "InputLayer",
     "SpatialDropout1D",
 ];
-const EXPECTED: &str =
-    "an Embedding (or one-hot input), recurrent layers and a Dense layer, in this order";
 
-/// What a description tells, once everything in it runs here.
-#[derive(Debug)]
-pub(super) struct Description {
-    /// What the network sees of a text at a time.
-    pub(super) context: Context,
-    /// Where the layers' weights lie in a file of Keras 3, in the order in which the layers run.
-    paths: Vec<String>,
+/// A network's layers.
+#[derive(Clone, Debug, Default)]
+pub(in crate::interchange) struct Description {
+    /// In the order in which they run.
+    layers: Vec<Layer>,
+    /// The length of the input, where it is given.
+    length: Option<u64>,
+}
+
+/// A layer of no model within the model.
+#[derive(Clone, Debug)]
+struct Layer {
+    object: Object,
+    /// Where its weights lie in a file of Keras 3.
+    path: String,
+    /// The group of the outermost model's layer that it is, or is within, in a `.h5` of a whole model.
+    group: String,
 }
 
 impl Description {
     /// Reads a description.
     ///
     /// # Errors
-    /// A layer or a setting would compute something else here.
-    pub(super) fn parse(json: &[u8]) -> Result<Self, String> {
+    /// It is none, its layers do not follow each other in one line, or it is of a network of characters that would
+    /// compute something else here.
+    pub(in crate::interchange::formats) fn parse(json: &[u8]) -> Result<Self, String> {
         let model: Object = serde_json::from_slice(json).map_err(unreadable)?;
-        let mut walk = Walk::default();
-        walk.model(&model, "", MAX_DEPTH)?;
-        let is_complete = walk.last == Place::Dense || walk.last == Place::Softmax;
-        if !is_complete {
-            return Err(format!(
-                "found no Dense layer at the end, expected {EXPECTED}"
-            ));
+        let mut description = Self::default();
+        description.model(&model, "", "", MAX_DEPTH)?;
+        if description.has_embedding() {
+            description.text()?;
         }
-        if walk.is_stateful == [true, true] {
-            return Err(
-                "found layers of which some are stateful and some are not, expected all or none"
-                    .into(),
-            );
-        }
-        let [_, is_stateful] = walk.is_stateful;
-        let context = match (is_stateful, walk.every_step, walk.length) {
-            (true, ..) | (false, true, _) => Context::Carried,
-            (false, false, Some(length)) => {
-                Context::Window(usize::try_from(length).unwrap_or(usize::MAX))
-            }
-            (false, false, None) => Context::WindowOfUntoldLength,
-        };
-        let paths = walk.paths;
-        Ok(Self { context, paths })
+        Ok(description)
+    }
+
+    /// Whether the network looks up characters.
+    pub(in crate::interchange) fn has_embedding(&self) -> bool {
+        let mut layers = self.layers.iter();
+        layers.any(|layer| layer.object.class_name == "Embedding")
     }
 
     /// The names of tensors in the order in which their layers run; none where a tensor is of no layer
     /// of this description.
-    pub(super) fn order(&self, names: &[String]) -> Vec<String> {
+    pub(in crate::interchange::formats) fn order(&self, names: &[String]) -> Vec<String> {
         let mut ranked = Vec::new();
         for name in names {
-            let rank = self.paths.iter().position(|path| name.starts_with(path));
-            let Some(rank) = rank else { return Vec::new() };
+            let is_of = |layer: &Layer| name.starts_with(&layer.path);
+            let Some(rank) = self.layers.iter().position(is_of) else {
+                return Vec::new();
+            };
             ranked.push((rank, numbered(name), name));
         }
         ranked.sort();
         ranked.into_iter().map(|(.., name)| name.clone()).collect()
     }
+
+    /// Adds a model's layers in the order in which they run; `path` is where its weights lie.
+    fn model(
+        &mut self,
+        model: &Object,
+        path: &str,
+        group: &str,
+        depth: usize,
+    ) -> Result<(), String> {
+        let is_model = ["Sequential", "Functional", "Model"].contains(&&model.class_name[..]);
+        if !is_model {
+            return Err(format!(
+                "found a model of class {}, expected Sequential or Functional",
+                model.class_name
+            ));
+        }
+        if depth == 0 {
+            return Err(format!(
+                "found more than {MAX_DEPTH} models within each other, expected fewer"
+            ));
+        }
+        // The first Keras had no name for the list.
+        let layers = match &model.config {
+            list @ Value::Array(_) => list,
+            config => &config["layers"],
+        };
+        let layers = Vec::<Object>::deserialize(layers).map_err(unreadable)?;
+        let mut used = BTreeMap::new();
+        let paths: Vec<String> = layers
+            .iter()
+            .map(|layer| {
+                let name = snake_case(&layer.class_name);
+                let count = used.entry(name.clone()).or_insert(0usize);
+                *count += 1;
+                match *count - 1 {
+                    0 => format!("{path}layers/{name}/"),
+                    n => format!("{path}layers/{name}_{n}/"),
+                }
+            })
+            .collect();
+        let order = match model.class_name.as_str() {
+            "Sequential" => (0..layers.len()).collect(),
+            _ => chain(&layers)?,
+        };
+        for index in order {
+            let layer = &layers[index];
+            let group = match group {
+                "" => layer.name(),
+                group => group,
+            };
+            self.layer(layer, &paths[index], group, depth)?;
+        }
+        self.length = self
+            .length
+            .or(model.config["build_input_shape"][1].as_u64());
+        Ok(())
+    }
+
+    fn layer(
+        &mut self,
+        layer: &Object,
+        path: &str,
+        group: &str,
+        depth: usize,
+    ) -> Result<(), String> {
+        for key in ["batch_shape", "batch_input_shape"] {
+            self.length = self.length.or(layer.config[key][1].as_u64());
+        }
+        if layer.config["dtype"]["class_name"] == "QuantizedDTypePolicy" {
+            return Err(format!(
+                "layer {} ({}) is quantized, expected the network as it was before it was quantized",
+                layer.name(),
+                layer.class_name
+            ));
+        }
+        match layer.class_name.as_str() {
+            "Sequential" | "Functional" | "Model" => self.model(layer, path, group, depth - 1),
+            // What is within is applied at every step, as everything is here.
+            "TimeDistributed" => self.layer(&layer.inner("layer")?, path, group, depth),
+            _ => {
+                if self.layers.len() == MAX_LAYERS {
+                    return Err(format!(
+                        "found more than {MAX_LAYERS} layers, expected fewer"
+                    ));
+                }
+                self.layers.push(Layer {
+                    object: layer.clone(),
+                    path: path.to_owned(),
+                    group: group.to_owned(),
+                });
+                Ok(())
+            }
+        }
+    }
+}
+
+/// What a network sees at a time: by whether there is a layer that is not stateful, and one that is; whether the last
+/// one answers at every step; and the length of the input.
+fn context(
+    is_stateful: [bool; 2],
+    every_step: bool,
+    length: Option<u64>,
+) -> Result<Context, String> {
+    if is_stateful == [true, true] {
+        return Err(
+            "found layers of which some are stateful and some are not, expected all or none".into(),
+        );
+    }
+    let [_, is_stateful] = is_stateful;
+    Ok(match (is_stateful, every_step, length) {
+        (true, ..) | (false, true, _) => Context::Carried,
+        (false, false, Some(length)) => {
+            Context::Window(usize::try_from(length).unwrap_or(usize::MAX))
+        }
+        (false, false, None) => Context::WindowOfUntoldLength,
+    })
 }
 
 fn unreadable(e: serde_json::Error) -> String {
     format!("the description of the network does not parse ({e}), expected Keras's")
 }
 
-#[derive(Debug, Deserialize)]
+/// A layer or a model as the description has it.
+#[derive(Clone, Debug, Deserialize)]
 struct Object {
     class_name: String,
     #[serde(default)]
@@ -118,185 +240,6 @@ impl Object {
     /// An object within the settings.
     fn inner(&self, key: &str) -> Result<Self, String> {
         Self::deserialize(&self.config[key]).map_err(unreadable)
-    }
-}
-
-/// How far the layers have led.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-enum Place {
-    #[default]
-    Input,
-    Embedding,
-    Recurrent,
-    Dense,
-    Softmax,
-}
-
-#[derive(Default)]
-struct Walk {
-    last: Place,
-    paths: Vec<String>,
-    /// The length of the input, where it is given.
-    length: Option<u64>,
-    every_step: bool,
-    /// Whether there is a layer that is not, and one that is.
-    is_stateful: [bool; 2],
-}
-
-impl Walk {
-    /// A model's layers in the order in which they run; `path` is where its weights lie.
-    fn model(&mut self, model: &Object, path: &str, depth: usize) -> Result<(), String> {
-        let is_model = ["Sequential", "Functional", "Model"].contains(&&model.class_name[..]);
-        if !is_model {
-            return Err(format!(
-                "found a model of class {}, expected Sequential or Functional",
-                model.class_name
-            ));
-        }
-        if depth == 0 {
-            return Err(format!(
-                "found more than {MAX_DEPTH} models within each other, expected {EXPECTED}"
-            ));
-        }
-        // The first Keras had no name for the list.
-        let layers = match &model.config {
-            list @ Value::Array(_) => list,
-            config => &config["layers"],
-        };
-        let layers = Vec::<Object>::deserialize(layers).map_err(unreadable)?;
-        let mut used = BTreeMap::new();
-        let paths: Vec<String> = layers
-            .iter()
-            .map(|layer| {
-                let name = snake_case(&layer.class_name);
-                let count = used.entry(name.clone()).or_insert(0usize);
-                *count += 1;
-                match *count - 1 {
-                    0 => format!("{path}layers/{name}/"),
-                    n => format!("{path}layers/{name}_{n}/"),
-                }
-            })
-            .collect();
-        let order = match model.class_name.as_str() {
-            "Sequential" => (0..layers.len()).collect(),
-            _ => chain(&layers)?,
-        };
-        for index in order {
-            self.layer(&layers[index], &paths[index], depth)?;
-        }
-        self.length = self
-            .length
-            .or(model.config["build_input_shape"][1].as_u64());
-        Ok(())
-    }
-
-    fn layer(&mut self, layer: &Object, path: &str, depth: usize) -> Result<(), String> {
-        self.paths.push(path.to_owned());
-        for key in ["batch_shape", "batch_input_shape"] {
-            self.length = self.length.or(layer.config[key][1].as_u64());
-        }
-        if layer.config["dtype"]["class_name"] == "QuantizedDTypePolicy" {
-            return Err(format!(
-                "layer {} ({}) is quantized, expected the network as it was before it was quantized",
-                layer.name(),
-                layer.class_name
-            ));
-        }
-        match layer.class_name.as_str() {
-            class if INERT.contains(&class) => Ok(()),
-            "Sequential" | "Functional" | "Model" => {
-                self.paths.pop();
-                self.model(layer, path, depth - 1)
-            }
-            // What is within is applied at every step, as everything is here.
-            "TimeDistributed" => {
-                self.paths.pop();
-                self.layer(&layer.inner("layer")?, path, depth)
-            }
-            "Embedding" => {
-                layer.expect("mask_zero", &[false.into()])?;
-                self.step(layer, Place::Embedding)
-            }
-            class if Framework::classes().contains(&class) => {
-                self.recurrence(layer)?;
-                self.cell(layer)
-            }
-            "RNN" => {
-                self.recurrence(layer)?;
-                let cell = layer.inner("cell")?;
-                match cell.class_name.as_str() {
-                    "StackedRNNCells" => {
-                        let cells = Vec::<Object>::deserialize(&cell.config["cells"]);
-                        let cells = cells.map_err(unreadable)?;
-                        cells.iter().try_for_each(|cell| self.cell(cell))
-                    }
-                    _ => self.cell(&cell),
-                }
-            }
-            "Dense" | "Activation" => {
-                layer.expect("activation", &["softmax".into(), "linear".into()])?;
-                if layer.class_name == "Dense" {
-                    self.step(layer, Place::Dense)?;
-                }
-                match layer.config["activation"] == "softmax" {
-                    true => self.step(layer, Place::Softmax),
-                    false => Ok(()),
-                }
-            }
-            "Softmax" => self.step(layer, Place::Softmax),
-            other => Err(format!(
-                "found a layer {other} ({}), expected {EXPECTED}",
-                layer.name()
-            )),
-        }
-    }
-
-    /// The settings of a layer that runs cells over the text.
-    fn recurrence(&mut self, layer: &Object) -> Result<(), String> {
-        layer.expect("go_backwards", &[false.into()])?;
-        layer.expect("time_major", &[false.into()])?;
-        self.every_step = layer.config["return_sequences"] == true;
-        self.is_stateful[usize::from(layer.config["stateful"] == true)] = true;
-        Ok(())
-    }
-
-    fn cell(&mut self, cell: &Object) -> Result<(), String> {
-        let class = cell.class_name.trim_end_matches("Cell");
-        let mut known = CellKind::ALL.into_iter().filter_map(CellKind::framework);
-        let Some(framework) = known.find(|framework| framework.class == class) else {
-            return Err(format!(
-                "found a cell {} ({}), expected {}s",
-                cell.class_name,
-                cell.name(),
-                Framework::classes().join("s or ")
-            ));
-        };
-        if let Some(setting) = framework.keras_setting {
-            cell.expect(setting, &[true.into()])?;
-        }
-        cell.expect("activation", &["tanh".into()])?;
-        cell.expect("recurrent_activation", &["sigmoid".into()])?;
-        self.step(cell, Place::Recurrent)
-    }
-
-    /// Goes on to a place, which must come next.
-    fn step(&mut self, layer: &Object, to: Place) -> Result<(), String> {
-        let fits = match to {
-            Place::Input => false,
-            Place::Embedding => self.last == Place::Input,
-            Place::Recurrent => self.last <= Place::Recurrent,
-            Place::Dense => self.last == Place::Recurrent,
-            Place::Softmax => self.last == Place::Dense,
-        };
-        self.last = to;
-        match fits {
-            true => Ok(()),
-            false => Err(format!(
-                "found layer {} ({}) at a place where it computes something else, expected {EXPECTED}",
-                layer.name(),
-                layer.class_name
-            )),
-        }
     }
 }
 
@@ -386,7 +329,7 @@ mod tests {
                 {layers},
                 {{"class_name": "Dense", "config": {{"name": "d", "activation": "softmax"}}}}{end}]}}}}"#
         );
-        Description::parse(json.as_bytes()).map(|description| description.context)
+        Description::parse(json.as_bytes())?.text()
     }
 
     fn lstm(settings: &str) -> String {

@@ -1,0 +1,262 @@
+//! The steps from a graph's input to its answer, and the layers that they are.
+
+use super::array::Array;
+use crate::interchange::context::Context;
+use crate::interchange::plan::{
+    Dense, End, Input, Normalization, Numbers, Piece, Plan, Recurrent, within,
+};
+use crate::network::sensor::Activation;
+use lstm_core::MAX_DENSE_WIDTH;
+use std::rc::Rc;
+
+/// A step of the way.
+#[derive(Clone, Debug)]
+pub(super) enum Op {
+    /// Characters are looked up in a matrix `[V, E]`.
+    Embedding(Rc<Array>),
+    /// Numbers are added, or subtracted.
+    Shift(Operand, Sign),
+    /// Numbers are multiplied, or divided by.
+    Scale(Operand, Sign),
+    Recurrent(Rc<Recurrent>),
+    /// A product with a matrix `[in, out]`.
+    Product(Rc<Array>),
+    End(End),
+}
+
+/// Which of two opposite operations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sign {
+    /// Plus or times.
+    Forth,
+    /// Minus or divided by.
+    Back,
+}
+
+/// One number, or one of each feature.
+#[derive(Clone, Debug)]
+pub(super) enum Operand {
+    Numbers(Rc<Array>),
+    /// An input of the graph that the file has no numbers for.
+    Missing(String),
+}
+
+/// The layers of a way, and what they were made of.
+#[derive(Default)]
+struct Layers {
+    embedding: Option<Piece>,
+    affine: Option<Normalization>,
+    layers: Vec<Recurrent>,
+    dense: Vec<Dense>,
+    notes: Vec<String>,
+}
+
+/// The layers of a way; each step has the name of its node.
+///
+/// # Errors
+/// They are in an order in which they do not run here.
+pub(super) fn plan(steps: Vec<(Op, String)>, context: Context) -> Result<Plan, String> {
+    let mut layers = Layers::default();
+    for (op, name) in steps {
+        layers.add(op, &name)?;
+    }
+    Ok(Plan {
+        input: match layers.embedding {
+            Some(embedding) => Input::Characters(embedding),
+            None => Input::Values(layers.affine),
+        },
+        layers: layers.layers,
+        dense: layers.dense,
+        context,
+        notes: layers.notes,
+    })
+}
+
+impl Layers {
+    fn add(&mut self, op: Op, name: &str) -> Result<(), String> {
+        let misplaced = || {
+            Err(format!(
+                "{name} stands where it computes something else, expected an Embedding or a normalization, LSTMs or \
+                 GRUs, and dense layers, in this order"
+            ))
+        };
+        match op {
+            Op::Embedding(array) => {
+                if self.embedding.is_some() || !self.layers.is_empty() {
+                    return misplaced();
+                }
+                self.embedding = Some(piece(&array, array.values.clone()));
+            }
+            Op::Recurrent(layer) => {
+                if !self.dense.is_empty() {
+                    return misplaced();
+                }
+                self.layers.push((*layer).clone());
+            }
+            Op::Product(array) => {
+                if self.layers.is_empty() {
+                    return misplaced();
+                }
+                let outputs = array.shape.last().copied().unwrap_or(0);
+                within(name, "outputs", outputs, MAX_DENSE_WIDTH)?;
+                self.dense.push(Dense {
+                    name: name.to_owned(),
+                    weight: piece(&array, array.values.clone()),
+                    bias: Piece::zeros(outputs),
+                    end: End::Of(Activation::Linear),
+                });
+            }
+            Op::Shift(by, sign) if self.layers.is_empty() => match self.embedding {
+                Some(_) => return misplaced(),
+                None => self.shift_input(&by, sign, name)?,
+            },
+            Op::Scale(by, sign) if self.layers.is_empty() => match self.embedding {
+                Some(_) => return misplaced(),
+                None => self.scale_input(&by, sign, name)?,
+            },
+            Op::Shift(by, sign) => {
+                let by = numbers(&by, name)?;
+                let dense = self.linear(name)?;
+                if dense.bias.from.starts_with("zeros") {
+                    dense.bias.from.clone_from(&by.from);
+                } else {
+                    dense.bias.from = format!("{} and {}", dense.bias.from, by.from);
+                }
+                for (at, bias) in dense.bias.values.iter_mut().enumerate() {
+                    let by = by.values[at % by.values.len()];
+                    *bias += if sign == Sign::Forth { by } else { -by };
+                }
+            }
+            Op::Scale(by, sign) => {
+                let by = numbers(&by, name)?;
+                let dense = self.linear(name)?;
+                let outputs = dense.bias.values.len();
+                for piece in [&mut dense.weight, &mut dense.bias] {
+                    piece.from = format!("{} by {}", piece.from, by.from);
+                    for (at, x) in piece.values.iter_mut().enumerate() {
+                        let by = by.values[at % outputs % by.values.len()];
+                        *x *= if sign == Sign::Forth { by } else { by.recip() };
+                    }
+                }
+            }
+            Op::End(end) => {
+                if self.layers.is_empty() {
+                    return misplaced();
+                }
+                self.linear(name)?.end = end;
+            }
+        }
+        Ok(())
+    }
+
+    /// The last dense layer; the identity where the last one has an activation already, or where there is none.
+    fn linear(&mut self, name: &str) -> Result<&mut Dense, String> {
+        let linear = End::Of(Activation::Linear);
+        let width = match self.dense.last() {
+            Some(dense) if dense.end == linear => None,
+            Some(dense) => Some(dense.bias.values.len()),
+            None => self.layers.last().map(Recurrent::output),
+        };
+        if let Some(width) = width {
+            self.notes.push(format!(
+                "{name} follows no dense layer of its own: the identity is one"
+            ));
+            self.dense.push(Dense::identity(name, width, linear)?);
+        }
+        self.dense
+            .last_mut()
+            .ok_or_else(|| format!("{name} follows no layer, expected one"))
+    }
+
+    /// x + b is (x - (m - b / s)) s, for an input that is (x - m) s so far.
+    fn shift_input(&mut self, by: &Operand, sign: Sign, name: &str) -> Result<(), String> {
+        let affine = self.affine(by);
+        match by {
+            Operand::Missing(missing) => {
+                let is_first = affine.mean == Numbers::Given(vec![0.0])
+                    && affine.scale == Numbers::Given(vec![1.0]);
+                if !is_first || sign == Sign::Forth {
+                    return Err(untold(name, missing));
+                }
+                affine.mean = Numbers::Missing(missing.clone());
+            }
+            Operand::Numbers(array) => {
+                let (Numbers::Given(mean), Numbers::Given(scale)) = (&affine.mean, &affine.scale)
+                else {
+                    return Err(untold(name, &array.from));
+                };
+                let n = array.values.len().max(mean.len()).max(scale.len());
+                let shifted = (0..n).map(|at| {
+                    let of = |values: &[f32]| values[at % values.len()];
+                    let by = of(&array.values) / of(scale);
+                    of(mean) + if sign == Sign::Forth { -by } else { by }
+                });
+                affine.mean = Numbers::Given(shifted.collect());
+            }
+        }
+        Ok(())
+    }
+
+    fn scale_input(&mut self, by: &Operand, sign: Sign, name: &str) -> Result<(), String> {
+        let affine = self.affine(by);
+        match by {
+            Operand::Missing(missing) => {
+                if affine.scale != Numbers::Given(vec![1.0]) || sign == Sign::Forth {
+                    return Err(untold(name, missing));
+                }
+                affine.scale = Numbers::Missing(missing.clone());
+            }
+            Operand::Numbers(array) => {
+                let Numbers::Given(scale) = &affine.scale else {
+                    return Err(untold(name, &array.from));
+                };
+                let n = array.values.len().max(scale.len());
+                let scaled = (0..n).map(|at| {
+                    let of = |values: &[f32]| values[at % values.len()];
+                    match sign {
+                        Sign::Forth => of(scale) * of(&array.values),
+                        Sign::Back => of(scale) / of(&array.values),
+                    }
+                });
+                affine.scale = Numbers::Given(scaled.collect());
+            }
+        }
+        Ok(())
+    }
+
+    fn affine(&mut self, by: &Operand) -> &mut Normalization {
+        let name = match by {
+            Operand::Numbers(array) => &array.from,
+            Operand::Missing(name) => name,
+        };
+        let affine = self.affine.get_or_insert_with(|| Normalization {
+            mean: Numbers::Given(vec![0.0]),
+            scale: Numbers::Given(vec![1.0]),
+            from: String::new(),
+        });
+        affine.from = match &affine.from[..] {
+            "" => name.clone(),
+            from => format!("{from}, {name}"),
+        };
+        affine
+    }
+}
+
+fn piece(array: &Array, values: Vec<f32>) -> Piece {
+    Piece {
+        shape: array.shape.clone(),
+        values,
+        from: array.from.clone(),
+    }
+}
+
+fn numbers<'o>(by: &'o Operand, name: &str) -> Result<&'o Array, String> {
+    match by {
+        Operand::Numbers(array) => Ok(array),
+        Operand::Missing(missing) => Err(untold(name, missing)),
+    }
+}
+
+fn untold(name: &str, missing: &str) -> String {
+    format!("{name} reads {missing}, which the file has no numbers for, expected numbers")
+}

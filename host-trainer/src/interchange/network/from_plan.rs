@@ -1,0 +1,111 @@
+//! A network of characters of a file that tells all its layers.
+
+use super::Mapped;
+use crate::files::error::Error;
+use crate::files::tensors::{NamedTensor, TensorFile};
+use crate::interchange::plan::{End, Input, Plan};
+use crate::network::config::{CellKind, LayerConfig, NetworkConfig};
+use crate::network::parameters::Network;
+use crate::network::sensor::{Activation, Cell};
+use crate::text::alphabet::Alphabet;
+use std::path::Path;
+
+/// # Errors
+/// The layers are not those of an embedding, one to four recurrent layers and a dense layer that fit the alphabet.
+pub(super) fn find(path: &Path, plan: &Plan, alphabet: &Alphabet) -> Result<Mapped, Error> {
+    let bad = |e| Error::bad_input(format!("{}: {e}", path.display()));
+    let config = config(plan, alphabet).map_err(bad)?;
+    let Input::Characters(embedding) = &plan.input else {
+        return Err(bad("found no embedding, expected one".to_owned()));
+    };
+    let mut pieces = vec![embedding];
+    for layer in &plan.layers {
+        pieces.extend([&layer.w_ih, &layer.w_hh, &layer.bias]);
+        pieces.extend(&layer.recurrent_bias);
+        pieces.extend(&layer.projection);
+    }
+    pieces.extend(
+        plan.dense
+            .iter()
+            .flat_map(|dense| [&dense.weight, &dense.bias]),
+    );
+    let (mut file, mut map) = (TensorFile::default(), Vec::new());
+    for ((name, shape), piece) in config.shapes().into_iter().zip(pieces) {
+        piece.expect(&shape).map_err(bad)?;
+        map.push(piece.line(&name));
+        let (shape, values) = (piece.shape.clone(), piece.values.clone());
+        file.tensors.insert(name, NamedTensor { shape, values });
+    }
+    Ok(Mapped {
+        network: Network::from_tensors(path, config, &mut file)?,
+        map,
+        notes: Vec::new(),
+    })
+}
+
+fn config(plan: &Plan, alphabet: &Alphabet) -> Result<NetworkConfig, String> {
+    let Input::Characters(embedding) = &plan.input else {
+        return Err("found a network that reads values, expected an embedding".into());
+    };
+    let (&[symbols, width], [dense]) = (&embedding.shape[..], &plan.dense[..]) else {
+        return Err(format!(
+            "found an embedding {:?} and {} dense layers, expected a matrix and one",
+            embedding.shape,
+            plan.dense.len()
+        ));
+    };
+    plan.check_widths()?;
+    for (what, found) in [
+        (format!("the embedding {}", embedding.from), symbols),
+        (
+            format!("the dense layer {}", dense.name),
+            dense.bias.values.len(),
+        ),
+    ] {
+        if found != alphabet.len() {
+            return Err(format!(
+                "{what} has {found} symbols, expected the alphabet's {} (--symbols FILE gives another alphabet)",
+                alphabet.len()
+            ));
+        }
+    }
+    if !matches!(
+        dense.end,
+        End::Untold | End::Softmax | End::Of(Activation::Linear)
+    ) {
+        return Err(format!(
+            "the dense layer {} has an activation, expected softmax or none",
+            dense.name
+        ));
+    }
+    let layers = plan.layers.iter().map(|layer| {
+        let cell = match layer.cell {
+            Cell::Lstm => CellKind::Lstm,
+            Cell::Cifg => CellKind::Cifg,
+            Cell::Gru => CellKind::Gru,
+            Cell::GruResetBefore => {
+                return Err(format!(
+                    "layer {} is a GRU with the reset gate before the product, expected it after (PyTorch's, or Keras's \
+                     reset_after=True)",
+                    layer.name
+                ));
+            }
+        };
+        Ok(LayerConfig {
+            cell,
+            hidden: layer.hidden,
+            projection: layer.projection.as_ref().map(|_| layer.output()),
+        })
+    });
+    let config = NetworkConfig {
+        ngrams: crate::ngram::NgramConfig::NONE,
+        symbols: alphabet.symbols.iter().collect(),
+        fold_case: alphabet.fold_case,
+        embedding: width,
+        layers: layers.collect::<Result<_, _>>()?,
+        window: None,
+        corpus: None,
+    };
+    config.check().map_err(|e| e.to_string())?;
+    Ok(config)
+}

@@ -1,0 +1,306 @@
+//! The layers of a network of values in the names and shapes of a file's tensors.
+
+use crate::interchange::context::Context;
+use crate::interchange::names::{Part, counted, numbered, split};
+use crate::interchange::network::{
+    Groups, Layout, Linear, Recurrent, Tensors, layers, permutations, places,
+};
+use crate::interchange::plan::{End, Input, Normalization, Numbers, Plan};
+use crate::interchange::told::Told;
+use crate::network::config::MAX_LAYERS;
+use std::collections::BTreeMap;
+
+/// More dense layers than this are in no network.
+const MAX_LINEARS: usize = 6;
+/// The least deviation that Keras divides by.
+const EPSILON: f32 = 1e-7;
+
+/// What the names say of a network, before its layers have an order.
+pub(super) struct Named {
+    normalization: Option<Normalization>,
+    groups: Groups,
+}
+
+impl Named {
+    /// # Errors
+    /// A tensor is of no layer that is known.
+    pub(super) fn sort(tensors: &Tensors) -> Result<Self, String> {
+        let mut rest = tensors.clone();
+        let normalization = take_normalization(&mut rest)?;
+        let groups = match list(&rest) {
+            Some(groups) => groups?,
+            None => Groups::sort(&rest)?,
+        };
+        Ok(Self {
+            normalization,
+            groups,
+        })
+    }
+
+    /// Whether one of the matrices is that of an embedding: it is called so, or has no bias, is as wide as the first
+    /// recurrent layer's input, and has as many rows as the answer has numbers.
+    pub(super) fn has_embedding(&self, tensors: &Tensors) -> bool {
+        let Groups {
+            layers,
+            linears,
+            is_list,
+        } = &self.groups;
+        if *is_list {
+            // In order: what comes before the layers is an embedding.
+            return linears
+                .iter()
+                .any(|linear| linear.is_embedding == Some(true));
+        }
+        let gives = |linear: &Linear, n: usize| {
+            let mut others = linears.iter().filter(|other| other.name != linear.name);
+            others.any(|other| other.layout.in_out(&tensors[&other.weight].shape)[1] == n)
+        };
+        linears.iter().any(|linear| {
+            let is_called_so = linear.weight.to_lowercase().contains("emb");
+            let fits = match tensors[&linear.weight].shape[..] {
+                [symbols, width] => {
+                    layers.iter().any(|layer| layer.widths(tensors)[0] == width)
+                        && gives(linear, symbols)
+                }
+                _ => false,
+            };
+            linear.is_embedding == Some(true)
+                || (linear.bias.is_none()
+                    && linear.is_embedding.is_none()
+                    && (is_called_so || fits))
+        })
+    }
+
+    /// The layers in their order.
+    ///
+    /// # Errors
+    /// They do not fit each other, or the file does not tell their order.
+    pub(super) fn plan(
+        self,
+        tensors: &Tensors,
+        order: &[String],
+        told: &Told,
+    ) -> Result<Plan, String> {
+        let Self {
+            normalization,
+            groups,
+        } = self;
+        let mut notes = Vec::new();
+        let (mut recurrent, mut linears) = (groups.layers.clone(), groups.linears.clone());
+        if !groups.is_list {
+            if recurrent.len() > MAX_LAYERS || linears.len() > MAX_LINEARS {
+                return Err(format!(
+                    "found {} recurrent and {} dense layers, expected at most {MAX_LAYERS} and {MAX_LINEARS}",
+                    recurrent.len(),
+                    linears.len()
+                ));
+            }
+            let places = places(&groups, order, told)?;
+            let orders = Orders {
+                places: &places,
+                is_asked: !told.order.is_empty(),
+            };
+            recurrent = orders.arrange(recurrent, None, |layer| {
+                (&layer.name, layer.widths(tensors))
+            })?;
+            let width = recurrent.last().map(|layer| layer.widths(tensors)[1]);
+            linears = orders.arrange(linears, width, |linear| {
+                let shape = &tensors[&linear.weight].shape;
+                (&linear.name, linear.layout.in_out(shape))
+            })?;
+        }
+        let layers = recurrent.iter();
+        let layers = layers.map(|layer| layers::recurrent(layer, tensors, None, &mut notes));
+        let layers = layers.collect::<Result<_, _>>()?;
+        let dense = linears.iter();
+        let dense = dense.map(|linear| layers::dense(linear, tensors, End::Untold));
+        Ok(Plan {
+            input: Input::Values(normalization),
+            layers,
+            dense: dense.collect::<Result<_, _>>()?,
+            context: Context::Untold,
+            notes,
+        })
+    }
+}
+
+/// How the order of layers is known.
+struct Orders<'a> {
+    places: &'a BTreeMap<String, usize>,
+    /// Whether a person has told it.
+    is_asked: bool,
+}
+
+impl Orders<'_> {
+    /// The order that is told, if the sizes fit; otherwise another one, if it alone fits. `input` is the width of what
+    /// the first reads; `of` gives a layer's name and widths.
+    fn arrange<T: Clone>(
+        &self,
+        mut items: Vec<T>,
+        input: Option<usize>,
+        of: impl Fn(&T) -> (&String, [usize; 2]),
+    ) -> Result<Vec<T>, String> {
+        let place = |item: &T| self.places.get(of(item).0).copied();
+        let is_placed = items.iter().all(|item| place(item).is_some());
+        let shared = |item: &T| counted(of(item).0).0;
+        let is_counted = items
+            .windows(2)
+            .all(|pair| shared(&pair[0]) == shared(&pair[1]));
+        items.sort_by_key(|item| numbered(of(item).0));
+        match (is_placed, is_counted) {
+            (true, _) => items.sort_by_key(|item| (place(item), numbered(of(item).0))),
+            (false, true) => items.sort_by_key(|item| counted(of(item).0).1),
+            _ => {}
+        }
+        let fits = |items: &[T]| {
+            let mut width = input;
+            items.iter().all(|item| {
+                let [input, output] = of(item).1;
+                width.replace(output).is_none_or(|width| width == input)
+            })
+        };
+        if self.is_asked || ((is_placed || is_counted) && fits(&items)) {
+            return Ok(items);
+        }
+        let mut others = permutations(&items);
+        others.retain(|items| fits(items));
+        match others.len() {
+            1 => Ok(others.remove(0)),
+            // What does not fit is told by the check of every layer.
+            0 => Ok(items),
+            _ => {
+                let names: Vec<&str> = items.iter().map(|item| &of(item).0[..]).collect();
+                Err(format!(
+                    "the order of the layers {} is not in the file, expected --order with the names of all layers \
+                     from the input to the output",
+                    names.join(", ")
+                ))
+            }
+        }
+    }
+}
+
+/// Takes out the mean and the variance of Keras's Normalization.
+fn take_normalization(tensors: &mut Tensors) -> Result<Option<Normalization>, String> {
+    let mut groups: BTreeMap<String, Vec<(usize, String)>> = BTreeMap::new();
+    let is_list = tensors.keys().all(|name| name.starts_with("arr_"));
+    for (name, tensor) in tensors.iter() {
+        let is_vector = tensor.shape.iter().filter(|&&n| n > 1).count() <= 1;
+        let place = name.rsplit_once('/').and_then(|(group, part)| {
+            let place = ["mean", "variance"]
+                .iter()
+                .position(|p| part.trim_end_matches(":0") == *p)?;
+            Some((group.to_owned(), place))
+        });
+        let place = place.or_else(|| match split(name)? {
+            (group, Part::Var(at)) if at < 2 => Some((group, at)),
+            (group, Part::Listed(at)) if at < 2 && is_list => Some((group, at)),
+            _ => None,
+        });
+        if let (Some((group, place)), true) = (place, is_vector) {
+            groups.entry(group).or_default().push((place, name.clone()));
+        }
+    }
+    // A layer's weights are matrices: of two vectors is this alone.
+    groups.retain(|_, parts| parts.len() == 2);
+    let mut found = groups.into_iter();
+    let Some((group, mut parts)) = found.next() else {
+        return Ok(None);
+    };
+    if let Some((other, _)) = found.next() {
+        return Err(format!(
+            "found the vectors of {group} and of {other}, expected one Normalization"
+        ));
+    }
+    parts.sort();
+    let mut take = |at: usize| {
+        let tensor = tensors.remove(&parts[at].1);
+        tensor.map(|tensor| tensor.values).unwrap_or_default()
+    };
+    let (mean, variance) = (take(0), take(1));
+    let scale = variance.iter().map(|v| 1.0 / v.sqrt().max(EPSILON));
+    Ok(Some(Normalization {
+        scale: Numbers::Given(scale.collect()),
+        mean: Numbers::Given(mean),
+        from: parts
+            .into_iter()
+            .map(|(_, name)| name)
+            .collect::<Vec<_>>()
+            .join(", "),
+    }))
+}
+
+/// Keras's `get_weights()`: two matrices and perhaps a bias a recurrent layer, then a matrix and perhaps a bias a dense
+/// one. `None` where it is no such list.
+fn list(tensors: &Tensors) -> Option<Result<Groups, String>> {
+    let place = |name: &String| match split(name)? {
+        (_, Part::Listed(at)) => Some((at, name.clone())),
+        _ => None,
+    };
+    let mut names: Vec<(usize, String)> = tensors.keys().map(place).collect::<Option<_>>()?;
+    names.sort();
+    let names: Vec<String> = names.into_iter().map(|(_, name)| name).collect();
+    Some(layers_of_list(tensors, &names))
+}
+
+fn layers_of_list(tensors: &Tensors, names: &[String]) -> Result<Groups, String> {
+    let mut groups = Groups {
+        is_list: true,
+        ..Groups::default()
+    };
+    let matrix = |at: usize| match names.get(at).map(|name| &tensors[name].shape[..]) {
+        Some(&[rows, columns]) => Some([rows, columns]),
+        _ => None,
+    };
+    let is_recurrent = |at: usize| match (matrix(at), matrix(at + 1)) {
+        (Some([_, columns]), Some([units, same])) => {
+            let gates = |n: usize| units.checked_mul(n) == Some(columns);
+            columns == same && (gates(3) || gates(4))
+        }
+        _ => false,
+    };
+    // A vector, or both biases of a GRU.
+    let bias = |at: usize, columns: usize| {
+        let name = names.get(at)?;
+        let shape = &tensors[name].shape[..];
+        (*shape == [columns] || *shape == [2, columns]).then(|| name.clone())
+    };
+    let mut at = 0;
+    while at < names.len() {
+        let Some([_, columns]) = matrix(at) else {
+            return Err(format!(
+                "found tensor {} {:?}, expected the matrix of a layer",
+                names[at], tensors[&names[at]].shape
+            ));
+        };
+        let name = format!("{}", groups.layers.len() + groups.linears.len());
+        if is_recurrent(at) {
+            let bias = bias(at + 2, columns);
+            let used = 2 + usize::from(bias.is_some());
+            groups.layers.push(Recurrent {
+                name,
+                layout: Layout::InOut,
+                w_ih: names[at].clone(),
+                w_hh: names[at + 1].clone(),
+                biases: bias.into_iter().collect(),
+                projection: None,
+            });
+            at += used;
+        } else {
+            let bias = bias(at + 1, columns).filter(|name| tensors[name].shape.len() == 1);
+            let used = 1 + usize::from(bias.is_some());
+            groups.linears.push(Linear {
+                name,
+                layout: Layout::InOut,
+                weight: names[at].clone(),
+                is_embedding: Some(groups.layers.is_empty() && bias.is_none()),
+                bias,
+            });
+            at += used;
+        }
+    }
+    match groups.layers.len() {
+        0 => Err("found no recurrent layer's tensors, expected those of one to four".into()),
+        _ => Ok(groups),
+    }
+}
