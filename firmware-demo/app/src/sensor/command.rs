@@ -3,7 +3,12 @@
 use lstm_core::OutputHead;
 
 use super::{SelfTest, Sensor, Task, window::MAX_STRIDE};
-use crate::{console::Expected, number::whole, output::Output};
+use crate::{
+    commands,
+    console::{A_COMMAND, Expected},
+    number::whole,
+    output::Output,
+};
 
 /// Every command but those that need a board.
 pub(crate) const COMMANDS: [&str; 9] = [
@@ -69,7 +74,8 @@ impl Sensor<'_, '_> {
                 Ok(None)
             }
             (":help" | ":input" | ":selftest" | ":reset", Some(_)) => Err("the command alone"),
-            _ => Err(crate::console::A_COMMAND),
+            _ if commands::COMMANDS.contains(&name) => Err("a command of :help: it writes no text"),
+            _ => Err(A_COMMAND),
         }
     }
 
