@@ -13,7 +13,7 @@ use host_trainer::model::sensor::encode_f32;
 use host_trainer::model::workspace::HeapWorkspace;
 use host_trainer::network::parameters::Network;
 use host_trainer::network::predictor::{NetworkPredictor, Predictor};
-use host_trainer::network::sensor::{Head, SensorNetwork};
+use host_trainer::network::sensor::{Forward, Head, SensorNetwork};
 use host_trainer::text::alphabet::Alphabet;
 use serde::Deserialize;
 use std::collections::HashMap;

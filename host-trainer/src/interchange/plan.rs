@@ -16,6 +16,8 @@ pub(super) struct Plan {
     /// The head last.
     pub(super) dense: Vec<Dense>,
     pub(super) context: Context,
+    /// Whether a window is read from its newest step to its oldest.
+    pub(super) backwards: bool,
     pub(super) notes: Vec<String>,
 }
 

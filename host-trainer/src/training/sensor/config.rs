@@ -150,12 +150,7 @@ impl SensorRunConfig {
                 ));
             }
             (TaskKind::Next, _) => {
-                let value = |channel: &Channel| OutputValue {
-                    name: channel.name.clone(),
-                    offset: channel.mean,
-                    scale: 1.0 / channel.scale,
-                };
-                Head::Values(channels.iter().map(value).collect())
+                Head::Values(channels.iter().map(OutputValue::of_channel).collect())
             }
         };
         let network = SensorConfig {

@@ -33,6 +33,7 @@ impl Description {
             dense: Vec::new(),
             every_step: true,
             is_stateful: [false; 2],
+            backwards: false,
             notes: Vec::new(),
         };
         for layer in &self.layers {
@@ -50,6 +51,7 @@ impl Description {
             layers: walk.layers,
             dense: walk.dense,
             context: context(walk.is_stateful, walk.every_step, self.length)?,
+            backwards: walk.backwards,
             notes: walk.notes,
         })
     }
@@ -82,6 +84,8 @@ struct Walk<'a> {
     every_step: bool,
     /// Whether there is a layer that is not, and one that is.
     is_stateful: [bool; 2],
+    /// Whether the first layer reads its window backwards, and so all above it.
+    backwards: bool,
     notes: Vec<String>,
 }
 
@@ -213,12 +217,15 @@ impl Walk<'_> {
         layer.expect("time_major", &[false.into()])?;
         layer.expect("return_state", &[false.into()])?;
         if layer.config["go_backwards"] == true {
-            return Err(format!(
-                "layer {} ({}) has go_backwards true, expected false: a chip reads values in the order in which \
-                 they come",
-                layer.name(),
-                layer.class_name
-            ));
+            // What the first one gives goes on in the order in which it read.
+            if !self.layers.is_empty() {
+                return Err(format!(
+                    "layer {} ({}) has go_backwards true, expected it of the first recurrent layer alone",
+                    layer.name(),
+                    layer.class_name
+                ));
+            }
+            self.backwards = true;
         }
         if !self.dense.is_empty() || !self.every_step {
             return Err(misplaced(layer));
