@@ -5,6 +5,7 @@
 pub mod bench;
 pub mod boards;
 pub mod capi;
+pub mod console;
 pub mod corpus;
 pub mod demo;
 pub mod firmware;

@@ -1,8 +1,6 @@
 //! Running a board under QEMU and reading its serial port.
 
-mod keys;
 mod show;
-mod terminal;
 mod text;
 
 use std::{
