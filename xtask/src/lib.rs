@@ -9,6 +9,7 @@ pub mod console;
 pub mod corpus;
 pub mod demo;
 pub mod firmware;
+pub mod flash;
 pub mod image;
 pub mod list;
 pub mod models;

@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::ExitCode};
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use xtask::{
-    bench, boards::Board, capi, corpus, demo, firmware, image, list, models, qemu,
+    bench, boards::Board, capi, corpus, demo, firmware, flash, image, list, models, qemu,
     run as run_board, setup, shell, test, web,
 };
 
@@ -42,12 +42,14 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         elf: Option<PathBuf>,
     },
-    /// Run the firmware on a board that is attached, with a model, or else under QEMU
+    /// Write firmware and a model to a board that is attached, and open its console
+    Flash(flash::Options),
+    /// Do the same where the board is attached, or else run it under QEMU
     Run(run_board::Options),
     /// Write a file for a board's flash: the firmware with a model, or a model alone
     Image(image::Options),
-    /// List the boards, and which of the shipped models fit them
-    Boards,
+    /// List the boards, which of the shipped models fit them, and which are attached
+    Boards(list::Options),
     /// Count the instructions that a character takes on each core, and compare with the last figures
     Bench(bench::Options),
     /// Make the libraries for C and C++: an archive for each chip, the header, packages
@@ -121,6 +123,10 @@ fn run(command: Command) -> Result<()> {
             };
             qemu::show(board, &elf, &model, &text)
         }
+        Command::Flash(options) => {
+            let model = options.model().map_err(BadInput)?;
+            options.run(&model)
+        }
         Command::Run(options) => {
             let model = options.model().map_err(BadInput)?;
             options.run(&model)
@@ -136,7 +142,7 @@ fn run(command: Command) -> Result<()> {
             plan.write()
         }
         Command::Bench(options) => bench::run(&options),
-        Command::Boards => list::run(),
+        Command::Boards(options) => list::run(&options),
         Command::Corpus => corpus::run(),
         Command::Web(options) => web::run(&options),
         Command::Capi(options) => capi::run(&options),

@@ -1,3 +1,4 @@
+#[cfg(unix)]
 use std::io;
 
 /// Our terminal while the board has its keys: each goes to the board at once, and the board echoes
