@@ -15,6 +15,8 @@ pub mod list;
 pub mod models;
 pub mod qemu;
 pub mod random_model;
+pub mod record;
+pub mod release;
 pub mod run;
 pub mod setup;
 pub mod shell;

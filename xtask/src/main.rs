@@ -5,8 +5,8 @@ use std::{path::PathBuf, process::ExitCode};
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use xtask::{
-    bench, boards::Board, capi, corpus, demo, firmware, flash, image, list, models, qemu,
-    run as run_board, setup, shell, test, web,
+    bench, boards::Board, capi, corpus, demo, firmware, flash, image, list, models, qemu, record,
+    release, run as run_board, setup, shell, test, web,
 };
 
 #[derive(Parser)]
@@ -58,6 +58,10 @@ enum Command {
     Corpus,
     /// Make the page: the engine in a browser, with the shipped models, in one HTML file
     Web(web::Options),
+    /// Record what an emulated board writes, as the moving picture of the README
+    Record(record::Options),
+    /// Make the files of a release: images for each board, models, page, trainer, packages for C, checksums
+    Release(release::Options),
     /// Install what the other commands need: Rust targets and components, QEMU, C compilers
     Setup,
 }
@@ -145,6 +149,8 @@ fn run(command: Command) -> Result<()> {
         Command::Boards(options) => list::run(&options),
         Command::Corpus => corpus::run(),
         Command::Web(options) => web::run(&options),
+        Command::Record(options) => record::run(&options),
+        Command::Release(options) => release::run(&options),
         Command::Capi(options) => capi::run(&options),
         Command::Setup => {
             setup::install(test::emulators())?;
