@@ -76,7 +76,7 @@ pub(super) fn write_sums(folder: &Path) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, io::Read};
+    use std::fs;
 
     use tempfile::TempDir;
 
@@ -85,6 +85,8 @@ mod tests {
     #[cfg(unix)]
     #[test]
     fn an_archive_has_the_files_by_their_names() {
+        use std::{io::Read, os::unix::fs::PermissionsExt};
+
         let folder = TempDir::new().unwrap();
         let (path, lib) = (folder.path().join("a.zip"), folder.path().join("lib"));
         fs::create_dir_all(lib.join("arm")).unwrap();
@@ -92,7 +94,7 @@ mod tests {
         let program = folder.path().join("program");
         fs::write(&program, "\x7fELF").unwrap();
         let mut permissions = fs::metadata(&program).unwrap().permissions();
-        std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, 0o700);
+        permissions.set_mode(0o700);
         fs::set_permissions(&program, permissions).unwrap();
         write(&path, &[lib], &[program]).unwrap();
         let mut archive = zip::ZipArchive::new(File::open(path).unwrap()).unwrap();
