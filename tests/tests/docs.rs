@@ -6,8 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use pulldown_cmark::{Event, HeadingLevel, Options, Parser, Tag, TagEnd};
-use xtask::shell::root;
+use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, Options, Parser, Tag, TagEnd};
+use xtask::{cli, shell::root};
 
 /// What a page has for other pages.
 #[derive(Default)]
@@ -17,6 +17,8 @@ struct Page {
     /// The anchors of its headings, as the sites that show it name them.
     anchors: BTreeSet<String>,
     title: String,
+    /// The lines for a shell.
+    commands: Vec<String>,
 }
 
 impl Page {
@@ -24,6 +26,7 @@ impl Page {
         let text = fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         let mut page = Page::default();
         let mut heading: Option<(HeadingLevel, String)> = None;
+        let mut is_shell = false;
         for event in Parser::new_ext(&text, Options::ENABLE_TABLES) {
             match event {
                 Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. }) => {
@@ -36,6 +39,13 @@ impl Page {
                     if level == HeadingLevel::H1 {
                         page.title = text;
                     }
+                }
+                Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(language))) => {
+                    is_shell = &*language == "sh";
+                }
+                Event::End(TagEnd::CodeBlock) => is_shell = false,
+                Event::Text(text) if is_shell => {
+                    page.commands.extend(text.lines().map(str::to_owned));
                 }
                 Event::Text(part) | Event::Code(part) => {
                     if let Some((_, text)) = &mut heading {
@@ -154,6 +164,27 @@ fn every_page_of_the_docs_is_a_chapter_under_its_title() {
             "SUMMARY.md has no {line}"
         );
     }
+}
+
+#[test]
+fn every_line_with_cargo_xtask_is_one_that_it_takes() {
+    let mut lines = 0;
+    for (path, page) in pages() {
+        for line in &page.commands {
+            // What follows a sign is for the reader.
+            let command = line.split('#').next().unwrap_or_default().trim();
+            let Some(arguments) = command.strip_prefix("cargo xtask") else {
+                continue;
+            };
+            let words = ["xtask"].into_iter().chain(arguments.split_whitespace());
+            let outcome = cli::check(words.map(str::to_owned));
+            assert!(outcome.is_ok(), "{}: {line}: {outcome:?}", path.display());
+            lines += 1;
+        }
+    }
+    assert!(lines >= 10, "{lines}");
+    assert!(cli::check(["xtask", "flash", "no-such-board"]).is_err());
+    assert!(cli::check(["xtask", "demo", "--pretrain"]).is_err());
 }
 
 #[test]

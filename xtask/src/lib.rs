@@ -1,10 +1,11 @@
 //! What a person runs in this repository, in Rust, so that there is nothing to install first.
 //!
-//! The command line is in `main.rs`; the cross-crate tests use the same [`boards`] and [`qemu`].
+//! The command line is in [`cli`]; the cross-crate tests use the same [`boards`] and [`qemu`].
 
 pub mod bench;
 pub mod boards;
 pub mod capi;
+pub mod cli;
 pub mod console;
 pub mod corpus;
 pub mod demo;
