@@ -139,11 +139,11 @@ fn run(command: Command) -> Result<()> {
             qemu::show(board, &elf, &model, &text)
         }
         Command::Flash(options) => {
-            let model = options.model().map_err(BadInput)?;
+            let model = options.program.model().map_err(BadInput)?;
             options.run(&model)
         }
         Command::Run(options) => {
-            let model = options.model().map_err(BadInput)?;
+            let model = options.program.model().map_err(BadInput)?;
             options.run(&model)
         }
         Command::Image(options) => {

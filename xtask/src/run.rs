@@ -1,52 +1,33 @@
 //! `cargo xtask run`: on the board, if one is attached, else under QEMU.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Result;
 
 use crate::{
     boards::Board,
-    firmware,
-    flash::{self, Attached, Way},
-    models, qemu,
+    flash::{self, Attached, Program, Way},
+    qemu,
 };
 
 /// What is run.
 #[derive(clap::Args)]
 pub struct Options {
-    /// The name of the board; `cargo xtask boards` shows them
-    #[arg(value_parser = Board::parse)]
-    board: &'static Board,
-    /// The model for its flash [default: the best in models/ that fits]
-    #[arg(long, value_name = "FILE")]
-    model: Option<PathBuf>,
-    /// Run this firmware instead of building it
-    #[arg(long, value_name = "FILE")]
-    elf: Option<PathBuf>,
+    /// What is run.
+    #[command(flatten)]
+    pub program: Program,
     #[command(flatten)]
     text: qemu::TextOptions,
 }
 
 impl Options {
-    /// The model that goes with the firmware.
-    ///
-    /// # Errors
-    ///
-    /// It does not fit.
-    pub fn model(&self) -> Result<PathBuf> {
-        let default = || models::default(self.board);
-        let model = self.model.clone().unwrap_or_else(default);
-        models::check(self.board, &model)?;
-        Ok(model)
-    }
-
     /// Runs the firmware with this model.
     ///
     /// # Errors
     ///
     /// There is no way to, or it fails.
     pub fn run(&self, model: &Path) -> Result<()> {
-        let board = self.board;
+        let board = self.program.board;
         let attached = Attached::look();
         let way = match way_or_qemu(board, &attached)? {
             Ok(way) => Some(way),
@@ -55,10 +36,7 @@ impl Options {
                 None
             }
         };
-        let elf = match &self.elf {
-            Some(elf) => elf.clone(),
-            None => firmware::build(board)?,
-        };
+        let elf = self.program.elf()?;
         let Some(way) = way else {
             return qemu::show(board, &elf, model, &self.text);
         };
@@ -85,6 +63,7 @@ fn way_or_qemu(board: &Board, attached: &Attached) -> Result<Result<Way, String>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::firmware;
 
     #[test]
     fn a_board_that_is_attached_is_preferred_to_qemu() {

@@ -1,6 +1,7 @@
 //! `cargo xtask flash`: writes firmware and model to a board that is attached, and opens its console.
 
 mod drive;
+mod program;
 mod tools;
 mod way;
 
@@ -13,12 +14,13 @@ use std::{
 use anyhow::{Context, Result, ensure};
 
 pub use drive::Drive;
+pub use program::Program;
 pub use way::{Attached, Way};
 
 use crate::{
     boards::Board,
     console::{self, Port},
-    firmware, image, models,
+    image,
     shell::step,
 };
 
@@ -30,46 +32,28 @@ const REFUSAL_TIME: Duration = Duration::from_secs(2);
 /// What is written, and where to.
 #[derive(clap::Args)]
 pub struct Options {
-    /// The name of the board; `cargo xtask boards` shows them
-    #[arg(value_parser = Board::parse)]
-    board: &'static Board,
-    /// The model for its flash [default: the best in models/ that fits]
-    #[arg(long, value_name = "FILE")]
-    model: Option<PathBuf>,
+    /// What is written.
+    #[command(flatten)]
+    pub program: Program,
     /// The serial port of its console [default: the one that the board's USB numbers tell]
     #[arg(long, value_name = "NAME")]
     port: Option<String>,
     /// Copy the image to the drive in this folder, instead of looking for the board's
     #[arg(long, value_name = "FOLDER")]
     drive: Option<PathBuf>,
-    /// Write this firmware instead of building it
-    #[arg(long, value_name = "FILE")]
-    elf: Option<PathBuf>,
     /// Do not open the console
     #[arg(long)]
     no_console: bool,
 }
 
 impl Options {
-    /// The model that goes with the firmware.
-    ///
-    /// # Errors
-    ///
-    /// It is no model, or it does not fit.
-    pub fn model(&self) -> Result<PathBuf> {
-        let default = || models::default(self.board);
-        let model = self.model.clone().unwrap_or_else(default);
-        image::check_model(self.board, &model)?;
-        Ok(model)
-    }
-
     /// Writes the firmware with this model, and opens the console.
     ///
     /// # Errors
     ///
     /// The board is not there, it cannot be written, or its port does not come.
     pub fn run(&self, model: &Path) -> Result<()> {
-        let board = self.board;
+        let board = self.program.board;
         let attached = Attached::look();
         let way = match &self.drive {
             Some(folder) => {
@@ -82,10 +66,7 @@ impl Options {
             }
             None => Way::to(board, &attached)?,
         };
-        let elf = match &self.elf {
-            Some(elf) => elf.clone(),
-            None => firmware::build(board)?,
-        };
+        let elf = self.program.elf()?;
         write(board, &way, self.port.as_deref(), &elf, model)?;
         match self.no_console {
             true => Ok(()),
@@ -162,11 +143,13 @@ mod tests {
 
     fn options(board: &str, model: Option<PathBuf>) -> Options {
         Options {
-            board: Board::parse(board).unwrap(),
-            model,
+            program: Program {
+                board: Board::parse(board).unwrap(),
+                model,
+                elf: None,
+            },
             port: None,
             drive: Some("no-such-folder".into()),
-            elf: None,
             no_console: true,
         }
     }
@@ -175,7 +158,7 @@ mod tests {
     fn a_wrong_model_is_refused_before_anything_is_looked_for() {
         let root = crate::shell::root();
         let refusal = |file: &str| {
-            let model = options("microbit", Some(root.join(file))).model();
+            let model = options("microbit", Some(root.join(file))).program.model();
             format!("{:#}", model.unwrap_err())
         };
         let error = refusal("models/sonnets-256.lstm");
@@ -185,8 +168,11 @@ mod tests {
         );
         let error = refusal("Cargo.toml");
         assert!(error.contains("not a .lstm file"), "{error}");
-        let default = options("microbit", None).model().unwrap();
-        assert_eq!(default, models::default(Board::parse("microbit").unwrap()));
+        let default = options("microbit", None).program.model().unwrap();
+        assert_eq!(
+            default,
+            crate::models::default(Board::parse("microbit").unwrap())
+        );
     }
 
     #[test]
