@@ -1,5 +1,5 @@
-//! The firmware of README.md, as it stands there: built for a chip, and run here, with models of each
-//! kind.
+//! The firmware of docs/FIRMWARE.md, as it stands there: built for a chip, and run here, with models of each
+//! kind. The lines of README.md are from it.
 
 #[path = "../../lstm-core/tests/common/mod.rs"]
 mod common;
@@ -10,21 +10,25 @@ use common::{At, Int8Plain, Net};
 use lstm_core::{Format, LayerShape, Model, Sampler, Session, WorkspaceSlices};
 
 const README: &str = include_str!("../../README.md");
+const PAGE: &str = include_str!("../../docs/FIRMWARE.md");
 const CORE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../lstm-core");
 
-/// A block of the section about a firmware of one's own.
+/// The first block of the page in this language.
 fn block(language: &str) -> &str {
-    let (_, section) = README.split_once("### In your own firmware\n").unwrap();
-    let (_, block) = section.split_once(&format!("```{language}\n")).unwrap();
+    block_of(PAGE, language)
+}
+
+fn block_of<'t>(page: &'t str, language: &str) -> &'t str {
+    let (_, block) = page.split_once(&format!("```{language}\n")).unwrap();
     block.split_once("```\n").unwrap().0
 }
 
-/// A package with the dependencies of README.md: a library that is its program for a chip, and a
+/// A package with the dependencies of the page: a library that is its program for a chip, and a
 /// program that prints what it writes.
 fn write_package(folder: &Path) {
     let path = r#"path = "../sonnets/lstm-core""#;
     let dependencies = block("toml").replace(path, &format!("path = {CORE:?}"));
-    assert!(dependencies.contains(CORE), "README.md names {path}");
+    assert!(dependencies.contains(CORE), "the page names {path}");
     let head = "[package]\nname = \"firmware\"\nedition = \"2024\"\n\n[workspace]\n\n";
     fs::create_dir(folder.join("src")).unwrap();
     fs::write(folder.join("Cargo.toml"), format!("{head}{dependencies}")).unwrap();
@@ -62,7 +66,20 @@ fn expected(model: Model<'_>) -> String {
 }
 
 #[test]
-fn the_firmware_of_the_readme_is_built_and_writes_with_every_kind_of_model() {
+fn the_lines_of_the_readme_are_those_of_the_page() {
+    let lines = |block: &str| -> Vec<String> {
+        let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+        block.lines().map(words).collect()
+    };
+    let (page, readme) = (lines(block("rust")), lines(block_of(README, "rust")));
+    assert!(!readme.is_empty());
+    for line in readme {
+        assert!(page.contains(&line), "docs/FIRMWARE.md has no {line:?}");
+    }
+}
+
+#[test]
+fn the_firmware_of_the_page_is_built_and_writes_with_every_kind_of_model() {
     let folder = tempfile::tempdir().unwrap();
     write_package(folder.path());
     for layers in [

@@ -126,7 +126,7 @@ fn tidy(text: &[u8]) -> Vec<u8> {
     tidy
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 

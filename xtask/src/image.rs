@@ -193,6 +193,15 @@ fn model_segment(board: &Board, path: &Path) -> Result<Segment> {
     })
 }
 
+/// Checks that the file is a model that fits the board.
+///
+/// # Errors
+///
+/// It is not.
+pub fn check_model(board: &Board, path: &Path) -> Result<()> {
+    model_segment(board, path).map(|_| ())
+}
+
 /// What goes to the flash of the board: a model, and a firmware unless the board has one.
 ///
 /// # Errors
@@ -284,11 +293,11 @@ pub struct Plan {
 impl Options {
     /// Checks what the user gave before anything is built: the model and the name of the file.
     pub fn check(&self) -> Result<()> {
-        model_segment(self.board, &self.model)?;
+        check_model(self.board, &self.model)?;
         ensure!(
             self.model_only || self.board.image.firmware,
-            "no image holds the firmware of {name}: found no --model-only; `cargo run --release` \
-             in firmware-demo/boards/{name} writes it",
+            "no image holds the firmware of {name}: found no --model-only; `cargo xtask flash \
+             {name}` writes it",
             name = self.board.name
         );
         if let Some(out) = &self.out {

@@ -1,19 +1,24 @@
 //! What a person runs in this repository, in Rust, so that there is nothing to install first.
 //!
-//! The command line is in `main.rs`; the cross-crate tests use the same [`boards`] and [`qemu`].
+//! The command line is in [`cli`]; the cross-crate tests use the same [`boards`] and [`qemu`].
 
 pub mod bench;
 pub mod boards;
 pub mod capi;
+pub mod cli;
+pub mod console;
 pub mod corpus;
 pub mod demo;
 pub mod firmware;
+pub mod flash;
 pub mod image;
 pub mod list;
 pub mod models;
 pub mod motions;
 pub mod qemu;
 pub mod random_model;
+pub mod record;
+pub mod release;
 pub mod run;
 pub mod sensor_demo;
 pub mod setup;

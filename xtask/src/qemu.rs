@@ -1,9 +1,7 @@
 //! Running a board under QEMU and reading its serial port.
 
-mod keys;
 mod lines;
 mod show;
-mod terminal;
 mod text;
 
 use std::{

@@ -233,10 +233,78 @@ pub struct Emulator {
 pub struct Flashing {
     /// For people, in Markdown.
     pub how: String,
-    /// What probe-rs calls the chip.
-    pub probe_rs_chip: Option<String>,
+    /// What a person does first, so that the computer sees the board; it follows a colon.
+    pub prepare: String,
+    /// The numbers of its serial port on USB.
+    pub usb: Option<UsbId>,
+    /// The drive as which it takes an image.
+    pub drive: Option<Drive>,
     /// What else the board's drive does when it is given an image without the firmware.
     pub drive_without_firmware: Option<String>,
+    /// What probe-rs calls the chip.
+    pub probe_rs_chip: Option<String>,
+    /// What espflash calls the chip.
+    pub espflash_chip: Option<String>,
+}
+
+/// The drive as which a board takes an image.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Drive {
+    /// What it is called: one of these.
+    pub labels: Vec<String>,
+    /// A file on it that tells the board from others whose drive is called the same.
+    pub file: Option<String>,
+    /// What stands in that file: one of these.
+    #[serde(default)]
+    pub contains: Vec<String>,
+}
+
+/// The numbers of a USB device: in a file `"2e8a:000a"`, or `"1366:*"` for all products of a vendor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct UsbId {
+    /// The vendor.
+    pub vendor: u16,
+    /// The vendor's product; without it, all of them.
+    pub product: Option<u16>,
+}
+
+impl TryFrom<String> for UsbId {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self, Error> {
+        let hex = |digits: &str| u16::from_str_radix(digits, 16).ok();
+        let read = |text: &str| {
+            let (vendor, product) = text.split_once(':')?;
+            let vendor = hex(vendor)?;
+            match product {
+                "*" => Some(UsbId {
+                    vendor,
+                    product: None,
+                }),
+                _ => hex(product).map(|product| UsbId {
+                    vendor,
+                    product: Some(product),
+                }),
+            }
+        };
+        read(&text).ok_or_else(|| {
+            Error::new(format!(
+                "found {text:?}, expected a USB device such as \"2e8a:000a\" or \"1366:*\""
+            ))
+        })
+    }
+}
+
+/// As in a file.
+impl fmt::Display for UsbId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.product {
+            Some(product) => write!(f, "{:04x}:{product:04x}", self.vendor),
+            None => write!(f, "{:04x}:*", self.vendor),
+        }
+    }
 }
 
 impl Board {

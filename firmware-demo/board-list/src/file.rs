@@ -121,6 +121,14 @@ fn check(board: &Board) -> Result<()> {
             ram.size, board.ram
         ));
     }
+    if let Some(drive) = board
+        .flashing
+        .as_ref()
+        .and_then(|flashing| flashing.drive.as_ref())
+        && (drive.labels.is_empty() || drive.file.is_some() == drive.contains.is_empty())
+    {
+        return wrong("a drive without labels, or a file without contains, expected both".into());
+    }
     Ok(())
 }
 
@@ -250,6 +258,16 @@ machine = "small"
                 "machine = \"small\"",
                 "machin = \"small\"",
                 "unknown field `machin`",
+            ),
+            (
+                "format = \"hex\"\n",
+                "format = \"hex\"\n[flashing]\nhow = \"\"\nprepare = \"\"\nusb = \"2e8a\"\n",
+                "found \"2e8a\", expected a USB device such as \"2e8a:000a\"",
+            ),
+            (
+                "format = \"hex\"\n",
+                "format = \"hex\"\n[flashing]\nhow = \"\"\nprepare = \"\"\ndrive = { labels = [] }\n",
+                "small: found a drive without labels, ",
             ),
         ] {
             let line = refusal(instead, of);

@@ -37,7 +37,7 @@ pub struct Options {
     /// With --program: a text that stands in the function's name, and in no other's
     #[arg(long, value_name = "NAME", requires = "program")]
     function: Option<String>,
-    /// Write the figures into docs/bench.txt, docs/bench.svg and the README, instead of comparing them
+    /// Write the figures into docs/bench.txt, docs/bench.svg, docs/FIGURES.md and the README, instead of comparing them
     #[arg(long, conflicts_with_all = ["machine", "model"])]
     bless: bool,
 }

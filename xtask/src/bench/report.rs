@@ -1,4 +1,5 @@
-//! What `cargo xtask bench` reports: docs/bench.txt, docs/bench.svg, and the figures in the README.
+//! What `cargo xtask bench` reports: docs/bench.txt, docs/bench.svg, the tables of docs/FIGURES.md, and a
+//! short one in the README.
 
 use std::{
     fs,
@@ -22,9 +23,9 @@ use crate::{
 
 /// A figure may differ from the one written down by this share.
 const TOLERANCE: f64 = 0.02;
-/// The lines in the README that the figures stand between.
-const README_START: &str = "<!-- bench -->\n";
-const README_END: &str = "<!-- end of bench -->\n";
+/// The lines that the figures stand between, in a page.
+const START: &str = "<!-- bench -->\n";
+const END: &str = "<!-- end of bench -->\n";
 
 /// Features of the engine whose sizes are reported. int4 has int8 in it.
 const ENGINES: [&[&str]; 4] = [&["int8"], &["int4"], &["f32"], &["f32", "int4"]];
@@ -34,7 +35,7 @@ const MOST_BYTES: u64 = 14_400;
 const INTEGERS: usize = 1;
 const ALL: usize = 3;
 
-/// A figure of the README.
+/// A figure of a network.
 struct Figure {
     /// On average.
     mean: fn(&Count) -> Option<f64>,
@@ -114,40 +115,43 @@ pub fn measure(machines: &'static [Machine]) -> Result<Report> {
 }
 
 impl Report {
-    /// Writes the figures to docs/bench.txt, docs/bench.svg and the README.
+    /// Writes the figures to docs/bench.txt, docs/bench.svg and the pages.
     ///
     /// # Errors
     ///
-    /// A file that is not written, or a README without a place for the figures.
+    /// A file that is not written, or a page without a place for the figures.
     pub fn bless(&self) -> Result<()> {
-        let text = read(&readme())?;
-        let (before, _, after) = split(&text)?;
-        for (path, text) in [
-            (snapshot(), self.text()),
-            (picture(), self.picture()),
-            (readme(), [before, &self.markdown(), after].concat()),
-        ] {
+        let mut files = vec![(snapshot(), self.text()), (picture(), self.picture())];
+        for (path, figures) in self.pages() {
+            let page = read(&path)?;
+            let (before, _, after) = split(&page).with_context(|| path.display().to_string())?;
+            files.push((path, [before, &figures, after].concat()));
+        }
+        for (path, text) in files {
             fs::write(&path, text).with_context(|| path.display().to_string())?;
             println!("==> {} is renewed", path.display());
         }
         Ok(())
     }
 
-    /// Compares the figures with those in docs/bench.txt, docs/bench.svg and the README.
+    /// Compares the figures with those in docs/bench.txt, docs/bench.svg and the pages.
     ///
     /// # Errors
     ///
     /// Every line that differs by more than the tolerance.
     pub fn check(&self) -> Result<()> {
-        let readme_text = read(&readme())?;
-        let (_, figures, _) = split(&readme_text)?;
         // In the picture, numbers stand between quotes and tags.
         let words = |svg: &str| svg.replace(['"', '<', '>'], " ");
-        for (path, expected, found) in [
+        let mut files = vec![
             (snapshot(), read(&snapshot())?, self.text()),
             (picture(), words(&read(&picture())?), words(&self.picture())),
-            (readme(), figures.to_owned(), self.markdown()),
-        ] {
+        ];
+        for (path, found) in self.pages() {
+            let page = read(&path)?;
+            let (_, expected, _) = split(&page).with_context(|| path.display().to_string())?;
+            files.push((path, expected.to_owned(), found));
+        }
+        for (path, expected, found) in files {
             let differences = differences(&expected, &found, TOLERANCE);
             ensure!(
                 differences.is_empty(),
@@ -248,7 +252,55 @@ impl Report {
         }
     }
 
-    /// What stands in the README.
+    /// The pages, and the figures that stand in each.
+    fn pages(&self) -> [(PathBuf, String); 2] {
+        [
+            (root().join("docs/FIGURES.md"), self.markdown()),
+            (root().join("README.md"), self.summary()),
+        ]
+    }
+
+    /// What stands in the README: the second network, beside that of CMSIS-NN.
+    fn summary(&self) -> String {
+        let mut text = String::new();
+        let head = [
+            "core",
+            "int8",
+            "int4",
+            "int4, the longest step",
+            "CMSIS-NN, int8",
+            "engine in flash",
+            "RAM, int8",
+            "stack",
+        ];
+        markdown_row(&mut text, &head);
+        markdown_row(&mut text, &["---"; 8]);
+        for (machine, engines) in &self.engines {
+            let count = |format| self.counts_of(machine, format).nth(1);
+            let (Some(int8), Some(int4)) = (count(Format::Int8), count(Format::Int4)) else {
+                continue;
+            };
+            let (figure, unit) = match (CYCLES.mean)(int8) {
+                Some(_) => (&CYCLES, ""),
+                None => (&INSTRUCTIONS, ", in instructions"),
+            };
+            let ours = [
+                (figure.mean)(int8),
+                (figure.mean)(int4),
+                (figure.longest)(int4),
+            ];
+            let mut row = vec![format!("{}{unit}", machine.core)];
+            row.extend(ours.map(|ours| ours.map_or("".into(), |n| grouped(n.round() as u64))));
+            row.push((figure.cmsis_nn)(int8).map_or("".into(), grouped));
+            row.push(grouped(engines[INTEGERS].sum()));
+            row.push(grouped(int8.workspace));
+            row.push(grouped(int8.stack.max(int4.stack)));
+            markdown_row(&mut text, &row);
+        }
+        text
+    }
+
+    /// What stands in docs/FIGURES.md.
     fn markdown(&self) -> String {
         let names = NETWORKS.map(|network| network.name);
         let mut text = String::new();
@@ -369,22 +421,18 @@ fn picture() -> PathBuf {
     root().join("docs/bench.svg")
 }
 
-fn readme() -> PathBuf {
-    root().join("README.md")
-}
-
 fn read(path: &Path) -> Result<String> {
     fs::read_to_string(path).with_context(|| path.display().to_string())
 }
 
-/// The README up to the figures, the figures, and the rest.
-fn split(readme: &str) -> Result<(&str, &str, &str)> {
+/// The page up to the figures, the figures, and the rest.
+fn split(page: &str) -> Result<(&str, &str, &str)> {
     let place = || {
-        let start = readme.find(README_START)? + README_START.len();
-        let end = start + readme.get(start..)?.find(README_END)?;
-        Some((&readme[..start], &readme[start..end], &readme[end..]))
+        let start = page.find(START)? + START.len();
+        let end = start + page.get(start..)?.find(END)?;
+        Some((&page[..start], &page[start..end], &page[end..]))
     };
-    place().with_context(|| format!("README.md has no {README_START} or no {README_END}"))
+    place().with_context(|| format!("found no {START:?} with {END:?} behind it"))
 }
 
 /// Bytes in the sections of a program.
@@ -460,8 +508,8 @@ mod tests {
 
     #[test]
     fn the_figures_stand_between_their_lines() {
-        let readme = "a\n<!-- bench -->\n1\n<!-- end of bench -->\nb\n";
-        let (before, figures, after) = split(readme).unwrap();
+        let page = "a\n<!-- bench -->\n1\n<!-- end of bench -->\nb\n";
+        let (before, figures, after) = split(page).unwrap();
         assert_eq!(before, "a\n<!-- bench -->\n");
         assert_eq!(figures, "1\n");
         assert_eq!(after, "<!-- end of bench -->\nb\n");

@@ -13,6 +13,7 @@ use anyhow::{Context, Result};
 
 pub use archive::{CHIPS, build, desk};
 pub use model::header;
+pub use packages::names as package_names;
 
 use crate::shell::{root, step, target};
 

@@ -38,7 +38,9 @@ mod tests {
         let (_, array) = text.split_once("= {").unwrap();
         let (array, _) = array.split_once('}').unwrap();
         let bytes = array.split(',').filter(|byte| !byte.trim().is_empty());
-        let bytes: Vec<u8> = bytes.map(|byte| byte.trim().parse().unwrap()).collect();
+        let bytes: Vec<_> = bytes
+            .map(|byte| byte.trim().parse::<u8>().unwrap())
+            .collect();
         assert_eq!(bytes, file);
     }
 }

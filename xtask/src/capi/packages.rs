@@ -83,6 +83,15 @@ fn all() -> Result<Vec<Package>> {
     ])
 }
 
+/// The folder of each package.
+///
+/// # Errors
+///
+/// Rust is not there to tell this computer's target.
+pub fn names() -> Result<Vec<&'static str>> {
+    Ok(all()?.iter().map(|package| package.name).collect())
+}
+
 /// Makes the packages in a folder that has the libraries in `lib`, with this model in their examples.
 pub(super) fn make(folder: &Path, model: &Path) -> Result<()> {
     let file = fs::read(model).with_context(|| model.display().to_string())?;

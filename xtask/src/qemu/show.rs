@@ -14,8 +14,11 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use super::{Machine, keys::Flow, terminal::Terminal, text::Text};
-use crate::boards::Board;
+use super::{Machine, text::Text};
+use crate::{
+    boards::Board,
+    console::{Flow, Terminal},
+};
 
 /// Characters a second for a person.
 const READABLE: u32 = 60;
@@ -212,7 +215,7 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
-    use crate::qemu::keys::tests::Keys;
+    use crate::console::Keys;
 
     /// A board that sends these pieces, each after so many bytes have been typed, and then nothing.
     struct Board {

@@ -20,11 +20,11 @@ const PIECE: usize = 64;
 
 /// Whether the board has asked to wait.
 #[derive(Clone, Default)]
-pub(super) struct Flow(Arc<AtomicBool>);
+pub(crate) struct Flow(Arc<AtomicBool>);
 
 impl Flow {
     /// Takes out what the board asks by, and obeys it.
-    pub(super) fn obey(&self, received: &mut Vec<u8>) {
+    pub(crate) fn obey(&self, received: &mut Vec<u8>) {
         received.retain(|&byte| {
             if matches!(byte, XOFF | XON) {
                 self.0.store(byte == XOFF, Ordering::SeqCst);
@@ -34,7 +34,7 @@ impl Flow {
     }
 
     /// Types what comes, until there is no more.
-    pub(super) fn send(&self, mut from: impl Read, mut keys: impl Write) -> io::Result<()> {
+    pub(crate) fn send(&self, mut from: impl Read, mut keys: impl Write) -> io::Result<()> {
         let mut piece = [0; PIECE];
         loop {
             let count = from.read(&mut piece)?;
@@ -53,7 +53,7 @@ impl Flow {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use std::sync::Mutex;
 
     use super::*;

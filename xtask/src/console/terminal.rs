@@ -1,8 +1,9 @@
+#[cfg(unix)]
 use std::io;
 
 /// Our terminal while the board has its keys: each goes to the board at once, and the board echoes
 /// it. Ctrl-C still ends us. It is set back with this value.
-pub(super) struct Terminal {
+pub(crate) struct Terminal {
     #[cfg(unix)]
     before: nix::sys::termios::Termios,
 }
@@ -10,7 +11,7 @@ pub(super) struct Terminal {
 impl Terminal {
     /// `None` if our input is no terminal, or not ours because we run in the background.
     #[cfg(unix)]
-    pub(super) fn keys_one_by_one() -> Option<Self> {
+    pub(crate) fn keys_one_by_one() -> Option<Self> {
         use nix::{
             sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr},
             unistd::{getpgrp, tcgetpgrp},
@@ -29,7 +30,7 @@ impl Terminal {
     }
 
     #[cfg(not(unix))]
-    pub(super) fn keys_one_by_one() -> Option<Self> {
+    pub(crate) fn keys_one_by_one() -> Option<Self> {
         None
     }
 }
