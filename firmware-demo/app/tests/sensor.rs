@@ -245,8 +245,14 @@ fn what_cannot_be_used_gets_one_line_and_changes_nothing() {
             "1 2 3 4 5 6e30",
             "# found 6e30 as number 6, expected one such as -12.5 or 1e-3\n",
         ),
-        (":temp 1", "# found :temp 1, expected a command of :help: it writes no text\n"),
-        (":pause", "# found :pause, expected a command of :help: it writes no text\n"),
+        (
+            ":temp 1",
+            "# found :temp 1, expected a command of :help: it writes no text\n",
+        ),
+        (
+            ":pause",
+            "# found :pause, expected a command of :help: it writes no text\n",
+        ),
         (
             ":resett",
             "# found :resett, expected a command of :help; did you mean :reset?\n",
