@@ -41,6 +41,11 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+/// The program of that page.
+#[cfg(all(doctest, feature = "sensor"))]
+#[doc = include_str!("../../../docs/SENSORS.md")]
+struct Sensors;
+
 mod base64;
 mod board;
 mod commands;

@@ -45,7 +45,7 @@ pub static BOARDS: &[Board] = &[
         name: "microbit",
         core: "Cortex-M0",
         clock: 16000000.0,
-        model_room: 196608,
+        model_room: 190464,
         ram: 16384,
         flash_rate: None,
         copy_room: 0,
