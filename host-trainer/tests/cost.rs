@@ -73,12 +73,7 @@ fn read(text: &'static str) -> Bench {
                 };
                 counts.push(Count {
                     core,
-                    shape: Shape {
-                        format,
-                        layers: vec![layer],
-                        symbols,
-                        has_memory: false,
-                    },
+                    shape: Shape::text(format, vec![layer], symbols),
                     instructions: [mean, most].map(|n| number(n).unwrap_or(0) as f64),
                     cycles: match [cycles, most_cycles].map(number) {
                         [Some(mean), Some(most)] => Some([mean as f64, most as f64]),
@@ -289,12 +284,7 @@ fn ram_is_what_the_engine_takes() {
         ]
         .into_iter()
         .map(|layers| {
-            let shape = Shape {
-                format,
-                layers,
-                symbols: 0,
-                has_memory: false,
-            };
+            let shape = Shape::text(format, layers, 0);
             let bytes = 4 * lstm_core::workspace_words(format, &shape.layers) - shape.ram(0);
             assert_eq!(COLUMN_ALIGN * bytes % shape.widest(), 0, "{shape:?}");
             COLUMN_ALIGN * bytes / shape.widest()

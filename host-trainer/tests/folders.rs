@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// From the top down; what stands in one line may not import each other.
-const FLOORS: [&[&str]; 12] = [
+const FLOORS: [&[&str]; 13] = [
     &["commands"],
     &["report"],
     &["training"],
     &["model"],
     &["quantize"],
     &["engine"],
+    &["sequences"],
     &["interchange", "hardware"],
     &["network"],
     &["ngram"],

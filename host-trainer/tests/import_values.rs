@@ -120,6 +120,10 @@ fn softmax(logits: &[f32]) -> Vec<f32> {
 /// A network's answers after each step of a series, as the framework gives them.
 fn answers(network: &SensorNetwork, kind: Kind, series: &[Vec<f32>]) -> Vec<Vec<f32>> {
     let mut forward = Forward::new(network);
+    let mut series = series.to_vec();
+    if network.config.backwards {
+        series.reverse();
+    }
     let answers = series.iter().map(|values| {
         let numbers = forward.step(values).to_vec();
         match kind {
@@ -161,7 +165,7 @@ fn every_file_gives_the_frameworks_answers_or_is_refused() {
                 })
             }
             kind => {
-                let network = SensorNetwork::load(&net).unwrap();
+                let network = SensorNetwork::load(&net).unwrap().unwrap();
                 assert_eq!(network.config.window.unwrap_or(0), case.window, "{what}");
                 let is_classes = matches!(network.config.head, Head::Classes(_));
                 assert_eq!(is_classes, kind != Kind::Values, "{what}");

@@ -67,7 +67,15 @@ impl<'m> Alphabet<'m> {
         })
     }
 
-    /// The number of symbols, 1 to 256.
+    /// That of a model that reads no symbols.
+    #[cfg(feature = "sensor")]
+    pub(crate) const NONE: Self = Alphabet {
+        symbols: "",
+        len: 0,
+        fold_case: false,
+    };
+
+    /// The number of symbols, 1 to 256; 0 in a model that reads values.
     #[allow(clippy::len_without_is_empty, reason = "an alphabet is never empty")]
     pub fn len(&self) -> usize {
         self.len.into()

@@ -2,12 +2,15 @@
 
 use core::fmt;
 
+#[cfg(feature = "sensor")]
+use crate::InputError;
 use crate::{ModelError, SamplerError, SnapshotError, WorkspaceError};
 
 /// Any error of this crate: for callers who handle them alike.
 ///
 /// Everything that can go wrong goes wrong before the first step; a running
-/// [`Session`](crate::Session) has no error to report.
+/// [`Session`](crate::Session) has no error to report. A step that reads values refuses another number of
+/// them than the model's channels.
 ///
 /// ```
 /// use lstm_core::{Error, Model, ModelError};
@@ -31,6 +34,9 @@ pub enum Error {
     Snapshot(SnapshotError),
     /// A setting of a sampler was refused.
     Sampler(SamplerError),
+    /// The values for a step were refused.
+    #[cfg(feature = "sensor")]
+    Input(InputError),
 }
 
 impl fmt::Display for Error {
@@ -40,6 +46,8 @@ impl fmt::Display for Error {
             Error::Workspace(error) => error.fmt(f),
             Error::Snapshot(error) => error.fmt(f),
             Error::Sampler(error) => error.fmt(f),
+            #[cfg(feature = "sensor")]
+            Error::Input(error) => error.fmt(f),
         }
     }
 }
@@ -61,6 +69,13 @@ impl From<WorkspaceError> for Error {
 impl From<SnapshotError> for Error {
     fn from(error: SnapshotError) -> Self {
         Error::Snapshot(error)
+    }
+}
+
+#[cfg(feature = "sensor")]
+impl From<InputError> for Error {
+    fn from(error: InputError) -> Self {
+        Error::Input(error)
     }
 }
 

@@ -68,7 +68,8 @@ impl<'m, M: Memory> Generator<'m, M> {
     ///
     /// # Errors
     ///
-    /// [`WorkspaceError::Window`] if the model has a window: see [`Generator::with_room`].
+    /// [`WorkspaceError::Window`] if the model has a window: see [`Generator::with_room`];
+    /// `WorkspaceError::GivesNoSymbols` if the model gives classes or values.
     pub fn new(session: Session<'m, M>, sampler: Sampler) -> Result<Self, WorkspaceError> {
         Self::with_room(session, sampler)
     }
@@ -79,30 +80,41 @@ impl<'m, M: Memory, const WINDOW: usize> Generator<'m, M, WINDOW> {
     ///
     /// # Errors
     ///
-    /// [`WorkspaceError::Window`] if the model's window is longer than `WINDOW`.
+    /// [`WorkspaceError::Window`] if the model's window is longer than `WINDOW`;
+    /// `WorkspaceError::GivesNoSymbols` as for [`Generator::new`].
     pub fn with_room(session: Session<'m, M>, sampler: Sampler) -> Result<Self, WorkspaceError> {
         match session.model().window() {
             Some(length) => Self::windowed(session, sampler, length),
-            None => Ok(Self::stateful(session, sampler)),
+            None => Self::stateful(session, sampler),
         }
     }
 
     /// Carries the state, whatever the model says.
-    pub fn stateful(session: Session<'m, M>, sampler: Sampler) -> Self {
-        Generator {
+    ///
+    /// # Errors
+    ///
+    /// `WorkspaceError::GivesNoSymbols` as for [`Generator::new`].
+    pub fn stateful(session: Session<'m, M>, sampler: Sampler) -> Result<Self, WorkspaceError> {
+        #[cfg(feature = "sensor")]
+        if session.model().head() != crate::OutputHead::Symbols {
+            let found = session.model().num_outputs();
+            return Err(WorkspaceError::GivesNoSymbols { found });
+        }
+        Ok(Generator {
             session,
             sampler,
             window: None,
             last: None,
             position: 0,
-        }
+        })
     }
 
     /// Runs windows of so many tokens, whatever the model says.
     ///
     /// # Errors
     ///
-    /// [`WorkspaceError::Window`] unless that is 1 to `WINDOW`.
+    /// [`WorkspaceError::Window`] unless that is 1 to `WINDOW`; `WorkspaceError::GivesNoSymbols` as for
+    /// [`Generator::new`].
     pub fn windowed(
         session: Session<'m, M>,
         sampler: Sampler,
@@ -110,7 +122,7 @@ impl<'m, M: Memory, const WINDOW: usize> Generator<'m, M, WINDOW> {
     ) -> Result<Self, WorkspaceError> {
         Ok(Generator {
             window: Some(Window::of_length(length)?),
-            ..Self::stateful(session, sampler)
+            ..Self::stateful(session, sampler)?
         })
     }
 

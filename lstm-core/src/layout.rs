@@ -128,10 +128,15 @@ pub(crate) enum Gates<'m> {
         /// Over the layer's own.
         recurrent: Matrix<'m>,
     },
+    /// One for each gate, in their order, for the cells whose [reset comes before the
+    /// product](crate::CellKind::resets_before_product): each over the hidden state of the layer below,
+    /// then the layer's own.
+    #[cfg(feature = "sensor")]
+    ByGate([Matrix<'m>; 3]),
 }
 
-/// Hands out the arrays of a model's data, in their order: those of each layer, then those of the
-/// dense layer.
+/// Hands out the arrays of a model's data, in their order: the scaling of the values that are read, the
+/// arrays of each layer, of each dense layer and of the head, the scaling of the values that are given.
 pub(crate) struct Arrays<'m> {
     format: Format,
     dead_zone: u8,
@@ -157,7 +162,23 @@ impl<'m> Arrays<'m> {
         }
     }
 
-    /// The width of the layer below the next; 0 for the first.
+    /// The mean and the scale of each channel, floats: the layer above reads these channels.
+    #[cfg(feature = "sensor")]
+    pub(crate) fn channels(&mut self, count: usize) -> [&'m [u32]; 2] {
+        self.below = (count, 0);
+        self.scaling(count)
+    }
+
+    /// Two numbers for each of so many values, floats.
+    #[cfg(feature = "sensor")]
+    pub(crate) fn scaling(&mut self, count: usize) -> [&'m [u32]; 2] {
+        [(); 2].map(|()| {
+            let padded = self.take(round_up(count, ARRAY_ALIGN / 4));
+            padded.get(..count).unwrap_or_default()
+        })
+    }
+
+    /// The width of the layer below the next; 0 for the first of a model that reads symbols.
     pub(crate) fn input(&self) -> usize {
         self.below.0
     }
@@ -185,7 +206,16 @@ impl<'m> Arrays<'m> {
             below: input,
             zones: [below_zone, own_zone],
         };
-        let gates = if shape.cell.takes_products_apart() {
+        #[cfg(feature = "sensor")]
+        let by_gate = shape.cell.resets_before_product().then(|| {
+            let (blocks, columns) = (blocks / 3, input + shape.output());
+            Gates::ByGate([(); 3].map(|()| self.matrix(weights, blocks, columns, zones)))
+        });
+        #[cfg(not(feature = "sensor"))]
+        let by_gate = None;
+        let gates = if let Some(gates) = by_gate {
+            gates
+        } else if shape.cell.takes_products_apart() {
             let own = DeadZones { below: 0, ..zones };
             Gates::Apart {
                 input: self.matrix(weights, blocks, input, zones),
@@ -210,10 +240,12 @@ impl<'m> Arrays<'m> {
         }
     }
 
-    /// The dense layer: `[vocab]` rows over the hidden state of the last layer.
-    pub(crate) fn dense(&mut self) -> Matrix<'m> {
-        let (weights, rows) = (self.format.dense_weights(), blocks(self.num_symbols));
-        self.matrix(weights, rows, self.below.0, DeadZones::NONE)
+    /// A dense layer: so many rows over what the layer below gives.
+    pub(crate) fn dense(&mut self, rows: usize) -> Matrix<'m> {
+        let weights = self.format.dense_weights();
+        let matrix = self.matrix(weights, blocks(rows), self.below.0, DeadZones::NONE);
+        self.below = (rows, 0);
+        matrix
     }
 
     fn table_line(&mut self, shape: LayerShape, token: Token) -> &'m [u32] {

@@ -82,6 +82,9 @@
 //!   [`ModelError::Cell`].
 //! * `ngram` (on by default): n-gram embeddings and back-off tables. Without it, files of version 2, which
 //!   have one, are refused with [`ModelError::Version`].
+//! * `sensor` (on by default): models that read values instead of symbols, or give classes or values, and
+//!   with `gru` the GRU with the reset gate before the product. Without it, files of version 3, which hold
+//!   them, are refused with [`ModelError::Version`].
 //! * `defmt`: errors and small types can be logged with [defmt](https://defmt.ferrous-systems.com).
 //! * `export`: what writes models; for the desk, as it allocates.
 //!
@@ -126,6 +129,7 @@
 //! * `validate`, `model`: every check of a file, and what it becomes
 //! * `workspace`, `session`, `state`: RAM, a step, the state as bytes
 //! * `sample`, `window`, `generate`, `golden`: what makes text of it
+//! * `sensor`: values in, and classes or values out
 
 #![no_std]
 #![deny(missing_docs, clippy::undocumented_unsafe_blocks)]
@@ -193,6 +197,12 @@ mod model;
 )]
 mod ngram;
 mod sample;
+#[cfg(feature = "sensor")]
+#[cfg_attr(
+    not(feature = "export"),
+    allow(unreachable_pub, reason = "the exporter needs more than a chip")
+)]
+mod sensor;
 mod session;
 mod state;
 #[cfg_attr(
@@ -215,6 +225,11 @@ mod workspace;
 pub use alphabet::{Alphabet, Token};
 pub use error::Error;
 pub use format::VERSION as FORMAT_VERSION;
+#[cfg(feature = "sensor")]
+pub use format::{
+    Activation, DenseShape, Input, MAX_CHANNELS, MAX_DENSE_LAYERS, MAX_DENSE_WIDTH,
+    MAX_VALUES_WINDOW, OutputHead, SENSOR_VERSION,
+};
 pub use format::{
     CellKind, Format, LayerShape, MAX_HIDDEN, MAX_INTEGER_COLUMNS, MAX_LAYERS, MAX_SYMBOLS,
     MAX_WINDOW, ModelError, ModelShape, Order,
@@ -224,9 +239,13 @@ pub use golden::{Golden, TokenDigest};
 pub use model::{Aligned, Model};
 pub use rand_xoshiro::rand_core;
 pub use sample::{Sampler, SamplerError, Settings};
+#[cfg(feature = "sensor")]
+pub use sensor::{Column, InputError, Output, OutputGolden, SensorSession, SensorWindow};
 pub use session::{Logits, Session};
 pub use state::SnapshotError;
 pub use window::Window;
+#[cfg(feature = "sensor")]
+pub use workspace::sensor_workspace_words;
 pub use workspace::{Memory, Workspace, WorkspaceError, WorkspaceSlices, workspace_words};
 
 /// What writes models, for an exporter on the desk: the types of the file, the encodings of weights,
@@ -236,10 +255,11 @@ pub mod export {
     #[cfg(feature = "int8")]
     pub use crate::arith::values as integer;
     pub use crate::format::{
-        ARRAY_ALIGN, BLOCK_ROWS, COLUMN_ALIGN, Description, HEAD_BYTES, Head, INT4_ROWS, Layers,
-        MAGIC, MAX_DEAD_ZONE, NGRAM_VERSION, Payload, Row, VERSION, VerifiedFile, WeightFormat,
-        blocks, decode_weight, encode_file, encode_int4, encode_weight, int4_words, round_up,
-        with_head,
+        ARRAY_ALIGN, BLOCK_ROWS, COLUMN_ALIGN, DenseLayers, Description, HEAD_BYTES, Head,
+        INT4_ROWS, Layers, MAGIC, MAX_DEAD_ZONE, NGRAM_VERSION, Payload, Row, SENSOR_VERSION,
+        SensorDescription, SensorPayload, VERSION, VerifiedFile, WeightFormat, blocks,
+        decode_weight, encode_file, encode_int4, encode_sensor_file, encode_weight, int4_words,
+        round_up, with_head,
     };
     pub use crate::format::{
         BackoffSection, EMBEDDING_LENGTHS, EmbeddingsSection, HISTORY, List, MAX_BACKOFF,
@@ -247,7 +267,8 @@ pub mod export {
     };
     pub use crate::layout::MatrixBytes;
 
-    pub use crate::validate::data_bytes;
+    pub use crate::sensor::quantize_column;
+    pub use crate::validate::{data_bytes, sensor_data_bytes};
 
     /// The look-ups of the n-gram sections, for who builds and trains them.
     #[cfg(feature = "ngram")]

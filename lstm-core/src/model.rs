@@ -1,6 +1,8 @@
 //! A model, borrowed from the bytes of its file.
 
 use crate::Alphabet;
+#[cfg(feature = "sensor")]
+use crate::format::{ARRAY_ALIGN, DenseShape, Input, OutputHead, round_up};
 use crate::format::{
     Format, Head, LayerShape, MAX_LAYERS, ModelError, NGRAM_VERSION, VerifiedFile,
 };
@@ -8,6 +10,8 @@ use crate::layout::Arrays;
 #[cfg(feature = "ngram")]
 use crate::ngram::Lookups;
 use crate::validate::{self, Checked};
+#[cfg(feature = "sensor")]
+use crate::{sensor::Scaling, validate::Sensor};
 
 /// Gives its content an alignment of 16 bytes.
 ///
@@ -50,6 +54,8 @@ pub struct Model<'m> {
     head: Head,
     #[cfg(feature = "ngram")]
     lookups: Lookups<'m>,
+    #[cfg(feature = "sensor")]
+    sensor: Sensor<'m>,
 }
 
 impl<'m> Model<'m> {
@@ -76,30 +82,38 @@ impl<'m> Model<'m> {
     pub fn from_region(region: &'m [u8]) -> Result<Self, ModelError> {
         let file = VerifiedFile::at_start_of(region)?;
         let Checked {
-            description,
-            golden,
+            name,
             alphabet,
+            window,
+            format,
+            dead_zone,
+            layers: shapes,
             data,
+            golden,
             #[cfg(feature = "ngram")]
             lookups,
+            #[cfg(feature = "sensor")]
+            sensor,
         } = validate::check(&file)?;
         let mut layers = [LayerShape::lstm(0); MAX_LAYERS];
-        for (layer, shape) in layers.iter_mut().zip(description.layers.iter()) {
+        for (layer, shape) in layers.iter_mut().zip(shapes.iter()) {
             *layer = *shape;
         }
         Ok(Model {
-            name: description.name,
+            name,
             alphabet,
-            window: description.window,
-            format: description.format,
-            dead_zone: description.order.dead_zone(),
-            num_layers: description.layers.len() as u8,
+            window,
+            format,
+            dead_zone,
+            num_layers: shapes.len() as u8,
             layers,
             data,
             golden,
             head: file.head,
             #[cfg(feature = "ngram")]
             lookups,
+            #[cfg(feature = "sensor")]
+            sensor,
         })
     }
 
@@ -108,7 +122,7 @@ impl<'m> Model<'m> {
         self.name
     }
 
-    /// The alphabet.
+    /// The alphabet; that of a model that reads values has no symbols.
     pub fn alphabet(&self) -> Alphabet<'m> {
         self.alphabet
     }
@@ -134,7 +148,8 @@ impl<'m> Model<'m> {
         self.head.checksum
     }
 
-    /// The digest of the model's [`Golden`](crate::Golden) text, if the file holds it.
+    /// The digest of the model's [`Golden`](crate::Golden) text, if the file holds it; of its
+    /// golden outputs for a model that gives no symbols.
     pub fn golden(&self) -> Option<u32> {
         self.golden
     }
@@ -151,6 +166,9 @@ impl<'m> Model<'m> {
 
     /// Multiply-adds of one character: the weights of all matrices, without padding.
     pub fn multiply_adds(&self) -> usize {
+        #[cfg(feature = "sensor")]
+        let (mut sum, mut below) = (0, self.num_channels());
+        #[cfg(not(feature = "sensor"))]
         let (mut sum, mut below) = (0, 0);
         for shape in self.layers() {
             let (hidden, output) = (usize::from(shape.hidden), shape.output());
@@ -158,10 +176,16 @@ impl<'m> Model<'m> {
             sum += shape.projection.map_or(0, |_| hidden * output);
             below = output;
         }
-        sum + self.alphabet.len() * below
+        #[cfg(feature = "sensor")]
+        for shape in self.dense_layers() {
+            sum += usize::from(shape.width) * below;
+            below = shape.width.into();
+        }
+        sum + self.num_outputs() * below
     }
 
-    /// The format version of the file: 2 for a model with n-gram sections, else 1.
+    /// The format version of the file: 2 for a model with n-gram sections, 3 for one that reads or gives
+    /// values, gives classes or has dense layers before its head, else 1.
     pub fn format_version(&self) -> u16 {
         self.head.version
     }
@@ -182,7 +206,90 @@ impl<'m> Model<'m> {
         &self.lookups
     }
 
+    /// How many logits a step gives: one for each symbol, class or value.
+    pub fn num_outputs(&self) -> usize {
+        #[cfg(feature = "sensor")]
+        return self.sensor.num_outputs.into();
+        #[cfg(not(feature = "sensor"))]
+        self.alphabet.len()
+    }
+
+    /// The arrays from the first layer on.
     pub(crate) fn arrays(&self) -> Arrays<'m> {
+        #[cfg(feature = "sensor")]
+        return self.arrays_and_channels().0;
+        #[cfg(not(feature = "sensor"))]
         Arrays::new(self.format, self.dead_zone, self.alphabet.len(), self.data)
+    }
+}
+
+#[cfg(feature = "sensor")]
+impl<'m> Model<'m> {
+    /// What a step reads.
+    pub fn input(&self) -> Input<'m> {
+        self.sensor.input
+    }
+
+    /// The channels of a model that reads values; 0 for one that reads symbols.
+    pub fn num_channels(&self) -> usize {
+        match self.sensor.input {
+            Input::Symbols { .. } => 0,
+            Input::Values { count, .. } => count.into(),
+        }
+    }
+
+    /// The names of the channels, some or all of them empty; none for a model that reads symbols.
+    pub fn channels(&self) -> impl Iterator<Item = &'m str> + Clone {
+        let names = match self.sensor.input {
+            Input::Symbols { .. } => None,
+            Input::Values { channels, .. } => Some(channels),
+        };
+        names.into_iter().flat_map(|names| names.split('\n'))
+    }
+
+    /// Whether a window of values is run from its newest step to its oldest.
+    pub fn reads_backwards(&self) -> bool {
+        self.sensor.backwards
+    }
+
+    /// The dense layers between the recurrent layers and the head, from below.
+    pub fn dense_layers(&self) -> &[DenseShape] {
+        let Sensor {
+            dense, num_dense, ..
+        } = &self.sensor;
+        dense.get(..usize::from(*num_dense)).unwrap_or(&[])
+    }
+
+    /// What a step gives. Its [names](OutputHead::names) are those of the classes or values.
+    pub fn head(&self) -> OutputHead<'m> {
+        self.sensor.head
+    }
+
+    /// The arrays from the first layer on, and the scaling of the channels.
+    fn arrays_and_channels(&self) -> (Arrays<'m>, Scaling<'m>) {
+        let mut arrays = Arrays::new(self.format, self.dead_zone, self.alphabet.len(), self.data);
+        let scaling = match self.sensor.input {
+            Input::Symbols { .. } => Scaling::NONE,
+            Input::Values { count, .. } => Scaling::new(arrays.channels(count.into())),
+        };
+        (arrays, scaling)
+    }
+
+    /// The mean and the scale of each channel.
+    pub(crate) fn channel_scaling(&self) -> Scaling<'m> {
+        self.arrays_and_channels().1
+    }
+
+    /// The offset and the scale of each value that is given.
+    pub(crate) fn value_scaling(&self) -> Scaling<'m> {
+        let OutputHead::Values { .. } = self.sensor.head else {
+            return Scaling::NONE;
+        };
+        let count = self.num_outputs();
+        // They end the data.
+        let words = 2 * round_up(count, ARRAY_ALIGN / 4);
+        let start = self.data.len().saturating_sub(words);
+        let data = self.data.get(start..).unwrap_or_default();
+        Scaling::new(Arrays::new(self.format, 0, 0, data).scaling(count))
     }
 }

@@ -236,10 +236,7 @@ impl Sampler {
         let mut sum = 0;
         for logit in logits {
             let distance = max.wrapping_sub(*logit) as u32;
-            // In steps of 1/256 from bit 16 on; at most 16 * 256 of them.
-            let u = distance.min(self.limit) * self.scale + 0x8000;
-            let fraction = u32::from(EXP2[usize::from((u >> 16) as u8)]);
-            let weight = fraction >> (u >> 24);
+            let weight = weight(distance, self.scale, self.limit);
             *logit = weight as i32;
             sum += weight;
         }
@@ -263,6 +260,25 @@ impl Sampler {
         }
         from(weights, least).1
     }
+}
+
+/// The weight of a logit that is so far below the best, of 65,535 at most.
+#[inline(always)]
+fn weight(distance: u32, scale: u32, limit: u32) -> u32 {
+    // In steps of 1/256 from bit 16 on; at most 16 * 256 of them.
+    let u = distance.min(limit) * scale + 0x8000;
+    let fraction = u32::from(EXP2[usize::from((u >> 16) as u8)]);
+    fraction >> (u >> 24)
+}
+
+/// The weights of logits in Q12 at temperature 1, in proportion to their probabilities.
+#[cfg(feature = "sensor")]
+pub(crate) fn weights(
+    logits: impl Iterator<Item = i32> + Clone,
+) -> impl Iterator<Item = u32> + Clone {
+    let max = logits.clone().max().unwrap_or(0);
+    let (scale, limit) = scale(1.0);
+    logits.map(move |logit| weight(max.wrapping_sub(logit) as u32, scale, limit))
 }
 
 /// A key sorts by weight (16 bits at most), the lower index first among equals.

@@ -11,6 +11,8 @@ use crate::bytes::split;
 use crate::cell::Scratch;
 use crate::format::Format;
 use crate::kernel::Batch;
+#[cfg(feature = "sensor")]
+use crate::layout::Arrays;
 #[cfg(feature = "ngram")]
 use crate::ngram;
 use crate::workspace::{Memory, Room, State};
@@ -56,8 +58,15 @@ impl<'m, M: Memory> Session<'m, M> {
     ///
     /// # Errors
     ///
-    /// [`WorkspaceError::Words`] or [`WorkspaceError::Symbols`] if the workspace is too small.
+    /// [`WorkspaceError::Words`] or [`WorkspaceError::Symbols`] if the workspace is too small;
+    /// `WorkspaceError::ReadsValues` if the model reads values, which a `SensorSession` is for.
     pub fn new(model: Model<'m>, memory: M) -> Result<Self, WorkspaceError> {
+        check_reads_symbols(&model)?;
+        Self::at_zero(model, memory)
+    }
+
+    /// A session at the zero state, whatever the model reads.
+    pub(crate) fn at_zero(model: Model<'m>, memory: M) -> Result<Self, WorkspaceError> {
         let mut session = Self::with_room(model, memory)?;
         session.reset();
         Ok(session)
@@ -71,6 +80,12 @@ impl<'m, M: Memory> Session<'m, M> {
     /// As [`Session::new`], and [`WorkspaceError::State`] if a value there is none that a step can
     /// give.
     pub fn resume(model: Model<'m>, memory: M) -> Result<Self, WorkspaceError> {
+        check_reads_symbols(&model)?;
+        Self::at_state(model, memory)
+    }
+
+    /// A session at the state in the workspace, whatever the model reads.
+    pub(crate) fn at_state(model: Model<'m>, memory: M) -> Result<Self, WorkspaceError> {
         let session = Self::with_room(model, memory)?;
         match state::is_sound(&session.model, session.memory.words()) {
             true => Ok(session),
@@ -85,7 +100,7 @@ impl<'m, M: Memory> Session<'m, M> {
         if found < expected {
             return Err(WorkspaceError::Words { found, expected });
         }
-        let (found, expected) = (logits.len(), model.alphabet().len());
+        let (found, expected) = (logits.len(), model.num_outputs());
         if found < expected {
             return Err(WorkspaceError::Symbols { found, expected });
         }
@@ -109,12 +124,13 @@ impl<'m, M: Memory> Session<'m, M> {
         history.fill(0);
     }
 
-    /// Feeds one token and gives the logits of the next.
+    /// Feeds one token and gives the logits of the next, or those of the classes or values that the model
+    /// gives instead: `Model::output` makes an `Output` of them.
     ///
     /// A token from outside the alphabet counts as token 0.
     pub fn step(&mut self, token: Token) -> Logits<'_> {
         let (words, logits) = self.memory.parts();
-        let (logits, _) = split(logits, self.model.alphabet().len());
+        let (logits, _) = split(logits, self.model.num_outputs());
         run(
             &self.model,
             &mut self.room.split(words),
@@ -144,8 +160,8 @@ impl<'m, M: Memory> Session<'m, M> {
 
     /// A word for each symbol: the last logits, or what a sampler has made of them.
     pub(crate) fn logits(&mut self) -> &mut [u32] {
-        let symbols = self.model.alphabet().len();
-        split(self.memory.parts().1, symbols).0
+        let outputs = self.model.num_outputs();
+        split(self.memory.parts().1, outputs).0
     }
 
     pub(crate) fn state(&mut self) -> State<'_> {
@@ -160,7 +176,16 @@ impl<'m, M> Session<'m, M> {
     }
 }
 
-/// One step, with or without the dense layer.
+fn check_reads_symbols(model: &Model<'_>) -> Result<(), WorkspaceError> {
+    #[cfg(feature = "sensor")]
+    if let found @ 1.. = model.num_channels() {
+        return Err(WorkspaceError::ReadsValues { found });
+    }
+    let _ = model;
+    Ok(())
+}
+
+/// One step, with or without the dense layers.
 fn run(model: &Model<'_>, state: &mut State<'_>, token: Token, logits: Option<&mut [u32]>) {
     match model.format() {
         #[cfg(feature = "f32")]
@@ -219,7 +244,7 @@ fn run_in<A: Arithmetic>(
         cell_output: bytemuck::cast_slice_mut(&mut *state.cell_output),
         batch: Batch::new(),
     };
-    // Those of the layer below, then those of the layer and of all above.
+    // The channels or those of the layer below, then those of the layer and of all above.
     let mut hidden = bytemuck::cast_slice_mut::<_, A::Hidden>(&mut *state.hidden);
     let mut cell_state = bytemuck::cast_slice_mut::<_, A::CellState>(&mut *state.cell_state);
     let mut arrays = model.arrays();
@@ -233,9 +258,45 @@ fn run_in<A: Arithmetic>(
         hidden = split(hidden, input).1;
     }
     if let Some(logits) = logits {
+        let hidden = &*hidden;
+        #[cfg(feature = "sensor")]
+        let hidden = dense_layers::<A>(
+            model,
+            &mut arrays,
+            hidden,
+            scratch.columns,
+            scratch.cell_output,
+            &mut scratch.batch,
+        );
+        let matrix = arrays.dense(model.num_outputs());
         let logits = bytemuck::cast_slice_mut(logits);
-        cell::dense::<A>(&arrays.dense(), hidden, logits, &mut scratch);
+        cell::head::<A>(&matrix, hidden, logits, scratch.columns, &mut scratch.batch);
     }
+}
+
+/// What the head reads: the hidden state of the last layer, or what the dense layers make of it.
+#[cfg(feature = "sensor")]
+fn dense_layers<'s, A: Arithmetic>(
+    model: &Model<'_>,
+    arrays: &mut Arrays<'_>,
+    hidden: &'s [A::Hidden],
+    columns: &mut [u32],
+    units: &'s mut [A::Hidden],
+    batch: &mut Batch<A::Sum>,
+) -> &'s [A::Hidden] {
+    if model.dense_layers().is_empty() {
+        return hidden;
+    }
+    let mut width = model.layers().last().map_or(0, |shape| shape.output());
+    for (unit, &h) in units.iter_mut().zip(hidden.iter().take(width)) {
+        *unit = h;
+    }
+    for &shape in model.dense_layers() {
+        let matrix = arrays.dense(shape.width.into());
+        cell::dense::<A>(&matrix, shape, width, units, columns, batch);
+        width = shape.width.into();
+    }
+    units.get(..width).unwrap_or_default()
 }
 
 /// The logits of the next token, `[vocab]`. [`Sampler::sample`](crate::Sampler::sample) turns them
@@ -265,7 +326,7 @@ impl<'s> Logits<'s> {
     }
 
     /// The logits as real numbers.
-    pub fn iter(&self) -> impl Iterator<Item = f32> + '_ {
+    pub fn iter(&self) -> impl Iterator<Item = f32> + Clone + '_ {
         let format = self.format;
         self.words.iter().map(move |&word| match format {
             Format::F32 => f32::from_bits(word),
@@ -280,9 +341,52 @@ impl<'s> Logits<'s> {
         #[cfg(feature = "f32")]
         if self.format == Format::F32 {
             for word in words.iter_mut() {
-                *word = libm::roundf(f32::from_bits(*word as u32) * 4096.0) as i32;
+                *word = q12(f32::from_bits(*word as u32));
             }
         }
         words
     }
+
+    /// The place of the largest, the first of equals.
+    #[cfg(feature = "sensor")]
+    pub(crate) fn best(&self) -> usize {
+        match self.format {
+            Format::F32 => first_of_largest(self.words.iter().map(|&word| f32::from_bits(word))),
+            _ => first_of_largest(self.words.iter().map(|&word| word as i32)),
+        }
+    }
+
+    /// The logits as they are, floats or in Q12.
+    #[cfg(feature = "sensor")]
+    pub(crate) fn words(&self) -> &[u32] {
+        self.words
+    }
+
+    /// The logits as [`Logits::into_q12`] gives them.
+    #[cfg(feature = "sensor")]
+    pub(crate) fn q12(&self) -> impl Iterator<Item = i32> + Clone + '_ {
+        let format = self.format;
+        self.words.iter().map(move |&word| match format {
+            #[cfg(feature = "f32")]
+            Format::F32 => q12(f32::from_bits(word)),
+            _ => word as i32,
+        })
+    }
+}
+
+#[cfg(feature = "sensor")]
+fn first_of_largest<T: PartialOrd + Copy>(values: impl Iterator<Item = T>) -> usize {
+    let mut best: Option<(usize, T)> = None;
+    for (index, value) in values.enumerate() {
+        if best.is_none_or(|(_, largest)| value > largest) {
+            best = Some((index, value));
+        }
+    }
+    best.map_or(0, |(index, _)| index)
+}
+
+/// A logit in Q12: rounded, halves away from zero, and saturated.
+#[cfg(feature = "f32")]
+fn q12(logit: f32) -> i32 {
+    libm::roundf(logit * 4096.0) as i32
 }

@@ -148,6 +148,10 @@ impl Place {
 /// The places of all layers and of the last tokens, in the order of a saved state.
 fn places(model: &Model<'_>) -> impl Iterator<Item = Place> {
     let (hidden_bytes, cell_bytes) = model.format().state_element_bytes();
+    // What was read is no state.
+    #[cfg(feature = "sensor")]
+    let (mut h, mut c) = (hidden_bytes * model.num_channels(), 0);
+    #[cfg(not(feature = "sensor"))]
     let (mut h, mut c) = (0, 0);
     let place = |end: &mut usize, elements, element_bytes, array| {
         let start = *end;

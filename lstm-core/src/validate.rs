@@ -1,22 +1,40 @@
 //! Every check of a file behind its checksum, in the order of `docs/FORMAT.md`.
 
 use crate::format::{
-    ARRAY_ALIGN, COLUMN_ALIGN, Description, Format, LayerShape, MAX_DEAD_ZONE, MAX_HIDDEN,
+    ARRAY_ALIGN, COLUMN_ALIGN, Format, LayerShape, Layers, MAX_DEAD_ZONE, MAX_HIDDEN,
     MAX_INTEGER_COLUMNS, MAX_LAYERS, MAX_WINDOW, ModelError, Ngrams, Order, Payload, Row,
     VerifiedFile, WeightFormat, round_up,
 };
-use crate::layout::{Arrays, Gates, Matrix};
-#[cfg(feature = "ngram")]
-use crate::ngram::{Backoff, Embeddings, Lookups};
+use crate::layout::{Arrays, Gates, Layer, Matrix};
 use crate::{Alphabet, Token};
+#[cfg(feature = "ngram")]
+use crate::{
+    format::Description,
+    ngram::{Backoff, Embeddings, Lookups},
+};
+
+#[cfg(feature = "sensor")]
+mod sensor;
+
+#[cfg(feature = "sensor")]
+pub(crate) use sensor::Sensor;
+#[cfg(feature = "export")]
+pub use sensor::sensor_data_bytes;
 
 /// What the checks found.
 pub(crate) struct Checked<'m> {
-    pub(crate) description: Description<'m>,
-    pub(crate) golden: Option<u32>,
+    pub(crate) name: &'m str,
+    /// Without symbols if the model reads values.
     pub(crate) alphabet: Alphabet<'m>,
+    pub(crate) window: Option<u16>,
+    pub(crate) format: Format,
+    pub(crate) dead_zone: u8,
+    pub(crate) layers: Layers,
     /// The data of the description.
     pub(crate) data: &'m [u32],
+    pub(crate) golden: Option<u32>,
+    #[cfg(feature = "sensor")]
+    pub(crate) sensor: Sensor<'m>,
     #[cfg(feature = "ngram")]
     pub(crate) lookups: Lookups<'m>,
 }
@@ -27,6 +45,10 @@ pub(crate) struct Checked<'m> {
 ///
 /// For the first check that fails.
 pub(crate) fn check<'m>(file: &VerifiedFile<'m>) -> Result<Checked<'m>, ModelError> {
+    #[cfg(feature = "sensor")]
+    if file.head.version == crate::format::SENSOR_VERSION {
+        return sensor::check(file);
+    }
     let Payload {
         description,
         ngrams,
@@ -42,14 +64,23 @@ pub(crate) fn check<'m>(file: &VerifiedFile<'m>) -> Result<Checked<'m>, ModelErr
     let expected = data_bytes(format, alphabet.len(), layers)?;
     let data = aligned_words(description.data, expected)?;
     let dead_zone = description.order.dead_zone();
-    check_ranges(Arrays::new(format, dead_zone, alphabet.len(), data), layers)?;
+    let mut arrays = Arrays::new(format, dead_zone, alphabet.len(), data);
+    let mut rows = 0;
+    check_layer_ranges(&mut arrays, layers, &mut rows)?;
+    check_rows(&arrays.dense(alphabet.len()), &mut rows)?;
     Ok(Checked {
         #[cfg(feature = "ngram")]
         lookups: check_ngrams(&ngrams, &description, alphabet.len())?,
-        description,
-        golden,
+        #[cfg(feature = "sensor")]
+        sensor: Sensor::of_text(&alphabet),
+        name: description.name,
         alphabet,
+        window: description.window,
+        format,
+        dead_zone,
+        layers: description.layers,
         data,
+        golden,
     })
 }
 
@@ -131,17 +162,27 @@ pub fn data_bytes(
     num_symbols: usize,
     layers: &[LayerShape],
 ) -> Result<usize, ModelError> {
+    let mut arrays = Arrays::new(format, 0, num_symbols, &[]);
+    check_shapes(format, &mut arrays, layers)?;
+    arrays.dense(num_symbols);
+    Ok(arrays.bytes())
+}
+
+/// Checks the shapes of the layers, and takes their arrays.
+fn check_shapes(
+    format: Format,
+    arrays: &mut Arrays<'_>,
+    layers: &[LayerShape],
+) -> Result<(), ModelError> {
     if layers.is_empty() || layers.len() > MAX_LAYERS {
         let found = layers.len();
         return Err(ModelError::Layers { found });
     }
-    let mut arrays = Arrays::new(format, 0, num_symbols, &[]);
     for &shape in layers {
         check_shape(format, arrays.input(), shape)?;
         arrays.layer(shape, Token::default());
     }
-    arrays.dense();
-    Ok(arrays.bytes())
+    Ok(())
 }
 
 /// Checks a layer above a layer of this width.
@@ -159,6 +200,10 @@ fn check_shape(format: Format, input: usize, shape: LayerShape) -> Result<(), Mo
             found: output,
             hidden,
         });
+    }
+    #[cfg(feature = "sensor")]
+    if shape.cell.resets_before_product() && shape.projection.is_some() {
+        return Err(ModelError::ProjectedCell { found: shape.cell });
     }
     let columns = match shape.cell.takes_products_apart() {
         true => input.max(output),
@@ -182,23 +227,34 @@ fn aligned_words(data: &[u8], expected: usize) -> Result<&[u32], ModelError> {
     })
 }
 
-/// Checks that no row's sum can leave 32 bits.
-fn check_ranges(mut arrays: Arrays<'_>, layers: &[LayerShape]) -> Result<(), ModelError> {
-    let mut first_row = 0;
+/// Checks that no sum of a row of the layers can leave 32 bits.
+fn check_layer_ranges(
+    arrays: &mut Arrays<'_>,
+    layers: &[LayerShape],
+    first_row: &mut usize,
+) -> Result<(), ModelError> {
     for &shape in layers {
-        let layer = arrays.layer(shape, Token::default());
-        match &layer.gates {
-            Gates::Summed(matrix) => check_rows(matrix, &mut first_row)?,
+        let Layer {
+            gates, projection, ..
+        } = arrays.layer(shape, Token::default());
+        match &gates {
+            Gates::Summed(matrix) => check_rows(matrix, first_row)?,
             Gates::Apart { input, recurrent } => {
-                check_rows(input, &mut first_row)?;
-                check_rows(recurrent, &mut first_row)?;
+                check_rows(input, first_row)?;
+                check_rows(recurrent, first_row)?;
+            }
+            #[cfg(feature = "sensor")]
+            Gates::ByGate(matrices) => {
+                for matrix in matrices {
+                    check_rows(matrix, first_row)?;
+                }
             }
         }
-        if let Some(projection) = layer.projection {
-            check_rows(&projection, &mut first_row)?;
+        if let Some(projection) = projection {
+            check_rows(&projection, first_row)?;
         }
     }
-    check_rows(&arrays.dense(), &mut first_row)
+    Ok(())
 }
 
 /// `first_row` is the number of rows before the matrix, and then of those up to its end.

@@ -4,6 +4,8 @@ use core::fmt;
 
 use crate::Model;
 use crate::bytes::{prefix, split};
+#[cfg(feature = "sensor")]
+use crate::format::DenseShape;
 use crate::format::{COLUMN_ALIGN, Format, HISTORY, LayerShape, ModelShape, round_up};
 use crate::kernel::{Int4, Int8, Kernel};
 
@@ -165,6 +167,49 @@ pub const fn workspace_words(format: Format, layers: &[LayerShape]) -> usize {
     Room::of(format, layers).words()
 }
 
+/// As [`workspace_words`], for a model that reads so many channels (0 for one that reads symbols), with these
+/// dense layers before its head.
+///
+/// The channels take as much state as elements of `h`. The dense layers share the scratch of the layers, and
+/// take scratch for the widest of them and the last layer below, as `h`.
+///
+/// ```
+/// use lstm_core::{Activation, DenseShape, Format, LayerShape, Workspace, sensor_workspace_words};
+///
+/// // For any int8 model of up to 6 channels, a GRU of up to 32 units, a dense layer of 16, 4 classes.
+/// const WORDS: usize = sensor_workspace_words(
+///     Format::Int8,
+///     6,
+///     &[LayerShape::gru(32)],
+///     &[DenseShape::new(16, Activation::Relu)],
+/// );
+/// static mut WORKSPACE: Workspace<WORDS, 4> = Workspace::new();
+/// ```
+#[cfg(feature = "sensor")]
+pub const fn sensor_workspace_words(
+    format: Format,
+    channels: usize,
+    layers: &[LayerShape],
+    dense: &[DenseShape],
+) -> usize {
+    Room::of_network(format, channels, layers, widest(layers, dense)).words()
+}
+
+/// The widest of the dense layers and the layer below them; 0 without dense layers.
+#[cfg(feature = "sensor")]
+const fn widest(layers: &[LayerShape], dense: &[DenseShape]) -> usize {
+    let mut widest = match (layers, dense) {
+        ([.., top], [_, ..]) => top.output(),
+        _ => 0,
+    };
+    let mut rest = dense;
+    while let [shape, above @ ..] = rest {
+        widest = max(widest, shape.width as usize);
+        rest = above;
+    }
+    widest
+}
+
 impl Model<'_> {
     /// Words of state and scratch that the model needs, as [`workspace_words`] for its shapes, and
     /// what its n-gram sections take.
@@ -176,8 +221,14 @@ impl Model<'_> {
 impl ModelShape {
     /// The `WORDS` of a [`Workspace`] for this model.
     pub const fn words(&self) -> usize {
-        Room::of(self.format(), self.layers())
-            .with_ngrams(self.has_ngrams(), self.num_symbols())
+        #[cfg(feature = "sensor")]
+        let room = {
+            let widest = widest(self.layers(), self.dense_layers());
+            Room::of_network(self.format(), self.num_channels(), self.layers(), widest)
+        };
+        #[cfg(not(feature = "sensor"))]
+        let room = Room::of(self.format(), self.layers());
+        room.with_ngrams(self.has_ngrams(), self.num_symbols())
             .words()
     }
 }
@@ -185,7 +236,7 @@ impl ModelShape {
 /// How many words a session has to hold.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Room {
-    /// The hidden states of all layers, one after the other.
+    /// The channels, then the hidden states of all layers, one after the other.
     hidden: usize,
     /// The cell states of all layers, one after the other.
     cell_state: usize,
@@ -193,13 +244,13 @@ pub(crate) struct Room {
     history: usize,
     /// Scratch: the packed columns of the widest matrix, then what each symbol costs.
     columns: usize,
-    /// Scratch: the cell's output of the largest layer with a projection.
+    /// Scratch: the cell's output of the largest layer with a projection, and the units of dense layers.
     cell_output: usize,
 }
 
 /// The words of a session, taken apart.
 pub(crate) struct State<'w> {
-    /// The hidden states of the layers, from the input up, one after the other.
+    /// The channels, then the hidden states of the layers, from the input up, one after the other.
     pub(crate) hidden: &'w mut [u32],
     /// The cell states likewise.
     pub(crate) cell_state: &'w mut [u32],
@@ -207,21 +258,38 @@ pub(crate) struct State<'w> {
     pub(crate) history: &'w mut [u32],
     /// Scratch: the packed columns of a matrix, then what each symbol costs.
     pub(crate) columns: &'w mut [u32],
-    /// Scratch: the cell's output before a projection.
+    /// Scratch: the cell's output before a projection, and the units of dense layers.
     pub(crate) cell_output: &'w mut [u32],
 }
 
 impl Room {
     /// Enough for this model.
     pub(crate) fn of_model(model: &Model<'_>) -> Self {
-        Self::of(model.format(), model.layers())
-            .with_ngrams(model.has_ngrams(), model.alphabet().len())
+        #[cfg(feature = "sensor")]
+        let room = {
+            let widest = widest(model.layers(), model.dense_layers());
+            Self::of_network(model.format(), model.num_channels(), model.layers(), widest)
+        };
+        #[cfg(not(feature = "sensor"))]
+        let room = Self::of(model.format(), model.layers());
+        room.with_ngrams(model.has_ngrams(), model.alphabet().len())
     }
 
     /// Enough for these layers, from the input up.
     pub(crate) const fn of(format: Format, layers: &[LayerShape]) -> Self {
-        let (mut hidden, mut cell_state, mut columns, mut cell_output) = (0, 0, 0, 0);
-        let mut below = 0;
+        Self::of_network(format, 0, layers, 0)
+    }
+
+    /// Enough for these layers above so many channels and below dense layers of up to this width.
+    const fn of_network(
+        format: Format,
+        channels: usize,
+        layers: &[LayerShape],
+        dense: usize,
+    ) -> Self {
+        let (mut hidden, mut cell_state) = (channels, 0);
+        let (mut columns, mut cell_output) = (dense, dense);
+        let mut below = channels;
         let mut i = 0;
         while i < layers.len() {
             let (units, output) = (layers[i].hidden as usize, layers[i].output());
@@ -330,11 +398,11 @@ pub enum WorkspaceError {
         /// Words that the model needs.
         expected: usize,
     },
-    /// The workspace has too few logits for the alphabet of this model.
+    /// The workspace has too few logits for what this model gives.
     Symbols {
-        /// Symbols that the workspace has room for.
+        /// Symbols, classes or values that the workspace has room for.
         found: usize,
-        /// Symbols in the model's alphabet.
+        /// Symbols, classes or values that the model gives.
         expected: usize,
     },
     /// The workspace holds a value that no step can give, so no state to go on from.
@@ -345,6 +413,41 @@ pub enum WorkspaceError {
         found: usize,
         /// The longest that there is room for.
         expected: usize,
+    },
+    /// A session of symbols was to run a model that reads values.
+    #[cfg(feature = "sensor")]
+    ReadsValues {
+        /// The channels that the model reads.
+        found: usize,
+    },
+    /// A session of values was to run a model that reads symbols.
+    #[cfg(feature = "sensor")]
+    ReadsSymbols {
+        /// The symbols of its alphabet.
+        found: usize,
+    },
+    /// What is to write a text was given a model that gives no symbols.
+    #[cfg(feature = "sensor")]
+    GivesNoSymbols {
+        /// The classes or values that the model gives.
+        found: usize,
+    },
+    /// A window of values has room for another number of channels than the model reads.
+    #[cfg(feature = "sensor")]
+    Channels {
+        /// The channels that there is room for.
+        found: usize,
+        /// The channels that the model reads.
+        expected: usize,
+    },
+    /// A window is to be run after every 0 steps.
+    #[cfg(feature = "sensor")]
+    Stride,
+    /// A window of bytes was to hold the columns of a model in another format.
+    #[cfg(feature = "sensor")]
+    WindowFormat {
+        /// The format found.
+        found: Format,
     },
 }
 
@@ -369,6 +472,35 @@ impl fmt::Display for WorkspaceError {
             WorkspaceError::Window { found, expected } => write!(
                 f,
                 "found a window of {found} characters, expected 1 to {expected}"
+            ),
+            #[cfg(feature = "sensor")]
+            WorkspaceError::ReadsValues { found } => write!(
+                f,
+                "the model reads {found} values a step, expected one that reads symbols"
+            ),
+            #[cfg(feature = "sensor")]
+            WorkspaceError::ReadsSymbols { found } => write!(
+                f,
+                "the model reads one of {found} symbols a step, expected one that reads values"
+            ),
+            #[cfg(feature = "sensor")]
+            WorkspaceError::GivesNoSymbols { found } => write!(
+                f,
+                "the model gives {found} classes or values, expected one that gives symbols"
+            ),
+            #[cfg(feature = "sensor")]
+            WorkspaceError::Channels { found, expected } => write!(
+                f,
+                "the window has room for {found} channels, expected at least {expected}"
+            ),
+            #[cfg(feature = "sensor")]
+            WorkspaceError::Stride => {
+                f.write_str("a window is run every 0 steps, expected at least 1")
+            }
+            #[cfg(feature = "sensor")]
+            WorkspaceError::WindowFormat { found } => write!(
+                f,
+                "a window of bytes was to hold the values of a model in {found}, expected a window of floats"
             ),
         }
     }

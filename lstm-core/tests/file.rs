@@ -173,7 +173,8 @@ fn every_single_bit_flip_is_refused() {
                     let start = flipped[..4].try_into().unwrap();
                     assert_eq!(found, ModelError::Magic { found: start });
                 }
-                4..6 => {
+                // Another version that is read has another checksum.
+                4..6 if !matches!(flipped[4..6], [1..4, 0]) => {
                     let version = u16::from_le_bytes([flipped[4], flipped[5]]);
                     assert_eq!(
                         found,
@@ -630,17 +631,17 @@ fn padding_may_have_any_length_up_to_15() {
 #[test]
 fn newer_versions_are_named() {
     let mut bytes = small();
-    bytes[4] = 3;
+    bytes[4] = 4;
     assert_eq!(
         error(&bytes),
         ModelError::Version {
-            found: 3,
-            expected: 2
+            found: 4,
+            expected: 3
         }
     );
     assert_eq!(
         error(&bytes).to_string(),
-        "the .lstm file is of format version 3, expected version 1 to 2"
+        "the .lstm file is of format version 4, expected version 1 to 3"
     );
 }
 

@@ -306,7 +306,7 @@ fn weights_are_those_that_the_token_was_drawn_from() {
         let (mut ram, mut logits_ram) = (Ram::new(model), Ram::new(model));
         let sampler = Sampler::new(3).with_temperature(TEMPERATURE).unwrap();
         let sampler = sampler.with_top_k(TOP_K).unwrap();
-        let mut generator = Generator::stateful(ram.session(model), sampler);
+        let mut generator = Generator::stateful(ram.session(model), sampler).unwrap();
         let mut session = logits_ram.session(model);
         let mut read = Token::default();
         for _ in 0..times(50, 5) {

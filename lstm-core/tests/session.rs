@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::reference::Int8Reference;
+use common::reference::{F64Reference, Int8Reference};
 use common::{At, F32Plain, Net, Random, lstms, times};
 use lstm_core::{
     CellKind, Format, LayerShape, Logits, Session, SnapshotError, Token, Window, Workspace,
@@ -22,12 +22,14 @@ fn tokens(n: usize, vocab: u32, seed: u64) -> Vec<Token> {
         .collect()
 }
 
-/// Stacks of both cells, with and without projection, of even and odd sizes.
+/// Stacks of all cells, with and without projection, of even and odd sizes.
 fn shapes() -> Vec<Vec<LayerShape>> {
     let (lstm, cifg, gru) = (LayerShape::lstm, LayerShape::cifg, LayerShape::gru);
+    let gru_before = |hidden| LayerShape::new(CellKind::GruResetBefore, hidden);
     if cfg!(miri) {
         let stack = vec![cifg(5).project(2), lstm(2), cifg(4)];
-        return vec![vec![cifg(1)], vec![lstm(3)], vec![gru(2), gru(3)], stack];
+        let grus = vec![gru(2), gru_before(3), gru(3)];
+        return vec![vec![cifg(1)], vec![lstm(3)], grus, stack];
     }
     let mut shapes: Vec<_> = [
         &[1][..],
@@ -58,6 +60,10 @@ fn shapes() -> Vec<Vec<LayerShape>> {
         vec![gru(7)],
         vec![gru(34), lstm(5), gru(6)],
         vec![gru(40), gru(3)],
+        vec![gru_before(1)],
+        vec![gru_before(34), lstm(2)],
+        vec![gru_before(5), gru_before(40), cifg(30).project(6), lstm(3)],
+        vec![gru(7), cifg(9), gru_before(12), lstm(6)],
         vec![gru(9).project(4), cifg(3)],
     ]);
     shapes
@@ -89,69 +95,18 @@ fn int8_and_int4_equal_the_definition_bit_for_bit() {
 
 #[test]
 fn f32_stays_near_a_reference_in_double_precision() {
-    let sigmoid = |z: f64| 1.0 / (1.0 + (-z).exp());
-    let dot =
-        |row: &[f32], x: &[f64]| -> f64 { row.iter().zip(x).map(|(&w, x)| f64::from(w) * x).sum() };
     for (seed, shapes) in shapes().into_iter().enumerate() {
         let net = Net::<f32, F32Plain>::random_shapes(9, &shapes, seed as u64);
         let at = At::new(&net.file(), 4);
         let model = at.model();
         let mut workspace = Big::new();
         let mut session = Session::new(model, &mut workspace).unwrap();
-        let mut h: Vec<Vec<f64>> = shapes.iter().map(|s| vec![0.0; s.output()]).collect();
-        let mut c: Vec<Vec<f64>> = shapes.iter().map(|s| vec![0.0; s.hidden.into()]).collect();
+        let mut reference = F64Reference::new(&net);
         for token in tokens(times(20, 2), 9, 5) {
-            let mut below: Vec<f64> = Vec::new();
-            for (l, &shape) in shapes.iter().enumerate() {
-                let (gates, own) = (&net.layers[l], &h[l]);
-                let both = [&below[..], own].concat();
-                let mut m = vec![0.0; shape.hidden.into()];
-                for (unit, m) in m.iter_mut().enumerate() {
-                    let row = |gate: usize| shape.cell.gate_row(unit, gate);
-                    let entry = |gate: usize| match l {
-                        0 => f64::from(net.table[token.index()][row(gate)]),
-                        _ => 0.0,
-                    };
-                    let sum = |plain: &F32Plain, gate: usize, x: &[f64]| {
-                        dot(&plain.weights[row(gate)], x) + f64::from(plain.rows[row(gate)])
-                    };
-                    let z = |gate: usize| sum(gates, gate, &both) + entry(gate);
-                    let c = &mut c[l][unit];
-                    match shape.cell {
-                        CellKind::Lstm | CellKind::Cifg => {
-                            let i = sigmoid(z(0));
-                            let (f, g, o) = match shape.cell {
-                                CellKind::Lstm => (sigmoid(z(1)), z(2), z(3)),
-                                _ => (1.0 - i, z(1), z(2)),
-                            };
-                            *c = f * *c + i * g.tanh();
-                            *m = sigmoid(o) * c.tanh();
-                        }
-                        CellKind::Gru => {
-                            let inputs = net.inputs[l].as_ref().unwrap();
-                            let input = |gate: usize| sum(inputs, gate, &below) + entry(gate);
-                            let own = |gate: usize| sum(gates, gate, own);
-                            let (r, z) = (input(0) + own(0), input(1) + own(1));
-                            let n = (input(2) + sigmoid(r) * own(2)).tanh();
-                            *c = sigmoid(z) * *c + (1.0 - sigmoid(z)) * n;
-                            *m = *c;
-                        }
-                    }
-                }
-                h[l] = match &net.projections[l] {
-                    None => m,
-                    Some(p) => p
-                        .weights
-                        .iter()
-                        .zip(&p.rows)
-                        .map(|(row, &bias)| dot(row, &m) + f64::from(bias))
-                        .collect(),
-                };
-                below = h[l].clone();
-            }
+            let expected = reference.step(token);
             let found = values(session.step(token));
-            for (v, found) in found.into_iter().enumerate() {
-                let expected = dot(&net.dense.weights[v], &below) + f64::from(net.dense.rows[v]);
+            assert_eq!(found.len(), expected.len());
+            for (found, expected) in found.into_iter().zip(expected) {
                 assert!(
                     (f64::from(found) - expected).abs() < 1e-4,
                     "{found} {expected}"

@@ -46,13 +46,19 @@ fn model(
         let mut gates = vec![None; blocks * BLOCK_ROWS];
         for unit in 0..shape.hidden.into() {
             for gate in 0..shape.cell.gates() {
-                gates[shape.cell.gate_row(unit, gate)] = Some(gate);
+                gates[shape.cell.gate_row(shape.hidden.into(), unit, gate)] = Some(gate);
             }
         }
         let is_used = |row: usize| gates[row].is_some();
         let sign = |row: usize| gates[row].map_or(0, |gate| saturating(shape.cell)[gate]);
         let output = shape.output();
-        if shape.cell.takes_products_apart() {
+        if shape.cell.resets_before_product() {
+            for gate in 0..3 {
+                let first = gate * blocks / 3 * BLOCK_ROWS;
+                let (is_used, sign) = (|row| is_used(first + row), |row| sign(first + row));
+                writer.matrix(weights, blocks / 3, input + output, is_used, sign);
+            }
+        } else if shape.cell.takes_products_apart() {
             writer.matrix(weights, blocks, input, is_used, sign);
             writer.matrix(weights, blocks, output, is_used, sign);
         } else {
@@ -95,7 +101,7 @@ fn saturating(cell: CellKind) -> &'static [i32] {
     match cell {
         CellKind::Lstm => &[1, 1, 0, 1],
         CellKind::Cifg => &[1, 0, 1],
-        CellKind::Gru => &[1, -1, 0],
+        CellKind::Gru | CellKind::GruResetBefore => &[1, -1, 0],
     }
 }
 

@@ -9,10 +9,13 @@ use crate::files::error::{Error, Result};
 use crate::files::stdout::{be_quiet, say};
 use crate::model::encode::{Labels, encode_quantized};
 use crate::model::file::ModelFile;
+use crate::model::sensor::{config_of, encode_f32};
 use crate::network::parameters::Network;
 use crate::network::predictor::{context, describe_context};
 use crate::network::score::{Extent, Piece, network_scores, score_table, scores};
+use crate::network::sensor::SensorNetwork;
 use crate::quantize::QuantizedNetwork;
+use crate::sequences::{Sequences, task};
 use crate::text::alphabet::Alphabet;
 use crate::text::corpus::Split;
 use crate::text::text_file::TrainingText;
@@ -27,6 +30,12 @@ pub struct Args {
     /// The text to predict [default: the one that the network was trained on]
     #[arg(long, value_name = "FILE")]
     pub corpus: Option<PathBuf>,
+    /// The data to answer on (.npz, .csv), of a network that reads values
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["corpus", "split", "window"])]
+    pub data: Option<PathBuf>,
+    /// With --data: the network's values are those of the next step's first channels
+    #[arg(long, requires = "data")]
+    pub next: bool,
     /// Only this part of the text
     #[arg(long)]
     pub split: Option<Split>,
@@ -49,6 +58,9 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<()> {
     if args.json {
         be_quiet();
+    }
+    if let Some(data) = &args.data {
+        return evaluate_values(args, data);
     }
     let device = args.device.open()?;
     let splits = args.split.map_or(Split::ALL.to_vec(), |split| vec![split]);
@@ -95,6 +107,49 @@ pub fn run(args: &Args) -> Result<()> {
     }
     say!("{text}, {}", describe_context(window));
     say!("{}", score_table(&splits, &found).trim_end());
+    Ok(())
+}
+
+/// Prints how a network or a model that reads values answers on data; both are run by the engine of the chip.
+fn evaluate_values(args: &Args, path: &Path) -> Result<()> {
+    let file = match ModelFile::is_one(&args.file)? {
+        true => ModelFile::load(&args.file)?,
+        false => {
+            let network = SensorNetwork::load(&args.file)?.ok_or_else(|| {
+                Error::bad_input(format!(
+                    "{}: found a network that reads text, expected one that reads values for --data",
+                    args.file.display()
+                ))
+            })?;
+            ModelFile::from_bytes(&encode_f32(&network, "")?)
+        }
+    };
+    let model = file.model()?;
+    if model.num_channels() == 0 {
+        return Err(Error::bad_input(format!(
+            "{}: found a model that reads text, expected one that reads values for --data",
+            args.file.display()
+        )));
+    }
+    let data = Sequences::read(path)?;
+    let task = task(&config_of(&model), &data, args.next)?;
+    let score = file.answers(&data, &task)?;
+    if args.json {
+        let figures = json!({ "accuracy": score.accuracy(), "mse": score.mse(), "answers": score });
+        say!(
+            "{}",
+            json!({ "data": path, "format": model.format().name(), "score": figures })
+        );
+        return Ok(());
+    }
+    say!("{}: {}", path.display(), data.summary());
+    say!(
+        "{}, {} answers in {}",
+        score.figure(),
+        score.count(),
+        model.format()
+    );
+    say!("{}", score.table().trim_end());
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 use crate::commands::evaluate::{alphabet_of, score_model};
 use crate::commands::numbers::Window;
 use crate::commands::quantize::refuse_beyond;
+use crate::commands::sensor;
 use crate::commands::text::{Text, trained_on};
 use crate::files::error::{Error, Result};
 use crate::files::output::{is_one_of, refuse_input_as_output};
@@ -12,8 +13,10 @@ use crate::interchange::{self};
 use crate::model::describe::is_description;
 use crate::model::encode::{Labels, encode_file, write_model};
 use crate::model::file::ModelFile;
+use crate::model::sensor::encode_f32;
 use crate::network::parameters::Network;
 use crate::network::score::Extent;
+use crate::network::sensor::SensorNetwork;
 use crate::quantize::QuantizedNetwork;
 use crate::quantize::range::beyond_integers;
 use crate::text::text_file::TrainingText;
@@ -80,6 +83,9 @@ impl From<ExportFormat> for Format {
 ///
 /// The network cannot be read or does not fit the file, or the disk refuses.
 pub fn run(args: &Args) -> Result<()> {
+    if let Some(network) = SensorNetwork::load(&args.network)? {
+        return export_values(args, &network);
+    }
     let trained_on = trained_on(&args.network)?;
     let known = trained_on.as_ref().map(|text| &text.file.path);
     let inputs = || [Some(&args.network), args.corpus.as_ref().or(known)];
@@ -124,6 +130,29 @@ pub fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
+/// Writes the `.lstm` in f32 of a network that reads values.
+fn export_values(args: &Args, network: &SensorNetwork) -> Result<()> {
+    if args.format != Some(ExportFormat::F32) {
+        return Err(Error::bad_input(format!(
+            "{}: found a network that reads values, expected --format f32, or `quantize --data FILE`, which rounds it \
+             by data and writes the model",
+            args.network.display()
+        )));
+    }
+    if args.to.is_some() || args.window.is_some() || args.corpus.is_some() {
+        return Err(Error::bad_input(
+            "found --to, --window or --corpus for a network that reads values, expected them for one that reads text",
+        ));
+    }
+    refuse_input_as_output("out", &args.out, [args.network.as_path()])?;
+    check_description(&args.out, [args.network.as_path()].into_iter())?;
+    let name = args.name.clone().unwrap_or_else(|| sensor::stem(&args.out));
+    let file = encode_f32(network, &name)?;
+    write_model(&args.out, &file, None, &[], &args.note)?;
+    tell!("wrote {} ({} bytes)", args.out.display(), file.len());
+    Ok(())
+}
+
 /// How the model scores on the text that is asked for, or on the one that the network was trained on; a line says
 /// which, or why on none.
 fn scores(
@@ -149,7 +178,10 @@ fn scores(
 
 /// Refuses the name of a model whose description would take the place of the model, of an input, or
 /// of a text that describes none.
-fn check_description<'p>(out: &Path, inputs: impl Iterator<Item = &'p Path>) -> Result<()> {
+pub(super) fn check_description<'p>(
+    out: &Path,
+    inputs: impl Iterator<Item = &'p Path>,
+) -> Result<()> {
     let text = out.with_extension("txt");
     if text == out || is_one_of(&text, inputs) {
         return Err(Error::bad_input(format!(

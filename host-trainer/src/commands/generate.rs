@@ -126,7 +126,7 @@ impl Args {
         let session = workspace.session(&model)?;
         let sampler = self.first_sampler()?;
         let mut generator = match context(self.window.map(Window::size), model.window()) {
-            None => Generator::stateful(session, sampler),
+            None => Generator::stateful(session, sampler)?,
             Some(window) => Generator::windowed(session, sampler, window)?,
         };
         if let Some(state) = &self.state {

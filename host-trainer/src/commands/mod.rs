@@ -15,6 +15,7 @@ pub mod numbers;
 pub mod quantize;
 pub(crate) mod refusal;
 pub mod report;
+mod sensor;
 mod text;
 pub mod train;
 pub mod tuning;

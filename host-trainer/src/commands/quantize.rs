@@ -1,12 +1,18 @@
 //! `quantize`: a network in the integers of the device.
 
+use crate::commands::sensor;
 use crate::commands::tuning::TuningArgs;
 use crate::files::error::{Error, Result};
 use crate::files::output::refuse_input_as_output;
 use crate::files::stdout::{say, tell};
+use crate::model::encode::write_model;
+use crate::model::sensor::encode_integers;
 use crate::network::parameters::Network;
+use crate::network::sensor::SensorNetwork;
 use crate::quantize::range::{Beyond, beyond_integers, refusal};
+use crate::quantize::sensor::{SENSOR_DEAD_ZONE, observe, quantize_sensor};
 use crate::quantize::{DEAD_ZONE, error_table, quantize};
+use crate::sequences::Sequences;
 use lstm_core::Format;
 use std::path::{Path, PathBuf};
 
@@ -22,6 +28,9 @@ pub struct Args {
     /// a step skips its column. 0 and 1 skip exact zeros alone
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(..=127))]
     dead_zone: Option<u8>,
+    /// Data of the user's (.npz, .csv) that a network reads which reads values: its ranges decide the integers
+    #[arg(long, value_name = "FILE")]
+    data: Option<PathBuf>,
     /// Round a network that the integers do not hold, too: its cells stop at 16, and its text is another
     #[arg(long)]
     saturate: bool,
@@ -30,7 +39,7 @@ pub struct Args {
     /// Print JSON: how far rounding moved each tensor, and what lies beyond the integers
     #[arg(long, conflicts_with = "qat")]
     json: bool,
-    /// Where to write the quantized network (.safetensors)
+    /// Where to write the quantized network (.safetensors); of one that reads values, the model (.lstm)
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 }
@@ -71,7 +80,16 @@ pub(crate) fn refuse_beyond(path: &Path, network: &Network, beyond: &[Beyond]) -
 ///
 /// The network cannot be read or quantized, or the disk refuses.
 pub fn run(args: &Args) -> Result<()> {
+    if let Some(network) = SensorNetwork::load(&args.network)? {
+        return quantize_values(args, network);
+    }
     let network = Network::load(&args.network)?;
+    if let Some(data) = &args.data {
+        return Err(Error::bad_input(format!(
+            "found --data {} for a network that reads text, expected it for one that reads values",
+            data.display()
+        )));
+    }
     let texts = args.tuning.texts(network.config.corpus.as_ref());
     let inputs = std::iter::once(args.network.as_path()).chain(texts);
     refuse_input_as_output("out", &args.out, inputs)?;
@@ -105,5 +123,44 @@ pub fn run(args: &Args) -> Result<()> {
         tell!("{}", error_table(&errors).trim_end());
     }
     tell!("wrote {}", args.out.display());
+    Ok(())
+}
+
+/// Rounds a network that reads values, by data, to the `.lstm` itself.
+fn quantize_values(args: &Args, mut network: SensorNetwork) -> Result<()> {
+    let Some(data) = &args.data else {
+        return Err(Error::bad_input(format!(
+            "{}: found a network that reads values, expected --data FILE (.npz or .csv), whose ranges decide its integers",
+            args.network.display()
+        )));
+    };
+    if args.tuning.is_wanted() {
+        return Err(Error::bad_input(
+            "found --qat for a network that reads values, expected it for one that reads text",
+        ));
+    }
+    refuse_input_as_output("out", &args.out, [args.network.as_path(), data])?;
+    sensor::check_model_name(&args.out, &[&args.network, data])?;
+    let sequences = Sequences::read(data)?;
+    sensor::check_channels(&network.config, &sequences, data)?;
+    sequences.name(&mut network.config);
+    let network = &network;
+    let observed = observe(network, &sequences);
+    if !args.json {
+        (observed.beyond_integers().iter()).for_each(|beyond| tell!("note: {beyond}"));
+    }
+    let zone = args.dead_zone.unwrap_or(SENSOR_DEAD_ZONE);
+    let (integers, errors) = quantize_sensor(network, &observed, args.format.into(), zone)?;
+    let file = encode_integers(network, &integers, &sensor::stem(&args.out))?;
+    write_model(&args.out, &file, None, &errors, &[])?;
+    if args.json {
+        say!(
+            "{}",
+            serde_json::json!({ "out": args.out, "tensors": errors })
+        );
+        return Ok(());
+    }
+    tell!("{}", error_table(&errors).trim_end());
+    tell!("wrote {} ({} bytes)", args.out.display(), file.len());
     Ok(())
 }

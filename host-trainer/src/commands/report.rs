@@ -5,9 +5,10 @@ use crate::files::error::{Error, Result};
 use crate::files::output::{refuse_input_as_output, write_atomically};
 use crate::files::stdout::tell;
 use crate::report::content::gather;
-use crate::report::{comparison, page};
+use crate::report::{comparison, page, sensor};
 use crate::text::text_file::TrainingText;
-use crate::training::run_folder::{self, read_config};
+use crate::training::run_folder::{self, read_config, read_sensor_config};
+use crate::training::sensor::SensorRunConfig;
 use std::path::{Path, PathBuf};
 
 /// Where several runs are compared if nothing else is asked for.
@@ -72,6 +73,9 @@ fn compare(args: &Args, folders: &[PathBuf]) -> Result<(PathBuf, String)> {
 
 /// One run.
 fn report(args: &Args, folder: &Path) -> Result<(PathBuf, String)> {
+    if let Some(config) = read_sensor_config(folder)? {
+        return report_on_data(args, folder, &config);
+    }
     let config = read_config(folder)?;
     let page = run_folder::report(folder);
     let out = args.out.clone().unwrap_or_else(|| page.clone());
@@ -91,6 +95,25 @@ fn report(args: &Args, folder: &Path) -> Result<(PathBuf, String)> {
     let seed = args.seed.unwrap_or(1);
     let report = gather(folder, config, &text.corpus, &args.quantized, seed)?;
     Ok((out, page::page(&report).into_string()))
+}
+
+/// A run on data.
+fn report_on_data(
+    args: &Args,
+    folder: &Path,
+    config: &SensorRunConfig,
+) -> Result<(PathBuf, String)> {
+    if !args.quantized.is_empty() || args.corpus.is_some() || args.seed.is_some() {
+        return Err(Error::bad_input(format!(
+            "{}: found a run on data, expected a run on a text for --quantized, --corpus and --seed",
+            folder.display()
+        )));
+    }
+    let page = run_folder::report(folder);
+    let out = args.out.clone().unwrap_or_else(|| page.clone());
+    let inputs = run_folder::files(folder).filter(|file| *file != page);
+    check_out(&out, inputs.chain([config.data.path.clone()]))?;
+    Ok((out, sensor::page(folder, config)?.into_string()))
 }
 
 fn check_out(out: &Path, inputs: impl Iterator<Item = PathBuf>) -> Result<()> {

@@ -17,6 +17,7 @@ pub mod model;
 pub(crate) mod ngrams;
 pub mod optimizer;
 pub mod schedule;
+pub mod sensor;
 pub(crate) mod slices;
 pub(crate) mod stack_op;
 pub(crate) mod unrolled;

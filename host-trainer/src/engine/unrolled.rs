@@ -57,7 +57,17 @@ pub(super) fn step(
 ) -> CandleResult<Tensor> {
     let ids: Vec<u32> = tokens.iter().map(|&t| u32::from(t)).collect();
     let ids = Tensor::new(ids, layers[0].w_hh.device())?;
-    let mut x = embedding.forward(&ids)?;
+    step_from(embedding.forward(&ids)?, layers, context, states)
+}
+
+/// As [`step`], from the input of the first layer `[B, in]`.
+pub(super) fn step_from(
+    input: Tensor,
+    layers: &[Layer],
+    context: Option<&Tensor>,
+    states: &mut [(Tensor, Tensor)],
+) -> CandleResult<Tensor> {
+    let mut x = input;
     let mut context = context;
     for (layer, (h, c)) in layers.iter().zip(states) {
         let cell = layer.config.cell.definition();

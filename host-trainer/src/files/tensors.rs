@@ -125,6 +125,14 @@ impl TensorFile {
         }
     }
 
+    /// Whether bytes are a safetensors file whose metadata has `key`.
+    pub fn is_of_kind(bytes: &[u8], key: &str) -> bool {
+        SafeTensors::read_metadata(bytes).is_ok_and(|(_, header)| {
+            let metadata = header.metadata().as_ref();
+            metadata.is_some_and(|metadata| metadata.contains_key(key))
+        })
+    }
+
     /// Reads a file whose metadata has `key`.
     ///
     /// # Errors

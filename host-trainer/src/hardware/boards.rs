@@ -86,12 +86,7 @@ mod tests {
 
     #[test]
     fn a_board_waits_for_its_flash_unless_the_model_is_in_ram() {
-        let shape = Shape {
-            format: Format::Int8,
-            layers: vec![LayerShape::lstm(64)],
-            symbols: 27,
-            has_memory: false,
-        };
+        let shape = Shape::text(Format::Int8, vec![LayerShape::lstm(64)], 27);
         let board = Board {
             core: "Cortex-M0",
             clock: 1e6,
@@ -112,12 +107,7 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_told_to_the_byte() {
-        let shape = Shape {
-            format: Format::Int8,
-            layers: vec![LayerShape::lstm(256)],
-            symbols: 27,
-            has_memory: false,
-        };
+        let shape = Shape::text(Format::Int8, vec![LayerShape::lstm(256)], 27);
         let micro = BOARDS.iter().find(|board| board.name == "microbit");
         let micro = micro.unwrap();
         let misfit = |flash| micro.try_model(&shape, flash, 16e6).misfit;

@@ -18,7 +18,7 @@
 use crate::network::config;
 use lstm_core::export::HISTORY;
 use lstm_core::export::{BLOCK_ROWS, COLUMN_ALIGN, round_up};
-use lstm_core::{Format, LayerShape, Model};
+use lstm_core::{DenseShape, Format, LayerShape, Model};
 
 /// In the order of a core's figures.
 pub const FORMATS: [Format; 3] = [Format::F32, Format::Int8, Format::Int4];
@@ -34,19 +34,37 @@ pub struct Shape {
     pub format: Format,
     /// The layers, from the input up.
     pub layers: Vec<LayerShape>,
-    /// Symbols of the alphabet, V.
+    /// Outputs of the head: the symbols of the alphabet, V, or classes or values.
     pub symbols: usize,
+    /// Values that a step reads; 0 where it reads a symbol.
+    pub channels: usize,
+    /// The dense layers below the head.
+    pub dense: Vec<DenseShape>,
     /// Whether it looks up the last characters.
     pub has_memory: bool,
 }
 
 impl Shape {
+    /// Of a network that reads and writes symbols, without a memory.
+    pub const fn text(format: Format, layers: Vec<LayerShape>, symbols: usize) -> Self {
+        Self {
+            format,
+            layers,
+            symbols,
+            channels: 0,
+            dense: Vec::new(),
+            has_memory: false,
+        }
+    }
+
     /// Of a model.
     pub fn of(model: &Model<'_>) -> Self {
         Self {
             format: model.format(),
             layers: model.layers().to_vec(),
-            symbols: model.alphabet().len(),
+            symbols: model.num_outputs(),
+            channels: model.num_channels(),
+            dense: model.dense_layers().to_vec(),
             has_memory: model.has_ngrams(),
         }
     }
@@ -65,18 +83,29 @@ impl Shape {
                 },
             });
         };
-        let (mut below, mut below_skipped) = (0, 0);
+        let (mut below, mut below_skipped) = (self.channels, 0);
         for layer in &self.layers {
             let skipped = match layer.projection {
                 None => layer.output(),
                 Some(_) => 0,
             };
             let rows = BLOCK_ROWS * layer.gate_blocks();
-            push(rows, below + layer.output(), below_skipped + skipped);
+            if layer.cell.takes_products_apart() {
+                push(rows, below, below_skipped);
+                push(rows, layer.output(), skipped);
+            } else {
+                // A GRU with the reset gate before the product has a matrix a gate, of the same columns.
+                push(rows, below + layer.output(), below_skipped + skipped);
+            }
             if layer.projection.is_some() {
                 push(layer.output(), layer.hidden.into(), layer.hidden.into());
             }
             (below, below_skipped) = (layer.output(), skipped);
+        }
+        for dense in &self.dense {
+            let width = dense.width.into();
+            push(width, below, 0);
+            below = width;
         }
         push(self.symbols, below, 0);
         matrices
@@ -116,17 +145,38 @@ impl Shape {
         let cell: usize = self.layers.iter().map(|l| usize::from(l.hidden)).sum();
         let projected = self.layers.iter().filter(|l| l.projection.is_some());
         let outputs = projected.map(|l| words(h * usize::from(l.hidden)));
-        words(h * hidden)
+        let dense = self.dense_widest().map(|width| words(h * width));
+        words(h * (self.channels + hidden))
             + words(c * cell)
-            + outputs.max().unwrap_or(0)
+            + outputs.chain(dense).max().unwrap_or(0)
             + column_bytes * self.widest() / COLUMN_ALIGN
             + 4 * self.symbols
             + if self.has_memory { HISTORY } else { 0 }
     }
 
-    /// Columns of the widest matrix of the layers; the dense layer's is never wider.
+    /// Columns that are packed at a time, at most.
     pub fn widest(&self) -> usize {
-        self.matrices().iter().map(|m| m.columns).max().unwrap_or(0)
+        let mut below = self.channels;
+        let mut widest = round_up(self.dense_widest().unwrap_or(0), COLUMN_ALIGN);
+        for layer in &self.layers {
+            let padded = |columns: usize| round_up(columns, COLUMN_ALIGN);
+            let own = layer.output();
+            let packed = match layer.cell.takes_products_apart() {
+                true => padded(below) + padded(own),
+                false => padded(below + own),
+            };
+            let units = layer.projection.map_or(0, |_| padded(layer.hidden.into()));
+            widest = widest.max(packed).max(units);
+            below = own;
+        }
+        widest
+    }
+
+    /// The widest of the dense layers below the head and of what they read; `None` without any.
+    fn dense_widest(&self) -> Option<usize> {
+        let top = self.layers.last()?.output();
+        let widest = self.dense.iter().map(|dense| dense.width).max()?;
+        Some(top.max(widest.into()))
     }
 }
 

@@ -181,15 +181,6 @@ pub(super) enum Number {
 }
 
 impl Number {
-    /// Bytes of one.
-    pub(super) const fn size(self) -> usize {
-        match self {
-            Self::F16 | Self::Bf16 => 2,
-            Self::F32 => 4,
-            Self::F64 => 8,
-        }
-    }
-
     /// All whole numbers in `bytes`, as f32.
     pub(super) fn decode(self, bytes: &[u8]) -> Vec<f32> {
         fn each<const N: usize>(bytes: &[u8], number: impl Fn([u8; N]) -> f32) -> Vec<f32> {

@@ -31,6 +31,7 @@ pub mod write;
 
 pub use contents::Contents;
 pub use context::{Context, Reads};
+pub(crate) use formats::npz::{NpzArray, read_arrays};
 pub use network::{Mapped, find};
 pub use told::Told;
 

@@ -4,7 +4,8 @@
 use super::context::Context;
 use super::shape::count;
 use crate::files::tensors::{NamedTensor, transpose};
-use crate::network::sensor::{Activation, Cell, MAX_DENSE_WIDTH};
+use crate::network::sensor::{Activation, Cell};
+use lstm_core::MAX_DENSE_WIDTH;
 use std::collections::BTreeMap;
 
 /// A network's layers.
@@ -15,6 +16,8 @@ pub(super) struct Plan {
     /// The head last.
     pub(super) dense: Vec<Dense>,
     pub(super) context: Context,
+    /// Whether a window is read from its newest step to its oldest.
+    pub(super) backwards: bool,
     pub(super) notes: Vec<String>,
 }
 

@@ -6,7 +6,7 @@ use crate::network::predictor::describe_context;
 use crate::quantize::{TensorError, error_table};
 use crate::text::text_file::{TextFile, TrainingText};
 use lstm_core::export::HISTORY;
-use lstm_core::{Format, Golden, LayerShape, Model};
+use lstm_core::{Format, Golden, Input, LayerShape, Model, OutputGolden, OutputHead};
 
 /// Whether a text begins as [`describe`] does.
 pub fn is_description(text: &str) -> bool {
@@ -45,7 +45,20 @@ fn workspace(shape: &Shape) -> String {
     };
     let layers: Vec<String> = shape.layers.iter().map(layer).collect();
     let (format, layers) = (shape.format, layers.join(", "));
-    let mut words = format!("workspace_words(Format::{format:?}, &[{layers}])");
+    let dense = shape.dense.iter().map(|dense| {
+        format!(
+            "DenseShape::new({}, Activation::{:?})",
+            dense.width, dense.activation
+        )
+    });
+    let dense: Vec<String> = dense.collect();
+    let mut words = match shape.channels {
+        0 if dense.is_empty() => format!("workspace_words(Format::{format:?}, &[{layers}])"),
+        channels => format!(
+            "sensor_workspace_words(Format::{format:?}, {channels}, &[{layers}], &[{}])",
+            dense.join(", ")
+        ),
+    };
     if shape.has_memory {
         // The last characters, and room for what each symbol costs.
         words += &format!(" + {}", HISTORY / 4 + shape.symbols.div_ceil(4));
@@ -69,20 +82,31 @@ pub fn facts(model: &Model<'_>) -> Vec<(&'static str, String)> {
             }
         ),
     };
+    let writes_text = model.head() == OutputHead::Symbols;
     let golden = match model.golden() {
         None => "no digest in the file".to_owned(),
-        Some(digest) => format!("{} tokens, digest {digest:08x}", Golden::TOKENS),
+        Some(digest) if writes_text => format!("{} tokens, digest {digest:08x}", Golden::TOKENS),
+        Some(digest) => format!("{} steps, digest {digest:08x}", OutputGolden::STEPS),
     };
+    let dense = model.dense_layers().iter();
+    let dense = dense.map(|dense| format!("dense {} {}", dense.width, dense.activation));
+    let head = format!("dense {}", model.num_outputs());
+    let network: Vec<String> = layers.into_iter().chain(dense).chain([head]).collect();
     let mut facts = vec![
         ("name", model.name().to_owned()),
         ("checksum", format!("{:08x}", model.checksum())),
-        ("golden text", golden),
-        ("format", numbers),
         (
-            "network",
-            format!("{}, dense {vocabulary}", layers.join(", ")),
+            match writes_text {
+                true => "golden text",
+                false => "golden steps",
+            },
+            golden,
         ),
-        (
+        ("format", numbers),
+        ("network", network.join(", ")),
+    ];
+    match model.input() {
+        Input::Symbols { .. } => facts.push((
             "alphabet",
             format!(
                 "{vocabulary} symbols{}: {:?}",
@@ -93,22 +117,63 @@ pub fn facts(model: &Model<'_>) -> Vec<(&'static str, String)> {
                 },
                 alphabet.symbols()
             ),
+        )),
+        Input::Values { count, .. } => {
+            facts.push((
+                "reads",
+                named(count.into(), "values a step", model.channels()),
+            ));
+        }
+    }
+    let names = || model.head().names();
+    match model.head() {
+        OutputHead::Symbols => {}
+        OutputHead::Classes { .. } => {
+            facts.push(("tells", named(names().count(), "classes", names())))
+        }
+        OutputHead::Values { .. } => {
+            facts.push(("tells", named(names().count(), "values", names())))
+        }
+    }
+    let context = match (model.window(), writes_text) {
+        (Some(window), false) => format!(
+            "windows of {window} steps from a zero state{}",
+            if model.reads_backwards() {
+                ", read backwards"
+            } else {
+                ""
+            }
         ),
-        ("context", describe_context(model.window())),
+        (window, _) => describe_context(window),
+    };
+    facts.extend([
+        ("context", context),
         ("flash", format!("{} bytes", model.file_bytes())),
         ("in a firmware", workspace(&Shape::of(model))),
         ("RAM", ram(&Shape::of(model))),
         (
             "multiply-adds",
-            format!("{} a character", model.multiply_adds()),
+            format!(
+                "{} a {}",
+                model.multiply_adds(),
+                if writes_text { "character" } else { "step" }
+            ),
         ),
-    ];
+    ]);
     if model.has_ngrams() {
         let (vectors, table) = model.ngram_bytes();
         let memory = format!("{vectors} bytes of vectors, {table} bytes of a table with back-off");
         facts.push(("memory", memory));
     }
     facts
+}
+
+/// So many of something, with their names where they have any.
+fn named<'n>(count: usize, what: &str, names: impl Iterator<Item = &'n str> + Clone) -> String {
+    match names.clone().all(str::is_empty) {
+        true => format!("{count} {what}"),
+        false => format!("{count} {what}: {}", names.collect::<Vec<_>>().join(", ")),
+    }
 }
 
 /// What is in a model, a line each.
@@ -202,12 +267,8 @@ mod tests {
 
     #[test]
     fn the_workspace_of_a_firmware_is_rust() {
-        let shape = |format, layers: &[LayerShape], symbols| Shape {
-            format,
-            layers: layers.to_vec(),
-            symbols,
-            has_memory: false,
-        };
+        let shape =
+            |format, layers: &[LayerShape], symbols| Shape::text(format, layers.to_vec(), symbols);
         let (lstm, cifg) = (LayerShape::lstm, LayerShape::cifg);
         for (shape, expected) in [
             (

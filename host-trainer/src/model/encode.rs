@@ -42,9 +42,6 @@ pub fn encode_f32(network: &Network, labels: &Labels) -> Result<Vec<u8>> {
     }
     let vocabulary = config.vocabulary();
     let mut data = Data::default();
-    let floats = |data: &mut Data, values: &mut dyn Iterator<Item = f32>| {
-        data.array(values.flat_map(f32::to_le_bytes));
-    };
     for (index, &layer) in config.layers.iter().enumerate() {
         let places = quantize::row_order(layer);
         let in_order = |values: &[f32]| -> Vec<f32> {
@@ -54,27 +51,27 @@ pub fn encode_f32(network: &Network, labels: &Labels) -> Result<Vec<u8>> {
         if index == 0 {
             let table = network.folded_table();
             let lines = table.chunks_exact(layer.columns());
-            floats(&mut data, &mut lines.flat_map(in_order));
+            data.floats(lines.flat_map(in_order));
         }
         for matrix in 0..quantize::gate_matrices(config, index).len() {
             let biases = match quantize::gate_bias(network, index, matrix) {
                 Some(biases) => in_order(biases),
                 None => vec![0.0; places.len()],
             };
-            floats(&mut data, &mut biases.into_iter());
+            data.floats(biases.into_iter());
             let rows = quantize::gate_rows(network, index, matrix);
-            floats(&mut data, &mut f32_blocks(rows));
+            data.floats(f32_blocks(rows));
         }
         if let Some(rows) = quantize::projection_rows(network, index) {
             let padded = round_up(rows.len(), BLOCK_ROWS);
-            floats(&mut data, &mut std::iter::repeat_n(0.0, padded));
-            floats(&mut data, &mut f32_blocks(rows));
+            data.floats(std::iter::repeat_n(0.0, padded));
+            data.floats(f32_blocks(rows));
         }
     }
     let padded = round_up(vocabulary, BLOCK_ROWS);
     let bias = |v: usize| network.dense_bias.get(v).copied().unwrap_or(0.0);
-    floats(&mut data, &mut (0..padded).map(bias));
-    floats(&mut data, &mut f32_blocks(quantize::dense_rows(network)));
+    data.floats((0..padded).map(bias));
+    data.floats(f32_blocks(quantize::dense_rows(network)));
     let ngrams = Ngrams::default();
     encode(
         config,
@@ -87,7 +84,7 @@ pub fn encode_f32(network: &Network, labels: &Labels) -> Result<Vec<u8>> {
 }
 
 /// `[blocks][columns][4]`, zeros where rows or columns are padded.
-fn f32_blocks(rows: Vec<Vec<f32>>) -> impl Iterator<Item = f32> {
+pub(super) fn f32_blocks(rows: Vec<Vec<f32>>) -> impl Iterator<Item = f32> {
     let columns = round_up(rows[0].len(), COLUMN_ALIGN);
     let blocks = rows.len().div_ceil(BLOCK_ROWS);
     let positions = (0..blocks).flat_map(move |block| {
@@ -115,10 +112,7 @@ pub fn encode_quantized(network: &QuantizedNetwork, labels: &Labels) -> Result<V
             true => &matrix.first(network.config.vocabulary()),
             false => matrix,
         };
-        let rows = (0..round_up(matrix.rows.len(), BLOCK_ROWS))
-            .map(|row| matrix.rows.get(row).copied().unwrap_or_default());
-        data.array(rows.flat_map(|row| row.to_bytes()));
-        data.array(weight_blocks(matrix, format).into_iter());
+        data.matrix(matrix, format);
     }
     let order = Order::of(network.format, network.dead_zone);
     let sections = NgramSections::new(network);
@@ -160,11 +154,23 @@ fn weight_blocks(matrix: &QuantizedMatrix, format: WeightFormat) -> Vec<u8> {
 
 /// The data section under construction.
 #[derive(Default)]
-struct Data {
-    bytes: Vec<u8>,
+pub(super) struct Data {
+    pub(super) bytes: Vec<u8>,
 }
 
 impl Data {
+    pub(super) fn floats(&mut self, values: impl Iterator<Item = f32>) {
+        self.array(values.flat_map(f32::to_le_bytes));
+    }
+
+    /// The rows and the weights of a matrix.
+    pub(super) fn matrix(&mut self, matrix: &QuantizedMatrix, format: WeightFormat) {
+        let rows = (0..round_up(matrix.rows.len(), BLOCK_ROWS))
+            .map(|row| matrix.rows.get(row).copied().unwrap_or_default());
+        self.array(rows.flat_map(|row| row.to_bytes()));
+        self.array(weight_blocks(matrix, format).into_iter());
+    }
+
     fn array(&mut self, bytes: impl Iterator<Item = u8>) {
         self.bytes.extend(bytes);
         self.bytes
@@ -202,6 +208,16 @@ pub fn encode_zeros(config: &NetworkConfig, format: Format) -> Result<Vec<u8>> {
     )
 }
 
+/// Refuses a name that is too long.
+pub(super) fn check_name(name: &str) -> Result<()> {
+    match name.len() {
+        0..=64 => Ok(()),
+        found => Err(Error::bad_input(format!(
+            "found a model name of {found} bytes, expected at most 64"
+        ))),
+    }
+}
+
 fn encode(
     config: &NetworkConfig,
     format: Format,
@@ -210,12 +226,7 @@ fn encode(
     data: &[u8],
     ngrams: &Ngrams<'_>,
 ) -> Result<Vec<u8>> {
-    if labels.name.len() > 64 {
-        return Err(Error::bad_input(format!(
-            "found a model name of {} bytes, expected at most 64",
-            labels.name.len()
-        )));
-    }
+    check_name(&labels.name)?;
     let layers: Vec<LayerShape> = config.layers.iter().copied().map(shape).collect();
     let description = Description {
         name: &labels.name,

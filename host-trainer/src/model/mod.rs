@@ -11,5 +11,6 @@ pub mod file;
 pub mod generate;
 mod ngrams;
 pub mod predictor;
+pub mod sensor;
 pub mod snapshot;
 pub mod workspace;

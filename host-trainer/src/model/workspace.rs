@@ -9,6 +9,9 @@ pub type Session<'m, 's> = lstm_core::Session<'m, WorkspaceSlices<'s>>;
 /// A generator likewise, with room for every window that a file may ask for.
 pub type Generator<'m, 's> = lstm_core::Generator<'m, WorkspaceSlices<'s>, MAX_WINDOW>;
 
+/// A session of a model that reads values likewise.
+pub type SensorSession<'m, 's> = lstm_core::SensorSession<'m, WorkspaceSlices<'s>>;
+
 /// The RAM of a session, sized at run time.
 #[derive(Clone, Debug)]
 pub struct HeapWorkspace {
@@ -21,7 +24,7 @@ impl HeapWorkspace {
     pub fn new(model: &Model<'_>) -> Self {
         HeapWorkspace {
             words: vec![0; model.workspace_words()],
-            logits: vec![0; model.alphabet().len()],
+            logits: vec![0; model.num_outputs()],
         }
     }
 
@@ -33,5 +36,15 @@ impl HeapWorkspace {
     pub fn session<'m>(&mut self, model: &Model<'m>) -> Result<Session<'m, '_>> {
         let workspace = WorkspaceSlices::new(&mut self.words, &mut self.logits);
         Session::new(*model, workspace).map_err(|e| Error::failed(e.to_string()))
+    }
+
+    /// A session of this model, which reads values.
+    ///
+    /// # Errors
+    ///
+    /// It reads symbols.
+    pub fn sensor_session<'m>(&mut self, model: &Model<'m>) -> Result<SensorSession<'m, '_>> {
+        let workspace = WorkspaceSlices::new(&mut self.words, &mut self.logits);
+        SensorSession::new(*model, workspace).map_err(|e| Error::bad_input(e.to_string()))
     }
 }

@@ -115,20 +115,21 @@ pub fn observe(network: &Network, dead_zone: u8) -> Vec<LayerColumns> {
         .collect()
 }
 
-/// The mean of each column of `values`, `[CHARACTERS, columns]`.
+/// The mean of each column of `values`, `[steps, columns]`.
 fn means(values: &[f32], columns: usize) -> Vec<f64> {
     let mut mean = vec![0.0; columns];
     for row in values.chunks_exact(columns) {
         let sums = mean.iter_mut().zip(row);
         sums.for_each(|(sum, &x)| *sum += f64::from(x));
     }
-    mean.iter_mut().for_each(|sum| *sum /= CHARACTERS as f64);
+    let steps = (values.len() / columns) as f64;
+    mean.iter_mut().for_each(|sum| *sum /= steps);
     mean
 }
 
 impl Columns {
-    /// From the values of all columns, `[CHARACTERS, columns]`, and the columns' dead zones.
-    fn new(mut values: Vec<f32>, zones: &[u8]) -> Self {
+    /// From the values of all columns, `[steps, columns]`, and the columns' dead zones.
+    pub(super) fn new(mut values: Vec<f32>, zones: &[u8]) -> Self {
         let columns = zones.len();
         if columns == 0 {
             return Self {
@@ -152,12 +153,13 @@ impl Columns {
                 .zip(&counted_mean)
                 .for_each(|(x, &mean)| *x -= mean as f32);
         }
-        let values = Matrix::new(&values, CHARACTERS, columns);
+        let steps = values.len() / columns;
+        let values = Matrix::new(&values, steps, columns);
         let mut products = vec![0.0; columns * columns];
         gemm(values.transposed(), values, &mut products, false);
         let mut covariance: Vec<f64> = products
             .iter()
-            .map(|&p| f64::from(p) / CHARACTERS as f64)
+            .map(|&p| f64::from(p) / steps as f64)
             .collect();
         let diagonal = || (0..columns).map(|k| k * columns + k);
         let variance = diagonal().map(|at| covariance[at]).sum::<f64>() / columns as f64;

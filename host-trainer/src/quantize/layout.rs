@@ -24,7 +24,7 @@ pub(crate) fn row_order(layer: LayerConfig) -> Vec<Option<GateRow>> {
     let mut order = vec![None; BLOCK_ROWS * cell.gate_blocks(layer.hidden)];
     for unit in 0..layer.hidden {
         for gate in 0..cell.gates() {
-            order[cell.gate_row(unit, gate)] = Some(GateRow { gate, unit });
+            order[cell.gate_row(layer.hidden, unit, gate)] = Some(GateRow { gate, unit });
         }
     }
     order

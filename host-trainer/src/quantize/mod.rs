@@ -20,6 +20,7 @@ pub(crate) mod ngrams;
 pub mod qat;
 pub mod range;
 mod rounding;
+pub mod sensor;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -268,6 +269,27 @@ fn quantize_rows(
     Ok((matrix, meter.finish()))
 }
 
+/// Proves that the weights of a matrix fit their bits, and that no sum of a row can leave 32 bits on the device.
+fn check_rows(name: &str, format: WeightFormat, matrix: &QuantizedMatrix) -> Result<()> {
+    let outside = |w: &&i8| format == WeightFormat::Int4 && !INT4_RANGE.contains(w);
+    if let Some(weight) = matrix.weights.iter().find(outside) {
+        return Err(Error::bad_input(format!(
+            "found weight {weight} in {name}, expected -8 to 7 in int4"
+        )));
+    }
+    for (index, row) in matrix.rows.iter().enumerate() {
+        let weights = &matrix.weights[index * matrix.columns..][..matrix.columns];
+        let sum_abs = weights.iter().map(|w| u32::from(w.unsigned_abs())).sum();
+        if !row.in_range(sum_abs) {
+            return Err(Error::bad_input(format!(
+                "row {index} of {name} could overflow 32 bits in int{}, expected smaller weights",
+                format.bits()
+            )));
+        }
+    }
+    Ok(())
+}
+
 impl QuantizedNetwork {
     /// Proves that the weights fit their bits, and that no sum of any row can leave 32 bits on the
     /// device.
@@ -279,22 +301,7 @@ impl QuantizedNetwork {
             )));
         }
         for (name, format, matrix) in self.matrices() {
-            let outside = |w: &&i8| format == WeightFormat::Int4 && !INT4_RANGE.contains(w);
-            if let Some(weight) = matrix.weights.iter().find(outside) {
-                return Err(Error::bad_input(format!(
-                    "found weight {weight} in {name}, expected -8 to 7 in int4"
-                )));
-            }
-            for (index, row) in matrix.rows.iter().enumerate() {
-                let weights = &matrix.weights[index * matrix.columns..][..matrix.columns];
-                let sum_abs = weights.iter().map(|w| u32::from(w.unsigned_abs())).sum();
-                if !row.in_range(sum_abs) {
-                    return Err(Error::bad_input(format!(
-                        "row {index} of {name} could overflow 32 bits in {}, expected smaller weights",
-                        self.format
-                    )));
-                }
-            }
+            check_rows(&name, format, matrix)?;
         }
         Ok(())
     }

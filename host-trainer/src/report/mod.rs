@@ -8,4 +8,5 @@ pub mod content;
 mod html;
 mod memory;
 pub mod page;
+pub mod sensor;
 pub mod signals;

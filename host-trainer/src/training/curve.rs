@@ -46,6 +46,20 @@ pub(crate) fn loss_curve(size: (u32, u32), config: &RunConfig, rows: &[Row]) -> 
     chart::lines(size, (&label, "bits per character"), &lines)
 }
 
+/// The losses of a network that reads values over the epochs, in `unit`; so many of the training's are one of it.
+pub(crate) fn value_curve(size: (u32, u32), unit: &str, train_unit: f64, rows: &[Row]) -> String {
+    let line = |name: &str, color, value: &dyn Fn(&Row) -> f64| Line {
+        name: name.into(),
+        color,
+        points: rows.iter().map(|row| (row.epoch, value(row))).collect(),
+    };
+    let lines = [
+        line("training", 0, &|row| row.train_nats / train_unit),
+        line("validation", 1, &Row::lowest),
+    ];
+    chart::lines(size, ("epoch", unit), &lines)
+}
+
 /// Where each row stands on the axis, and what the axis is.
 fn places(rows: &[Row]) -> (Vec<f64>, String) {
     let second = rows.iter().position(|row| row.phase != rows[0].phase);

@@ -32,7 +32,14 @@ impl Display {
         }
     }
 
-    pub(crate) fn show(&mut self, now: &Progress, rate: f64, done: f64, phase: &Phase) {
+    /// Shows how far a run is, `done` of it at this learning rate; `speed` puts characters a second into words.
+    pub(crate) fn show(
+        &mut self,
+        now: &Progress,
+        (rate, done): (f64, f64),
+        phase: &Phase,
+        speed: impl FnOnce(f64) -> String,
+    ) {
         let interval = match self.bar {
             Some(_) => Duration::from_millis(500),
             None => Duration::from_secs(LINE_SECONDS),
@@ -41,7 +48,8 @@ impl Display {
             return;
         }
         self.shown = Instant::now();
-        let speed = (now.characters - self.last.0) as f64 / (now.seconds - self.last.1).max(1e-9);
+        let seconds = (now.seconds - self.last.1).max(1e-9);
+        let speed = speed((now.characters - self.last.0) as f64 / seconds);
         self.last = (now.characters, now.seconds);
         let loss = match now.loss_weight {
             0.0 => String::new(),
@@ -49,10 +57,9 @@ impl Display {
         };
         let left = (now.seconds * (1.0 - done) / done.max(1e-9)).round() as u64;
         let message = format!(
-            "{} update {}, {loss}rate {rate:.1e}, {:.1}k chars/s, {}:{:02} left",
+            "{} update {}, {loss}rate {rate:.1e}, {speed}, {}:{:02} left",
             phase.name,
             now.update,
-            speed / 1e3,
             left / 60,
             left % 60
         );

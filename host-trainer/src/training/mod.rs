@@ -17,6 +17,7 @@ pub mod recipe;
 pub(crate) mod run;
 pub mod run_config;
 pub mod run_folder;
+pub mod sensor;
 pub mod stage;
 pub(crate) mod task;
 pub(crate) mod texts;

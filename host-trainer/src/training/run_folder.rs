@@ -18,6 +18,7 @@ use crate::files::output::write_atomically;
 use crate::training::checkpoint::{Checkpoint, Lengths};
 use crate::training::metrics::{self, CSV_HEADER, Row};
 use crate::training::run_config::RunConfig;
+use crate::training::sensor::SensorRunConfig;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -83,7 +84,7 @@ impl RunFolder {
             Ok(())
         } else if !force {
             refused("exists")
-        } else if names.iter().all(is_of_a_run) || read_config(path).is_ok() {
+        } else if names.iter().all(is_of_a_run) || holds_run(path) {
             Ok(())
         } else {
             refused("exists and holds no run")
@@ -91,17 +92,11 @@ impl RunFolder {
     }
 
     /// Creates the folder, or clears an earlier run's files from it, and writes a run that has not
-    /// begun: the `flags` that stand for it, files that grow, its first checkpoint, and its config.
+    /// begun: the `flags` that stand for it, files that grow, its first checkpoint, and the text of its config.
     ///
     /// # Errors
     /// The disk refuses, or another trainer has the folder.
-    pub fn create(
-        path: &Path,
-        config: &RunConfig,
-        flags: &str,
-        start: &mut Checkpoint,
-    ) -> Result<Self> {
-        let text = config.to_text()?;
+    pub fn create(path: &Path, config: &str, flags: &str, start: &mut Checkpoint) -> Result<Self> {
         std::fs::create_dir_all(path).map_err(|e| Error::writing(path, &e))?;
         let folder = Self::lock(path)?;
         for file in files(path) {
@@ -117,7 +112,7 @@ impl RunFolder {
         };
         start.save(&folder.checkpoint())?;
         // The config last: what has one can be gone on with.
-        write_atomically(&path.join(CONFIG), text.as_bytes())?;
+        write_atomically(&path.join(CONFIG), config.as_bytes())?;
         Ok(folder)
     }
 
@@ -125,21 +120,19 @@ impl RunFolder {
     ///
     /// # Errors
     /// There is no run, a file of it is damaged, or another trainer has the folder.
-    pub fn resume(path: &Path) -> Result<(Self, RunConfig, Checkpoint)> {
-        let config = read_config(path)?;
+    pub fn resume(path: &Path) -> Result<(Self, Checkpoint)> {
         let folder = Self::lock(path)?;
         let checkpoint = Checkpoint::load(&folder.checkpoint())?;
-        Ok((folder, config, checkpoint))
+        Ok((folder, checkpoint))
     }
 
     /// Makes the run another: the same, but longer.
     ///
     /// # Errors
     /// The disk refuses.
-    pub fn lengthen(&self, config: &RunConfig, flags: &str) -> Result<()> {
-        let text = config.to_text()?;
+    pub fn lengthen(&self, config: &str, flags: &str) -> Result<()> {
         write_atomically(&self.path.join(FLAGS), flags.as_bytes())?;
-        write_atomically(&self.path.join(CONFIG), text.as_bytes())
+        write_atomically(&self.path.join(CONFIG), config.as_bytes())
     }
 
     /// Takes the folder for this process, and clears away what one that was killed left half-written.
@@ -299,9 +292,28 @@ pub fn last(folder: &Path) -> PathBuf {
 /// # Errors
 /// There is none, or it does not parse.
 pub fn read_config(folder: &Path) -> Result<RunConfig> {
+    let (file, text) = config_text(folder)?;
+    RunConfig::parse(&file, &text)
+}
+
+/// The config of the run in a folder, of a network that reads values; `None` of another kind of run.
+///
+/// # Errors
+/// There is none, or it does not parse.
+pub fn read_sensor_config(folder: &Path) -> Result<Option<SensorRunConfig>> {
+    let (file, text) = config_text(folder)?;
+    SensorRunConfig::parse(&file, &text)
+}
+
+fn config_text(folder: &Path) -> Result<(PathBuf, String)> {
     let file = folder.join(CONFIG);
     let text = std::fs::read_to_string(&file).map_err(|e| Error::reading(&file, &e))?;
-    RunConfig::parse(&file, &text)
+    Ok((file, text))
+}
+
+/// Whether a folder holds a run of either kind.
+fn holds_run(folder: &Path) -> bool {
+    read_config(folder).is_ok() || matches!(read_sensor_config(folder), Ok(Some(_)))
 }
 
 /// The metrics of the run in a folder.

@@ -44,6 +44,11 @@ pub(crate) trait Task: Send + Sync {
     /// Number of symbols that it predicts.
     fn num_symbols(&self) -> usize;
 
+    /// For people: how quick a run is that reads so many characters a second.
+    fn speed(&self, per_second: f64) -> String {
+        format!("{:.1}k chars/s", per_second / 1e3)
+    }
+
     /// Writes these parameters, the best so far, where the user looks for them.
     ///
     /// # Errors

@@ -188,7 +188,9 @@ impl<'t, T: Task> Trainer<'t, T> {
                     &self.now.progress,
                     self.plan.stages[self.now.progress.phase].phase,
                 );
-                self.display.show(progress, rate, done, phase);
+                let task = &self.task;
+                self.display
+                    .show(progress, (rate, done), phase, |speed| task.speed(speed));
             }
             if self.now.progress.validated_update != self.now.progress.update {
                 self.validate()?;
@@ -319,7 +321,7 @@ impl<'t, T: Task> Trainer<'t, T> {
     fn tell_idle_threads(&self) {
         let (rows, threads) = (self.batch_size(), self.pool.threads());
         let busy = rows.div_ceil(ROW_BLOCK);
-        if busy < threads {
+        if busy < threads && !self.task.layers().is_empty() {
             tell!(
                 "a batch of {rows} rows has work for {busy} of {threads} threads in its layers, {ROW_BLOCK} \
                  rows each"

@@ -145,6 +145,26 @@ impl Arithmetic for F32 {
         z
     }
 
+    #[cfg(feature = "sensor")]
+    fn reset(r: f32, h: f32) -> f32 {
+        r * h
+    }
+
+    #[cfg(feature = "sensor")]
+    fn relu(z: f32) -> f32 {
+        if z > 0.0 { z } else { 0.0 }
+    }
+
+    #[cfg(feature = "sensor")]
+    fn dense_tanh(z: f32) -> f32 {
+        Self::tanh(z)
+    }
+
+    #[cfg(feature = "sensor")]
+    fn dense_sigmoid(z: f32) -> f32 {
+        Self::sigmoid(z)
+    }
+
     fn logit(z: f32) -> f32 {
         z
     }

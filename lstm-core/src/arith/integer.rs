@@ -166,6 +166,34 @@ impl Arithmetic for Integer {
         (z >> 14).clamp(-127, 127) as i8
     }
 
+    /// Q15 times units of 1/127, in units of 1/127.
+    #[cfg(feature = "sensor")]
+    #[inline(always)]
+    fn reset(r: i32, h: i8) -> i8 {
+        (r.wrapping_mul(h.into()).wrapping_add(1 << 14) >> 15) as i8
+    }
+
+    /// As [`Integer::projected`], then at least 0.
+    #[cfg(feature = "sensor")]
+    #[inline(always)]
+    fn relu(z: i32) -> i8 {
+        Self::projected(z).max(0)
+    }
+
+    /// In units of 1/127.
+    #[cfg(feature = "sensor")]
+    #[inline(always)]
+    fn dense_tanh(z: i32) -> i8 {
+        Self::shown(Self::tanh(z) as i16)
+    }
+
+    /// In units of 1/127.
+    #[cfg(feature = "sensor")]
+    #[inline(always)]
+    fn dense_sigmoid(z: i32) -> i8 {
+        (Self::sigmoid(z).wrapping_mul(127).wrapping_add(1 << 14) >> 15) as i8
+    }
+
     /// Q18 to Q12.
     #[inline(always)]
     fn logit(z: i32) -> i32 {

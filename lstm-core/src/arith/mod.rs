@@ -86,6 +86,18 @@ pub(crate) trait Arithmetic {
     fn hidden(o: Self::Gate, c: Self::CellState) -> Self::Hidden;
     /// A projection row's sum as an element of the hidden state.
     fn projected(z: Self::Sum) -> Self::Hidden;
-    /// A dense row's sum as a logit.
+    /// `r * h`.
+    #[cfg(feature = "sensor")]
+    fn reset(r: Self::Gate, h: Self::Hidden) -> Self::Hidden;
+    /// A dense row's sum as a unit, not below 0.
+    #[cfg(feature = "sensor")]
+    fn relu(z: Self::Sum) -> Self::Hidden;
+    /// The hyperbolic tangent of a dense row's sum as a unit.
+    #[cfg(feature = "sensor")]
+    fn dense_tanh(z: Self::Sum) -> Self::Hidden;
+    /// The logistic function of a dense row's sum as a unit.
+    #[cfg(feature = "sensor")]
+    fn dense_sigmoid(z: Self::Sum) -> Self::Hidden;
+    /// A row of the head as a logit.
     fn logit(z: Self::Sum) -> Self::Logit;
 }

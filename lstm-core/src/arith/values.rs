@@ -7,6 +7,7 @@
 #![deny(clippy::float_arithmetic)]
 
 use super::{Arithmetic, Integer};
+use crate::Activation;
 
 /// The logistic function: Q18 to Q15.
 pub fn sigmoid(z: i32) -> i32 {
@@ -56,6 +57,22 @@ pub fn shown(c: i16) -> i8 {
 /// A projection row's sum as an element of the hidden state: Q18 to Q4, saturating.
 pub fn projected(z: i32) -> i8 {
     Integer::projected(z)
+}
+
+/// `r * h` of a GRU with the reset gate before the product: `r` Q15, `h` and the result in units of 1/127.
+pub fn reset(r: i32, h: i8) -> i8 {
+    Integer::reset(r, h)
+}
+
+/// A dense row's sum, Q18, as a unit of the layer: in Q4 for [`Activation::Linear`] and [`Activation::Relu`],
+/// saturating, in units of 1/127 for the others.
+pub fn activated(activation: Activation, z: i32) -> i8 {
+    match activation {
+        Activation::Linear => Integer::projected(z),
+        Activation::Relu => Integer::relu(z),
+        Activation::Tanh => Integer::dense_tanh(z),
+        Activation::Sigmoid => Integer::dense_sigmoid(z),
+    }
 }
 
 /// A dense row's sum as a logit: Q18 to Q12.

@@ -1,13 +1,17 @@
 //! The recurrent cells, a file each, written once over the [`Arithmetic`] of a format; the
-//! projection and the dense layer.
+//! projection and the dense layers.
 
 mod cifg;
 #[cfg(feature = "gru")]
 mod gru;
+#[cfg(all(feature = "gru", feature = "sensor"))]
+mod gru_reset_before;
 mod lstm;
 
 use crate::arith::Arithmetic;
 use crate::bytes::split;
+#[cfg(feature = "sensor")]
+use crate::format::{Activation, DenseShape};
 use crate::format::{BLOCK_ROWS, CellKind};
 use crate::kernel::Batch;
 use crate::layout::{Gates, Layer, Matrix};
@@ -67,12 +71,20 @@ pub(crate) fn step<A: Arithmetic>(
     cell_state: &mut [A::CellState],
     scratch: &mut Scratch<'_, A>,
 ) {
+    #[cfg(all(feature = "gru", feature = "sensor"))]
+    if let Gates::ByGate(matrices) = &layer.gates {
+        return gru_reset_before::step::<A>(
+            matrices, layer.line, input, hidden, cell_state, scratch,
+        );
+    }
     let Scratch {
         columns,
         cell_output,
         batch,
     } = scratch;
-    let products = Products::<A>::pack(&layer.gates, input, hidden, columns);
+    let Some(products) = Products::<A>::pack(&layer.gates, input, hidden, columns) else {
+        return;
+    };
     let (_, own) = split(hidden, input);
     let Some(projection) = &layer.projection else {
         return units(kind, layer.line, products, own, cell_state, batch);
@@ -99,8 +111,8 @@ impl<'a, A: Arithmetic> Products<'a, A> {
         input: usize,
         hidden: &mut [A::Hidden],
         columns: &'a mut [u32],
-    ) -> Self {
-        match gates {
+    ) -> Option<Self> {
+        Some(match gates {
             Gates::Summed(matrix) => Products::Summed(matrix, A::pack(matrix, hidden, columns)),
             Gates::Apart {
                 input: below,
@@ -113,7 +125,10 @@ impl<'a, A: Arithmetic> Products<'a, A> {
                     (recurrent, A::pack(recurrent, own, second)),
                 ])
             }
-        }
+            // A cell whose reset comes before the product packs its own.
+            #[cfg(feature = "sensor")]
+            Gates::ByGate(_) => return None,
+        })
     }
 }
 
@@ -134,6 +149,8 @@ fn units<A: Arithmetic>(
         // No such model is read by a build without it.
         #[cfg(not(feature = "gru"))]
         CellKind::Gru => {}
+        // It has a step of its own.
+        CellKind::GruResetBefore => {}
     }
 }
 
@@ -188,15 +205,37 @@ fn apart<A: Arithmetic, C: CellApart>(
     }
 }
 
-/// The dense layer: `logits = V h + d`, `[vocab]`.
-pub(crate) fn dense<A: Arithmetic>(
+/// The head: `logits = V h + d`, `[vocab]`.
+pub(crate) fn head<A: Arithmetic>(
     matrix: &Matrix<'_>,
     hidden: &[A::Hidden],
     logits: &mut [A::Logit],
-    scratch: &mut Scratch<'_, A>,
+    columns: &mut [u32],
+    batch: &mut Batch<A::Sum>,
 ) {
-    let packed = A::pack(matrix, hidden, scratch.columns);
-    rows::<A, _>(matrix, packed, logits, A::logit, &mut scratch.batch);
+    let packed = A::pack(matrix, hidden, columns);
+    rows::<A, _>(matrix, packed, logits, A::logit, batch);
+}
+
+/// A dense layer before the head: `units`, of which the first `below` hold what it reads, become what it
+/// gives.
+#[cfg(feature = "sensor")]
+pub(crate) fn dense<A: Arithmetic>(
+    matrix: &Matrix<'_>,
+    shape: DenseShape,
+    below: usize,
+    units: &mut [A::Hidden],
+    columns: &mut [u32],
+    batch: &mut Batch<A::Sum>,
+) {
+    let packed = A::pack(matrix, split(units, below).0, columns);
+    let (units, _) = split(units, shape.width.into());
+    match shape.activation {
+        Activation::Linear => rows::<A, _>(matrix, packed, units, A::projected, batch),
+        Activation::Relu => rows::<A, _>(matrix, packed, units, A::relu, batch),
+        Activation::Tanh => rows::<A, _>(matrix, packed, units, A::dense_tanh, batch),
+        Activation::Sigmoid => rows::<A, _>(matrix, packed, units, A::dense_sigmoid, batch),
+    }
 }
 
 /// A matrix times the packed columns; each row's sum goes through `finish`.

@@ -63,7 +63,7 @@ mod file {
 
     use crate::format::{
         ARRAY_ALIGN, BackoffSection, Description, EmbeddingsSection, HEAD_BYTES, Head,
-        NGRAM_VERSION, Ngrams,
+        NGRAM_VERSION, Ngrams, SENSOR_VERSION, SensorDescription,
     };
 
     static ZEROS: [u8; ARRAY_ALIGN] = [0; ARRAY_ALIGN];
@@ -96,6 +96,22 @@ mod file {
         Ok(with_head(version, &payload))
     }
 
+    /// The file of version 3 of a description, with the digest of the golden text or of the golden outputs
+    /// behind it if there is one. The padding is chosen here. Nothing is checked, as in [`encode_file`].
+    ///
+    /// # Errors
+    ///
+    /// postcard's, which none of the types here can cause.
+    pub fn encode_sensor_file(
+        description: &SensorDescription<'_>,
+        golden: Option<u32>,
+    ) -> Result<Vec<u8>, postcard::Error> {
+        let mut payload = Vec::new();
+        append(&mut payload, description)?;
+        payload.extend(golden.into_iter().flat_map(u32::to_le_bytes));
+        Ok(with_head(SENSOR_VERSION, &payload))
+    }
+
     /// What ends with padding and data that begin on a multiple of [`ARRAY_ALIGN`].
     trait Aligned: Serialize + Clone {
         /// Bytes of the data.
@@ -118,7 +134,12 @@ mod file {
         )*};
     }
 
-    aligned!(Description, EmbeddingsSection, BackoffSection);
+    aligned!(
+        Description,
+        EmbeddingsSection,
+        BackoffSection,
+        SensorDescription
+    );
 
     fn append(payload: &mut Vec<u8>, part: &impl Aligned) -> Result<(), postcard::Error> {
         let mut part = part.clone();
@@ -151,4 +172,4 @@ mod file {
 }
 
 #[cfg(feature = "export")]
-pub use file::{encode_file, with_head};
+pub use file::{encode_file, encode_sensor_file, with_head};

@@ -4,6 +4,8 @@ use super::{
     CellKind, Format, HISTORY, MAX_BACKOFF, MAX_DEAD_ZONE, MAX_DENSE, MAX_HIDDEN,
     MAX_INTEGER_COLUMNS, MAX_ROW_BYTES, MAX_SHIFT, MAX_WINDOW, Order,
 };
+#[cfg(feature = "sensor")]
+use super::{MAX_CHANNELS, MAX_DENSE_LAYERS, MAX_DENSE_WIDTH, MAX_VALUES_WINDOW};
 
 /// Why a model file was refused.
 ///
@@ -62,7 +64,7 @@ pub enum ModelError {
         /// The number of symbols found.
         found: usize,
     },
-    /// A model's window lies outside 1..=128.
+    /// The window of a model that reads symbols lies outside 1..=128.
     Window {
         /// The window found.
         found: usize,
@@ -198,6 +200,74 @@ pub enum ModelError {
         /// The symbol.
         found: usize,
     },
+    /// The window of a model that reads values is empty.
+    #[cfg(feature = "sensor")]
+    ValuesWindow {
+        /// The window found.
+        found: usize,
+    },
+    /// A model that reads symbols, or has no window, is to read windows backwards.
+    #[cfg(feature = "sensor")]
+    Backwards,
+    /// A model that reads values has no channels or more than 256.
+    #[cfg(feature = "sensor")]
+    Channels {
+        /// The number found.
+        found: usize,
+    },
+    /// There are more or fewer names of channels than channels.
+    #[cfg(feature = "sensor")]
+    ChannelNames {
+        /// The number of names found.
+        found: usize,
+        /// The number of channels.
+        expected: usize,
+    },
+    /// A layer whose cell has no projection has one.
+    #[cfg(feature = "sensor")]
+    ProjectedCell {
+        /// The cell found.
+        found: CellKind,
+    },
+    /// A model has more than 3 dense layers before its head.
+    #[cfg(feature = "sensor")]
+    DenseLayers {
+        /// The number found.
+        found: usize,
+    },
+    /// The number of units of a dense layer lies outside 1..=512.
+    #[cfg(feature = "sensor")]
+    DenseWidth {
+        /// The number found.
+        found: usize,
+    },
+    /// A model that reads values gives symbols.
+    #[cfg(feature = "sensor")]
+    SymbolsHead,
+    /// The number of classes lies outside 2..=256.
+    #[cfg(feature = "sensor")]
+    Classes {
+        /// The number found.
+        found: usize,
+    },
+    /// The number of values that a model gives lies outside 1..=256.
+    #[cfg(feature = "sensor")]
+    Values {
+        /// The number found.
+        found: usize,
+    },
+    /// The mean or the scale of a channel is no finite number.
+    #[cfg(feature = "sensor")]
+    ChannelScaling {
+        /// The channel.
+        channel: usize,
+    },
+    /// The offset or the scale of a value that a model gives is no finite number.
+    #[cfg(feature = "sensor")]
+    ValueScaling {
+        /// The value.
+        value: usize,
+    },
 }
 
 impl fmt::Display for ModelError {
@@ -214,6 +284,14 @@ impl fmt::Display for ModelError {
             E::Version { found, expected: 1 } => write!(
                 f,
                 "the .lstm file is of format version {found}, expected version 1"
+            ),
+            #[cfg(all(feature = "sensor", not(feature = "ngram")))]
+            E::Version {
+                found,
+                expected: super::SENSOR_VERSION,
+            } => write!(
+                f,
+                "the .lstm file is of format version {found}, expected version 1 or 3"
             ),
             E::Version { found, expected } => write!(
                 f,
@@ -344,6 +422,63 @@ impl fmt::Display for ModelError {
             E::RowRepetition { found } => write!(
                 f,
                 "a row of the back-off table has symbol {found} twice, expected it once"
+            ),
+            #[cfg(feature = "sensor")]
+            E::ValuesWindow { found } => write!(
+                f,
+                "the model reads windows of {found} steps, expected 1 to {MAX_VALUES_WINDOW}"
+            ),
+            #[cfg(feature = "sensor")]
+            E::Backwards => f.write_str(
+                "the model reads backwards, expected that only of windows of values",
+            ),
+            #[cfg(feature = "sensor")]
+            E::Channels { found } => write!(
+                f,
+                "the model reads {found} channels, expected 1 to {MAX_CHANNELS}"
+            ),
+            #[cfg(feature = "sensor")]
+            E::ChannelNames { found, expected } => write!(
+                f,
+                "found names of {found} channels, expected {expected}"
+            ),
+            #[cfg(feature = "sensor")]
+            E::ProjectedCell { found } => {
+                write!(f, "a layer that is a {found} has a projection, expected none")
+            }
+            #[cfg(feature = "sensor")]
+            E::DenseLayers { found } => write!(
+                f,
+                "found {found} dense layers before the head, expected at most {MAX_DENSE_LAYERS}"
+            ),
+            #[cfg(feature = "sensor")]
+            E::DenseWidth { found } => write!(
+                f,
+                "a dense layer has {found} units, expected 1 to {MAX_DENSE_WIDTH}"
+            ),
+            #[cfg(feature = "sensor")]
+            E::SymbolsHead => {
+                f.write_str("the model reads values and gives symbols, expected classes or values")
+            }
+            #[cfg(feature = "sensor")]
+            E::Classes { found } => write!(
+                f,
+                "the model gives {found} classes, expected 2 to {MAX_CHANNELS}"
+            ),
+            #[cfg(feature = "sensor")]
+            E::Values { found } => write!(
+                f,
+                "the model gives {found} values, expected 1 to {MAX_CHANNELS}"
+            ),
+            #[cfg(feature = "sensor")]
+            E::ChannelScaling { channel } => write!(
+                f,
+                "the mean or the scale of channel {channel} is not a finite number, expected two"
+            ),
+            #[cfg(feature = "sensor")]
+            E::ValueScaling { value } => write!(
+                f,
+                "the offset or the scale of value {value} is not a finite number, expected two"
             ),
         }
     }

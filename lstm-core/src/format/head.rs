@@ -1,4 +1,4 @@
-use super::{HEAD_BYTES, MAGIC, ModelError, VERSION};
+use super::{HEAD_BYTES, MAGIC, ModelError, VERSION, reads_version};
 use crate::crc::Crc;
 
 /// The head of a file.
@@ -53,7 +53,7 @@ impl Head {
             });
         };
         let version = u16::from_le_bytes([v0, v1]);
-        if version == 0 || version > VERSION {
+        if !reads_version(version) {
             return Err(ModelError::Version {
                 found: version,
                 expected: VERSION,

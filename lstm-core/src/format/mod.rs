@@ -1,6 +1,6 @@
 //! The `.lstm` file: a fixed [head](Head), then a [`Description`] in
 //! [postcard](https://postcard.jamesmunns.com), whose last field is the weights; in version 2 then the
-//! [`Ngrams`].
+//! [`Ngrams`]. In version 3 the description is a [`SensorDescription`].
 //!
 //! `docs/FORMAT.md` gives every byte. The types here are what the exporter encodes and what a chip
 //! decodes, so that the two cannot drift apart.
@@ -15,15 +15,15 @@ mod number;
 mod payload;
 mod peek;
 mod row;
+#[cfg(feature = "sensor")]
+mod sensor;
 mod shape;
 
-pub use description::Description;
-#[cfg(feature = "export")]
-pub use description::Layers;
+pub use description::{Description, Layers};
 #[cfg(any(feature = "export", test))]
 pub use encode::{decode_weight, encode_int4, encode_weight, int4_words};
 #[cfg(feature = "export")]
-pub use encode::{encode_file, with_head};
+pub use encode::{encode_file, encode_sensor_file, with_head};
 pub use error::ModelError;
 pub use head::{Head, VerifiedFile};
 #[cfg(feature = "export")]
@@ -33,20 +33,38 @@ pub use ngrams::{BackoffSection, EMBEDDING_LENGTHS, EmbeddingsSection, MAX_BACKO
 pub use ngrams::{HISTORY, MAX_BACKOFF, MAX_DENSE, MAX_ROW_BYTES, MAX_SHIFT, Ngrams};
 pub use number::{Format, Order, WeightFormat};
 pub use payload::Payload;
+#[cfg(feature = "sensor")]
+pub use payload::SensorPayload;
 pub use peek::ModelShape;
 pub use row::Row;
+#[cfg(feature = "export")]
+pub use sensor::DenseLayers;
+#[cfg(feature = "sensor")]
+pub use sensor::{Activation, DenseShape, Input, OutputHead, SensorDescription};
 pub use shape::{CellKind, LayerShape};
 
 /// The first four bytes of every file.
 pub const MAGIC: [u8; 4] = *b"LSTM";
-/// The newest format version that this library reads: 2 where it reads n-gram sections, else 1.
-pub const VERSION: u16 = if cfg!(feature = "ngram") {
+/// The newest format version that this library reads.
+pub const VERSION: u16 = if cfg!(feature = "sensor") {
+    SENSOR_VERSION
+} else if cfg!(feature = "ngram") {
     NGRAM_VERSION
 } else {
     1
 };
-/// The format version of a file with n-gram sections. The others are written in version 1.
+/// The format version of a file with n-gram sections. Other models of text are written in version 1.
 pub const NGRAM_VERSION: u16 = 2;
+/// The format version of a file whose model reads or gives values, gives classes, or has dense layers
+/// before its head.
+pub const SENSOR_VERSION: u16 = 3;
+
+/// Whether this build of the library reads files of this version.
+pub(crate) const fn reads_version(version: u16) -> bool {
+    version == 1
+        || (version == NGRAM_VERSION && cfg!(feature = "ngram"))
+        || (version == SENSOR_VERSION && cfg!(feature = "sensor"))
+}
 /// Bytes of the head, which the description follows.
 pub const HEAD_BYTES: usize = 16;
 /// The most layers that a model may stack.
@@ -55,8 +73,16 @@ pub const MAX_LAYERS: usize = 4;
 pub const MAX_SYMBOLS: usize = 256;
 /// The most hidden units in a layer.
 pub const MAX_HIDDEN: usize = 1024;
-/// The longest window of a model that is run on windows.
+/// The longest window of a model that reads symbols and is run on windows.
 pub const MAX_WINDOW: usize = 128;
+/// The longest window of a model that reads values and is run on windows.
+pub const MAX_VALUES_WINDOW: usize = u16::MAX as usize;
+/// The most channels of a model that reads values, and the most classes or values that a model gives.
+pub const MAX_CHANNELS: usize = 256;
+/// The most dense layers between the recurrent layers and the head.
+pub const MAX_DENSE_LAYERS: usize = 3;
+/// The most units of such a layer.
+pub const MAX_DENSE_WIDTH: usize = 512;
 /// The largest dead zone of [`Order::Columns16`].
 pub const MAX_DEAD_ZONE: u8 = 127;
 /// Each array of the data begins on a multiple of so many bytes from its start, and the data itself

@@ -1,8 +1,10 @@
 use serde::Deserialize;
 
+#[cfg(feature = "sensor")]
+use super::SensorDescription;
 use super::{Description, ModelError, NGRAM_VERSION, Ngrams};
 
-/// What follows the head of a file.
+/// What follows the head of a file of version 1 or 2.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Payload<'a> {
     /// The description, with the weights.
@@ -14,7 +16,7 @@ pub struct Payload<'a> {
 }
 
 impl<'a> Payload<'a> {
-    /// Decodes a payload of a version that this library reads.
+    /// Decodes a payload of version 1 or 2.
     ///
     /// # Errors
     ///
@@ -28,16 +30,46 @@ impl<'a> Payload<'a> {
                 return Err(ModelError::Description);
             }
         }
-        let golden = match rest {
-            [] => None,
-            &[a, b, c, d] => Some(u32::from_le_bytes([a, b, c, d])),
-            _ => return Err(ModelError::Description),
-        };
         Ok(Payload {
             description,
             ngrams,
-            golden,
+            golden: golden(rest)?,
         })
+    }
+}
+
+/// What follows the head of a file of version 3.
+#[cfg(feature = "sensor")]
+#[derive(Clone, Debug, PartialEq)]
+pub struct SensorPayload<'a> {
+    /// The description, with the weights.
+    pub description: SensorDescription<'a>,
+    /// The digest of the model's golden text, or of its golden outputs, if there is one.
+    pub golden: Option<u32>,
+}
+
+#[cfg(feature = "sensor")]
+impl<'a> SensorPayload<'a> {
+    /// Decodes a payload of version 3.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::Description`].
+    pub fn decode(payload: &'a [u8]) -> Result<Self, ModelError> {
+        let (description, rest) = take(payload)?;
+        Ok(SensorPayload {
+            description,
+            golden: golden(rest)?,
+        })
+    }
+}
+
+/// The digest that ends a payload, or nothing.
+fn golden(rest: &[u8]) -> Result<Option<u32>, ModelError> {
+    match rest {
+        [] => Ok(None),
+        &[a, b, c, d] => Ok(Some(u32::from_le_bytes([a, b, c, d]))),
+        _ => Err(ModelError::Description),
     }
 }
 

@@ -1,4 +1,6 @@
-use super::{CellKind, Format, HEAD_BYTES, LayerShape, MAX_LAYERS, NGRAM_VERSION, VERSION};
+#[cfg(feature = "sensor")]
+use super::{Activation, DenseShape, MAX_DENSE_LAYERS, SENSOR_VERSION};
+use super::{CellKind, Format, HEAD_BYTES, LayerShape, MAX_LAYERS, NGRAM_VERSION, reads_version};
 
 /// The shape of a model, read from its file by the compiler, so that a firmware that includes a
 /// model knows its RAM as a constant.
@@ -25,6 +27,14 @@ pub struct ModelShape {
     layers: [LayerShape; MAX_LAYERS],
     num_layers: usize,
     has_ngrams: bool,
+    #[cfg(feature = "sensor")]
+    channels: usize,
+    #[cfg(feature = "sensor")]
+    dense: [DenseShape; MAX_DENSE_LAYERS],
+    #[cfg(feature = "sensor")]
+    num_dense: usize,
+    #[cfg(feature = "sensor")]
+    num_outputs: usize,
 }
 
 impl ModelShape {
@@ -39,22 +49,23 @@ impl ModelShape {
             [b'L', b'S', b'T', b'M', low, high, ..] => u16::from_le_bytes([*low, *high]),
             _ => return None,
         };
-        if file.len() < HEAD_BYTES || version == 0 || version > VERSION {
+        if file.len() < HEAD_BYTES || !reads_version(version) {
             return None;
         }
-        // The fields of a `Description`, in their order.
+        // The fields of a `Description` or a `SensorDescription`, in their order.
         let Some(_name) = reader.characters() else {
             return None;
         };
-        let Some(num_symbols) = reader.characters() else {
-            return None;
-        };
-        let Some(_fold_case) = reader.varint() else {
+        let Some(input) = reader.input(version) else {
             return None;
         };
         let Some(window) = reader.option() else {
             return None;
         };
+        #[cfg(feature = "sensor")]
+        if version == SENSOR_VERSION && reader.varint().is_none() {
+            return None;
+        }
         let format = match reader.varint() {
             Some(0) => Format::F32,
             Some(1) => Format::Int8,
@@ -91,9 +102,41 @@ impl ModelShape {
             };
             i += 1;
         }
+        #[cfg(feature = "sensor")]
+        let (mut dense, mut num_dense, mut num_outputs) = (
+            [DenseShape::new(0, Activation::Linear); MAX_DENSE_LAYERS],
+            0,
+            input.num_symbols,
+        );
+        #[cfg(feature = "sensor")]
+        if version == SENSOR_VERSION {
+            num_dense = match reader.varint() {
+                Some(count) if count <= MAX_DENSE_LAYERS => count,
+                _ => return None,
+            };
+            let mut i = 0;
+            while i < num_dense {
+                let (Some(width), Some(activation)) = (reader.varint(), reader.varint()) else {
+                    return None;
+                };
+                let Some(activation) = Activation::of_index(activation) else {
+                    return None;
+                };
+                dense[i] = DenseShape::new(width as u16, activation);
+                i += 1;
+            }
+            match reader.varint() {
+                Some(0) => {}
+                Some(1 | 2) => match reader.lines() {
+                    Some(lines) => num_outputs = lines,
+                    None => return None,
+                },
+                _ => return None,
+            }
+        }
         Some(ModelShape {
             format,
-            num_symbols,
+            num_symbols: input.num_symbols,
             window: match window {
                 Some(length) => length,
                 None => 0,
@@ -101,6 +144,14 @@ impl ModelShape {
             layers,
             num_layers,
             has_ngrams: version == NGRAM_VERSION,
+            #[cfg(feature = "sensor")]
+            channels: input.channels,
+            #[cfg(feature = "sensor")]
+            dense,
+            #[cfg(feature = "sensor")]
+            num_dense,
+            #[cfg(feature = "sensor")]
+            num_outputs,
         })
     }
 
@@ -109,9 +160,28 @@ impl ModelShape {
         self.format
     }
 
-    /// Symbols of the alphabet.
+    /// Symbols of the alphabet; 0 for a model that reads values.
     pub const fn num_symbols(&self) -> usize {
         self.num_symbols
+    }
+
+    /// What a step gives: symbols, classes or values. It is the `SYMBOLS` of a
+    /// [`Workspace`](crate::Workspace) for this model.
+    #[cfg(feature = "sensor")]
+    pub const fn num_outputs(&self) -> usize {
+        self.num_outputs
+    }
+
+    /// The channels of a model that reads values; 0 for one that reads symbols.
+    #[cfg(feature = "sensor")]
+    pub const fn num_channels(&self) -> usize {
+        self.channels
+    }
+
+    /// The dense layers between the recurrent layers and the head.
+    #[cfg(feature = "sensor")]
+    pub const fn dense_layers(&self) -> &[DenseShape] {
+        self.dense.split_at(self.num_dense).0
     }
 
     /// The window that the model is run on; 0 for a model that carries its state.
@@ -128,6 +198,13 @@ impl ModelShape {
     pub const fn layers(&self) -> &[LayerShape] {
         self.layers.split_at(self.num_layers).0
     }
+}
+
+/// What a step reads.
+struct PeekedInput {
+    num_symbols: usize,
+    #[cfg(feature = "sensor")]
+    channels: usize,
 }
 
 /// Reads postcard in a `const`, where serde cannot.
@@ -170,6 +247,53 @@ impl Reader<'_> {
             },
             _ => None,
         }
+    }
+
+    /// The alphabet, or in version 3 an `Input`.
+    const fn input(&mut self, version: u16) -> Option<PeekedInput> {
+        #[cfg(feature = "sensor")]
+        if version == SENSOR_VERSION {
+            match self.varint() {
+                Some(0) => {}
+                Some(1) => {
+                    return match (self.characters(), self.varint()) {
+                        (Some(_names), Some(channels)) => Some(PeekedInput {
+                            num_symbols: 0,
+                            channels,
+                        }),
+                        _ => None,
+                    };
+                }
+                _ => return None,
+            }
+        }
+        let _ = version;
+        match (self.characters(), self.varint()) {
+            (Some(num_symbols), Some(_fold_case)) => Some(PeekedInput {
+                num_symbols,
+                #[cfg(feature = "sensor")]
+                channels: 0,
+            }),
+            _ => None,
+        }
+    }
+
+    /// The number of lines of a text.
+    #[cfg(feature = "sensor")]
+    const fn lines(&mut self) -> Option<usize> {
+        let Some(mut bytes) = self.varint() else {
+            return None;
+        };
+        let mut lines = 1;
+        while bytes > 0 {
+            match self.byte() {
+                Some(b'\n') => lines += 1,
+                Some(_) => {}
+                None => return None,
+            }
+            bytes -= 1;
+        }
+        Some(lines)
     }
 
     /// The number of characters of a text in UTF-8.

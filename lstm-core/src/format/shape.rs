@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::{COLUMN_ALIGN, blocks, round_up};
+use super::{BLOCK_ROWS, COLUMN_ALIGN, blocks, round_up};
 
 /// The kind of a recurrent layer.
 ///
@@ -23,6 +23,9 @@ pub enum CellKind {
     /// The GRU (Cho et al. 2014) with the reset gate after the product, as PyTorch and Keras have
     /// it. Three blocks are four units: their rows r, then z, then n.
     Gru,
+    /// The GRU with the reset gate before the product, `tanh(W x + U (r * h))` (Cho et al. 2014, version
+    /// 1; Keras with `reset_after=False`). All rows r, then all rows z, then all rows n.
+    GruResetBefore,
 }
 
 impl CellKind {
@@ -32,6 +35,7 @@ impl CellKind {
             CellKind::Lstm => "LSTM",
             CellKind::Cifg => "CIFG",
             CellKind::Gru => "GRU",
+            CellKind::GruResetBefore => "GRU (reset before)",
         }
     }
 
@@ -40,6 +44,7 @@ impl CellKind {
         match self {
             CellKind::Lstm | CellKind::Cifg => true,
             CellKind::Gru => cfg!(feature = "gru"),
+            CellKind::GruResetBefore => cfg!(all(feature = "gru", feature = "sensor")),
         }
     }
 
@@ -49,6 +54,7 @@ impl CellKind {
             0 => Some(CellKind::Lstm),
             1 => Some(CellKind::Cifg),
             2 => Some(CellKind::Gru),
+            3 => Some(CellKind::GruResetBefore),
             _ => None,
         }
     }
@@ -57,9 +63,15 @@ impl CellKind {
     /// sums for each gate. Otherwise one matrix has the columns of both, and gives their sum.
     pub const fn takes_products_apart(self) -> bool {
         match self {
-            CellKind::Lstm | CellKind::Cifg => false,
+            CellKind::Lstm | CellKind::Cifg | CellKind::GruResetBefore => false,
             CellKind::Gru => true,
         }
+    }
+
+    /// Whether the reset gate scales the recurrent state before the product with it. Then each gate has
+    /// a matrix of its own, with the columns of the input and of the recurrent state.
+    pub const fn resets_before_product(self) -> bool {
+        matches!(self, CellKind::GruResetBefore)
     }
 
     /// Whether the cell state lies between -1 and 1, in Q14 in the integer formats; otherwise it is in
@@ -67,7 +79,7 @@ impl CellKind {
     pub const fn has_unit_cell_state(self) -> bool {
         match self {
             CellKind::Lstm | CellKind::Cifg => false,
-            CellKind::Gru => true,
+            CellKind::Gru | CellKind::GruResetBefore => true,
         }
     }
 
@@ -75,7 +87,7 @@ impl CellKind {
     pub const fn gates(self) -> usize {
         match self {
             CellKind::Lstm => 4,
-            CellKind::Cifg | CellKind::Gru => 3,
+            CellKind::Cifg | CellKind::Gru | CellKind::GruResetBefore => 3,
         }
     }
 
@@ -83,15 +95,16 @@ impl CellKind {
     pub const fn gate_blocks(self, units: usize) -> usize {
         match self {
             CellKind::Lstm => units,
-            CellKind::Cifg | CellKind::Gru => 3 * blocks(units),
+            CellKind::Cifg | CellKind::Gru | CellKind::GruResetBefore => 3 * blocks(units),
         }
     }
 
-    /// The row that holds a gate of a unit, in the order of the file.
-    pub const fn gate_row(self, unit: usize, gate: usize) -> usize {
+    /// The row that holds a gate of one of so many units, in the order of the file.
+    pub const fn gate_row(self, units: usize, unit: usize, gate: usize) -> usize {
         match self {
             CellKind::Lstm => 4 * unit + gate,
             CellKind::Cifg | CellKind::Gru => 12 * (unit / 4) + 4 * gate + unit % 4,
+            CellKind::GruResetBefore => BLOCK_ROWS * blocks(units) * gate + unit,
         }
     }
 }
@@ -171,9 +184,14 @@ impl LayerShape {
 
     /// Columns, padded, of the gates' matrices together, above a layer of this width.
     pub(crate) const fn packed_columns(self, below: usize) -> usize {
-        match self.cell.takes_products_apart() {
-            true => round_up(below, COLUMN_ALIGN) + round_up(self.output(), COLUMN_ALIGN),
-            false => round_up(below + self.output(), COLUMN_ALIGN),
+        let both = round_up(below + self.output(), COLUMN_ALIGN);
+        if self.cell.takes_products_apart() {
+            round_up(below, COLUMN_ALIGN) + round_up(self.output(), COLUMN_ALIGN)
+        } else if self.cell.resets_before_product() {
+            // Those with the state as it is, and those with the state that the reset gate scaled.
+            2 * both
+        } else {
+            both
         }
     }
 

@@ -7,12 +7,13 @@
 
 pub mod ngrams;
 pub mod reference;
+pub mod sensors;
 
 use lstm_core::export::{
     ARRAY_ALIGN, BLOCK_ROWS, COLUMN_ALIGN, Description, Layers, Ngrams, Row, encode_file,
     encode_weight, int4_words, round_up,
 };
-use lstm_core::{Format, LayerShape, Model, Order};
+use lstm_core::{DenseShape, Format, LayerShape, Model, Order};
 use rand_xoshiro::Xoshiro128PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
@@ -49,6 +50,18 @@ pub struct Plain<W, R> {
     pub rows: Vec<R>,
 }
 
+impl<W: Clone, R: Clone> Plain<W, R> {
+    /// So many matrices with the same number of rows each.
+    fn in_parts(&self, parts: usize) -> Vec<Self> {
+        let rows = self.rows.len() / parts;
+        let part = |p: usize| Plain {
+            weights: self.weights[p * rows..(p + 1) * rows].to_vec(),
+            rows: self.rows[p * rows..(p + 1) * rows].to_vec(),
+        };
+        (0..parts).map(part).collect()
+    }
+}
+
 pub type Int8Plain = Plain<i8, Row>;
 pub type F32Plain = Plain<f32, f32>;
 
@@ -59,15 +72,43 @@ pub struct Net<T, M> {
     pub format: Format,
     /// Of int4.
     pub dead_zone: u8,
+    /// The channels of a network that reads values; 0 for one of symbols.
+    pub channels: usize,
     pub shapes: Vec<LayerShape>,
-    /// `[vocab][gate rows]`, in the order of the file.
+    /// `[vocab][gate rows]`, in the order of the file; empty if values are read.
     pub table: Vec<Vec<T>>,
     /// The gates of each layer over its input, of the cells that take their products apart.
     pub inputs: Vec<Option<M>>,
     /// The gates of each layer over its own state, or over both, rows in the order of the file.
     pub layers: Vec<M>,
     pub projections: Vec<Option<M>>,
+    /// The dense layers before the head.
+    pub units: Vec<(DenseShape, M)>,
+    /// The head.
     pub dense: M,
+}
+
+/// The shapes of a network.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    /// Symbols that are read; none if values are.
+    pub vocab: usize,
+    /// Values that are read.
+    pub channels: usize,
+    pub shapes: Vec<LayerShape>,
+    pub dense: Vec<DenseShape>,
+    pub outputs: usize,
+}
+
+impl Plan {
+    pub fn text(vocab: usize, shapes: &[LayerShape]) -> Self {
+        Plan {
+            vocab,
+            shapes: shapes.to_vec(),
+            outputs: vocab,
+            ..Plan::default()
+        }
+    }
 }
 
 pub fn symbols(n: usize) -> String {
@@ -81,10 +122,8 @@ pub fn lstms(hidden: &[usize]) -> Vec<LayerShape> {
     hidden.iter().map(shape).collect()
 }
 
-/// Rows and columns of the gates.
-fn gate_shape(shapes: &[LayerShape], layer: usize) -> (usize, usize) {
-    let below = layer.checked_sub(1).map_or(0, |l| shapes[l].output());
-    let shape = shapes[layer];
+/// Rows and columns of the gates of a layer above so many columns.
+fn gate_shape(shape: LayerShape, below: usize) -> (usize, usize) {
     let columns = match shape.cell.takes_products_apart() {
         true => shape.output(),
         false => below + shape.output(),
@@ -97,15 +136,14 @@ impl<T, M> Net<T, M> {
     /// flag tells the dense one), and whose table entries `entry` makes.
     fn make(
         format: Format,
-        vocab: usize,
-        shapes: &[LayerShape],
+        plan: &Plan,
         mut matrix: impl FnMut(usize, usize, bool) -> M,
         mut entry: impl FnMut() -> T,
     ) -> Self {
         let (mut inputs, mut layers, mut projections) = (Vec::new(), Vec::new(), Vec::new());
-        let mut below = 0;
-        for (l, shape) in shapes.iter().enumerate() {
-            let (rows, columns) = gate_shape(shapes, l);
+        let mut below = plan.channels;
+        for &shape in &plan.shapes {
+            let (rows, columns) = gate_shape(shape, below);
             let is_apart = shape.cell.takes_products_apart();
             inputs.push(is_apart.then(|| matrix(rows, below, false)));
             below = shape.output();
@@ -113,29 +151,27 @@ impl<T, M> Net<T, M> {
             let width = shape.projection.map(usize::from);
             projections.push(width.map(|r| matrix(r, shape.hidden.into(), false)));
         }
-        let dense = matrix(vocab, shapes[shapes.len() - 1].output(), true);
-        let rows = gate_shape(shapes, 0).0;
+        let mut units = Vec::new();
+        for &shape in &plan.dense {
+            units.push((shape, matrix(shape.width.into(), below, true)));
+            below = shape.width.into();
+        }
+        let dense = matrix(plan.outputs, below, true);
+        let rows = gate_shape(plan.shapes[0], 0).0;
         let mut line = || (0..rows).map(|_| entry()).collect();
         Net {
-            symbols: symbols(vocab),
+            symbols: symbols(plan.vocab),
             format,
             dead_zone: 0,
-            shapes: shapes.to_vec(),
-            table: (0..vocab).map(|_| line()).collect(),
+            channels: plan.channels,
+            shapes: plan.shapes.clone(),
+            table: (0..plan.vocab).map(|_| line()).collect(),
             inputs,
             layers,
             projections,
+            units,
             dense,
         }
-    }
-
-    /// The matrices in the order of the file.
-    fn matrices(&self) -> impl Iterator<Item = &M> {
-        let layers = self.inputs.iter().zip(&self.layers).zip(&self.projections);
-        let layers = layers.flat_map(|((input, gates), projection)| {
-            [input.as_ref(), Some(gates), projection.as_ref()]
-        });
-        layers.flatten().chain([&self.dense])
     }
 }
 
@@ -147,7 +183,27 @@ impl<T, W, R> Net<T, Plain<W, R>> {
         let layers = layers.flat_map(|((input, gates), projection)| {
             [input.as_mut(), Some(gates), projection.as_mut()]
         });
-        layers.flatten().chain([&mut self.dense])
+        let units = self.units.iter_mut().map(|(_, matrix)| matrix);
+        layers.flatten().chain(units).chain([&mut self.dense])
+    }
+}
+
+impl<T, W: Clone, R: Clone> Net<T, Plain<W, R>> {
+    /// The matrices as they stand in the file: those of the dense layers are the last.
+    fn matrices(&self) -> Vec<Plain<W, R>> {
+        let mut matrices = Vec::new();
+        for (l, shape) in self.shapes.iter().enumerate() {
+            matrices.extend(self.inputs[l].clone());
+            let gates = &self.layers[l];
+            match shape.cell.resets_before_product() {
+                true => matrices.extend(gates.in_parts(3)),
+                false => matrices.push(gates.clone()),
+            }
+            matrices.extend(self.projections[l].clone());
+        }
+        matrices.extend(self.units.iter().map(|(_, matrix)| matrix.clone()));
+        matrices.push(self.dense.clone());
+        matrices
     }
 }
 
@@ -161,6 +217,10 @@ impl Net<i8, Int8Plain> {
     }
 
     pub fn random_shapes(format: Format, vocab: usize, shapes: &[LayerShape], seed: u64) -> Self {
+        Self::random_plan(format, &Plan::text(vocab, shapes), seed)
+    }
+
+    pub fn random_plan(format: Format, plan: &Plan, seed: u64) -> Self {
         let mut random = Random::new(seed);
         let mut entries = Random::new(seed + 1);
         let matrix = |rows: usize, columns: usize, dense: bool| {
@@ -182,9 +242,7 @@ impl Net<i8, Int8Plain> {
             let rows = (0..rows).map(|_| row()).collect();
             Plain { weights, rows }
         };
-        let net = Self::make(format, vocab, shapes, matrix, || {
-            entries.between(-128, 127) as i8
-        });
+        let net = Self::make(format, plan, matrix, || entries.between(-128, 127) as i8);
         let dead_zone = [8, 0, 1, 127, 40][seed as usize % 5];
         Net { dead_zone, ..net }
     }
@@ -195,7 +253,8 @@ impl Net<i8, Int8Plain> {
             &mut data,
             self.table.iter().flatten().map(|&t| t as u8).collect(),
         );
-        for matrix in self.matrices() {
+        let matrices = self.matrices();
+        for (index, matrix) in matrices.iter().enumerate() {
             let padded = round_up(matrix.rows.len(), BLOCK_ROWS);
             let row = |r: usize| matrix.rows.get(r).copied().unwrap_or_default();
             array(
@@ -204,7 +263,7 @@ impl Net<i8, Int8Plain> {
             );
             let used = matrix.weights[0].len();
             let columns = round_up(used, COLUMN_ALIGN);
-            let int4 = self.format == Format::Int4 && !std::ptr::eq(matrix, &self.dense);
+            let int4 = self.format == Format::Int4 && index + 1 + self.units.len() < matrices.len();
             let mut bytes = Vec::new();
             if int4 {
                 let words = int4_words(matrix.rows.len(), used, |r, k| matrix.weights[r][k]);
@@ -251,6 +310,10 @@ impl Net<f32, F32Plain> {
     }
 
     pub fn random_shapes(vocab: usize, shapes: &[LayerShape], seed: u64) -> Self {
+        Self::random_plan(&Plan::text(vocab, shapes), seed)
+    }
+
+    pub fn random_plan(plan: &Plan, seed: u64) -> Self {
         let mut random = Random::new(seed);
         let mut entries = Random::new(seed + 1);
         let matrix = |rows: usize, columns: usize, _| Plain {
@@ -259,10 +322,19 @@ impl Net<f32, F32Plain> {
                 .collect(),
             rows: (0..rows).map(|_| random.real()).collect(),
         };
-        Self::make(Format::F32, vocab, shapes, matrix, || 3.0 * entries.real())
+        Self::make(Format::F32, plan, matrix, || 3.0 * entries.real())
     }
 
     pub fn file(&self) -> Vec<u8> {
+        file(
+            &self.symbols,
+            Format::F32,
+            &self.shapes,
+            &self.payload_bytes(),
+        )
+    }
+
+    pub fn payload_bytes(&self) -> Vec<u8> {
         let bytes = |values: &mut dyn Iterator<Item = f32>| -> Vec<u8> {
             values.flat_map(f32::to_le_bytes).collect()
         };
@@ -284,7 +356,7 @@ impl Net<f32, F32Plain> {
             }
             array(&mut data, bytes(&mut values.into_iter()));
         }
-        file(&self.symbols, Format::F32, &self.shapes, &data)
+        data
     }
 }
 

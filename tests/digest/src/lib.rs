@@ -1,26 +1,34 @@
-//! A long text that a model writes, told in digests, so that computers can be compared without
-//! sending the text: the host, a core under QEMU, a WebAssembly module.
+//! A long text that a model writes, or what it makes of a long sequence of random inputs, told in
+//! digests, so that computers can be compared without sending all of it: the host, a core under QEMU, a
+//! WebAssembly module.
 
 #![cfg_attr(not(target_family = "wasm"), no_std)]
 
+#[cfg(feature = "sensor")]
+mod outputs;
 #[cfg(target_family = "wasm")]
 mod wasm;
+
+#[cfg(feature = "sensor")]
+pub use outputs::Outputs;
 
 use core::fmt;
 
 use crc::{CRC_32_ISO_HDLC, Crc, Table};
-use lstm_core::{Error, Memory, Sampler, Session, SnapshotError, Token, TokenDigest};
+#[cfg(feature = "sensor")]
+use lstm_core::OutputHead;
+use lstm_core::{Error, Memory, Model, Sampler, Session, SnapshotError, Token, TokenDigest};
 
-const CRC: Crc<u32, Table<1>> = Crc::<u32, Table<1>>::new(&CRC_32_ISO_HDLC);
+static CRC: Crc<u32, Table<1>> = Crc::<u32, Table<1>>::new(&CRC_32_ISO_HDLC);
 const SEED: u64 = 1;
 const TEMPERATURE: f32 = 0.8;
 
 /// What was written so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Digest {
-    /// Tokens since the start.
+    /// Tokens, or steps, since the start.
     pub count: u32,
-    /// CRC-32 of all of them.
+    /// CRC-32 of all tokens, or of all that the steps gave.
     pub tokens: u32,
     /// CRC-32 of the state after the last one: of `h` and `c` of each layer.
     pub state: u32,
@@ -29,6 +37,53 @@ pub struct Digest {
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {:08x} {:08x}", self.count, self.tokens, self.state)
+    }
+}
+
+/// What a model does at length: it writes, or runs random inputs where it reads values or gives no
+/// symbols.
+pub enum Run<'m, M> {
+    /// A text.
+    Text(Text<'m, M>),
+    /// A sequence.
+    #[cfg(feature = "sensor")]
+    Outputs(Outputs<'m, M>),
+}
+
+impl<'m, M: Memory> Run<'m, M> {
+    /// The start, from the zero state.
+    ///
+    /// # Errors
+    ///
+    /// If the memory is too small.
+    pub fn new(model: Model<'m>, memory: M) -> Result<Self, Error> {
+        #[cfg(feature = "sensor")]
+        if model.head() != OutputHead::Symbols {
+            return Ok(Run::Outputs(Outputs::new(model, memory)?));
+        }
+        Ok(Run::Text(Text::new(Session::new(model, memory)?)?))
+    }
+
+    /// Bytes of the state.
+    pub fn state_bytes(&self) -> usize {
+        match self {
+            Run::Text(text) => text.session.state_bytes(),
+            #[cfg(feature = "sensor")]
+            Run::Outputs(outputs) => outputs.state_bytes(),
+        }
+    }
+
+    /// So many tokens or steps more. `state` has room for the state.
+    ///
+    /// # Errors
+    ///
+    /// [`SnapshotError::Length`] if it has not.
+    pub fn go_on(&mut self, steps: u32, state: &mut [u8]) -> Result<Digest, Error> {
+        match self {
+            Run::Text(text) => text.write(steps, state),
+            #[cfg(feature = "sensor")]
+            Run::Outputs(outputs) => outputs.run(steps, state),
+        }
     }
 }
 
@@ -68,15 +123,25 @@ impl<'m, M: Memory> Text<'m, M> {
             self.tokens.push(self.token);
         }
         self.count += tokens;
-        let (found, expected) = (state.len(), self.session.state_bytes());
-        let Some(state) = state.get_mut(..expected) else {
-            return Err(SnapshotError::Length { found, expected }.into());
-        };
-        self.session.save(state)?;
+        let save = |state: &mut [u8]| self.session.save(state);
         Ok(Digest {
             count: self.count,
             tokens: self.tokens.value(),
-            state: CRC.checksum(state),
+            state: checksum_of_state(state, self.session.state_bytes(), save)?,
         })
     }
+}
+
+/// The CRC-32 of a state of so many bytes that `save` writes.
+fn checksum_of_state(
+    state: &mut [u8],
+    expected: usize,
+    save: impl FnOnce(&mut [u8]) -> Result<(), SnapshotError>,
+) -> Result<u32, Error> {
+    let found = state.len();
+    let Some(state) = state.get_mut(..expected) else {
+        return Err(SnapshotError::Length { found, expected }.into());
+    };
+    save(state)?;
+    Ok(CRC.checksum(state))
 }

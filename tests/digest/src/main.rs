@@ -2,8 +2,8 @@
 
 use std::{error::Error, fs};
 
-use lstm_core::{Model, Session, WorkspaceSlices};
-use text_digest::Text;
+use lstm_core::{Model, WorkspaceSlices};
+use text_digest::Run;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -17,13 +17,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     flash[..file.len()].copy_from_slice(&file);
     let model = Model::from_region(flash)?;
     let mut words = vec![0; model.workspace_words()];
-    let mut logits = vec![0; model.alphabet().len()];
+    let mut logits = vec![0; model.num_outputs()];
     let workspace = WorkspaceSlices::new(&mut words, &mut logits);
-    let session = Session::new(model, workspace)?;
-    let mut state = vec![0; session.state_bytes()];
-    let mut text = Text::new(session)?;
+    let mut run = Run::new(model, workspace)?;
+    let mut state = vec![0; run.state_bytes()];
     for _ in 0..blocks {
-        println!("{}", text.write(tokens, &mut state)?);
+        println!("{}", run.go_on(tokens, &mut state)?);
     }
     Ok(())
 }

@@ -7,15 +7,15 @@
 
 use std::sync::Mutex;
 
-use lstm_core::{Model, Session, WorkspaceSlices};
+use lstm_core::{Model, WorkspaceSlices};
 
-use crate::Text;
+use crate::Run;
 
 /// The memory for the model's file.
 static FLASH: Mutex<Vec<u128>> = Mutex::new(Vec::new());
-type Writer = Text<'static, WorkspaceSlices<'static>>;
+type Runner = Run<'static, WorkspaceSlices<'static>>;
 
-static TEXT: Mutex<Option<(Writer, Vec<u8>)>> = Mutex::new(None);
+static RUN: Mutex<Option<(Runner, Vec<u8>)>> = Mutex::new(None);
 
 /// Makes room for a model of so many bytes, and tells where.
 #[unsafe(no_mangle)]
@@ -31,20 +31,19 @@ pub extern "C" fn start() {
     let flash = std::mem::take(&mut *FLASH.lock().expect("one thread")).leak();
     let model = Model::from_region(bytemuck::cast_slice(flash)).expect("a model");
     let words = vec![0; model.workspace_words()].leak();
-    let logits = vec![0; model.alphabet().len()].leak();
+    let logits = vec![0; model.num_outputs()].leak();
     let workspace = WorkspaceSlices::new(words, logits);
-    let session = Session::new(model, workspace).expect("the workspace is measured");
-    let state = vec![0; session.state_bytes()];
-    let text = Text::new(session).expect("the temperature is in range");
-    *TEXT.lock().expect("one thread") = Some((text, state));
+    let run = Run::new(model, workspace).expect("the workspace is measured");
+    let state = vec![0; run.state_bytes()];
+    *RUN.lock().expect("one thread") = Some((run, state));
 }
 
-/// Writes so many tokens; gives the digest of the tokens in the upper half, that of the state in
+/// Goes on by so many tokens or steps; gives the digest of them in the upper half, that of the state in
 /// the lower.
 #[unsafe(no_mangle)]
 pub extern "C" fn write(tokens: u32) -> u64 {
-    let mut text = TEXT.lock().expect("one thread");
-    let (text, state) = text.as_mut().expect("started");
-    let digest = text.write(tokens, state).expect("the state is measured");
+    let mut run = RUN.lock().expect("one thread");
+    let (run, state) = run.as_mut().expect("started");
+    let digest = run.go_on(tokens, state).expect("the state is measured");
     u64::from(digest.tokens) << 32 | u64::from(digest.state)
 }

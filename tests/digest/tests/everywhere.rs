@@ -1,4 +1,4 @@
-//! Every shipped model writes the same long text everywhere: the kernel of this CPU, the portable
+//! Every shipped model writes the same long text everywhere, and networks of values give the same outputs: the kernel of this CPU, the portable
 //! kernel, a WebAssembly module and the cores under QEMU are compared by digests, of the tokens and
 //! of the state, block by block.
 //!
@@ -24,13 +24,14 @@ use std::{
 };
 
 use common::{
-    Net,
+    Net, Plan,
     ngrams::{Table, Vectors, ngrams},
+    sensors::{F32SensorNet, Head, Int8SensorNet},
 };
 use crc::{CRC_32_ISO_HDLC, Crc};
 use cross_tests::{Flash, shipped};
-use lstm_core::{Format, LayerShape, Model, Session, WorkspaceSlices};
-use text_digest::{Digest, Text};
+use lstm_core::{Activation, CellKind, DenseShape, Format, LayerShape, Model, WorkspaceSlices};
+use text_digest::{Digest, Run};
 use wasmtime::{Engine, Instance, Module, Store};
 use xtask::{
     bench::{MACHINES, Machine},
@@ -181,19 +182,60 @@ fn host(path: &Path, [tokens, blocks]: [u32; 2]) -> Vec<String> {
     let flash = Flash::new(&fs::read(path).unwrap());
     let model = Model::from_bytes(flash.bytes()).unwrap();
     let mut words = vec![0; model.workspace_words()];
-    let mut logits = vec![0; model.alphabet().len()];
+    let mut logits = vec![0; model.num_outputs()];
     let workspace = WorkspaceSlices::new(&mut words, &mut logits);
-    let session = Session::new(model, workspace).unwrap();
-    let mut state = vec![0; session.state_bytes()];
-    let mut text = Text::new(session).unwrap();
-    let mut block = || text.write(tokens, &mut state).unwrap().to_string();
+    let mut run = Run::new(model, workspace).unwrap();
+    let mut state = vec![0; run.state_bytes()];
+    let mut block = || run.go_on(tokens, &mut state).unwrap().to_string();
     (0..blocks).map(|_| block()).collect()
 }
 
 /// A model with its multiply-adds a token.
 struct Shipped {
     path: PathBuf,
+    format: Format,
     multiply_adds: usize,
+}
+
+impl Shipped {
+    fn new(path: PathBuf) -> Self {
+        let flash = Flash::new(&fs::read(&path).unwrap());
+        let model = Model::from_bytes(flash.bytes()).unwrap();
+        Shipped {
+            path,
+            format: model.format(),
+            multiply_adds: model.multiply_adds(),
+        }
+    }
+}
+
+/// Networks of random weights that read values, or read symbols and give classes; of all cells and activations
+/// together, and the last in floats.
+fn networks_of_values() -> Vec<Shipped> {
+    // Millions of instructions a step, were it as large as the others.
+    let small = Plan {
+        channels: 3,
+        shapes: vec![
+            LayerShape::new(CellKind::GruResetBefore, 4),
+            LayerShape::lstm(3),
+        ],
+        dense: vec![DenseShape::new(4, Activation::Tanh)],
+        outputs: 3,
+        ..Plan::default()
+    };
+    let files = [
+        Int8SensorNet::random(Format::Int8, 8).file(),
+        Int8SensorNet::random(Format::Int8, 6).file(),
+        Int8SensorNet::random(Format::Int4, 9).file(),
+        Int8SensorNet::random(Format::Int4, 15).file(),
+        F32SensorNet::random_plan(&small, Head::Values, 1).file(),
+    ];
+    let network = |(index, file): (usize, Vec<u8>)| {
+        let path = target().join(format!("values-{index}.lstm"));
+        fs::write(&path, file).unwrap();
+        Shipped::new(path)
+    };
+    files.into_iter().enumerate().map(network).collect()
 }
 
 /// Models of random weights with both n-gram sections, of which the text meets many contexts.
@@ -227,15 +269,8 @@ fn models() -> &'static [Shipped] {
             .into_iter()
             .chain(made())
             .filter(named)
-            .filter_map(|path| {
-                let flash = Flash::new(&fs::read(&path).unwrap());
-                let model = Model::from_bytes(flash.bytes()).unwrap();
-                let multiply_adds = model.multiply_adds();
-                (model.format() != Format::F32).then_some(Shipped {
-                    path,
-                    multiply_adds,
-                })
-            })
+            .map(Shipped::new)
+            .filter(|model| model.format != Format::F32)
             .collect();
         assert!(
             !models.is_empty(),
@@ -251,11 +286,12 @@ fn say(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
-/// Compares so many blocks of so many tokens of each model on each computer, as many pairs at a time
+/// Compares so many blocks of so many tokens or steps of each model on each computer, as many pairs at a time
 /// as this computer has cores, the large models first.
-fn compare(computers: &[Computer], plan: [u32; 2], length: Length) {
-    let models = models().iter().rev();
+fn compare(models: &[Shipped], computers: &[Computer], plan: [u32; 2], length: Length) {
     let pairs: Vec<_> = models
+        .iter()
+        .rev()
         .flat_map(|model| computers.iter().map(move |&computer| (computer, model)))
         .collect();
     let next = AtomicUsize::new(0);
@@ -360,14 +396,32 @@ const CORES: [&str; 4] = ["Cortex-M0", "Cortex-M3", "Cortex-M4F", "RV32IMAC"];
 
 #[test]
 fn shipped_models_write_the_same_text_everywhere() {
+    compare(models(), &computers(), [10_000, 2], Length::Short);
+}
+
+/// All computers but this CPU's kernel.
+fn computers() -> Vec<Computer> {
     let mut computers = vec![Computer::Portable, Computer::Wasm];
     computers.extend(CORES.map(Computer::core));
-    compare(&computers, [10_000, 2], Length::Short);
+    computers
+}
+
+#[test]
+fn networks_of_values_give_the_same_everywhere() {
+    let models = networks_of_values();
+    compare(&models, &computers(), [10_000, 2], Length::Short);
+}
+
+#[test]
+#[ignore = "10 minutes; cargo xtask test --full runs it"]
+fn a_hundred_thousand_steps_of_networks_of_values() {
+    let models = networks_of_values();
+    compare(&models, &computers(), [20_000, 5], Length::Long);
 }
 
 /// A million tokens, with a word on each 20,000.
 fn a_million(computer: Computer) {
-    compare(&[computer], [20_000, 50], Length::Long);
+    compare(models(), &[computer], [20_000, 50], Length::Long);
 }
 
 #[test]

@@ -19,6 +19,7 @@ mod kernels;
 mod model_file;
 mod ngrams;
 mod payload;
+mod sensor_model;
 
 use flash::Flash;
 use std::{
@@ -62,6 +63,7 @@ macro_rules! targets {
 pub const TARGETS: &[Target] = targets![
     model_file,
     payload,
+    sensor_model,
     ngrams,
     kernels,
     console,

@@ -10,8 +10,8 @@ use lstm_core::export::{
     MatrixBytes, Ngrams, Row, WeightFormat, encode_file, round_up, with_head,
 };
 use lstm_core::{
-    Format, LayerShape, MAX_LAYERS, MAX_WINDOW, Model, ModelShape, Order, Sampler, SnapshotError,
-    Token, WorkspaceError, WorkspaceSlices,
+    Format, LayerShape, MAX_LAYERS, MAX_WINDOW, Model, ModelShape, Order, SENSOR_VERSION, Sampler,
+    SnapshotError, Token, WorkspaceError, WorkspaceSlices,
 };
 
 type Session<'m, 's> = lstm_core::Session<'m, WorkspaceSlices<'s>>;
@@ -33,6 +33,8 @@ pub(crate) fn run(data: &[u8]) {
     let shape = ModelShape::of(&file);
     let flash = Flash::new(&file, 0);
     match Model::from_bytes(flash.bytes()) {
+        // For the target `sensor_model`.
+        Ok(model) if model.format_version() == SENSOR_VERSION => {}
         Ok(model) => {
             let shape = shape.expect("a file that is read has a shape");
             assert_eq!(shape.layers(), model.layers());
@@ -80,7 +82,7 @@ pub(crate) struct Plan {
 
 /// The parameters of the rows of integer matrices.
 #[derive(Clone, Copy)]
-enum Rows {
+pub(crate) enum Rows {
     /// Small.
     Small,
     /// As large as the range of the sums allows.
@@ -151,7 +153,7 @@ impl Plan {
     }
 }
 
-fn shape(input: &mut Unstructured<'_>) -> Result<LayerShape> {
+pub(crate) fn shape(input: &mut Unstructured<'_>) -> Result<LayerShape> {
     let hidden = match input.int_in_range(0..=31u8)? {
         0 => input.arbitrary()?,
         1..=3 => input.int_in_range(0..=17)?,
@@ -252,24 +254,12 @@ fn data(plan: &Plan, fill: &[u8]) -> Vec<u8> {
     if !bytes.is_ok_and(|bytes| bytes <= MAX_DATA) {
         return fill.iter().copied().take(64).collect();
     }
-    let mut writer = Writer {
-        data: Vec::new(),
-        fill: match fill {
-            [] => &[0],
-            fill => fill,
-        },
-        at: 0,
-        rows: plan.rows,
-    };
+    let mut writer = Writer::new(fill, plan.rows);
     let format = plan.format.layer_weights();
     let mut input = 0;
-    for (index, shape) in layers.iter().enumerate() {
+    for (index, &shape) in layers.iter().enumerate() {
         if index == 0 {
-            let entry = match plan.format {
-                Format::F32 => 4,
-                _ => 1,
-            };
-            writer.array(vocab * BLOCK_ROWS * shape.gate_blocks() * entry);
+            writer.table(plan.format, vocab, shape);
         }
         writer.matrix(format, shape.gate_blocks(), input + shape.output());
         writer.matrix(format, shape.projection_blocks(), shape.hidden.into());
@@ -283,14 +273,51 @@ fn data(plan: &Plan, fill: &[u8]) -> Vec<u8> {
     writer.data
 }
 
-struct Writer<'a> {
+/// Writes the arrays of the data from these bytes, over and over.
+pub(crate) struct Writer<'a> {
     data: Vec<u8>,
     fill: &'a [u8],
     at: usize,
     rows: Rows,
 }
 
-impl Writer<'_> {
+impl<'a> Writer<'a> {
+    pub(crate) fn new(fill: &'a [u8], rows: Rows) -> Self {
+        Writer {
+            data: Vec::new(),
+            fill: match fill {
+                [] => &[0],
+                fill => fill,
+            },
+            at: 0,
+            rows,
+        }
+    }
+
+    pub(crate) fn into_data(self) -> Vec<u8> {
+        self.data
+    }
+
+    /// The table of a first layer.
+    pub(crate) fn table(&mut self, format: Format, vocab: usize, shape: LayerShape) {
+        let entry = format.table_entry_bytes();
+        self.array(vocab * BLOCK_ROWS * shape.gate_blocks() * entry);
+    }
+
+    /// So many arrays of floats, nearly all of them finite.
+    pub(crate) fn floats(&mut self, arrays: usize, count: usize) {
+        for _ in 0..arrays {
+            for _ in 0..count {
+                let number = match self.next() {
+                    0 => f32::NAN,
+                    n => f32::from(n as i8) / 4.0,
+                };
+                self.data.extend(number.to_le_bytes());
+            }
+            self.pad();
+        }
+    }
+
     fn next(&mut self) -> u8 {
         let byte = self.fill[self.at % self.fill.len()];
         self.at += 1;
@@ -315,7 +342,7 @@ impl Writer<'_> {
         self.data.resize(round_up(self.data.len(), ARRAY_ALIGN), 0);
     }
 
-    fn matrix(&mut self, format: WeightFormat, blocks: usize, columns: usize) {
+    pub(crate) fn matrix(&mut self, format: WeightFormat, blocks: usize, columns: usize) {
         let columns = round_up(columns, COLUMN_ALIGN);
         let bytes = MatrixBytes::new(format, blocks, columns);
         if format == WeightFormat::F32 {
@@ -425,7 +452,7 @@ fn writes(model: &Model<'_>, input: &mut Unstructured<'_>) -> Result<()> {
             let lengths = [0, 1, 2, 3, 3, 4, MAX_WINDOW, MAX_WINDOW + 1];
             Generator::windowed(session, sampler, lengths[length])
         }
-        1 => Ok(Generator::stateful(session, sampler)),
+        1 => Generator::stateful(session, sampler),
         _ => Generator::with_room(session, sampler),
     };
     let mut generator = match generator {

@@ -331,14 +331,14 @@ impl Machine {
         Ok(())
     }
 
-    /// Builds the program that writes a long text and prints digests of it.
+    /// Builds the program that runs a model at length and prints digests of that.
     pub fn build_digest(&self) -> Result<PathBuf> {
-        Ok(self.build(&["digest"], &[])?.join("digest"))
+        Ok(self.build(&["digest"], &["sensor"])?.join("digest"))
     }
 
-    /// Has the model of a file write a text, placed so many bytes from the start of the model
-    /// region. `each` gets a line after each block of so many tokens: their number so far, the
-    /// digest of the tokens, and that of the state; or `refused: ` and the reason.
+    /// Has the model of a file write a text, or run random inputs where it gives no symbols, placed so
+    /// many bytes from the start of the model region. `each` gets a line after each block of so many tokens
+    /// or steps: their number so far, their digest, and that of the state; or `refused: ` and the reason.
     pub fn digests(
         &self,
         program: &Path,

@@ -1,4 +1,5 @@
-//! Writes the text of the model in memory and prints digests of it, one after each block.
+//! Writes the text of the model in memory, or runs random inputs where it gives no symbols, and prints
+//! digests of that, one after each block.
 //!
 //! Arguments, by semihosting: where the model begins in its region, the tokens of a block, the
 //! number of blocks. A model that is refused is a line `refused: ...`.
@@ -7,14 +8,14 @@
 #![no_main]
 
 use firmware_bench::{WORDS, entry, model_region};
-use lstm_core::{Error, MAX_SYMBOLS, Model, Session, Workspace};
+use lstm_core::{Error, MAX_SYMBOLS, Model, Workspace};
 use semihosting::{experimental::env, println, process};
-use text_digest::Text;
+use text_digest::Run;
 
 /// QEMU hands over the arguments only, no path.
 const ARGUMENTS_BYTES: usize = 256;
 
-/// Writes a text and prints digests of it.
+/// Runs the model and prints digests.
 #[entry]
 fn main() -> ! {
     let Some((offset, tokens, blocks)) = arguments() else {
@@ -38,9 +39,9 @@ fn write(offset: usize, tokens: u32, blocks: u32) -> Result<(), Error> {
     let model = Model::from_region(model_region().get(offset..).unwrap_or_default())?;
     let mut workspace = Workspace::<WORDS, MAX_SYMBOLS>::new();
     let mut state = [0; 4 * WORDS];
-    let mut text = Text::new(Session::new(model, &mut workspace)?)?;
+    let mut run = Run::new(model, &mut workspace)?;
     for _ in 0..blocks {
-        println!("{}", text.write(tokens, &mut state)?);
+        println!("{}", run.go_on(tokens, &mut state)?);
     }
     Ok(())
 }

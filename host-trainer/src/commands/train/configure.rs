@@ -44,6 +44,10 @@ pub(crate) fn layer_over(settings: &Settings, default: LayerConfig) -> LayerConf
 
 /// The folder of a run where none is named, for example `runs/best-256` or `runs/best-cifg-384-96`.
 pub(crate) fn default_folder(settings: &Settings) -> PathBuf {
+    if let Some(data) = &settings.data {
+        let stem = data.file_stem().unwrap_or_default();
+        return Path::new("runs").join(stem);
+    }
     let recipe = recipe_of(settings);
     let layer = layer_over(settings, recipe.layer);
     let mut name = recipe.name.to_owned();
@@ -279,7 +283,7 @@ fn phases(settings: &Settings, recipe: &Recipe) -> Result<Vec<Phase>> {
 }
 
 /// Gives a phase on the corpus what the settings say.
-fn apply(settings: &Settings, phase: &mut Phase) {
+pub(super) fn apply(settings: &Settings, phase: &mut Phase) {
     fn set<T>(place: &mut T, setting: Option<impl Into<T>>) {
         if let Some(setting) = setting {
             *place = setting.into();
@@ -371,7 +375,7 @@ pub(crate) fn settings_of(config: &RunConfig) -> Settings {
 }
 
 /// What stands for a phase on the corpus.
-fn describe(phase: &Phase, settings: &mut Settings) {
+pub(super) fn describe(phase: &Phase, settings: &mut Settings) {
     // The shortest number that is this one.
     let short = |x: f32| x.to_string().parse::<f64>().unwrap_or(0.0);
     let share = |x: f32| BelowOne::try_from(short(x)).ok();

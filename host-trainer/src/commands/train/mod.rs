@@ -1,6 +1,7 @@
 //! `train`: from a text to a network.
 
 mod configure;
+mod sensor;
 pub mod settings;
 
 use crate::commands::numbers::{Count, NotNegative};
@@ -34,7 +35,7 @@ pub struct Args {
     #[arg(long, value_enum, default_value_t, help_heading = RUN)]
     device: DeviceKind,
     /// Folder of the run [default: runs/RECIPE-HIDDEN; with another cell or a projection, such as
-    /// runs/best-cifg-384-96]
+    /// runs/best-cifg-384-96; with --data, runs/ and the file's name]
     #[arg(long, value_name = "FOLDER", help_heading = RUN)]
     out: Option<PathBuf>,
     /// Seconds from one checkpoint to the next; 0 for one after each update
@@ -68,9 +69,24 @@ pub fn run(args: Args) -> Result<()> {
         stop: on_ctrl_c()?,
     };
     let (folder, mut config, mut checkpoint, texts);
+    let is_of_values = match args.resume {
+        true => matches!(run_folder::read_sensor_config(&path), Ok(Some(_))),
+        false => settings.data.is_some(),
+    };
+    if is_of_values {
+        let how = sensor::How {
+            path: &path,
+            resume: args.resume,
+            force: args.force,
+            device: &device,
+        };
+        return sensor::run(&settings, &how, call);
+    }
+    sensor::refuse(&settings)?;
     if args.resume {
         check_resumed_flags(&settings)?;
-        (folder, config, checkpoint) = RunFolder::resume(&path)?;
+        config = run_folder::read_config(&path)?;
+        (folder, checkpoint) = RunFolder::resume(&path)?;
         check_resumed(&settings, &config, &path)?;
         texts = Texts::read(&config, &call.stop)?;
         if let Some(epochs) = settings.epochs {
@@ -81,12 +97,13 @@ pub fn run(args: Args) -> Result<()> {
         (config, texts) = configure(&settings, &call.stop)?;
         refuse_texts_of_the_run(&path, &config)?;
         checkpoint = start(&config, &texts)?;
-        folder = RunFolder::create(&path, &config, &flags_of(&config)?, &mut checkpoint)?;
+        let flags = flags_of(&config)?;
+        folder = RunFolder::create(&path, &config.to_text()?, &flags, &mut checkpoint)?;
         tell_doubts(&config, &texts);
     }
     let run = Run::new(&config, &texts, &folder, checkpoint, &device, call)?;
     if args.resume && settings.epochs.is_some() {
-        folder.lengthen(&config, &flags_of(&config)?)?;
+        folder.lengthen(&config.to_text()?, &flags_of(&config)?)?;
     }
     run.train()
 }

@@ -9,6 +9,7 @@ use crate::files::error::{Error, Result};
 use crate::network::config::CellKind;
 use crate::text::alphabet::AlphabetKind;
 use crate::training::recipe::Recipe;
+use crate::training::sensor::TaskKind;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -38,6 +39,12 @@ pub struct Settings {
     /// network of --from]
     #[arg(long, value_enum)]
     pub alphabet: Option<AlphabetKind>,
+    /// Instead of a text, data to learn (.npz, .csv): a network that reads values
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["corpus", "recipe"])]
+    pub data: Option<PathBuf>,
+    /// With --data: what is to be told [default: classify]
+    #[arg(long, value_enum)]
+    pub task: Option<TaskKind>,
     /// Seed of every random choice [default: 1]
     #[arg(long, value_name = "N")]
     pub seed: Option<Natural>,
@@ -55,6 +62,9 @@ pub struct Settings {
     /// Width that each layer's output is projected to; 0 for no projection [default: the recipe's]
     #[arg(long, value_name = "R", help_heading = NETWORK)]
     pub projection: Option<Natural>,
+    /// With --data: a dense layer of so many units before the head, with relu; 0 for none [default: 0]
+    #[arg(long, value_name = "N", help_heading = NETWORK)]
+    pub dense: Option<Natural>,
     /// Layers, 1 to 4 [default: 1]
     #[arg(long, value_name = "N", help_heading = NETWORK)]
     pub layers: Option<Count<4>>,

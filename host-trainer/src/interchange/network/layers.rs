@@ -3,7 +3,8 @@
 use super::parts::{Layout, Linear, Recurrent, Tensors};
 use crate::interchange::plan::{self, End, Piece, within};
 use crate::network::config::CellKind;
-use crate::network::sensor::{Cell, MAX_DENSE_WIDTH};
+use crate::network::sensor::Cell;
+use lstm_core::MAX_DENSE_WIDTH;
 use lstm_core::MAX_HIDDEN;
 
 /// Keras's name for the setting that tells its two GRUs apart.

@@ -16,7 +16,7 @@ use crate::files::error::{Error, Result};
 use crate::network::sensor::{
     Activation, Channel, DenseConfig, LayerConfig, SensorConfig, SensorNetwork,
 };
-use lstm_core::MAX_WINDOW;
+use lstm_core::MAX_VALUES_WINDOW;
 use names::Named;
 use std::borrow::Cow;
 use std::path::Path;
@@ -146,6 +146,7 @@ fn build(mut plan: Plan, settings: &Settings) -> Result<Mapped, String> {
             .collect(),
         head,
         window: window(plan.context, settings.window, &mut notes)?,
+        backwards: plan.backwards,
     };
     config.check().map_err(|e| e.to_string())?;
     let mut pieces = Vec::new();
@@ -363,8 +364,8 @@ fn window(
         }
     };
     match window {
-        Some(window) if window > MAX_WINDOW => Err(format!(
-            "found a window of {window} steps, expected at most {MAX_WINDOW} (--window N gives another)"
+        Some(window) if window > MAX_VALUES_WINDOW => Err(format!(
+            "found a window of {window} steps, expected at most {MAX_VALUES_WINDOW} (--window N gives another)"
         )),
         window => Ok(window),
     }

@@ -123,6 +123,7 @@ impl Named {
             layers,
             dense: dense.collect::<Result<_, _>>()?,
             context: Context::Untold,
+            backwards: false,
             notes,
         })
     }

@@ -2,15 +2,8 @@
 
 use crate::files::error::{Error, Result};
 use crate::network::config::{CellKind, MAX_LAYERS, layer_name};
-use lstm_core::{MAX_HIDDEN, MAX_WINDOW};
+use lstm_core::{MAX_CHANNELS, MAX_DENSE_LAYERS, MAX_DENSE_WIDTH, MAX_HIDDEN, MAX_VALUES_WINDOW};
 use serde::{Deserialize, Serialize};
-
-/// More channels, classes or values than this are refused.
-pub const MAX_WIDTH: usize = 256;
-/// More hidden dense layers than this are refused.
-pub const MAX_DENSE: usize = 3;
-/// The widest hidden dense layer.
-pub const MAX_DENSE_WIDTH: usize = 512;
 
 /// A value of the input vector. The network reads `(x - mean) * scale`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -81,6 +74,26 @@ impl Cell {
         }
     }
 
+    /// The cell in the device's engine.
+    pub const fn device(self) -> lstm_core::CellKind {
+        match self {
+            Self::Lstm => lstm_core::CellKind::Lstm,
+            Self::Cifg => lstm_core::CellKind::Cifg,
+            Self::Gru => lstm_core::CellKind::Gru,
+            Self::GruResetBefore => lstm_core::CellKind::GruResetBefore,
+        }
+    }
+
+    /// The one that the device's engine has so.
+    pub const fn of_device(kind: lstm_core::CellKind) -> Self {
+        match kind {
+            lstm_core::CellKind::Lstm => Self::Lstm,
+            lstm_core::CellKind::Cifg => Self::Cifg,
+            lstm_core::CellKind::Gru => Self::Gru,
+            lstm_core::CellKind::GruResetBefore => Self::GruResetBefore,
+        }
+    }
+
     /// Whether the recurrent product has a bias of its own.
     pub const fn has_recurrent_bias(self) -> bool {
         matches!(self, Self::Gru)
@@ -126,14 +139,8 @@ impl LayerConfig {
 /// For people.
 impl std::fmt::Display for LayerConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.cell.trained() {
-            Some(cell) => f.write_str(&layer_name(cell.device(), self.hidden, self.projection)),
-            None => write!(
-                f,
-                "GRU {} with the reset gate before the product",
-                self.hidden
-            ),
-        }
+        let name = layer_name(self.cell.device(), self.hidden, self.projection);
+        f.write_str(&name)
     }
 }
 
@@ -152,6 +159,26 @@ pub enum Activation {
 }
 
 impl Activation {
+    /// The activation in the device's engine.
+    pub const fn device(self) -> lstm_core::Activation {
+        match self {
+            Self::Linear => lstm_core::Activation::Linear,
+            Self::Relu => lstm_core::Activation::Relu,
+            Self::Tanh => lstm_core::Activation::Tanh,
+            Self::Sigmoid => lstm_core::Activation::Sigmoid,
+        }
+    }
+
+    /// The one that the device's engine has so.
+    pub const fn of_device(activation: lstm_core::Activation) -> Self {
+        match activation {
+            lstm_core::Activation::Linear => Self::Linear,
+            lstm_core::Activation::Relu => Self::Relu,
+            lstm_core::Activation::Tanh => Self::Tanh,
+            lstm_core::Activation::Sigmoid => Self::Sigmoid,
+        }
+    }
+
     /// Of a sum.
     pub fn of(self, x: f32) -> f32 {
         match self {
@@ -231,6 +258,9 @@ pub struct SensorConfig {
     /// The steps that it is given each time, from a zero state; `None` if it carries its state, and answers each step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<usize>,
+    /// Whether a window is read from its newest step to its oldest.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub backwards: bool,
 }
 
 impl SensorConfig {
@@ -297,22 +327,28 @@ impl SensorConfig {
                 "found {found} {what}, expected {least} to {most}"
             ))),
         };
-        within("channels", self.channels.len(), 1, MAX_WIDTH)?;
+        within("channels", self.channels.len(), 1, MAX_CHANNELS)?;
         within("recurrent layers", self.layers.len(), 1, MAX_LAYERS)?;
         for layer in &self.layers {
             within("hidden units", layer.hidden, 1, MAX_HIDDEN)?;
             within("outputs of a projection", layer.output(), 1, layer.hidden)?;
         }
-        within("hidden dense layers", self.dense.len(), 0, MAX_DENSE)?;
+        within("hidden dense layers", self.dense.len(), 0, MAX_DENSE_LAYERS)?;
         for dense in &self.dense {
             within("outputs of a dense layer", dense.width, 1, MAX_DENSE_WIDTH)?;
         }
         match &self.head {
-            Head::Classes(labels) => within("classes", labels.len(), 2, MAX_WIDTH)?,
-            Head::Values(values) => within("values", values.len(), 1, MAX_WIDTH)?,
+            Head::Classes(labels) => within("classes", labels.len(), 2, MAX_CHANNELS)?,
+            Head::Values(values) => within("values", values.len(), 1, MAX_CHANNELS)?,
         }
-        if let Some(window) = self.window {
-            within("steps of a window", window, 1, MAX_WINDOW)?;
+        match self.window {
+            Some(window) => within("steps of a window", window, 1, MAX_VALUES_WINDOW)?,
+            None if self.backwards => {
+                return Err(Error::bad_input(
+                    "found a network that reads backwards and carries its state, expected one with a window",
+                ));
+            }
+            None => {}
         }
         let channels = self.channels.iter().map(|c| (&c.name, [c.mean, c.scale]));
         let values = match &self.head {

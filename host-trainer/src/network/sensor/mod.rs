@@ -5,8 +5,7 @@ mod forward;
 mod weights;
 
 pub use config::{
-    Activation, Cell, Channel, DenseConfig, Head, LayerConfig, MAX_DENSE, MAX_DENSE_WIDTH,
-    MAX_WIDTH, OutputValue, SensorConfig,
+    Activation, Cell, Channel, DenseConfig, Head, LayerConfig, OutputValue, SensorConfig,
 };
 pub use forward::{Forward, Look};
 pub use weights::{Dense, Layer, SensorNetwork};

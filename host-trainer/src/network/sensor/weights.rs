@@ -3,6 +3,7 @@
 use super::config::SensorConfig;
 use crate::files::error::{Error, Result};
 use crate::files::tensors::TensorFile;
+use crate::kernels::random::Random;
 use std::path::Path;
 
 /// The metadata key of a network file.
@@ -45,6 +46,46 @@ pub struct SensorNetwork {
 }
 
 impl SensorNetwork {
+    /// A fresh network with Keras's initializers, as [`Network::new`](crate::network::parameters::Network::new).
+    ///
+    /// # Errors
+    /// As [`SensorConfig::check`]; a cell is imported only.
+    pub fn new(config: SensorConfig, random: &mut Random) -> Result<Self> {
+        config.check()?;
+        let mut layers = Vec::new();
+        for (index, layer) in config.layers.iter().enumerate() {
+            let Some(cell) = layer.cell.trained() else {
+                return Err(Error::bad_input(format!(
+                    "found a layer of {layer}, which is imported only, expected LSTM, CIFG or GRU to train"
+                )));
+            };
+            let (input, columns) = (config.input_width(index), layer.columns());
+            let cell = cell.definition();
+            let mut bias = vec![0.0; columns];
+            cell.start_bias(&mut bias, layer.hidden);
+            layers.push(Layer {
+                w_ih: random.glorot_uniform(input, columns),
+                w_hh: cell.start_recurrence(layer.output(), columns, random),
+                bias,
+                recurrent_bias: layer.cell.has_recurrent_bias().then(|| vec![0.0; columns]),
+                projection: (layer.projection).map(|r| random.glorot_uniform(layer.hidden, r)),
+            });
+        }
+        let dense = config
+            .dense_shapes()
+            .into_iter()
+            .map(|[input, output]| Dense {
+                weight: random.glorot_uniform(input, output),
+                bias: vec![0.0; output],
+            });
+        let dense = dense.collect();
+        Ok(Self {
+            config,
+            layers,
+            dense,
+        })
+    }
+
     /// Every tensor's numbers, in the order of [`SensorConfig::shapes`].
     pub fn parameters(&self) -> Vec<&[f32]> {
         let mut all = Vec::new();
@@ -116,12 +157,16 @@ impl SensorNetwork {
         file.write(path, KEY)
     }
 
-    /// Reads a network that [`SensorNetwork::save`] wrote.
+    /// Reads a network that [`SensorNetwork::save`] wrote; `None` of a file of another kind.
     ///
     /// # Errors
-    /// The file is missing, is not such a file, or its tensors do not fit its own config.
-    pub fn load(path: &Path) -> Result<Self> {
-        let mut file = TensorFile::read(path, KEY)?;
+    /// The file cannot be read, or its tensors do not fit its own config.
+    pub fn load(path: &Path) -> Result<Option<Self>> {
+        let bytes = std::fs::read(path).map_err(|e| Error::reading(path, &e))?;
+        if !TensorFile::is_of_kind(&bytes, KEY) {
+            return Ok(None);
+        }
+        let mut file = TensorFile::from_bytes(path, &bytes, KEY)?;
         let config = serde_json::from_str(&file.metadata).map_err(|e| {
             Error::bad_input(format!(
                 "{}: found a network description that does not parse ({e}), expected JSON",
@@ -134,7 +179,7 @@ impl SensorNetwork {
                 "{}: found tensor {name}, expected no more than the network's",
                 path.display()
             ))),
-            None => Ok(network),
+            None => Ok(Some(network)),
         }
     }
 }

@@ -5,7 +5,8 @@ use crate::interchange::context::Context;
 use crate::interchange::plan::{
     Dense, End, Input, Normalization, Numbers, Piece, Plan, Recurrent, within,
 };
-use crate::network::sensor::{Activation, MAX_DENSE, MAX_DENSE_WIDTH};
+use crate::network::sensor::Activation;
+use lstm_core::{MAX_DENSE_LAYERS, MAX_DENSE_WIDTH};
 use std::rc::Rc;
 
 /// A step of the way.
@@ -67,6 +68,7 @@ pub(super) fn plan(steps: Vec<(Op, String)>, context: Context) -> Result<Plan, S
         layers: layers.layers,
         dense: layers.dense,
         context,
+        backwards: false,
         notes: layers.notes,
     })
 }
@@ -157,9 +159,9 @@ impl Layers {
             None => self.layers.last().map(Recurrent::output),
         };
         if let Some(width) = width {
-            if self.dense.len() > MAX_DENSE {
+            if self.dense.len() > MAX_DENSE_LAYERS {
                 return Err(format!(
-                    "found more than {MAX_DENSE} dense layers before {name}, expected at most so many"
+                    "found more than {MAX_DENSE_LAYERS} dense layers before {name}, expected at most so many"
                 ));
             }
             self.notes.push(format!(

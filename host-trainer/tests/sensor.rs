@@ -1,0 +1,221 @@
+//! Networks that read values, from data to the chip, through the real binary.
+
+mod binary;
+
+use binary::{printed, refuses, signal, trainer};
+use std::f32::consts::TAU;
+use std::fmt::Write;
+use std::path::Path;
+use std::time::Duration;
+
+/// Sequences of two channels: a wave of one of two frequencies at any phase, and noise of its own.
+fn waves(first: usize, count: usize) -> String {
+    let mut text = "sequence,class,wave,other\n".to_owned();
+    for sequence in first..first + count {
+        let (class, per_step) = [("slow", 0.05), ("fast", 0.09)][sequence % 2];
+        let phase = (sequence * 37 % 101) as f32 / 101.0;
+        for step in 0..30 {
+            let wave = (TAU * (phase + per_step * step as f32)).sin() * 3.0 + 7.0;
+            let other = ((sequence * 31 + step * 17) % 23) as f32 / 23.0;
+            writeln!(text, "{sequence},{class},{wave:.4},{other:.4}").unwrap();
+        }
+    }
+    text
+}
+
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("train.csv"), waves(0, 60)).unwrap();
+    std::fs::write(folder.path().join("test.csv"), waves(1000, 40)).unwrap();
+    folder
+}
+
+const TRAIN: &str = "train --data train.csv --hidden 8 --epochs 25 --learning-rate 0.02";
+
+/// A figure of `evaluate --json`.
+fn figure(folder: &Path, line: &str, name: &str) -> f64 {
+    let text = printed(folder, &format!("{line} --json"));
+    let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+    value["score"][name].as_f64().unwrap()
+}
+
+fn bytes(folder: &Path, name: &str) -> Vec<u8> {
+    std::fs::read(folder.join(name)).unwrap()
+}
+
+#[test]
+fn classes_go_from_data_to_the_chip() {
+    let folder = folder();
+    let folder = folder.path();
+    for cell in ["gru", "lstm", "cifg --projection 5"] {
+        printed(folder, &format!("{TRAIN} --cell {cell} --out r --force"));
+        let float = "evaluate r/best.safetensors --data test.csv";
+        let float = figure(folder, float, "accuracy");
+        assert!(float >= 0.9, "{cell}: {float}");
+        for format in ["int8", "int4"] {
+            let quantize = "quantize r/best.safetensors --data train.csv --out m.lstm --format";
+            printed(folder, &format!("{quantize} {format}"));
+            let integers = figure(folder, "evaluate m.lstm --data test.csv", "accuracy");
+            assert!(
+                integers >= float - 0.1,
+                "{cell} {format}: {integers} {float}"
+            );
+        }
+        let told = printed(folder, "inspect m.lstm");
+        for expected in ["2 values a step: wave, other", "2 classes: fast, slow"] {
+            assert!(told.contains(expected), "{told}");
+        }
+    }
+    printed(
+        folder,
+        "export r/best.safetensors --format f32 --out f.lstm",
+    );
+    assert_eq!(
+        figure(folder, "evaluate f.lstm --data test.csv", "accuracy"),
+        figure(
+            folder,
+            "evaluate r/best.safetensors --data test.csv",
+            "accuracy"
+        )
+    );
+}
+
+#[test]
+fn the_next_values_are_told_better_than_by_the_last() {
+    let folder = folder();
+    let folder = folder.path();
+    let waves: String = waves(0, 60)
+        .lines()
+        .map(|line| {
+            let fields: Vec<&str> = line.split(',').collect();
+            format!("{},{}\n", fields[0], fields[2])
+        })
+        .collect();
+    std::fs::write(folder.join("wave.csv"), waves).unwrap();
+    printed(
+        folder,
+        "train --data wave.csv --task next --hidden 8 --dense 6 --epochs 25 --learning-rate 0.02 --out r",
+    );
+    let float = figure(
+        folder,
+        "evaluate r/best.safetensors --data wave.csv --next",
+        "mse",
+    );
+    printed(
+        folder,
+        "quantize r/best.safetensors --data wave.csv --out m.lstm",
+    );
+    let integers = figure(folder, "evaluate m.lstm --data wave.csv --next", "mse");
+    // A step changes the wave by about 1, squared and on average; it knows nothing at the first.
+    assert!(float < 0.5, "{float}");
+    assert!(integers < 1.1 * float + 0.01, "{integers} {float}");
+}
+
+#[test]
+fn a_stopped_run_goes_on_to_the_identical_files() {
+    let folder = folder();
+    let folder = folder.path();
+    printed(folder, &format!("{TRAIN} --threads 1 --out whole"));
+    let mut child = trainer(
+        folder,
+        &format!("{TRAIN} --threads 2 --checkpoint-every 0 --out cut"),
+    )
+    .stdout(std::process::Stdio::null())
+    .spawn()
+    .unwrap();
+    while !folder.join("cut/config.json").exists() {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    std::thread::sleep(Duration::from_millis(300));
+    signal(&child, "-KILL");
+    child.wait().unwrap();
+    printed(folder, "train --resume --out cut");
+    for file in ["best.safetensors", "final.safetensors", "config.json"] {
+        let (whole, cut) = (format!("whole/{file}"), format!("cut/{file}"));
+        assert!(bytes(folder, &whole) == bytes(folder, &cut), "{file}");
+    }
+    printed(folder, "train --config whole/config.toml --out again");
+    let (whole, again) = ("whole/best.safetensors", "again/best.safetensors");
+    assert!(bytes(folder, whole) == bytes(folder, again));
+}
+
+#[test]
+fn what_cannot_be_used_is_one_line() {
+    let folder = folder();
+    let folder = folder.path();
+    let write = |name: &str, text: &str| std::fs::write(folder.join(name), text).unwrap();
+    for (text, expected) in [
+        ("", "found 0 columns of channels"),
+        ("a,b\n1,x\n", "found \"x\" in line 2, expected a number"),
+        ("a,b\n1\n", "line 2"),
+        ("a\n1\nnan\n", "found NaN in sequence 0"),
+        (
+            "sequence,class,a\n1,x,1\n1,y,2\n",
+            "found class \"y\" in line 3, expected \"x\"",
+        ),
+        ("class,target,a\nx,1,1\n", "expected one of both"),
+        ("a\n", "found no sequence"),
+        ("class,a\nx,1\ny,2\n", "expected at least 5"),
+    ] {
+        write("bad.csv", text);
+        refuses(folder, "train --data bad.csv --out r", expected);
+    }
+    write("bad.npz", "PK\x03\x04 no archive");
+    refuses(folder, "train --data bad.npz --out r", "damaged zip file");
+    refuses(
+        folder,
+        "train --data train.csv --task regress --out r",
+        "found no values to be told",
+    );
+    refuses(
+        folder,
+        "train --data train.csv --memory 9 --out r",
+        "found --memory with --data",
+    );
+    refuses(
+        folder,
+        "train --task next --out r",
+        "found --task without --data",
+    );
+    assert!(!folder.join("r").exists());
+    printed(
+        folder,
+        "train --data train.csv --hidden 8 --epochs 1 --out s",
+    );
+    let network = "s/best.safetensors";
+    refuses(
+        folder,
+        &format!("quantize {network} --out q.lstm"),
+        "expected --data FILE",
+    );
+    refuses(
+        folder,
+        &format!("quantize {network} --data train.csv --out q.safetensors"),
+        "ends in .lstm",
+    );
+    write("three.csv", "sequence,class,a,b,c\n1,x,1,2,3\n");
+    refuses(
+        folder,
+        &format!("quantize {network} --data three.csv --out q.lstm"),
+        "found 3 channels, expected 2",
+    );
+    refuses(
+        folder,
+        &format!("evaluate {network} --data three.csv"),
+        "found data of 3 channels, expected 2",
+    );
+    write("others.csv", "sequence,class,a,b\n1,x,1,2\n");
+    refuses(
+        folder,
+        &format!("evaluate {network} --data others.csv"),
+        "found classes x, expected those of the network: fast, slow",
+    );
+    refuses(
+        folder,
+        &format!("export {network} --out q.lstm"),
+        "expected --format f32",
+    );
+    refuses(folder, &format!("generate {network}"), "reads values");
+    refuses(folder, &format!("evaluate {network}"), "reads values");
+    assert!(!folder.join("q.lstm").exists());
+}
