@@ -125,6 +125,10 @@ fn answers(file: &ModelFile, kind: Kind, series: &[Vec<f32>]) -> Vec<Vec<f32>> {
     let model = file.model().unwrap();
     let mut workspace = HeapWorkspace::new(&model);
     let mut session = workspace.sensor_session(&model).unwrap();
+    let mut series = series.to_vec();
+    if model.reads_backwards() {
+        series.reverse();
+    }
     let answers = series.iter().map(|values| {
         let output = session.step(values).unwrap();
         let numbers: Vec<f32> = match kind {

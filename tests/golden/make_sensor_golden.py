@@ -107,6 +107,11 @@ def keras_cases():
     cells.save(at("stacked.keras"))
     imports("stacked.keras", "stacked.npz", "values", window=9)
 
+    window = keras_model(keras, (9, 2), L.GRU(4, go_backwards=True, return_sequences=True), L.LSTM(3), L.Dense(2))
+    answers("backwards.npz", window, 9, 2)
+    window.save(at("backwards.keras"))
+    imports("backwards.keras", "backwards.npz", "values", window=9)
+
     for name, says, layer in [
         ("bidirectional", "has direction bidirectional, expected forward", L.Bidirectional(L.LSTM(2))),
         ("simple", "(Loop) has a body that computes something else, expected a loop that is", L.SimpleRNN(2)),

@@ -109,6 +109,9 @@ pub(crate) enum NpzArray {
     Texts(Vec<String>),
 }
 
+/// All whole numbers in bytes, as f32.
+type Decode = fn(&[u8]) -> Vec<f32>;
+
 fn array(bytes: &[u8], name: &str) -> Result<Array, String> {
     let (header, data) = split(bytes).ok_or_else(|| {
         format!("array {name} is cut off or damaged in its head, expected the .npy format")
@@ -116,7 +119,7 @@ fn array(bytes: &[u8], name: &str) -> Result<Array, String> {
     let bad = |what: &str| format!("array {name} has no {what} in {header:?}, expected .npy's");
     let descr = value(header, "descr").ok_or_else(|| bad("descr"))?;
     let dtype = descr.trim_matches(['\'', '"']);
-    let (decode, size): (fn(&[u8]) -> Vec<f32>, usize) = match dtype {
+    let (decode, size): (Decode, usize) = match dtype {
         "<f2" => (|bytes| Number::F16.decode(bytes), 2),
         "<f4" => (|bytes| Number::F32.decode(bytes), 4),
         "<f8" => (|bytes| Number::F64.decode(bytes), 8),
