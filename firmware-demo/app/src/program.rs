@@ -5,6 +5,10 @@ use crate::poet::Poet;
 use crate::sensor::Sensor;
 
 /// What runs.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there is one, in the place of the largest"
+)]
 pub(crate) enum Program<'s, 'm> {
     /// A model that writes text.
     Poet(Poet<'s, 'm>),
