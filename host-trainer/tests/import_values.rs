@@ -8,6 +8,9 @@ use candle_core::Tensor;
 use host_trainer::interchange::values::{self, Answer, MeanAndStd, Settings};
 use host_trainer::interchange::{self, Reads, Told};
 use host_trainer::kernels::random::Random;
+use host_trainer::model::file::ModelFile;
+use host_trainer::model::sensor::encode_f32;
+use host_trainer::model::workspace::HeapWorkspace;
 use host_trainer::network::parameters::Network;
 use host_trainer::network::predictor::{NetworkPredictor, Predictor};
 use host_trainer::network::sensor::{Forward, Head, SensorNetwork};
@@ -117,15 +120,17 @@ fn softmax(logits: &[f32]) -> Vec<f32> {
     logits.iter().map(|z| (z - max).exp() / sum).collect()
 }
 
-/// A network's answers after each step of a series, as the framework gives them.
-fn answers(network: &SensorNetwork, kind: Kind, series: &[Vec<f32>]) -> Vec<Vec<f32>> {
-    let mut forward = Forward::new(network);
-    let mut series = series.to_vec();
-    if network.config.backwards {
-        series.reverse();
-    }
+/// The answers of the chip's engine in f32 after each step of a series, as the framework gives them.
+fn answers(file: &ModelFile, kind: Kind, series: &[Vec<f32>]) -> Vec<Vec<f32>> {
+    let model = file.model().unwrap();
+    let mut workspace = HeapWorkspace::new(&model);
+    let mut session = workspace.sensor_session(&model).unwrap();
     let answers = series.iter().map(|values| {
-        let numbers = forward.step(values).to_vec();
+        let output = session.step(values).unwrap();
+        let numbers: Vec<f32> = match kind {
+            Kind::Values => output.values().collect(),
+            _ => output.logits().collect(),
+        };
         match kind {
             Kind::Probabilities => softmax(&numbers),
             Kind::Second => vec![softmax(&numbers)[1]],
@@ -166,10 +171,17 @@ fn every_file_gives_the_frameworks_answers_or_is_refused() {
             }
             kind => {
                 let network = SensorNetwork::load(&net).unwrap().unwrap();
+                let file = ModelFile::from_bytes(&encode_f32(&network, "").unwrap());
                 assert_eq!(network.config.window.unwrap_or(0), case.window, "{what}");
                 let is_classes = matches!(network.config.head, Head::Classes(_));
                 assert_eq!(is_classes, kind != Kind::Values, "{what}");
-                expected.difference(|series| answers(&network, kind, series))
+                expected.difference(|series| {
+                    let mut series = series.to_vec();
+                    if network.config.backwards {
+                        series.reverse();
+                    }
+                    answers(&file, kind, &series)
+                })
             }
         };
         assert!(difference <= TOLERANCE, "{what}: {difference}");

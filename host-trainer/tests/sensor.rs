@@ -12,7 +12,7 @@ use std::time::Duration;
 fn waves(first: usize, count: usize) -> String {
     let mut text = "sequence,class,wave,other\n".to_owned();
     for sequence in first..first + count {
-        let (class, per_step) = [("slow", 0.05), ("fast", 0.09)][sequence % 2];
+        let (class, per_step) = [("slow", 0.04), ("fast", 0.12)][sequence % 2];
         let phase = (sequence * 37 % 101) as f32 / 101.0;
         for step in 0..30 {
             let wave = (TAU * (phase + per_step * step as f32)).sin() * 3.0 + 7.0;
@@ -30,7 +30,7 @@ fn folder() -> tempfile::TempDir {
     folder
 }
 
-const TRAIN: &str = "train --data train.csv --hidden 8 --epochs 25 --learning-rate 0.02";
+const TRAIN: &str = "train --data train.csv --hidden 8 --epochs 50 --learning-rate 0.02";
 
 /// A figure of `evaluate --json`.
 fn figure(folder: &Path, line: &str, name: &str) -> f64 {
@@ -66,6 +66,10 @@ fn classes_go_from_data_to_the_chip() {
             assert!(told.contains(expected), "{told}");
         }
     }
+    let tuned = "quantize r/best.safetensors --data train.csv --qat --epochs 3 --learning-rate 1e-3 --format int4";
+    printed(folder, &format!("{tuned} --out t.lstm"));
+    let accuracy = figure(folder, "evaluate t.lstm --data test.csv", "accuracy");
+    assert!(accuracy >= 0.9, "{accuracy}");
     printed(
         folder,
         "export r/best.safetensors --format f32 --out f.lstm",
@@ -147,7 +151,7 @@ fn what_cannot_be_used_is_one_line() {
     for (text, expected) in [
         ("", "found 0 columns of channels"),
         ("a,b\n1,x\n", "found \"x\" in line 2, expected a number"),
-        ("a,b\n1\n", "line 2"),
+        ("a,b\n1\n", "line: 2"),
         ("a\n1\nnan\n", "found NaN in sequence 0"),
         (
             "sequence,class,a\n1,x,1\n1,y,2\n",

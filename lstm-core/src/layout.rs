@@ -241,6 +241,7 @@ impl<'m> Arrays<'m> {
     }
 
     /// A dense layer: so many rows over what the layer below gives.
+    #[inline(always)]
     pub(crate) fn dense(&mut self, rows: usize) -> Matrix<'m> {
         let weights = self.format.dense_weights();
         let matrix = self.matrix(weights, blocks(rows), self.below.0, DeadZones::NONE);

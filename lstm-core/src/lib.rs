@@ -31,6 +31,9 @@
 //! carries what came before. *Window*: [`Window`] keeps the last characters and runs them again
 //! from a zero state for each new one, as a network trained on windows may expect.
 //!
+//! A model may read values instead of symbols, of sensors say, and give classes or values: then
+//! `SensorSession` is to it what [`Session`] is to text, and gives an `Output`.
+//!
 //! # The equations
 //!
 //! A layer of `H` units with input `x` and state `(h, c)`, `*` elementwise (Hochreiter and
@@ -50,7 +53,9 @@
 //!
 //! CIFG ([`CellKind::Cifg`]) couples the forget gate, `f = 1 - i` (Greff et al. 2015), and has no
 //! rows for it. A layer of either kind may have a recurrent projection (LSTMP, Sak et al. 2014): then
-//! `h' = P (o * tanh(c'))`, narrower than `c`.
+//! `h' = P (o * tanh(c'))`, narrower than `c`. There are both GRUs too (Cho et al. 2014), with the reset gate after
+//! and before the product. Between the last layer and the head there may be dense layers; the first layer of a model
+//! that reads values reads them, less their mean and scaled, as an upper layer reads the `h'` of the layer below.
 //!
 //! # The numbers
 //!
@@ -118,7 +123,7 @@
 //!
 //! Each module imports only what stands above it in this list:
 //!
-//! * `bytes`, `crc`, `tables`: slices, checksums, constants
+//! * `bytes`, `crc`, `tables`, `scaling`: slices, checksums, constants, units of values
 //! * `format`: the file: head, description, shapes
 //! * `alphabet`: characters and tokens
 //! * `layout`: the arrays of a file, by its shapes
@@ -129,7 +134,7 @@
 //! * `validate`, `model`: every check of a file, and what it becomes
 //! * `workspace`, `session`, `state`: RAM, a step, the state as bytes
 //! * `sample`, `window`, `generate`, `golden`: what makes text of it
-//! * `sensor`: values in, and classes or values out
+//! * `sensor`: what reads values, and makes classes and values of logits
 
 #![no_std]
 #![deny(missing_docs, clippy::undocumented_unsafe_blocks)]
@@ -202,6 +207,8 @@ mod sample;
     not(feature = "export"),
     allow(unreachable_pub, reason = "the exporter needs more than a chip")
 )]
+mod scaling;
+#[cfg(feature = "sensor")]
 mod sensor;
 mod session;
 mod state;
@@ -267,7 +274,7 @@ pub mod export {
     };
     pub use crate::layout::MatrixBytes;
 
-    pub use crate::sensor::quantize_column;
+    pub use crate::scaling::quantize_column;
     pub use crate::validate::{data_bytes, sensor_data_bytes};
 
     /// The look-ups of the n-gram sections, for who builds and trains them.

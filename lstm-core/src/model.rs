@@ -2,7 +2,7 @@
 
 use crate::Alphabet;
 #[cfg(feature = "sensor")]
-use crate::format::{ARRAY_ALIGN, DenseShape, Input, OutputHead, round_up};
+use crate::format::{ARRAY_ALIGN, DenseShape, Input, OutputHead, is_line_end, round_up};
 use crate::format::{
     Format, Head, LayerShape, MAX_LAYERS, ModelError, NGRAM_VERSION, VerifiedFile,
 };
@@ -11,7 +11,7 @@ use crate::layout::Arrays;
 use crate::ngram::Lookups;
 use crate::validate::{self, Checked};
 #[cfg(feature = "sensor")]
-use crate::{sensor::Scaling, validate::Sensor};
+use crate::{scaling::Scaling, validate::Sensor};
 
 /// Gives its content an alignment of 16 bytes.
 ///
@@ -244,7 +244,7 @@ impl<'m> Model<'m> {
             Input::Symbols { .. } => None,
             Input::Values { channels, .. } => Some(channels),
         };
-        names.into_iter().flat_map(|names| names.split('\n'))
+        names.into_iter().flat_map(|names| names.split(is_line_end))
     }
 
     /// Whether a window of values is run from its newest step to its oldest.

@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 
 use crate::{
     boards::{default_board, emulator},
-    firmware, models, qemu, setup,
+    firmware, models, qemu, sensor_demo, setup,
     shell::{self, root, step, target},
     trainer,
 };
@@ -23,6 +23,9 @@ pub struct Options {
     /// Show a model from models/ instead of training one
     #[arg(long)]
     pretrained: bool,
+    /// Train on motions of a smart watch instead of a text, and show the firmware of a micro:bit telling them apart
+    #[arg(long, conflicts_with_all = ["minutes", "chars", "speed"])]
+    sensor: bool,
     /// How many minutes to train
     #[arg(long, default_value_t = 1.0, conflicts_with = "pretrained")]
     minutes: f64,
@@ -30,6 +33,9 @@ pub struct Options {
 
 /// Runs the demo.
 pub fn run(options: &Options) -> Result<()> {
+    if options.sensor {
+        return sensor_demo::run(options.pretrained);
+    }
     let board = default_board();
     setup::install([&*emulator(board)?.program])?;
     let model = if options.pretrained {

@@ -1,6 +1,7 @@
 //! Running a board under QEMU and reading its serial port.
 
 mod keys;
+mod lines;
 mod show;
 mod terminal;
 mod text;
@@ -18,6 +19,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
+pub use lines::Lines;
 pub use show::{TextOptions, show};
 
 use crate::{

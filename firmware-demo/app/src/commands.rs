@@ -1,7 +1,7 @@
 //! The commands: what `:help` says of them, and the one that was meant by a mistyped one.
 
 /// Every command.
-const COMMANDS: [&str; 14] = [
+pub(crate) const COMMANDS: [&str; 14] = [
     ":help",
     ":info",
     ":load",
@@ -38,9 +38,9 @@ pub(crate) const HELP: [&str; 15] = [
     "without a number, a setting is shown; Ctrl-C and Ctrl-U drop the line",
 ];
 
-/// The command that is most like this word: the word begins with it, or has two wrong letters at most.
-pub(crate) fn nearest(word: &str) -> Option<&'static str> {
-    let distances = COMMANDS
+/// The command of these that is most like this word: the word begins with it, or has two wrong letters at most.
+pub(crate) fn nearest(word: &str, commands: &[&'static str]) -> Option<&'static str> {
+    let distances = commands
         .iter()
         .map(|&command| (distance(command, word), command));
     let (distance, command) = distances.min_by_key(|&(distance, _)| distance)?;
@@ -104,10 +104,10 @@ mod tests {
             (":hlp", ":help"),
             (":top", ":topk"),
         ] {
-            assert_eq!(nearest(typed), Some(meant), "{typed}");
+            assert_eq!(nearest(typed, &COMMANDS), Some(meant), "{typed}");
         }
         for typed in [":", ":x", ":quit", ":compare", ":xxxxxxxxxxxxxxxx"] {
-            assert_eq!(nearest(typed), None, "{typed}");
+            assert_eq!(nearest(typed, &COMMANDS), None, "{typed}");
         }
     }
 }

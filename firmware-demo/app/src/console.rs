@@ -2,14 +2,17 @@ use core::fmt;
 
 use lstm_core::{Error, MAX_SYMBOLS, Model, ModelError, SnapshotError, Workspace};
 
+#[cfg(feature = "sensor")]
+use crate::sensor;
 use crate::{
     Board, Memory,
     base64::{CHUNK_BYTES, Decoder, TextError, encode},
-    commands::{HELP, nearest},
+    commands::{COMMANDS, HELP, nearest},
     editor::{Editor, Event, LONGEST_LINE, PROMPT},
     number::{decimal, divide, whole},
     output::Output,
     poet::Poet,
+    program::Program,
     selftest::SelfTest,
 };
 
@@ -18,7 +21,9 @@ const LOAD: &str = ":load ";
 /// The most characters a second that `:speed` takes.
 const FASTEST: u32 = 100_000;
 const PAUSED: &str = "paused; :resume goes on";
-const A_COMMAND: &str = "a command of :help";
+/// What was expected instead of a line.
+pub(crate) type Expected = &'static str;
+pub(crate) const A_COMMAND: Expected = "a command of :help";
 /// Seconds after which a line that nobody goes on with is dropped, so that a stray byte does not stop
 /// the text for good.
 const PATIENCE: u32 = 60;
@@ -73,7 +78,7 @@ pub enum Step<'c> {
 ///
 /// A step takes no longer than one character of the model (checking its checksum excepted).
 pub struct Console<'s, 'm> {
-    poet: Result<Poet<'s, 'm>, Error>,
+    program: Program<'s, 'm>,
     region: &'m [u8],
     editor: &'s mut Editor,
     output: &'s mut Output,
@@ -168,6 +173,9 @@ enum Task {
     /// The snapshot goes on from this chunk.
     Save(usize),
     SelfTest(SelfTest),
+    /// What a model that reads values does.
+    #[cfg(feature = "sensor")]
+    Sensor(sensor::Task),
 }
 
 /// How far the model has read a line.
@@ -182,6 +190,7 @@ struct Prime {
 
 #[derive(Default)]
 struct Stats {
+    /// Characters written, or steps of a model that reads values.
     characters: u32,
     ticks: u64,
     port_errors: u32,
@@ -217,9 +226,7 @@ impl<'s, 'm> Console<'s, 'm> {
     ) -> Self {
         let (words, logits) = ram.workspace.as_slices().into_inner();
         Console {
-            poet: model
-                .map_err(Error::Model)
-                .and_then(|model| Poet::new(model, words, logits)),
+            program: Program::new(model, words, logits),
             region,
             editor: &mut ram.buffers.editor,
             output: &mut ram.buffers.output,
@@ -275,13 +282,18 @@ impl<'s, 'm> Console<'s, 'm> {
         matches!(self.task, Task::Text)
     }
 
-    /// What writes.
+    /// What writes text.
     ///
     /// # Errors
     ///
-    /// Why no model runs.
+    /// Why no model writes.
     pub fn poet(&mut self) -> Result<&mut Poet<'s, 'm>, &Error> {
-        self.poet.as_mut().map_err(|error| &*error)
+        match &mut self.program {
+            Program::Poet(poet) => Ok(poet),
+            #[cfg(feature = "sensor")]
+            Program::Sensor(sensor) => Err(sensor.no_text()),
+            Program::Nothing(error) => Err(error),
+        }
     }
 
     /// Whether the model is reading a typed line: then a [`Step::Busy`] was a character of it, if it still
@@ -354,7 +366,17 @@ impl<'s, 'm> Console<'s, 'm> {
                 let figures = Figures::of(board);
                 self.stats(&figures);
             }
-            _ => self.work(),
+            _ => match self.program.sensor_steps() {
+                Some(before) => {
+                    let start = board.ticks();
+                    self.work();
+                    let steps = self.program.sensor_steps().unwrap_or(before);
+                    if steps != before {
+                        self.count(steps.wrapping_sub(before), start, board);
+                    }
+                }
+                None => self.work(),
+            },
         }
         match self.output.as_str() {
             "" => Step::Busy,
@@ -376,7 +398,7 @@ impl<'s, 'm> Console<'s, 'm> {
             self.output.str(" s: the line is dropped").end();
             return true;
         }
-        let Ok(poet) = &mut self.poet else {
+        let Program::Poet(poet) = &mut self.program else {
             return false;
         };
         if self.is_paused || self.is_after_line && quiet < u64::from(second / PASTE) {
@@ -398,10 +420,15 @@ impl<'s, 'm> Console<'s, 'm> {
         let character = poet.write();
         self.output.push(character);
         self.is_after_line = false;
+        self.count(1, start, board);
+        true
+    }
+
+    /// Counts characters or steps, which have taken the time since then.
+    fn count(&mut self, characters: u32, start: u32, board: &mut impl Board) {
         let ticks = board.ticks().wrapping_sub(start);
         self.stats.ticks = self.stats.ticks.wrapping_add(ticks.into());
-        self.stats.characters = self.stats.characters.wrapping_add(1);
-        true
+        self.stats.characters = self.stats.characters.wrapping_add(characters);
     }
 
     /// A step of what needs no board.
@@ -409,7 +436,7 @@ impl<'s, 'm> Console<'s, 'm> {
     fn work(&mut self) {
         match &mut self.task {
             Task::Start => {
-                if let Ok(poet) = &mut self.poet {
+                if let Program::Poet(poet) = &mut self.program {
                     poet.restart();
                 }
                 self.task = Task::Banner;
@@ -420,13 +447,13 @@ impl<'s, 'm> Console<'s, 'm> {
             }
             Task::Line => self.run_line(),
             Task::Break => {
-                if let Ok(poet) = &mut self.poet {
+                if let Program::Poet(poet) = &mut self.program {
                     poet.read('\n');
                 }
                 self.task = Task::Prime(Prime::default());
             }
-            Task::Prime(line) => match &mut self.poet {
-                Ok(poet) if line.at < self.editor.line().len() => {
+            Task::Prime(line) => match &mut self.program {
+                Program::Poet(poet) if line.at < self.editor.line().len() => {
                     let rest = self.editor.line().get(line.at..).unwrap_or_default();
                     let (bytes, character) = next_of_line(poet, rest);
                     line.at += bytes;
@@ -463,8 +490,7 @@ impl<'s, 'm> Console<'s, 'm> {
                 }
             }
             Task::Save(next) => {
-                let saved = self.poet.as_ref().map(Poet::saved).unwrap_or_default();
-                let chunk = saved.chunks(CHUNK_BYTES).nth(*next);
+                let chunk = self.program.saved().chunks(CHUNK_BYTES).nth(*next);
                 *next += 1;
                 match chunk {
                     Some(chunk) => {
@@ -476,18 +502,32 @@ impl<'s, 'm> Console<'s, 'm> {
                     }
                 }
             }
-            Task::SelfTest(test) => match &mut self.poet {
-                Ok(poet) => {
+            Task::SelfTest(test) => match &mut self.program {
+                Program::Poet(poet) => {
                     if test.step(poet, self.region, self.output) {
                         self.end_line();
                     }
                 }
-                Err(error) => {
+                // Has a test of its own.
+                #[cfg(feature = "sensor")]
+                Program::Sensor(_) => self.end_line(),
+                Program::Nothing(error) => {
                     self.output.remark("selftest FAIL: ");
                     no_model(error, self.output);
                     self.end_line();
                 }
             },
+            #[cfg(feature = "sensor")]
+            Task::Sensor(task) => {
+                let next = match &mut self.program {
+                    Program::Sensor(sensor) => sensor.work(task, self.region, self.output),
+                    _ => None,
+                };
+                match next {
+                    Some(next) => self.task = Task::Sensor(next),
+                    None => self.end_line(),
+                }
+            }
             Task::Text | Task::Info(_) | Task::Stats => {}
         }
     }
@@ -511,9 +551,13 @@ impl<'s, 'm> Console<'s, 'm> {
     }
 
     fn banner(&mut self) {
-        match &self.poet {
-            Ok(poet) => {
-                name(poet.model(), self.output);
+        match self.program.model() {
+            Ok(model) => {
+                name(model, self.output);
+                #[cfg(feature = "sensor")]
+                if let Program::Sensor(sensor) = &self.program {
+                    sensor.tell(self.output);
+                }
                 self.output.str("; type :help").end();
             }
             Err(error) => no_model(error, self.output.remark("")),
@@ -547,9 +591,18 @@ impl<'s, 'm> Console<'s, 'm> {
             self.output.start_line();
         } else if line.is_empty() && !self.is_after_line {
             self.task = Task::Banner;
-        } else if let Err(error) = &self.poet {
+        } else if let Program::Nothing(error) = &self.program {
             no_model(error, self.output.remark(""));
         } else {
+            #[cfg(feature = "sensor")]
+            if let Program::Sensor(sensor) = &mut self.program {
+                self.output.start_line();
+                if let Some(task) = sensor.line(line, self.output) {
+                    self.task = Task::Sensor(task);
+                }
+                self.editor.clear();
+                return;
+            }
             if line.is_empty() {
                 self.output.start_line();
             }
@@ -573,10 +626,34 @@ impl<'s, 'm> Console<'s, 'm> {
             }
             None => (line, None),
         };
+        #[cfg(feature = "sensor")]
+        let commands = match &self.program {
+            Program::Sensor(_) => &sensor::COMMANDS[..],
+            _ => &COMMANDS,
+        };
+        #[cfg(not(feature = "sensor"))]
+        let commands = &COMMANDS;
         let result = match (name, argument) {
-            (":help", None) => Ok(Task::Help(0)),
             (":info", None) => Ok(Task::Info(0)),
             (":stats", None) => Ok(Task::Stats),
+            (":save", None) if self.program.model().is_ok() => match self.program.save() {
+                Ok(()) => {
+                    self.output.str(LOAD);
+                    Ok(Task::Save(0))
+                }
+                Err(error) => {
+                    let output = self.output.remark("no room for the state: ");
+                    output.error(&error).end();
+                    Ok(Task::Text)
+                }
+            },
+            (":load", _) => Err(":load and a state that :save has shown"),
+            (":info" | ":stats" | ":save", Some(_)) => Err("the command alone"),
+            #[cfg(feature = "sensor")]
+            _ if let Program::Sensor(sensor) = &mut self.program => sensor
+                .command(name, argument, self.output)
+                .map(|task| task.map_or(Task::Text, Task::Sensor)),
+            (":help", None) => Ok(Task::Help(0)),
             (":selftest", None) => Ok(Task::SelfTest(SelfTest::new())),
             (":pause", None) => {
                 self.is_paused = true;
@@ -601,18 +678,18 @@ impl<'s, 'm> Console<'s, 'm> {
                     None => Err(":speed 0 to 100000"),
                 }
             }
-            (":help" | ":info" | ":stats" | ":selftest" | ":pause" | ":resume", Some(_)) => {
-                Err("the command alone")
-            }
-            (":temp" | ":topk" | ":topp" | ":seed" | ":reset" | ":save", _) => match &mut self.poet
-            {
-                Ok(poet) => command_of_poet(poet, name, argument, self.output),
-                Err(error) => {
-                    no_model(error, self.output.remark(""));
-                    Ok(Task::Text)
+            (":help" | ":selftest" | ":pause" | ":resume", Some(_)) => Err("the command alone"),
+            (":temp" | ":topk" | ":topp" | ":seed" | ":reset" | ":save", _) => {
+                match &mut self.program {
+                    Program::Poet(poet) => command_of_poet(poet, name, argument, self.output),
+                    #[cfg(feature = "sensor")]
+                    Program::Sensor(_) => Ok(Task::Text),
+                    Program::Nothing(error) => {
+                        no_model(error, self.output.remark(""));
+                        Ok(Task::Text)
+                    }
                 }
-            },
-            (":load", _) => Err(":load and a state that :save has shown"),
+            }
             _ => Err(A_COMMAND),
         };
         match result {
@@ -622,7 +699,7 @@ impl<'s, 'm> Console<'s, 'm> {
                 self.output.remark("found ").str(beginning(line));
                 self.output.str(", expected ").str(expected);
                 if expected == A_COMMAND
-                    && let Some(nearest) = nearest(name)
+                    && let Some(nearest) = nearest(name, commands)
                 {
                     self.output.str("; did you mean ").str(nearest).str("?");
                 }
@@ -651,8 +728,8 @@ impl<'s, 'm> Console<'s, 'm> {
             true => b' ',
             false => character,
         };
-        if let (Ok(poet), None) = (&mut self.poet, self.load_error) {
-            let pushed = self.decoder.push(character, poet.snapshot_room());
+        if self.program.model().is_ok() && self.load_error.is_none() {
+            let pushed = self.decoder.push(character, self.program.snapshot_room());
             self.load_error = pushed.err();
         }
     }
@@ -660,10 +737,7 @@ impl<'s, 'm> Console<'s, 'm> {
     /// Whether a snapshot goes on in the next line, as one that was copied from a narrow terminal does. A
     /// line with nothing of it ends it.
     fn goes_on(&mut self) -> bool {
-        let Ok(poet) = &self.poet else {
-            return false;
-        };
-        let (found, expected) = (self.decoder.bytes(), poet.snapshot_bytes());
+        let (found, expected) = (self.decoder.bytes(), self.program.snapshot_bytes());
         let is_begun = self.load_line == LoadLine::Begun;
         self.load_line = LoadLine::Next;
         if !is_begun || self.load_error.is_some() || found >= expected {
@@ -680,23 +754,26 @@ impl<'s, 'm> Console<'s, 'm> {
 
     /// A snapshot has been typed.
     fn end_load(&mut self) {
-        let poet = match &mut self.poet {
-            Ok(poet) => poet,
-            Err(error) => return no_model(error, self.output.remark("")),
-        };
+        if let Program::Nothing(error) = &self.program {
+            return no_model(error, self.output.remark(""));
+        }
         let bytes = match self.load_error {
             Some(error) => Err(error),
-            None => self.decoder.finish(poet.snapshot_room()),
+            None => self.decoder.finish(self.program.snapshot_room()),
         };
         let loaded = match bytes {
-            Ok(bytes) => poet.restore(bytes).map_err(LoadError::Snapshot),
+            Ok(bytes) => self.program.restore(bytes).map_err(LoadError::Snapshot),
             Err(error) => Err(LoadError::Text(error)),
         };
         match loaded {
             Ok(()) => {
-                let position = poet.generator().written();
-                self.output.remark("state loaded: after ").number(position);
-                self.output.str(" characters").end();
+                self.output.remark("state loaded");
+                if let Program::Poet(poet) = &mut self.program {
+                    let position = poet.generator().written();
+                    self.output.str(": after ").number(position);
+                    self.output.str(" characters");
+                }
+                self.output.end();
             }
             Err(error) => self.output.remark("state not loaded: ").error(&error).end(),
         }
@@ -706,27 +783,38 @@ impl<'s, 'm> Console<'s, 'm> {
     fn info(&mut self, line: u8, figures: &Figures) {
         self.task = Task::Info(line.wrapping_add(1));
         let (output, memory) = (&mut *self.output, figures.memory);
-        match (line, &mut self.poet) {
-            (0, Ok(poet)) => {
-                name(poet.model(), output);
-                let symbols = poet.model().alphabet().len() as u64;
-                output.str(", ").number(symbols).str(" symbols").end();
+        match (line, self.program.model()) {
+            (0, Ok(model)) => {
+                name(model, output);
+                match &self.program {
+                    #[cfg(feature = "sensor")]
+                    Program::Sensor(sensor) => sensor.tell(output),
+                    _ => {
+                        let symbols = model.alphabet().len() as u64;
+                        output.str(", ").number(symbols).str(" symbols");
+                    }
+                }
+                output.end();
             }
             (0, Err(error)) => no_model(error, output.remark("")),
-            (1, Ok(poet)) => {
-                let version = poet.model().format_version();
+            (1, Ok(model)) => {
+                let version = model.format_version();
                 output.remark("file format ").number(version.into());
-                for shape in poet.model().layers() {
+                for shape in model.layers() {
                     output.str(", ").str(shape.cell.name()).str(" ");
                     output.number(shape.hidden.into());
                     if let Some(projection) = shape.projection {
                         output.str(" projected to ").number(projection.into());
                     }
                 }
+                #[cfg(feature = "sensor")]
+                if let Program::Sensor(sensor) = &self.program {
+                    sensor.tell_layers(output);
+                }
                 output.end();
             }
-            (2, poet) => {
-                let model = poet.as_ref().map_or(0, |poet| poet.model().file_bytes());
+            (2, model) => {
+                let model = model.map_or(0, |model| model.file_bytes());
                 output.remark("flash: firmware ").number(memory.code.into());
                 output.str(" bytes; model ").number(model as u64);
                 output.str(" of ").number(self.region.len() as u64);
@@ -747,7 +835,10 @@ impl<'s, 'm> Console<'s, 'm> {
                 }
                 output.end();
             }
-            (4, Ok(poet)) => {
+            (4, Ok(_)) => {
+                let Program::Poet(poet) = &mut self.program else {
+                    return self.end_line();
+                };
                 let sampler = poet.generator().sampler();
                 let settings = sampler.settings();
                 output.remark("temperature ").decimal(settings.temperature);
@@ -766,7 +857,13 @@ impl<'s, 'm> Console<'s, 'm> {
         let stats = &self.stats;
         let mean = divide(stats.ticks, stats.characters).0;
         self.output.remark("").number(stats.characters.into());
-        self.output.str(" characters, ").number(mean).str(" ");
+        let is_sensor = self.program.sensor_steps().is_some();
+        self.output.str(if is_sensor {
+            " steps, "
+        } else {
+            " characters, "
+        });
+        self.output.number(mean).str(" ");
         self.output.str(figures.tick_unit).str(" each, at ");
         self.output.number(figures.ticks_per_second.into());
         self.output
@@ -802,17 +899,7 @@ fn command_of_poet(
             poet.restart();
             return Ok(Task::Text);
         }
-        (":save", None) => {
-            match poet.save() {
-                Ok(_) => {
-                    output.str(LOAD);
-                    return Ok(Task::Save(0));
-                }
-                Err(error) => output.remark("no room for the state: ").error(&error).end(),
-            }
-            return Ok(Task::Text);
-        }
-        (":reset" | ":save", Some(_)) => return Err("the command alone"),
+        (":reset", Some(_)) => return Err("the command alone"),
         _ => {}
     }
     let sampler = poet.generator().sampler_mut();
@@ -851,7 +938,7 @@ fn command_of_poet(
 }
 
 /// As much of a line as is worth repeating.
-fn beginning(line: &str) -> &str {
+pub(crate) fn beginning(line: &str) -> &str {
     const CHARACTERS: usize = 40;
     let end = line.char_indices().nth(CHARACTERS);
     end.and_then(|(end, _)| line.get(..end)).unwrap_or(line)

@@ -17,12 +17,21 @@
 //! starts with `:` is a command. While a line is being typed the text waits. What cannot be used
 //! gets one line that says what was found and what was expected.
 //!
+//! A model that reads values writes no text: a typed line of numbers is a step of its sequence, and is answered in
+//! one line.
+//!
+//! ```text
+//! # model motions, int8, checksum 51d0c2e9, 6 channels, 4 classes; type :help
+//! > 0.07 0.39 -0.03 0.01 0.02 -0.06
+//! # standing 0.97
+//! ```
+//!
 //! The firmware holds no model. A region without one, or with a damaged one, gets one line that
 //! says what was found; nothing of it is run, and the console answers all the same.
 //!
 //! # Layers
 //!
-//! * [`Poet`] writes: a [`Poet::write`] is one character.
+//! * [`Poet`] writes: a [`Poet::write`] is one character. `sensor` answers: a line is one step.
 //! * [`Console`] is the heart: [`Console::input`] takes a byte, [`Console::step`] gives what is to
 //!   be sent. It knows neither ports nor interrupts.
 //! * [`drive`] moves bytes between a console and a port.
@@ -41,7 +50,10 @@ mod editor;
 mod number;
 mod output;
 mod poet;
+mod program;
 mod selftest;
+#[cfg(feature = "sensor")]
+mod sensor;
 
 pub use board::{Board, Memory};
 pub use console::{Console, Ram, Step};

@@ -25,6 +25,112 @@ pub(crate) fn decimal(text: &str) -> Option<f32> {
     is_number.then(|| digits as f32 / divisor as f32)
 }
 
+/// The decimals of a number that count.
+#[cfg(feature = "sensor")]
+const DECIMALS: i32 = 18;
+
+/// The f32 nearest to a number such as `-0.0125` or `1.5e-3`, of two equally near the even one: what every correct
+/// reader of decimals gives. Decimals behind the 18th do not count; a number of 1.8e19 or more is none, nor are
+/// `inf` and `nan`.
+#[cfg(feature = "sensor")]
+pub(crate) fn real(text: &str) -> Option<f32> {
+    let (text, is_negative) = match text.strip_prefix('-') {
+        Some(rest) => (rest, true),
+        None => (text.strip_prefix('+').unwrap_or(text), false),
+    };
+    let (mut digits, mut decimals) = (0u64, 0i32);
+    let (mut is_number, mut has_point, mut is_cut) = (false, false, false);
+    let (text, exponent) = match text.split_once(['e', 'E']) {
+        Some((text, digits)) => (text, self::exponent(digits)?),
+        None => (text, 0),
+    };
+    for byte in text.bytes() {
+        match byte {
+            b'.' if !has_point => has_point = true,
+            b'0'..=b'9' => {
+                is_number = true;
+                let digit = u64::from(byte - b'0');
+                if digits <= (u64::MAX - 9) / 10 {
+                    digits = digits * 10 + digit;
+                    decimals += i32::from(has_point);
+                } else {
+                    is_cut |= digit > 0;
+                    decimals -= i32::from(!has_point);
+                }
+            }
+            _ => return None,
+        }
+    }
+    decimals -= exponent;
+    while decimals < 0 && digits > 0 {
+        digits = digits.checked_mul(10)?;
+        decimals += 1;
+    }
+    while decimals > DECIMALS && digits > 0 {
+        digits = divide(digits, 10).0;
+        decimals -= 1;
+    }
+    let mut divisor = 1u64;
+    for _ in 0..decimals.min(DECIMALS) {
+        divisor *= 10;
+    }
+    let number = quotient(digits, divisor, is_cut);
+    is_number.then_some(if is_negative { -number } else { number })
+}
+
+/// What stands behind the `e` of a number.
+#[cfg(feature = "sensor")]
+fn exponent(text: &str) -> Option<i32> {
+    let (digits, is_negative) = match text.strip_prefix('-') {
+        Some(rest) => (rest, true),
+        None => (text.strip_prefix('+').unwrap_or(text), false),
+    };
+    let exponent = whole(digits)?.min(9999) as i32;
+    Some(if is_negative { -exponent } else { exponent })
+}
+
+/// The f32 nearest to a quotient, by long division; `is_more` if the dividend lacks something less than 1. The
+/// divisor is at most 10^18.
+#[cfg(feature = "sensor")]
+fn quotient(dividend: u64, divisor: u64, mut is_more: bool) -> f32 {
+    /// Bits of an f32, and one to round by.
+    const FULL: u32 = 1 << f32::MANTISSA_DIGITS;
+    if dividend == 0 {
+        return 0.0;
+    }
+    let (mut bits, mut exponent, mut rest) = (0u32, 0i32, 0u64);
+    for place in (0..u64::BITS).rev() {
+        rest = rest << 1 | dividend >> place & 1;
+        let bit = rest >= divisor;
+        if bit {
+            rest -= divisor;
+        }
+        if bits < FULL {
+            bits = bits << 1 | u32::from(bit);
+        } else {
+            is_more |= bit;
+            exponent += 1;
+        }
+    }
+    // At most 60 zeros come before the first of its bits.
+    while bits < FULL && exponent > -96 {
+        rest <<= 1;
+        let bit = rest >= divisor;
+        if bit {
+            rest -= divisor;
+        }
+        bits = bits << 1 | u32::from(bit);
+        exponent -= 1;
+    }
+    is_more |= rest > 0;
+    let half = bits & 1 == 1;
+    bits >>= 1;
+    bits += u32::from(half && (is_more || bits & 1 == 1));
+    // Both factors and the product are exact.
+    let power = f32::from_bits(((exponent + 1 + 127) as u32) << (f32::MANTISSA_DIGITS - 1));
+    bits as f32 * power
+}
+
 /// A whole number.
 pub(crate) fn whole(text: &str) -> Option<u64> {
     let mut number = 0u64;
@@ -96,6 +202,88 @@ mod tests {
             "0.00000000001",
         ] {
             assert_eq!(decimal(text), None, "{text}");
+        }
+    }
+
+    #[cfg(feature = "sensor")]
+    #[test]
+    fn a_real_number_is_read_as_the_library_reads_it() {
+        let mut random = 1u64;
+        let mut numbers = std::vec![0, 1, u64::MAX, 1 << 24, (1 << 24) + 1, (1 << 25) + 3];
+        for _ in 0..20_000 {
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            numbers.push(random >> (random & 63));
+        }
+        for number in numbers {
+            for places in [0, 1, 3, 6, 9, 17, 18] {
+                let text = format!("{number:019}");
+                let (whole, rest) = text.split_at(text.len() - places);
+                for text in [
+                    format!("{whole}.{rest}"),
+                    format!("-{whole}.{rest}"),
+                    format!("{whole}.{rest}000e0"),
+                    format!("{number}e-{places}"),
+                    format!("+{number}.0E-{places}"),
+                ] {
+                    let library: f32 = text.parse().unwrap();
+                    let found = real(&text).map(f32::to_bits);
+                    assert_eq!(found, Some(library.to_bits()), "{text}");
+                }
+            }
+            // As programs write floats.
+            let float = f32::from_bits(number as u32);
+            if float.is_finite() && (1e-9..1e19).contains(&float.abs()) {
+                assert_eq!(real(&format!("{float}")), Some(float));
+                assert_eq!(real(&format!("{float:e}")), Some(float));
+                let double = f64::from(float) * 1.000_000_01;
+                let text = format!("{double}");
+                assert_eq!(real(&text), text.parse().ok(), "{text}");
+            }
+        }
+        for text in [
+            "1",
+            "-.5",
+            "5.",
+            "1e3",
+            "0e9999",
+            "1e-9999",
+            "12345678901234567890123e-10",
+        ] {
+            assert_eq!(real(text), text.parse().ok(), "{text}");
+        }
+        assert_eq!(real("1.00000000000000000049e-18"), Some(1e-18));
+    }
+
+    #[cfg(feature = "sensor")]
+    #[test]
+    fn what_is_no_real_number_is_none() {
+        for text in [
+            "",
+            ".",
+            "-",
+            "+",
+            "--1",
+            "1-",
+            "e3",
+            "1e",
+            "1e+",
+            "1e1.5",
+            "1e-x",
+            "nan",
+            "NaN",
+            "inf",
+            "-inf",
+            "infinity",
+            "0x1",
+            "1.2.3",
+            "1 ",
+            "1_0",
+            "1e20",
+            "20000000000000000000",
+        ] {
+            assert_eq!(real(text), None, "{text}");
         }
     }
 

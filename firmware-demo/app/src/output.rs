@@ -140,6 +140,78 @@ impl Output {
         self
     }
 
+    /// A probability in Q15, with two decimals.
+    #[cfg(feature = "sensor")]
+    pub(crate) fn hundredths(&mut self, q15: u16) -> &mut Self {
+        let hundredths = (u32::from(q15) * 100 + (1 << 14)) >> 15;
+        // An output never fails.
+        let _ = write!(self, "{}.{:02}", hundredths / 100, hundredths % 100);
+        self
+    }
+
+    /// Any number, with six digits, the last of which may be one off: `-0.0125`, `1.5e-7`.
+    ///
+    /// It is made of single roundings of f32, and so is the same on every chip.
+    #[cfg(feature = "sensor")]
+    #[inline(never)]
+    pub(crate) fn real(&mut self, number: f32) -> &mut Self {
+        const DIGITS: i32 = 6;
+        const LIMIT: u32 = 10u32.pow(DIGITS as u32);
+        if !number.is_finite() {
+            return self.str("out of range");
+        }
+        if number < 0.0 {
+            self.push('-');
+        }
+        let (mut scaled, mut exponent) = (number.abs(), 0);
+        if scaled == 0.0 {
+            return self.str("0");
+        }
+        while scaled >= LIMIT as f32 {
+            scaled /= 10.0;
+            exponent += 1;
+        }
+        while scaled < (LIMIT / 10) as f32 {
+            scaled *= 10.0;
+            exponent -= 1;
+        }
+        let mut digits = (scaled + 0.5) as u32;
+        if digits >= LIMIT {
+            digits /= 10;
+            exponent += 1;
+        }
+        // Digits before the point.
+        let places = exponent + DIGITS;
+        let is_plain = (-3..=9).contains(&places);
+        let mut before = if is_plain { places } else { 1 };
+        if before <= 0 {
+            self.str("0.");
+            for _ in before..0 {
+                self.push('0');
+            }
+            before = -1;
+        }
+        let mut place = LIMIT / 10;
+        while digits > 0 || before > 0 {
+            if before == 0 {
+                self.push('.');
+            }
+            let digit = digits.checked_div(place).unwrap_or(0);
+            self.push(char::from(b'0' + digit as u8));
+            digits -= digit * place;
+            place /= 10;
+            before -= 1;
+        }
+        if !is_plain {
+            self.push('e');
+            if places <= 0 {
+                self.push('-');
+            }
+            self.number((places - 1).unsigned_abs().into());
+        }
+        self
+    }
+
     /// A checksum.
     #[inline(never)]
     pub(crate) fn hex(&mut self, number: u32) -> &mut Self {
@@ -224,6 +296,53 @@ mod tests {
         for number in [0, 1, 9, u64::MAX, u64::MAX - 1, 1 << 32, (1 << 32) - 1] {
             let mut output = Output::new();
             assert_eq!(output.number(number).as_str(), format!("{number}"));
+        }
+    }
+
+    #[cfg(feature = "sensor")]
+    #[test]
+    fn a_real_number_is_written_with_six_digits() {
+        for (value, text) in [
+            (0.0, "0"),
+            (-0.0, "0"),
+            (1.0, "1"),
+            (-0.0125, "-0.0125"),
+            (1234.5, "1234.5"),
+            (999_999.9, "1000000"),
+            (123_456_789.0, "123457000"),
+            (1e12, "1e12"),
+            (-2.5e10, "-2.5e10"),
+            (-1.5e-7, "-1.5e-7"),
+            (0.000_123, "0.000123"),
+            (1.5e-12, "1.5e-12"),
+            (f32::INFINITY, "out of range"),
+            (f32::NAN, "out of range"),
+        ] {
+            assert_eq!(Output::new().real(value).as_str(), text);
+        }
+        for bits in (0..=u32::MAX).step_by(65_521) {
+            let value = f32::from_bits(bits);
+            if !value.is_finite() {
+                continue;
+            }
+            let mut output = Output::new();
+            let found: f64 = output.real(value).as_str().parse().unwrap();
+            let error = (found - f64::from(value)).abs();
+            assert!(error <= f64::from(value.abs()) * 1.5e-5, "{value} {found}");
+        }
+    }
+
+    #[cfg(feature = "sensor")]
+    #[test]
+    fn a_probability_is_written_with_two_decimals() {
+        for (q15, text) in [
+            (0, "0.00"),
+            (32768, "1.00"),
+            (31785, "0.97"),
+            (163, "0.00"),
+            (164, "0.01"),
+        ] {
+            assert_eq!(Output::new().hundredths(q15).as_str(), text);
         }
     }
 

@@ -57,7 +57,7 @@ impl SelfTest {
     ) -> bool {
         match self.next {
             Next::Checksum => {
-                self.checksum(poet, region, output);
+                self.passed = checksum(poet.model(), region, output);
                 if let Err(error) = poet.save() {
                     output.remark("selftest FAIL: no room for the state: ");
                     output.error(&error).end();
@@ -80,7 +80,7 @@ impl SelfTest {
                 self.golden_left = self.golden_left.saturating_sub(1);
                 let golden = self.golden.as_mut();
                 if let Some(digest) = golden.and_then(|g| g.step(poet.generator())) {
-                    self.compare_golden(digest, poet.model().golden(), output);
+                    self.passed &= compare_golden(digest, poet.model().golden(), output);
                     self.restore(poet, output);
                     self.next = Next::Again;
                 }
@@ -97,8 +97,7 @@ impl SelfTest {
                         output.str(" bytes: restored, it goes on to digest ");
                         output.hex(again).str(", expected ").hex(self.ahead).end();
                     }
-                    let verdict = if self.passed { "PASS" } else { "FAIL" };
-                    output.remark("selftest ").str(verdict).end();
+                    verdict(self.passed, output);
                     return true;
                 }
             }
@@ -117,42 +116,6 @@ impl SelfTest {
         Some(core::mem::take(&mut self.text).value())
     }
 
-    fn checksum(&mut self, poet: &Poet<'_, '_>, region: &[u8], output: &mut Output) {
-        let expected = poet.model().checksum();
-        let file = region.get(..poet.model().file_bytes()).unwrap_or_default();
-        match Model::from_bytes(file) {
-            Ok(model) if model.checksum() == expected => {
-                output
-                    .remark("checksum ")
-                    .hex(expected)
-                    .str(": right")
-                    .end();
-            }
-            Ok(model) => {
-                self.passed = false;
-                output.remark("found checksum ").hex(model.checksum());
-                output.str(", expected ").hex(expected).end();
-            }
-            Err(error) => {
-                self.passed = false;
-                output.remark("").error(&error).end();
-            }
-        }
-    }
-
-    fn compare_golden(&mut self, digest: u32, expected: Option<u32>, output: &mut Output) {
-        output.str(" digest ").hex(digest);
-        match expected {
-            None => output.str(", none in the file"),
-            Some(expected) if expected == digest => output.str(": right"),
-            Some(expected) => {
-                self.passed = false;
-                output.str(", expected ").hex(expected)
-            }
-        };
-        output.end();
-    }
-
     fn restore(&mut self, poet: &mut Poet<'_, '_>, output: &mut Output) {
         if let Err(error) = poet.restore(poet.saved().len()) {
             self.passed = false;
@@ -162,4 +125,48 @@ impl SelfTest {
                 .end();
         }
     }
+}
+
+/// Says whether the file is what it was at the start.
+pub(crate) fn checksum(model: &Model<'_>, region: &[u8], output: &mut Output) -> bool {
+    let expected = model.checksum();
+    let file = region.get(..model.file_bytes()).unwrap_or_default();
+    match Model::from_bytes(file) {
+        Ok(model) if model.checksum() == expected => {
+            output
+                .remark("checksum ")
+                .hex(expected)
+                .str(": right")
+                .end();
+            true
+        }
+        Ok(model) => {
+            output.remark("found checksum ").hex(model.checksum());
+            output.str(", expected ").hex(expected).end();
+            false
+        }
+        Err(error) => {
+            output.remark("").error(&error).end();
+            false
+        }
+    }
+}
+
+/// Says whether a digest is the golden one of the file.
+pub(crate) fn compare_golden(digest: u32, expected: Option<u32>, output: &mut Output) -> bool {
+    output.str(" digest ").hex(digest);
+    let is_right = expected.is_none_or(|expected| expected == digest);
+    match expected {
+        None => output.str(", none in the file"),
+        Some(_) if is_right => output.str(": right"),
+        Some(expected) => output.str(", expected ").hex(expected),
+    };
+    output.end();
+    is_right
+}
+
+/// The last line of the test.
+pub(crate) fn verdict(passed: bool, output: &mut Output) {
+    let verdict = if passed { "PASS" } else { "FAIL" };
+    output.remark("selftest ").str(verdict).end();
 }

@@ -46,6 +46,9 @@ pub struct Args {
     /// Values: the answer is values of these names
     #[arg(long, value_name = "NAME,NAME", value_delimiter = ',')]
     pub values: Vec<String>,
+    /// Values: the answer is the next step's first channels: in their units, with their names
+    #[arg(long, conflicts_with = "classes")]
+    pub next: bool,
     /// Values: a .npz with the mean and the std of each channel; the network reads (x - mean) / std
     #[arg(long, value_name = "FILE")]
     pub normalize: Option<PathBuf>,
@@ -123,7 +126,8 @@ fn reads(args: &Args, contents: &Contents, told: &Told, alphabet: &Alphabet) -> 
         || !args.values.is_empty()
         || !args.activation.is_empty()
         || !args.channels.is_empty()
-        || args.normalize.is_some();
+        || args.normalize.is_some()
+        || args.next;
     match (args.input, &args.symbols) {
         (Some(InputKind::Values), Some(_)) => Err(Error::bad_input(
             "found --input values and --symbols, expected one of them",
@@ -168,6 +172,8 @@ fn import_text(args: &Args, contents: &Contents, told: &Told, alphabet: &Alphabe
 
 fn import_values(args: &Args, contents: &Contents, told: &Told) -> Result<()> {
     let answer = match (&args.classes[..], &args.values[..]) {
+        // What they are follows from the channels.
+        ([], []) if args.next => Some(Answer::Values(Vec::new())),
         ([], []) => None,
         ([], names) => Some(Answer::Values(names.to_vec())),
         (labels, _) => Some(Answer::Classes(labels.to_vec())),
@@ -180,7 +186,13 @@ fn import_values(args: &Args, contents: &Contents, told: &Told) -> Result<()> {
         channels: args.channels.clone(),
         window: args.window,
     };
-    let mapped = values::find(&args.file, contents, told, &settings)?;
+    let mut mapped = values::find(&args.file, contents, told, &settings)?;
+    if args.next {
+        let config = &mut mapped.network.config;
+        config
+            .tell_next()
+            .map_err(|e| Error::bad_input(format!("{}: {e}", args.file.display())))?;
+    }
     let summary = describe(&mapped.network.config);
     tell_map(args, contents, &mapped.map, &summary, &mapped.notes)?;
     mapped.network.save(&args.out)

@@ -134,11 +134,6 @@ fn quantize_values(args: &Args, mut network: SensorNetwork) -> Result<()> {
             args.network.display()
         )));
     };
-    if args.tuning.is_wanted() {
-        return Err(Error::bad_input(
-            "found --qat for a network that reads values, expected it for one that reads text",
-        ));
-    }
     refuse_input_as_output("out", &args.out, [args.network.as_path(), data])?;
     sensor::check_model_name(&args.out, &[&args.network, data])?;
     let sequences = Sequences::read(data)?;
@@ -150,6 +145,13 @@ fn quantize_values(args: &Args, mut network: SensorNetwork) -> Result<()> {
         (observed.beyond_integers().iter()).for_each(|beyond| tell!("note: {beyond}"));
     }
     let zone = args.dead_zone.unwrap_or(SENSOR_DEAD_ZONE);
+    if args.tuning.is_wanted() {
+        let name = sensor::stem(&args.out);
+        let format = (args.format.into(), zone);
+        return args
+            .tuning
+            .tune_values((network, &sequences), format, (&args.out, &name));
+    }
     let (integers, errors) = quantize_sensor(network, &observed, args.format.into(), zone)?;
     let file = encode_integers(network, &integers, &sensor::stem(&args.out))?;
     write_model(&args.out, &file, None, &errors, &[])?;

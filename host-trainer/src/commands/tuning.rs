@@ -3,15 +3,19 @@
 use crate::commands::numbers::{Count, Natural, Positive, Share};
 use crate::commands::text::Text;
 use crate::commands::threads;
-use crate::files::error::Result;
+use crate::files::error::{Error, Result};
 use crate::files::stdout::tell;
 use crate::network::parameters::Network;
+use crate::network::sensor::SensorNetwork;
 use crate::quantize::QuantizedNetwork;
+use crate::sequences::Sequences;
 use crate::text::corpus::Corpus;
 use crate::text::text_file::TrainingText;
 use crate::training::interrupt::on_ctrl_c;
+use crate::training::sensor::SensorTuning;
 use crate::training::trainer::Call;
 use crate::training::tuning::Tuning;
+use lstm_core::Format;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -113,5 +117,42 @@ impl TuningArgs {
             checkpoint_every: CHECKPOINT_EVERY,
             stop: on_ctrl_c()?,
         })
+    }
+
+    /// Fine-tunes a network that reads values by these data to a format with this dead zone; the best model is kept in a
+    /// file.
+    ///
+    /// # Errors
+    /// A flag is of texts alone; else as [`TuningArgs::tune`].
+    pub fn tune_values(
+        &self,
+        (network, data): (&SensorNetwork, &Sequences),
+        format: (Format, u8),
+        (out, name): (&Path, &str),
+    ) -> Result<()> {
+        if self.corpus.is_some() || self.pretrain.is_some() {
+            return Err(Error::bad_input(
+                "found --corpus or --pretrain for a network that reads values, expected them for one that reads text",
+            ));
+        }
+        let tuning = SensorTuning {
+            network,
+            data,
+            format,
+            epochs: self.epochs.into(),
+            learning_rate: self.learning_rate.into(),
+            batch_size: self.batch_size.size(),
+            seed: self.seed.count(),
+            out,
+            name,
+            resume: self.resume,
+        };
+        tuning.run(Call {
+            threads: threads(self.threads),
+            checkpoint_every: CHECKPOINT_EVERY,
+            stop: on_ctrl_c()?,
+        })?;
+        tell!("wrote {}", out.display());
+        Ok(())
     }
 }

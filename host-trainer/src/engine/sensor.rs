@@ -15,9 +15,40 @@ pub struct SensorModel {
     config: SensorConfig,
     /// In the order of [`SensorNetwork::parameters`].
     vars: Vec<Var>,
+    parts: Parts,
+}
+
+/// The weights by their layers.
+#[derive(Debug)]
+struct Parts {
     layers: Vec<Layer>,
     /// The dense layers, the head last.
     dense: Vec<Linear>,
+}
+
+impl Parts {
+    /// Of tensors in the order of [`SensorNetwork::parameters`].
+    fn new(config: &SensorConfig, mut tensors: impl Iterator<Item = Tensor>) -> CandleResult<Self> {
+        let mut next = || tensors.next().expect("one for each parameter");
+        let layer = |layer: &LayerConfig| Layer {
+            config: config::LayerConfig {
+                cell: layer.cell.trained().expect("a cell that is trained"),
+                hidden: layer.hidden,
+                projection: layer.projection,
+            },
+            w_ih: next(),
+            w_hh: next(),
+            bias: next(),
+            recurrent_bias: layer.cell.has_recurrent_bias().then(&mut next),
+            projection: layer.projection.map(|_| next()),
+        };
+        let layers = config.layers.iter().map(layer).collect();
+        // Linear holds its weight as [out, in]: a view of the variable.
+        let dense = |_| Ok(Linear::new(next().t()?, Some(next())));
+        let dense = config.dense_shapes().into_iter().map(dense);
+        let dense = dense.collect::<CandleResult<Vec<Linear>>>()?;
+        Ok(Self { layers, dense })
+    }
 }
 
 /// Some sequences side by side.
@@ -46,30 +77,12 @@ impl SensorModel {
         let shapes = config.shapes().into_iter().zip(network.parameters());
         let vars = shapes.map(|((_, shape), values)| Var::from_slice(values, shape, device));
         let vars = vars.collect::<CandleResult<Vec<Var>>>()?;
-        let mut tensors = vars.iter().map(|var| var.as_tensor().clone());
-        let mut next = || tensors.next().expect("one for each parameter");
-        let layer = |layer: &LayerConfig| Layer {
-            config: config::LayerConfig {
-                cell: layer.cell.trained().expect("a cell that is trained"),
-                hidden: layer.hidden,
-                projection: layer.projection,
-            },
-            w_ih: next(),
-            w_hh: next(),
-            bias: next(),
-            recurrent_bias: layer.cell.has_recurrent_bias().then(&mut next),
-            projection: layer.projection.map(|_| next()),
-        };
-        let layers = config.layers.iter().map(layer).collect();
-        // Linear holds its weight as [out, in]: a view of the variable.
-        let dense = |_| Ok(Linear::new(next().t()?, Some(next())));
-        let dense = config.dense_shapes().into_iter().map(dense);
-        let dense = dense.collect::<CandleResult<Vec<Linear>>>()?;
+        let tensors = vars.iter().map(|var| var.as_tensor().clone());
+        let parts = Parts::new(&config, tensors)?;
         Ok(Self {
             config,
             vars,
-            layers,
-            dense,
+            parts,
         })
     }
 
@@ -93,14 +106,33 @@ impl SensorModel {
     /// # Errors
     /// The device fails.
     pub fn outputs(&self, batch: &SensorBatch, masks: &[Vec<f32>]) -> Result<Tensor> {
+        let mut layers = self.parts.layers.clone();
+        for (layer, mask) in layers.iter_mut().zip(masks) {
+            let mask = Tensor::from_slice(mask, layer.w_hh.shape(), layer.w_hh.device())?;
+            layer.w_hh = (&layer.w_hh * mask)?;
+        }
+        self.run(batch, &layers, &self.parts.dense)
+    }
+
+    /// The outputs that the weights of another network give; the gradient is that of the own ones in their place.
+    ///
+    /// # Errors
+    /// The device fails.
+    pub fn outputs_as(&self, shown: &SensorNetwork, batch: &SensorBatch) -> Result<Tensor> {
+        let pairs = self.vars.iter().zip(shown.parameters());
+        let tensors = pairs.map(|(var, shown)| {
+            let shown = Tensor::from_slice(shown, var.shape(), var.device())?;
+            var.as_tensor() + (shown - var.as_tensor().detach())?
+        });
+        let tensors = tensors.collect::<CandleResult<Vec<Tensor>>>()?;
+        let parts = Parts::new(&self.config, tensors.into_iter())?;
+        self.run(batch, &parts.layers, &parts.dense)
+    }
+
+    fn run(&self, batch: &SensorBatch, layers: &[Layer], dense: &[Linear]) -> Result<Tensor> {
         let device = self.vars[0].device();
         let (rows, channels) = (batch.rows, self.config.channels.len());
         let inputs = Tensor::from_slice(&batch.inputs, (batch.steps, rows, channels), device)?;
-        let mut layers = self.layers.clone();
-        for (layer, mask) in layers.iter_mut().zip(masks) {
-            let mask = Tensor::from_slice(mask, layer.w_hh.shape(), device)?;
-            layer.w_hh = (&layer.w_hh * mask)?;
-        }
         let zeros = |width| Tensor::zeros((rows, width), candle_core::DType::F32, device);
         let states = layers
             .iter()
@@ -109,16 +141,12 @@ impl SensorModel {
         let mut hs = Vec::with_capacity(batch.steps);
         for step in 0..batch.steps {
             let input = inputs.get(step)?;
-            hs.push(unrolled::step_from(input, &layers, None, &mut states)?);
+            hs.push(unrolled::step_from(input, layers, None, &mut states)?);
         }
         let places = Tensor::from_slice(&batch.places, batch.places.len(), device)?;
         let mut x = Tensor::cat(&hs, 0)?.index_select(&places, 0)?;
         let activations = self.config.dense.iter().map(|dense| dense.activation);
-        for (dense, activation) in self
-            .dense
-            .iter()
-            .zip(activations.chain([Activation::Linear]))
-        {
+        for (dense, activation) in dense.iter().zip(activations.chain([Activation::Linear])) {
             x = activated(&dense.forward(&x)?, activation)?;
         }
         Ok(x)

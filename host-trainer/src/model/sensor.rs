@@ -77,7 +77,8 @@ pub fn encode_integers(
     }
     if let Head::Values(values) = &config.head {
         data.floats(values.iter().map(|value| value.offset));
-        let scales = values.iter().zip(&integers.output_scales);
+        let scales = integers.output_scales();
+        let scales = values.iter().zip(scales);
         data.floats(scales.map(|(value, scale)| value.scale * scale));
     }
     let order = Order::of(integers.format, integers.dead_zone);
@@ -262,4 +263,193 @@ fn outputs<'s>(
         }
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::random::Random;
+    use crate::network::sensor::Forward;
+    use crate::quantize::sensor::observe;
+    use crate::sequences::{Target, Targets};
+
+    /// A network of random weights whose numbers are of the size that trained ones have.
+    fn network(
+        layers: Vec<LayerConfig>,
+        dense: &[(usize, Activation)],
+        head: Head,
+    ) -> SensorNetwork {
+        let config = SensorConfig {
+            channels: (0..3)
+                .map(|c| Channel {
+                    name: format!("c{c}"),
+                    mean: 5.0 * c as f32,
+                    scale: 0.5 + c as f32,
+                })
+                .collect(),
+            layers,
+            dense: (dense.iter())
+                .map(|&(width, activation)| DenseConfig { width, activation })
+                .collect(),
+            head,
+            window: None,
+            backwards: false,
+        };
+        let random = &mut Random::new(9);
+        let values = config.shapes().into_iter();
+        let values = values.map(|(_, shape)| {
+            let limit = 1.5 / (shape[0] as f32).sqrt();
+            random.uniform_vec(shape.iter().product(), limit)
+        });
+        let values = values.collect();
+        SensorNetwork::from_parameters(config, values)
+    }
+
+    fn data(config: &SensorConfig) -> Sequences {
+        let random = &mut Random::new(3);
+        let sequence = |_| {
+            let steps = (0..40).flat_map(|_| {
+                let units = random.uniform_vec(config.channels.len(), 2.0);
+                let values = units.into_iter().zip(&config.channels);
+                values
+                    .map(|(u, c)| u / c.scale + c.mean)
+                    .collect::<Vec<_>>()
+            });
+            Sequence {
+                values: steps.collect(),
+                target: Target::None,
+            }
+        };
+        Sequences {
+            channels: vec![String::new(); config.channels.len()],
+            sequences: (0..10).map(sequence).collect(),
+            targets: Targets::None,
+        }
+    }
+
+    fn networks() -> Vec<SensorNetwork> {
+        let classes = |n: usize| Head::Classes((0..n).map(|n| n.to_string()).collect());
+        let value = |scale| OutputValue {
+            name: String::new(),
+            offset: -2.0,
+            scale,
+        };
+        let projected = LayerConfig {
+            cell: Cell::Cifg,
+            hidden: 17,
+            projection: Some(6),
+        };
+        let new = LayerConfig::new;
+        vec![
+            network(vec![new(Cell::Lstm, 13)], &[], classes(3)),
+            network(
+                vec![new(Cell::Gru, 10), new(Cell::GruResetBefore, 9)],
+                &[],
+                classes(5),
+            ),
+            network(
+                vec![new(Cell::GruResetBefore, 11), projected, new(Cell::Lstm, 5)],
+                &[(12, Activation::Relu), (7, Activation::Tanh)],
+                Head::Values(vec![value(300.0), value(0.01)]),
+            ),
+            network(
+                vec![projected],
+                &[
+                    (8, Activation::Sigmoid),
+                    (9, Activation::Linear),
+                    (6, Activation::Relu),
+                ],
+                Head::Values(vec![value(1.0)]),
+            ),
+        ]
+    }
+
+    /// What the engine gives at each step of all sequences, as the network has it.
+    fn engine(network: &SensorNetwork, file: &[u8], data: &Sequences) -> Vec<Vec<f32>> {
+        let file = ModelFile::from_bytes(file);
+        let model = file.model().unwrap();
+        let mut workspace = HeapWorkspace::new(&model);
+        let mut session = workspace.sensor_session(&model).unwrap();
+        let mut found = Vec::new();
+        for sequence in &data.sequences {
+            session.reset();
+            for values in sequence.steps(3) {
+                let output = session.step(values).unwrap();
+                found.push(match &network.config.head {
+                    Head::Classes(_) => output.logits().collect(),
+                    Head::Values(values) => {
+                        let found = output.values().zip(values);
+                        found
+                            .map(|(y, value)| (y - value.offset) / value.scale)
+                            .collect()
+                    }
+                });
+            }
+        }
+        found
+    }
+
+    fn plain(network: &SensorNetwork, data: &Sequences) -> Vec<Vec<f32>> {
+        let mut forward = Forward::new(network);
+        let mut found = Vec::new();
+        for sequence in &data.sequences {
+            forward.reset();
+            found.extend(
+                sequence
+                    .steps(3)
+                    .map(|values| forward.step(values).to_vec()),
+            );
+        }
+        found
+    }
+
+    /// The largest difference, and the largest number.
+    fn compare(found: &[Vec<f32>], expected: &[Vec<f32>]) -> (f32, f32) {
+        assert_eq!(found.len(), expected.len());
+        let pairs = found.iter().flatten().zip(expected.iter().flatten());
+        pairs.fold((0.0, 0.0), |(difference, largest), (f, e)| {
+            (
+                f32::max(difference, (f - e).abs()),
+                f32::max(largest, e.abs()),
+            )
+        })
+    }
+
+    #[test]
+    fn the_engine_gives_what_plain_loops_give() {
+        for network in networks() {
+            let data = data(&network.config);
+            let expected = plain(&network, &data);
+            let file = encode_f32(&network, "n").unwrap();
+            let (difference, _) = compare(&engine(&network, &file, &data), &expected);
+            assert!(difference < 1e-5, "{difference}");
+        }
+    }
+
+    /// All scales of the integers: a wrong one would be off by a factor.
+    #[test]
+    fn the_integers_are_near() {
+        for network in networks() {
+            let data = data(&network.config);
+            let expected = plain(&network, &data);
+            let observed = observe(&network, &data);
+            for (format, share) in [(Format::Int8, 0.06), (Format::Int4, 0.5)] {
+                let (integers, _) = quantize_sensor(&network, &observed, format, 0).unwrap();
+                let file = encode_integers(&network, &integers, "n").unwrap();
+                let found = engine(&network, &file, &data);
+                let (difference, largest) = compare(&found, &expected);
+                assert!(
+                    difference < share * largest,
+                    "{format}: {difference} of {largest}"
+                );
+                // What the weights are rounded to is nearer: only the activations are left.
+                let shown = plain(&integers.dequantized(&network), &data);
+                let (difference, largest) = compare(&found, &shown);
+                assert!(
+                    difference < 0.06 * largest,
+                    "{format}: {difference} of {largest}"
+                );
+            }
+        }
+    }
 }

@@ -74,16 +74,20 @@ fn head(name: &str, network: &SensorNetwork, variants: &[Variant], rows: &[Row])
         let what = format!("{} on what was held out", variant.name);
         (variant.held_out.figure(), what)
     });
+    let channels = match network.config.channels.len() {
+        1 => "one channel".to_owned(),
+        count => format!("{count} channels"),
+    };
     html! {
         header {
             p.kind { "Training run" }
             h1 { (name) }
             p {
-                (layers.join(", ")) " on " (network.config.channels.len()) " channels, "
+                (layers.join(", ")) " on " (channels) ", "
                 (grouped(network.config.parameter_count())) " parameters, trained in " (duration(seconds)) "."
             }
             ul.figures {
-                @for (figure, what) in figures { li { b { (figure) } span { (what) } } }
+                @for (figure, what) in figures { li { strong { (figure) } span { (what) } } }
             }
         }
     }
@@ -96,8 +100,8 @@ fn course(config: &SensorRunConfig, rows: &[Row]) -> Markup {
         section {
             h2 { "Course" }
             p { "The loss over the epochs, in " (unit) ": of the batches while it learned, and of what was held out." }
-            div.wide { (curve(WIDE)) }
-            div.narrow { (curve(NARROW)) }
+            figure.wide { (curve(WIDE)) }
+            figure.narrow { (curve(NARROW)) }
         }
     }
 }
@@ -143,7 +147,7 @@ fn answer_table(score: &SensorScore) -> Markup {
             let rows = rows.map(|(class, (label, counts))| {
                 let all = counts.iter().sum::<usize>().max(1);
                 let cell = |(told, &count): (usize, &usize)| {
-                    let color = if told == class { 2 } else { 1 };
+                    let color = if told == class { 0 } else { 1 };
                     let share = 70 * count / all;
                     let style = format!(
                         "background: color-mix(in srgb, var(--color-{color}) {share}%, transparent)"

@@ -82,9 +82,7 @@ pub(crate) fn step<A: Arithmetic>(
         cell_output,
         batch,
     } = scratch;
-    let Some(products) = Products::<A>::pack(&layer.gates, input, hidden, columns) else {
-        return;
-    };
+    let products = Products::<A>::pack(&layer.gates, input, hidden, columns);
     let (_, own) = split(hidden, input);
     let Some(projection) = &layer.projection else {
         return units(kind, layer.line, products, own, cell_state, batch);
@@ -111,8 +109,8 @@ impl<'a, A: Arithmetic> Products<'a, A> {
         input: usize,
         hidden: &mut [A::Hidden],
         columns: &'a mut [u32],
-    ) -> Option<Self> {
-        Some(match gates {
+    ) -> Self {
+        match gates {
             Gates::Summed(matrix) => Products::Summed(matrix, A::pack(matrix, hidden, columns)),
             Gates::Apart {
                 input: below,
@@ -125,10 +123,12 @@ impl<'a, A: Arithmetic> Products<'a, A> {
                     (recurrent, A::pack(recurrent, own, second)),
                 ])
             }
-            // A cell whose reset comes before the product packs its own.
+            // A cell whose reset comes before the product packs them itself.
             #[cfg(feature = "sensor")]
-            Gates::ByGate(_) => return None,
-        })
+            Gates::ByGate([matrix, ..]) => {
+                Products::Summed(matrix, A::pack(matrix, hidden, columns))
+            }
+        }
     }
 }
 
@@ -145,12 +145,13 @@ fn units<A: Arithmetic>(
         CellKind::Lstm => summed::<A, lstm::Lstm>(line, products, hidden, cell_state, batch),
         CellKind::Cifg => summed::<A, cifg::Cifg>(line, products, hidden, cell_state, batch),
         #[cfg(feature = "gru")]
-        CellKind::Gru => apart::<A, gru::Gru>(line, products, hidden, cell_state, batch),
+        // The other GRU has a step of its own, or no such model is read.
+        CellKind::Gru | CellKind::GruResetBefore => {
+            apart::<A, gru::Gru>(line, products, hidden, cell_state, batch);
+        }
         // No such model is read by a build without it.
         #[cfg(not(feature = "gru"))]
-        CellKind::Gru => {}
-        // It has a step of its own.
-        CellKind::GruResetBefore => {}
+        CellKind::Gru | CellKind::GruResetBefore => {}
     }
 }
 

@@ -40,6 +40,8 @@ pub use row::Row;
 #[cfg(feature = "export")]
 pub use sensor::DenseLayers;
 #[cfg(feature = "sensor")]
+pub(crate) use sensor::is_line_end;
+#[cfg(feature = "sensor")]
 pub use sensor::{Activation, DenseShape, Input, OutputHead, SensorDescription};
 pub use shape::{CellKind, LayerShape};
 

@@ -100,6 +100,11 @@ pub enum OutputHead<'a> {
     },
 }
 
+/// Of the lines of names. Splitting at a character instead of by this leaves a path to a panic.
+pub(crate) fn is_line_end(character: char) -> bool {
+    character == '\n'
+}
+
 impl<'a> OutputHead<'a> {
     /// The names of the classes or of the values; none of symbols.
     pub fn names(self) -> impl Iterator<Item = &'a str> + Clone {
@@ -109,7 +114,7 @@ impl<'a> OutputHead<'a> {
                 Some(lines)
             }
         };
-        lines.into_iter().flat_map(|lines| lines.split('\n'))
+        lines.into_iter().flat_map(|lines| lines.split(is_line_end))
     }
 }
 

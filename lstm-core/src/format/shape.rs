@@ -187,7 +187,7 @@ impl LayerShape {
         let both = round_up(below + self.output(), COLUMN_ALIGN);
         if self.cell.takes_products_apart() {
             round_up(below, COLUMN_ALIGN) + round_up(self.output(), COLUMN_ALIGN)
-        } else if self.cell.resets_before_product() {
+        } else if cfg!(feature = "sensor") && self.cell.resets_before_product() {
             // Those with the state as it is, and those with the state that the reset gate scaled.
             2 * both
         } else {

@@ -1,5 +1,5 @@
-use super::Scaling;
 use crate::sample::weights;
+use crate::scaling::Scaling;
 use crate::{Logits, Model};
 
 impl<'m> Model<'m> {

@@ -1,8 +1,9 @@
 use core::fmt;
 
-use super::{Output, quantize_column};
+use super::Output;
 use crate::bytes::prefix;
 use crate::format::Format;
+use crate::scaling::quantize_column;
 use crate::workspace::Memory;
 use crate::{Model, Session, SnapshotError, Token, WorkspaceError};
 

@@ -1,5 +1,6 @@
-use super::{InputError, Output, SensorSession, quantize_column};
+use super::{InputError, Output, SensorSession};
 use crate::format::Format;
+use crate::scaling::quantize_column;
 use crate::workspace::Memory;
 use crate::{Model, WorkspaceError};
 

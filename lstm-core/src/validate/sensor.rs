@@ -7,12 +7,12 @@ use super::{
 use crate::Alphabet;
 use crate::format::{
     DenseShape, Input, MAX_CHANNELS, MAX_DENSE_LAYERS, MAX_DENSE_WIDTH, ModelError, OutputHead,
-    SensorDescription, SensorPayload, VerifiedFile,
+    SensorDescription, SensorPayload, VerifiedFile, is_line_end,
 };
 use crate::layout::Arrays;
 #[cfg(feature = "ngram")]
 use crate::ngram::Lookups;
-use crate::sensor::Scaling;
+use crate::scaling::Scaling;
 
 /// What a model reads and gives, and its dense layers before the head.
 #[derive(Clone, Copy, Debug)]
@@ -95,7 +95,7 @@ fn check_input(input: Input<'_>) -> Result<Alphabet<'_>, ModelError> {
             if expected == 0 || expected > MAX_CHANNELS {
                 return Err(ModelError::Channels { found: expected });
             }
-            let found = channels.split('\n').count();
+            let found = channels.split(is_line_end).count();
             if found != expected {
                 return Err(ModelError::ChannelNames { found, expected });
             }

@@ -1,7 +1,9 @@
 //! What a model that reads values, or gives classes or values, makes of random inputs.
 
 use crc::Table;
-use lstm_core::{Error, MAX_CHANNELS, Memory, Model, Output, SensorSession, Session, Token};
+use lstm_core::{
+    Error, Format, MAX_CHANNELS, Memory, Model, Output, SensorSession, Session, Token,
+};
 
 use crate::{CRC, Digest, checksum_of_state};
 
@@ -61,7 +63,12 @@ impl<'m, M: Memory> Outputs<'m, M> {
                     let mut values = [0.0; MAX_CHANNELS];
                     let channels = session.model().num_channels();
                     let values = values.get_mut(..channels).unwrap_or_default();
-                    values.fill_with(|| self.random.value());
+                    // In f32 what is no number would be all that follows.
+                    let is_f32 = session.model().format() == Format::F32;
+                    values.fill_with(|| match self.random.value() {
+                        value if is_f32 && !value.is_finite() => 0.0,
+                        value => value,
+                    });
                     update(&mut self.outputs, session.step(values)?);
                 }
             }

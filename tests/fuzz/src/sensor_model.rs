@@ -238,6 +238,10 @@ fn accepted(model: &Model<'_>, input: &mut Unstructured<'_>) -> Result<()> {
     let mut state = vec![0; session.state_bytes()];
     session.save(&mut state).unwrap();
     let expected = outputs(&mut session, &steps);
+    // The last byte of a state is lost.
+    if let (Some(last), true) = (state.last_mut(), is_planted()) {
+        *last = 0;
+    }
     match session.restore(&state) {
         Ok(()) => assert_eq!(outputs(&mut session, &steps), expected),
         // What is no number went in, or weights of many digits made sums that are none.
@@ -263,11 +267,6 @@ fn value(input: &mut Unstructured<'_>) -> Result<f32> {
 /// The columns of a step are whole numbers from -127 to 127, and 0 where a value is no number.
 fn quantized(session: &Values<'_, '_>, step: &[f32]) {
     for (column, &x) in session.quantize(step).unwrap().zip(step) {
-        // Rounds what is no number to the largest column.
-        let column = match x.is_nan() && is_planted() {
-            true => 127,
-            false => column,
-        };
         assert!(column >= -127);
         assert!(column == 0 || !x.is_nan());
     }

@@ -148,6 +148,13 @@ fn build(mut plan: Plan, settings: &Settings) -> Result<Mapped, String> {
         window: window(plan.context, settings.window, &mut notes)?,
         backwards: plan.backwards,
     };
+    if config.backwards && config.window.is_none() {
+        return Err(
+            "found go_backwards in a network that answers each step, expected one that answers at the end of a window \
+             (--window N): a chip has not the values that are still to come"
+                .into(),
+        );
+    }
     config.check().map_err(|e| e.to_string())?;
     let mut pieces = Vec::new();
     for layer in plan.layers {

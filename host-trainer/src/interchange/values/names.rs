@@ -119,11 +119,11 @@ impl Named {
         let dense = linears.iter();
         let dense = dense.map(|linear| layers::dense(linear, tensors, End::Untold));
         Ok(Plan {
+            backwards: false,
             input: Input::Values(normalization),
             layers,
             dense: dense.collect::<Result<_, _>>()?,
             context: Context::Untold,
-            backwards: false,
             notes,
         })
     }

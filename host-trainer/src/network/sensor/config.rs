@@ -213,6 +213,18 @@ pub struct OutputValue {
 }
 
 impl OutputValue {
+    /// The value of a channel, of which the network gives the normalized one; a scale of 0 stays 0.
+    pub fn of_channel(channel: &Channel) -> Self {
+        Self {
+            name: channel.name.clone(),
+            offset: channel.mean,
+            scale: match channel.scale {
+                0.0 => 0.0,
+                scale => 1.0 / scale,
+            },
+        }
+    }
+
     /// A value that is given as the network has it.
     pub fn plain(name: impl Into<String>) -> Self {
         Self {
@@ -264,6 +276,28 @@ pub struct SensorConfig {
 }
 
 impl SensorConfig {
+    /// Makes the values those of the next step's first channels: their names and units, and normalized as they are.
+    ///
+    /// # Errors
+    /// It gives classes, or more values than there are channels.
+    pub fn tell_next(&mut self) -> Result<()> {
+        let (found, most) = (self.head.width(), self.channels.len());
+        match &mut self.head {
+            Head::Values(values) if found <= most => {
+                for (value, channel) in values.iter_mut().zip(&self.channels) {
+                    *value = OutputValue::of_channel(channel);
+                }
+                Ok(())
+            }
+            Head::Values(_) => Err(Error::bad_input(format!(
+                "found a network that gives {found} values, expected at most {most}, its channels, for --next"
+            ))),
+            Head::Classes(_) => Err(Error::bad_input(
+                "found a network that gives classes, expected values for --next",
+            )),
+        }
+    }
+
     /// Width of the input of recurrent layer `index`; behind the last, that of the first dense layer.
     pub fn input_width(&self, index: usize) -> usize {
         match index {

@@ -134,6 +134,29 @@ impl GateMatrix {
         row
     }
 
+    /// Gives a row of a network these weights, of which so many are over the layer below, and this bias.
+    pub(super) fn set(
+        &self,
+        network: &mut SensorNetwork,
+        (index, place): (usize, GateRow),
+        below: usize,
+        (row, bias): (&[f32], f32),
+    ) {
+        let layer = network.config.layers[index];
+        let weights = &mut network.layers[index];
+        let first = place.gate * layer.hidden + place.unit;
+        let (from_below, own) = row.split_at(if self.has_below { below } else { 0 });
+        for (matrix, row) in [(&mut weights.w_ih, from_below), (&mut weights.w_hh, own)] {
+            let column = matrix.iter_mut().skip(first).step_by(layer.columns());
+            column.zip(row).for_each(|(place, &w)| *place = w);
+        }
+        match (self.has_below, &mut weights.recurrent_bias) {
+            (true, _) => weights.bias[first] = bias,
+            (false, Some(biases)) => biases[first] = bias,
+            (false, None) => {}
+        }
+    }
+
     /// A row's float bias.
     pub(crate) fn bias(&self, network: &SensorNetwork, index: usize, place: GateRow) -> f32 {
         let (weights, layer) = (&network.layers[index], network.config.layers[index]);

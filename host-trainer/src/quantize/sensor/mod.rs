@@ -11,7 +11,7 @@ pub use observed::{Observed, observe};
 
 use super::error_table::{Meter, TensorError};
 use super::fixed_point::{
-    HIDDEN_STEP, INT8_LARGEST, LOGIT_HALF, PROJECTED_HALF, PROJECTED_UNIT, bias_q18,
+    HIDDEN_STEP, INT8_LARGEST, LOGIT_HALF, ONE_Q18, PROJECTED_HALF, PROJECTED_UNIT, bias_q18,
 };
 use super::rounding::{Rounding, quantize_row};
 use super::{QuantizedMatrix, check_rows};
@@ -37,8 +37,19 @@ pub struct QuantizedSensorNetwork {
     pub projections: Vec<Option<QuantizedMatrix>>,
     /// The dense layers, the head last.
     pub dense: Vec<QuantizedMatrix>,
-    /// What each output is multiplied with to become the network's own: 1 for classes.
-    pub output_scales: Vec<f32>,
+    /// How each dense layer is scaled, the head last.
+    dense_scales: Vec<DenseScales>,
+}
+
+/// How a dense layer is scaled.
+#[derive(Clone, Debug, PartialEq)]
+struct DenseScales {
+    /// What each output is multiplied with before it is rounded.
+    factors: Vec<f32>,
+    /// Half a step of the shift that follows the sums, Q18.
+    half: i32,
+    /// The value of a step of what comes of it; 0 of the head.
+    step: f64,
 }
 
 /// The dead zone of int4 where none is asked for: these networks are small, so that skipped columns save little.
@@ -123,7 +134,7 @@ pub fn quantize_sensor(
         )?);
         below = vec![layer.step(); layer.output()];
     }
-    let (dense, output_scales) = quantize_dense(network, observed, below, &mut errors)?;
+    let (dense, dense_scales) = quantize_dense(network, observed, below, &mut errors)?;
     let quantized = QuantizedSensorNetwork {
         format,
         dead_zone,
@@ -131,12 +142,24 @@ pub fn quantize_sensor(
         gates,
         projections,
         dense,
-        output_scales,
+        dense_scales,
     };
     for (name, format, matrix) in quantized.matrices(network) {
         check_rows(&name, format, matrix)?;
     }
     Ok((quantized, errors))
+}
+
+impl QuantizedMatrix {
+    /// The float weights and bias of a row whose columns have these steps and whose bias holds this half.
+    fn float_row(&self, row: usize, steps: &[f64], half: i32) -> (Vec<f32>, f32) {
+        let weights = &self.weights[row * self.columns..][..self.columns];
+        let scale = f64::from(self.rows[row].weight_scale) / ONE_Q18;
+        let weights = weights.iter().zip(steps);
+        let weights = weights.map(|(&w, step)| (f64::from(w) * scale / step) as f32);
+        let bias = f64::from(self.rows[row].bias - half) / ONE_Q18;
+        (weights.collect(), bias as f32)
+    }
 }
 
 /// The dead zones of the columns of the layer below and of the own.
@@ -189,13 +212,13 @@ fn projection(
     Ok(Some(matrix))
 }
 
-/// The dense layers, 8 bits in either format, above columns of these steps; and the scales of the outputs.
+/// The dense layers, 8 bits in either format, above columns of these steps; and how they are scaled.
 fn quantize_dense(
     network: &SensorNetwork,
     observed: &Observed,
     mut steps: Vec<f64>,
     errors: &mut Vec<TensorError>,
-) -> Result<(Vec<QuantizedMatrix>, Vec<f32>)> {
+) -> Result<(Vec<QuantizedMatrix>, Vec<DenseScales>)> {
     let config = &network.config;
     let mut matrices = Vec::new();
     let mut scales = Vec::new();
@@ -221,7 +244,6 @@ fn quantize_dense(
                             .collect()
                     }
                 };
-                scales = factors.iter().map(|factor| 1.0 / factor).collect();
                 (factors, LOGIT_HALF, 0.0)
             }
         };
@@ -237,6 +259,11 @@ fn quantize_dense(
         errors.push(meter.finish());
         matrices.push(matrix);
         steps = vec![step; width];
+        scales.push(DenseScales {
+            factors,
+            half,
+            step,
+        });
     }
     Ok((matrices, scales))
 }
@@ -259,6 +286,62 @@ impl QuantizedSensorNetwork {
         let format = self.format.dense_weights();
         all.extend(dense.map(|(index, matrix)| (format!("dense {index}"), format, matrix)));
         all
+    }
+
+    /// The network in f32 that has these weights: `network` is what was rounded.
+    pub fn dequantized(&self, network: &SensorNetwork) -> SensorNetwork {
+        let config = &network.config;
+        let mut shown = network.clone();
+        let mut below: Vec<f64> = (self.input_units.iter())
+            .map(|unit| 1.0 / f64::from(*unit))
+            .collect();
+        for (index, &layer) in config.layers.iter().enumerate() {
+            let inputs = below.len();
+            let matrices = gate_matrices(layer);
+            for (matrix, integers) in matrices.iter().zip(&self.gates[index]) {
+                let steps = matrix.steps(&below, layer);
+                for (row, place) in matrix.rows.iter().enumerate() {
+                    let Some(place) = *place else { continue };
+                    let (weights, bias) = integers.float_row(row, &steps, matrix.half(place.gate));
+                    matrix.set(&mut shown, (index, place), inputs, (&weights, bias));
+                }
+            }
+            if let (Some(integers), Some(weights)) = (
+                &self.projections[index],
+                &mut shown.layers[index].projection,
+            ) {
+                let steps = vec![HIDDEN_STEP; layer.hidden];
+                for row in 0..layer.output() {
+                    let (floats, _) = integers.float_row(row, &steps, PROJECTED_HALF);
+                    let places = weights.iter_mut().skip(row).step_by(layer.output());
+                    places.zip(floats).for_each(|(place, w)| *place = w);
+                }
+            }
+            below = vec![layer.step(); layer.output()];
+        }
+        let mut steps = below;
+        for (index, (integers, dense)) in self.dense.iter().zip(&mut shown.dense).enumerate() {
+            let width = dense.bias.len();
+            let scales = &self.dense_scales[index];
+            for (row, &scale) in scales.factors.iter().enumerate() {
+                let (floats, bias) = integers.float_row(row, &steps, scales.half);
+                let places = dense.weight.iter_mut().skip(row).step_by(width);
+                places.zip(floats).for_each(|(place, w)| *place = w / scale);
+                dense.bias[row] = bias / scale;
+            }
+            steps = vec![scales.step; width];
+        }
+        shown
+    }
+
+    /// What each output is multiplied with to become the network's own, `[N]`: 1 for classes.
+    pub fn output_scales(&self) -> Vec<f32> {
+        let factors = self.dense_scales.last().map(|scales| scales.factors.iter());
+        factors
+            .into_iter()
+            .flatten()
+            .map(|factor| 1.0 / factor)
+            .collect()
     }
 
     /// What the device multiplies a channel's distance from its mean with, `[C]`.

@@ -150,12 +150,7 @@ impl SensorRunConfig {
                 ));
             }
             (TaskKind::Next, _) => {
-                let value = |channel: &Channel| OutputValue {
-                    name: channel.name.clone(),
-                    offset: channel.mean,
-                    scale: 1.0 / channel.scale,
-                };
-                Head::Values(channels.iter().map(value).collect())
+                Head::Values(channels.iter().map(OutputValue::of_channel).collect())
             }
         };
         let network = SensorConfig {
@@ -194,16 +189,8 @@ impl SensorRunConfig {
                 self.data.hash
             )));
         }
-        let data = pieces(Sequences::read(path)?, self.task);
-        let task = task(&self.network, &data, self.task == TaskKind::Next)?;
-        let (train, validation) = split(data).ok_or_else(|| {
-            Error::bad_input(format!("{}: found too few sequences", path.display()))
-        })?;
-        Ok(Parts {
-            train,
-            validation,
-            task,
-        })
+        parts_of(&self.network, Sequences::read(path)?, self.task)
+            .map_err(|e| Error::bad_input(format!("{}: {e}", path.display())))
     }
 
     /// What the losses of this run are in, and how many of the training's are one of it.
@@ -245,6 +232,22 @@ impl SensorRunConfig {
             ))),
         }
     }
+}
+
+/// Data in two parts, and what a network is to tell of them.
+///
+/// # Errors
+/// The data do not have what the network tells, or are too few.
+pub(super) fn parts_of(network: &SensorConfig, data: Sequences, kind: TaskKind) -> Result<Parts> {
+    let data = pieces(data, kind);
+    let task = task(network, &data, kind == TaskKind::Next)?;
+    let few = "found too few sequences to hold some out, expected at least 5";
+    let (train, validation) = split(data).ok_or_else(|| Error::bad_input(few))?;
+    Ok(Parts {
+        train,
+        validation,
+        task,
+    })
 }
 
 /// What a run learns, what it holds out, and what is to be told of both.

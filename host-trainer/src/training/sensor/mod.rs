@@ -4,8 +4,11 @@
 //! there.
 
 mod config;
+mod lesson;
 mod run;
 mod sensor_task;
+mod tuning;
 
 pub use config::{Recipe, SensorRunConfig, TaskKind, held_out};
 pub(crate) use run::{Run, places, start};
+pub use tuning::SensorTuning;

@@ -1,7 +1,6 @@
 //! Whether a network of values runs here: perhaps a Normalization, recurrent layers, dense layers.
 
 use super::{Description, INERT, Layer, Object, context, unreadable};
-use crate::interchange::context::Context;
 use crate::interchange::names::numbered;
 use crate::interchange::network::{Groups, Tensors, layers};
 use crate::interchange::plan::{Dense, End, Input, Normalization, Numbers, Plan, Recurrent};
@@ -33,8 +32,8 @@ impl Description {
             layers: Vec::new(),
             dense: Vec::new(),
             every_step: true,
-            backwards: false,
             is_stateful: [false; 2],
+            backwards: false,
             notes: Vec::new(),
         };
         for layer in &self.layers {
@@ -47,19 +46,11 @@ impl Description {
             };
             return Err(format!("found no {missing}, expected {EXPECTED}"));
         }
-        let context = context(walk.is_stateful, walk.every_step, self.length)?;
-        if walk.backwards && context == Context::Carried {
-            return Err(
-                "found go_backwards in a network that answers each step or is stateful, expected it of windows alone: a \
-                 chip reads values in the order in which they come"
-                    .into(),
-            );
-        }
         Ok(Plan {
             input: Input::Values(walk.affine),
             layers: walk.layers,
             dense: walk.dense,
-            context,
+            context: context(walk.is_stateful, walk.every_step, self.length)?,
             backwards: walk.backwards,
             notes: walk.notes,
         })
@@ -91,10 +82,10 @@ struct Walk<'a> {
     layers: Vec<Recurrent>,
     dense: Vec<Dense>,
     every_step: bool,
-    /// Whether the first layer reads the window from its end; those above read what it gives in that order.
-    backwards: bool,
     /// Whether there is a layer that is not, and one that is.
     is_stateful: [bool; 2],
+    /// Whether the first layer reads its window backwards, and so all above it.
+    backwards: bool,
     notes: Vec<String>,
 }
 
@@ -226,6 +217,7 @@ impl Walk<'_> {
         layer.expect("time_major", &[false.into()])?;
         layer.expect("return_state", &[false.into()])?;
         if layer.config["go_backwards"] == true {
+            // What the first one gives goes on in the order in which it read.
             if !self.layers.is_empty() {
                 return Err(format!(
                     "layer {} ({}) has go_backwards true, expected it of the first recurrent layer alone",
@@ -402,6 +394,10 @@ mod tests {
             )
         };
         for (layers, expected) in [
+            (
+                lstm(r#""go_backwards": true"#),
+                "layer a (LSTM) has go_backwards true, expected false: a chip reads",
+            ),
             (
                 lstm(r#""recurrent_activation": "hard_sigmoid""#),
                 "layer a (LSTM) has recurrent_activation \"hard_sigmoid\", expected \"sigmoid\"",

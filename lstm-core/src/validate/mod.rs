@@ -5,7 +5,7 @@ use crate::format::{
     MAX_INTEGER_COLUMNS, MAX_LAYERS, MAX_WINDOW, ModelError, Ngrams, Order, Payload, Row,
     VerifiedFile, WeightFormat, round_up,
 };
-use crate::layout::{Arrays, Gates, Layer, Matrix};
+use crate::layout::{Arrays, Gates, Matrix};
 use crate::{Alphabet, Token};
 #[cfg(feature = "ngram")]
 use crate::{
@@ -64,10 +64,8 @@ pub(crate) fn check<'m>(file: &VerifiedFile<'m>) -> Result<Checked<'m>, ModelErr
     let expected = data_bytes(format, alphabet.len(), layers)?;
     let data = aligned_words(description.data, expected)?;
     let dead_zone = description.order.dead_zone();
-    let mut arrays = Arrays::new(format, dead_zone, alphabet.len(), data);
-    let mut rows = 0;
-    check_layer_ranges(&mut arrays, layers, &mut rows)?;
-    check_rows(&arrays.dense(alphabet.len()), &mut rows)?;
+    let arrays = Arrays::new(format, dead_zone, alphabet.len(), data);
+    check_ranges(arrays, layers, alphabet.len())?;
     Ok(Checked {
         #[cfg(feature = "ngram")]
         lookups: check_ngrams(&ngrams, &description, alphabet.len())?,
@@ -227,17 +225,27 @@ fn aligned_words(data: &[u8], expected: usize) -> Result<&[u32], ModelError> {
     })
 }
 
-/// Checks that no sum of a row of the layers can leave 32 bits.
+/// Checks that no row's sum can leave 32 bits.
+fn check_ranges(
+    mut arrays: Arrays<'_>,
+    layers: &[LayerShape],
+    num_symbols: usize,
+) -> Result<(), ModelError> {
+    let mut first_row = 0;
+    check_layer_ranges(&mut arrays, layers, &mut first_row)?;
+    check_rows(&arrays.dense(num_symbols), &mut first_row)
+}
+
+/// Checks those of the layers.
+#[inline(always)]
 fn check_layer_ranges(
     arrays: &mut Arrays<'_>,
     layers: &[LayerShape],
     first_row: &mut usize,
 ) -> Result<(), ModelError> {
     for &shape in layers {
-        let Layer {
-            gates, projection, ..
-        } = arrays.layer(shape, Token::default());
-        match &gates {
+        let layer = arrays.layer(shape, Token::default());
+        match &layer.gates {
             Gates::Summed(matrix) => check_rows(matrix, first_row)?,
             Gates::Apart { input, recurrent } => {
                 check_rows(input, first_row)?;
@@ -250,7 +258,7 @@ fn check_layer_ranges(
                 }
             }
         }
-        if let Some(projection) = projection {
+        if let Some(projection) = layer.projection {
             check_rows(&projection, first_row)?;
         }
     }
