@@ -123,7 +123,6 @@ impl Named {
             layers,
             dense: dense.collect::<Result<_, _>>()?,
             context: Context::Untold,
-            backwards: false,
             notes,
         })
     }

@@ -68,7 +68,6 @@ pub(super) fn plan(steps: Vec<(Op, String)>, context: Context) -> Result<Plan, S
         layers: layers.layers,
         dense: layers.dense,
         context,
-        backwards: false,
         notes: layers.notes,
     })
 }
