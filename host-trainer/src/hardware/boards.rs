@@ -111,8 +111,9 @@ mod tests {
         let micro = BOARDS.iter().find(|board| board.name == "microbit");
         let micro = micro.unwrap();
         let misfit = |flash| micro.try_model(&shape, flash, 16e6).misfit;
-        assert_eq!(misfit(192 << 10), None);
-        assert_eq!(misfit((192 << 10) + 7), Some("flash lacks 7 bytes".into()));
+        let room = micro.model_room;
+        assert_eq!(misfit(room), None);
+        assert_eq!(misfit(room + 7), Some("flash lacks 7 bytes".into()));
         let tight = Board {
             ram: micro.costs().ram(&shape) + STACK + VARIABLES - 1,
             ..*micro
