@@ -119,6 +119,7 @@ impl Named {
         let dense = linears.iter();
         let dense = dense.map(|linear| layers::dense(linear, tensors, End::Untold));
         Ok(Plan {
+            backwards: false,
             input: Input::Values(normalization),
             layers,
             dense: dense.collect::<Result<_, _>>()?,

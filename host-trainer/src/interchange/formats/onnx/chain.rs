@@ -61,6 +61,7 @@ pub(super) fn plan(steps: Vec<(Op, String)>, context: Context) -> Result<Plan, S
         layers.add(op, &name)?;
     }
     Ok(Plan {
+        backwards: false,
         input: match layers.embedding {
             Some(embedding) => Input::Characters(embedding),
             None => Input::Values(layers.affine),
