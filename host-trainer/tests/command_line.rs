@@ -474,7 +474,7 @@ fn bad_models_and_settings_are_one_line_and_exit_code_2() {
     let good = encode_f32(&network, &Labels::default()).unwrap();
     let len = good.len();
     let mut newer = good.clone();
-    newer[4] = 3;
+    newer[4] = 4;
     let mut damaged = good.clone();
     damaged[len / 2] ^= 1;
     for (name, bytes) in [
@@ -508,7 +508,7 @@ fn bad_models_and_settings_are_one_line_and_exit_code_2() {
             ),
             (
                 "newer.lstm",
-                "format version 3, expected version 1 to 2".into(),
+                "format version 3, expected version 1 to 3".into(),
             ),
             ("damaged.lstm", "damaged: found checksum".into()),
         ] {
