@@ -508,7 +508,7 @@ fn bad_models_and_settings_are_one_line_and_exit_code_2() {
             ),
             (
                 "newer.lstm",
-                "format version 3, expected version 1 to 3".into(),
+                "format version 4, expected version 1 to 3".into(),
             ),
             ("damaged.lstm", "damaged: found checksum".into()),
         ] {
