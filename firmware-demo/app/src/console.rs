@@ -10,7 +10,7 @@ use crate::{
     commands::{COMMANDS, HELP, nearest},
     editor::{Editor, Event, LONGEST_LINE, PROMPT},
     number::{decimal, divide, whole},
-    output::Output,
+    output::{Output, beginning},
     poet::Poet,
     program::Program,
     selftest::SelfTest,
@@ -935,13 +935,6 @@ fn command_of_poet(
     }
     .end();
     Ok(Task::Text)
-}
-
-/// As much of a line as is worth repeating.
-pub(crate) fn beginning(line: &str) -> &str {
-    const CHARACTERS: usize = 40;
-    let end = line.char_indices().nth(CHARACTERS);
-    end.and_then(|(end, _)| line.get(..end)).unwrap_or(line)
 }
 
 /// What is running.

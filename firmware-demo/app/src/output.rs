@@ -12,6 +12,13 @@ const LINE_END: usize = 2;
 pub(crate) const BELL: char = '\x07';
 pub(crate) const BACKSPACE: char = '\x08';
 
+/// As much of a line as is worth repeating.
+pub(crate) fn beginning(line: &str) -> &str {
+    const CHARACTERS: usize = 40;
+    let end = line.char_indices().nth(CHARACTERS);
+    end.and_then(|(end, _)| line.get(..end)).unwrap_or(line)
+}
+
 /// What one step sends: valid UTF-8, in which `\r\n` ends a line, as serial terminals want it; CR, LF
 /// or both are such an end.
 ///

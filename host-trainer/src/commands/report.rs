@@ -7,7 +7,7 @@ use crate::files::stdout::tell;
 use crate::report::content::gather;
 use crate::report::{comparison, page, sensor};
 use crate::text::text_file::TrainingText;
-use crate::training::run_folder::{self, read_config, read_sensor_config};
+use crate::training::run_folder::{self, read_config};
 use crate::training::sensor::SensorRunConfig;
 use std::path::{Path, PathBuf};
 
@@ -73,7 +73,7 @@ fn compare(args: &Args, folders: &[PathBuf]) -> Result<(PathBuf, String)> {
 
 /// One run.
 fn report(args: &Args, folder: &Path) -> Result<(PathBuf, String)> {
-    if let Some(config) = read_sensor_config(folder)? {
+    if let Some(config) = SensorRunConfig::read(folder)? {
         return report_on_data(args, folder, &config);
     }
     let config = read_config(folder)?;

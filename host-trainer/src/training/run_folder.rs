@@ -18,7 +18,6 @@ use crate::files::output::write_atomically;
 use crate::training::checkpoint::{Checkpoint, Lengths};
 use crate::training::metrics::{self, CSV_HEADER, Row};
 use crate::training::run_config::RunConfig;
-use crate::training::sensor::SensorRunConfig;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -296,24 +295,27 @@ pub fn read_config(folder: &Path) -> Result<RunConfig> {
     RunConfig::parse(&file, &text)
 }
 
-/// The config of the run in a folder, of a network that reads values; `None` of another kind of run.
+/// The config of the run in a folder, of whatever kind: its file and its text.
 ///
 /// # Errors
-/// There is none, or it does not parse.
-pub fn read_sensor_config(folder: &Path) -> Result<Option<SensorRunConfig>> {
-    let (file, text) = config_text(folder)?;
-    SensorRunConfig::parse(&file, &text)
-}
-
-fn config_text(folder: &Path) -> Result<(PathBuf, String)> {
+/// There is none.
+pub(crate) fn config_text(folder: &Path) -> Result<(PathBuf, String)> {
     let file = folder.join(CONFIG);
     let text = std::fs::read_to_string(&file).map_err(|e| Error::reading(&file, &e))?;
     Ok((file, text))
 }
 
-/// Whether a folder holds a run of either kind.
+/// Whether a folder holds a run, of whatever kind: its config has phases.
 fn holds_run(folder: &Path) -> bool {
-    read_config(folder).is_ok() || matches!(read_sensor_config(folder), Ok(Some(_)))
+    let Ok((_, text)) = config_text(folder) else {
+        return false;
+    };
+    let config = serde_json::from_str::<serde_json::Value>(&text);
+    config.is_ok_and(|config| {
+        config
+            .get("phases")
+            .is_some_and(serde_json::Value::is_array)
+    })
 }
 
 /// The metrics of the run in a folder.

@@ -11,7 +11,7 @@ pub(crate) use selftest::SelfTest;
 
 use lstm_core::{Error, Model, OutputHead, SensorSession, WorkspaceError, WorkspaceSlices};
 
-use crate::{console::beginning, output::Output};
+use crate::output::{Output, beginning};
 use line::{Line, read};
 use window::Window;
 

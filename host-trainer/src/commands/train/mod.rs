@@ -13,6 +13,7 @@ use crate::training::interrupt::on_ctrl_c;
 use crate::training::run::{Run, start};
 use crate::training::run_config::RunConfig;
 use crate::training::run_folder::{self, RunFolder};
+use crate::training::sensor::SensorRunConfig;
 use crate::training::texts::Texts;
 use crate::training::trainer::Call;
 use configure::{configure, default_folder, layer_over, recipe_of, settings_of, tell_doubts};
@@ -70,7 +71,7 @@ pub fn run(args: Args) -> Result<()> {
     };
     let (folder, mut config, mut checkpoint, texts);
     let is_of_values = match args.resume {
-        true => matches!(run_folder::read_sensor_config(&path), Ok(Some(_))),
+        true => matches!(SensorRunConfig::read(&path), Ok(Some(_))),
         false => settings.data.is_some(),
     };
     if is_of_values {

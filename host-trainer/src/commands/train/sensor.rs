@@ -32,7 +32,7 @@ pub(super) fn run(settings: &Settings, how: &How<'_>, call: Call) -> Result<()> 
     let parts;
     if how.resume {
         let path = how.path;
-        config = run_folder::read_sensor_config(path)?
+        config = SensorRunConfig::read(path)?
             .ok_or_else(|| Error::bad_input(format!("{} holds no such run", path.display())))?;
         check_resumed(settings)?;
         (folder, checkpoint) = RunFolder::resume(path)?;

@@ -10,6 +10,7 @@ use crate::network::sensor::{
 use crate::sequences::{Sequence, Sequences, Target, Targets, Task, task};
 use crate::text::batches::{Feed, LossOn};
 use crate::training::phase::{Phase, Source};
+use crate::training::run_folder::config_text;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -204,6 +205,15 @@ impl SensorRunConfig {
     /// The text of a `config.json`.
     pub fn to_text(&self) -> String {
         serde_json::to_string_pretty(self).expect("plain data") + "\n"
+    }
+
+    /// Reads the config of the run in a folder; `None` of another kind of run.
+    ///
+    /// # Errors
+    /// There is none, or it is damaged.
+    pub fn read(folder: &Path) -> Result<Option<Self>> {
+        let (path, text) = config_text(folder)?;
+        Self::parse(&path, &text)
     }
 
     /// Reads the text of a `config.json`; `None` if it is that of another kind of run.
