@@ -1,5 +1,8 @@
 //! The commands: what `:help` says of them, and the one that was meant by a mistyped one.
 
+/// What was expected instead of a line.
+pub(crate) type Expected = &'static str;
+pub(crate) const A_COMMAND: Expected = "a command of :help";
 /// Every command.
 pub(crate) const COMMANDS: [&str; 14] = [
     ":help",

@@ -7,7 +7,7 @@ use crate::sensor;
 use crate::{
     Board, Memory,
     base64::{CHUNK_BYTES, Decoder, TextError, encode},
-    commands::{COMMANDS, HELP, nearest},
+    commands::{A_COMMAND, COMMANDS, Expected, HELP, nearest},
     editor::{Editor, Event, LONGEST_LINE, PROMPT},
     number::{decimal, divide, whole},
     output::{Output, beginning},
@@ -21,9 +21,6 @@ const LOAD: &str = ":load ";
 /// The most characters a second that `:speed` takes.
 const FASTEST: u32 = 100_000;
 const PAUSED: &str = "paused; :resume goes on";
-/// What was expected instead of a line.
-pub(crate) type Expected = &'static str;
-pub(crate) const A_COMMAND: Expected = "a command of :help";
 /// Seconds after which a line that nobody goes on with is dropped, so that a stray byte does not stop
 /// the text for good.
 const PATIENCE: u32 = 60;

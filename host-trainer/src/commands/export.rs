@@ -1,16 +1,15 @@
 //! `export`: a network becomes a `.lstm` file, or another framework's.
 
 use crate::commands::evaluate::{alphabet_of, score_model};
+use crate::commands::model_name::{check_description, stem};
 use crate::commands::numbers::Window;
 use crate::commands::quantize::refuse_beyond;
-use crate::commands::sensor;
 use crate::commands::text::{Text, trained_on};
 use crate::files::error::{Error, Result};
-use crate::files::output::{is_one_of, refuse_input_as_output};
+use crate::files::output::refuse_input_as_output;
 use crate::files::stdout::tell;
 use crate::interchange::write::FileKind;
 use crate::interchange::{self};
-use crate::model::describe::is_description;
 use crate::model::encode::{Labels, encode_file, write_model};
 use crate::model::file::ModelFile;
 use crate::model::sensor::encode_f32;
@@ -21,7 +20,7 @@ use crate::quantize::QuantizedNetwork;
 use crate::quantize::range::beyond_integers;
 use crate::text::text_file::TrainingText;
 use lstm_core::Format;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Arguments of `export`.
 #[derive(Debug, clap::Args)]
@@ -146,7 +145,7 @@ fn export_values(args: &Args, network: &SensorNetwork) -> Result<()> {
     }
     refuse_input_as_output("out", &args.out, [args.network.as_path()])?;
     check_description(&args.out, [args.network.as_path()].into_iter())?;
-    let name = args.name.clone().unwrap_or_else(|| sensor::stem(&args.out));
+    let name = args.name.clone().unwrap_or_else(|| stem(&args.out));
     let file = encode_f32(network, &name)?;
     write_model(&args.out, &file, None, &[], &args.note)?;
     tell!("wrote {} ({} bytes)", args.out.display(), file.len());
@@ -173,33 +172,5 @@ fn scores(
             tell!("note: not scored: {error}");
             Ok(None)
         }
-    }
-}
-
-/// Refuses the name of a model whose description would take the place of the model, of an input, or
-/// of a text that describes none.
-pub(super) fn check_description<'p>(
-    out: &Path,
-    inputs: impl Iterator<Item = &'p Path>,
-) -> Result<()> {
-    let text = out.with_extension("txt");
-    if text == out || is_one_of(&text, inputs) {
-        return Err(Error::bad_input(format!(
-            "found --out {}, whose description belongs into {}, expected another name",
-            out.display(),
-            text.display()
-        )));
-    }
-    match std::fs::read(&text) {
-        Ok(bytes) if !is_description(&String::from_utf8_lossy(&bytes)) => {
-            Err(Error::bad_input(format!(
-                "{} exists and describes no model, expected another --out: the description of {} \
-                 belongs there",
-                text.display(),
-                out.display()
-            )))
-        }
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::reading(&text, &e)),
-        _ => Ok(()),
     }
 }

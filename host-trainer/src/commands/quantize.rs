@@ -1,6 +1,6 @@
 //! `quantize`: a network in the integers of the device.
 
-use crate::commands::sensor;
+use crate::commands::model_name::{check_model_name, stem};
 use crate::commands::tuning::TuningArgs;
 use crate::files::error::{Error, Result};
 use crate::files::output::refuse_input_as_output;
@@ -8,7 +8,7 @@ use crate::files::stdout::{say, tell};
 use crate::model::encode::write_model;
 use crate::model::sensor::encode_integers;
 use crate::network::parameters::Network;
-use crate::network::sensor::SensorNetwork;
+use crate::network::sensor::{SensorConfig, SensorNetwork};
 use crate::quantize::range::{Beyond, beyond_integers, refusal};
 use crate::quantize::sensor::{SENSOR_DEAD_ZONE, observe, quantize_sensor};
 use crate::quantize::{DEAD_ZONE, error_table, quantize};
@@ -135,9 +135,9 @@ fn quantize_values(args: &Args, mut network: SensorNetwork) -> Result<()> {
         )));
     };
     refuse_input_as_output("out", &args.out, [args.network.as_path(), data])?;
-    sensor::check_model_name(&args.out, &[&args.network, data])?;
+    check_model_name(&args.out, &[&args.network, data])?;
     let sequences = Sequences::read(data)?;
-    sensor::check_channels(&network.config, &sequences, data)?;
+    check_channels(&network.config, &sequences, data)?;
     sequences.name(&mut network.config);
     let network = &network;
     let observed = observe(network, &sequences);
@@ -146,14 +146,14 @@ fn quantize_values(args: &Args, mut network: SensorNetwork) -> Result<()> {
     }
     let zone = args.dead_zone.unwrap_or(SENSOR_DEAD_ZONE);
     if args.tuning.is_wanted() {
-        let name = sensor::stem(&args.out);
+        let name = stem(&args.out);
         let format = (args.format.into(), zone);
         return args
             .tuning
             .tune_values((network, &sequences), format, (&args.out, &name));
     }
     let (integers, errors) = quantize_sensor(network, &observed, args.format.into(), zone)?;
-    let file = encode_integers(network, &integers, &sensor::stem(&args.out))?;
+    let file = encode_integers(network, &integers, &stem(&args.out))?;
     write_model(&args.out, &file, None, &errors, &[])?;
     if args.json {
         say!(
@@ -165,4 +165,15 @@ fn quantize_values(args: &Args, mut network: SensorNetwork) -> Result<()> {
     tell!("{}", error_table(&errors).trim_end());
     tell!("wrote {} ({} bytes)", args.out.display(), file.len());
     Ok(())
+}
+
+/// Refuses data of another number of channels.
+fn check_channels(config: &SensorConfig, data: &Sequences, path: &Path) -> Result<()> {
+    match (data.channels.len(), config.channels.len()) {
+        (found, expected) if found == expected => Ok(()),
+        (found, expected) => Err(Error::bad_input(format!(
+            "{}: found {found} channels, expected {expected} for this network",
+            path.display()
+        ))),
+    }
 }

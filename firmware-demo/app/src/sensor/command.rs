@@ -4,8 +4,7 @@ use lstm_core::OutputHead;
 
 use super::{SelfTest, Sensor, Task, window::MAX_STRIDE};
 use crate::{
-    commands,
-    console::{A_COMMAND, Expected},
+    commands::{self, A_COMMAND, Expected},
     number::whole,
     output::Output,
 };
