@@ -12,7 +12,7 @@ use std::{
 use board_list::ImageFormat;
 use cross_tests::{Console, Flash, board_firmware, shipped};
 use lstm_core::export::{HEAD_BYTES, Head};
-use lstm_core::{Model, ModelError};
+use lstm_core::{FORMAT_VERSION, Model, ModelError};
 use xtask::{boards::Board, image, qemu::Machine};
 
 /// The polynomial of the CRC-32, bits reflected.
@@ -100,9 +100,11 @@ fn assert_refused(name: &str, file: &mut [u8], changes: &[[u32; 8]], bit: usize)
     let right = stored(file);
     flip(file, bit);
     let error = Model::from_bytes(file).expect_err("a flipped bit is noticed");
+    // One flip makes version 1 version 3, which is read too.
+    let is_a_version = (1..=FORMAT_VERSION).contains(&u16::from_le_bytes([file[4], file[5]]));
     match bit / 8 {
         0..4 => assert!(matches!(error, ModelError::Magic { .. })),
-        4..6 => assert!(matches!(error, ModelError::Version { .. })),
+        4..6 if !is_a_version => assert!(matches!(error, ModelError::Version { .. })),
         8..12 => assert!(matches!(
             error,
             ModelError::Truncated { .. } | ModelError::TooLong { .. }

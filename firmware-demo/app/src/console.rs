@@ -7,7 +7,7 @@ use crate::sensor;
 use crate::{
     Board, Memory,
     base64::{CHUNK_BYTES, Decoder, TextError, encode},
-    commands::{A_COMMAND, COMMANDS, Expected, HELP, nearest},
+    commands::{A_COMMAND, COMMANDS, HELP, nearest},
     editor::{Editor, Event, LONGEST_LINE, PROMPT},
     number::{decimal, divide, whole},
     output::{Output, beginning},
