@@ -55,7 +55,7 @@ fn flags_and_files_of_one_shape_have_one_budget() {
     }
     let microbit = by_flags.lines().find(|line| line.starts_with("microbit "));
     let words: Vec<&str> = microbit.unwrap().split_whitespace().collect();
-    assert_eq!(words[1..5], ["Cortex-M0", "100", "190,464", "16,384"]);
+    assert_eq!(words[1..5], ["Cortex-M0", "100", "196,608", "16,384"]);
     let fits = |text: &str, board: &str| {
         let line = text.lines().find(|l| l.starts_with(board)).unwrap();
         line.ends_with("  yes")

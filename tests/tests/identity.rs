@@ -86,7 +86,7 @@ fn every_core_writes_what_the_host_writes() {
         // 256 units of int8 are too large for the flash of the small boards.
         Case(Int8, LARGE, 2_000, &[RV32, M3, M4, M4_STM, M7]),
         Case(Int4, LARGE, 2_000, &[M0, RV32, M3, M3_SMALL, M4]),
-        Case(Int8, LEAN, 2_000, &[RV32, M3, M3_SMALL, M4]),
+        Case(Int8, LEAN, 2_000, &[M0, RV32, M3, M3_SMALL, M4]),
         Case(Int4, LEAN, 2_000, &[M0, RV32, M3, M3_SMALL, M4]),
         // Millions of instructions a character where the core has no floats.
         Case(F32, SMALL, 1_000, &[M0, RV32, M3, M3_SMALL]),
@@ -102,7 +102,7 @@ fn every_core_writes_what_the_host_writes_at_length() {
         Case(Int8, LARGE, 100_000, &[RV32, M3, M4, M7]),
         Case(Int4, SMALL, 100_000, &[M3_STM, M4_STM]),
         Case(Int4, LARGE, 100_000, &[M0, RV32, M3, M3_SMALL, M4]),
-        Case(Int8, LEAN, 100_000, &[RV32, M3, M3_SMALL, M4]),
+        Case(Int8, LEAN, 100_000, &[M0, RV32, M3, M3_SMALL, M4]),
         Case(Int4, LEAN, 100_000, &[M0, RV32, M3, M3_SMALL, M4]),
         Case(F32, SMALL, 10_000, &[M0, RV32, M3, M3_SMALL]),
         Case(F32, SMALL, 100_000, &[M4]),

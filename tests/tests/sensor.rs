@@ -24,7 +24,8 @@ fn recorded() -> Vec<Sequence> {
 
 /// A Cortex-M0, an M3, an M4 and an RV32.
 fn boards() -> [&'static Board; 4] {
-    ["microbit", "mps2-an385", "mps2-an386", "riscv-virt"].map(|name| Board::parse(name).unwrap())
+    ["microbit-sensors", "mps2-an385", "mps2-an386", "riscv-virt"]
+        .map(|name| Board::parse(name).unwrap())
 }
 
 /// A board with the model, behind its banner.

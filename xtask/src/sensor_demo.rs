@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// An emulated Cortex-M0 with 16 KB of RAM.
-const BOARD: &str = "microbit";
+const BOARD: &str = "microbit-sensors";
 /// The model that is shown without training.
 const SHIPPED: &str = "models/sensors/motions-gru.lstm";
 /// Answers that are shown as they come.

@@ -13,15 +13,15 @@ use support_uart::{
     words_for_integers,
 };
 
-/// Less than half of the RAM: the stack takes less than half of what is left.
-const WORDS: usize = 7 * 1024 / size_of::<u32>();
+/// Half of the RAM.
+const WORDS: usize = 8 * 1024 / size_of::<u32>();
 // More fits in it than in the flash: an integer layer of any width, or each of these.
 const _: () = {
     let widest = LayerShape::lstm(MAX_INTEGER_COLUMNS as u16).project(MAX_INTEGER_COLUMNS as u16);
     assert!(words_for_integers(&[widest]) <= WORDS);
-    assert!(words_for_integers(&[LayerShape::lstm(320); 4]) <= WORDS);
-    assert!(workspace_words(Format::F32, &[LayerShape::lstm(512)]) <= WORDS);
-    assert!(workspace_words(Format::F32, &[LayerShape::lstm(128); 4]) <= WORDS);
+    assert!(words_for_integers(&[LayerShape::lstm(384); 4]) <= WORDS);
+    assert!(workspace_words(Format::F32, &[LayerShape::lstm(640)]) <= WORDS);
+    assert!(workspace_words(Format::F32, &[LayerShape::lstm(192); 4]) <= WORDS);
 };
 
 static WORKSPACE: Ram<WORDS> = ram();
