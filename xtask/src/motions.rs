@@ -12,13 +12,18 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use sha2::{Digest, Sha256};
 
-use crate::shell::{self, step, target, works};
+use crate::{
+    pypi::Package,
+    shell::{self, target},
+};
 
-const PACKAGE: &str = "aeon==1.6.0";
-const ARCHIVE: &str = "aeon-1.6.0-py3-none-any.whl";
-const ARCHIVE_SHA256: &str = "d05227086706f80111ac5fee8de4d5d3115bb3bcfd1c786c8629393055816409";
+const PACKAGE: Package = Package {
+    name: "aeon==1.6.0",
+    archive: "aeon-1.6.0-py3-none-any.whl",
+    sha256: "d05227086706f80111ac5fee8de4d5d3115bb3bcfd1c786c8629393055816409",
+    is_source: false,
+};
 const FOLDER: &str = "aeon/datasets/data/BasicMotions";
 const CHANNELS: [&str; 6] = ["acc x", "acc y", "acc z", "gyro x", "gyro y", "gyro z"];
 
@@ -45,24 +50,7 @@ pub struct Sequence {
 /// It cannot be fetched, or is another one.
 pub fn prepare() -> Result<Motions> {
     let folder = target().join("motions");
-    fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
-    let archive = folder.join(ARCHIVE);
-    if !archive.exists() {
-        step(&format!("downloading {PACKAGE} from PyPI"), || {
-            download(&folder)
-        })?;
-    }
-    let bytes = fs::read(&archive).with_context(|| archive.display().to_string())?;
-    let found: String = Sha256::digest(bytes)
-        .iter()
-        .map(|b| format!("{b:02x}"))
-        .collect();
-    if found != ARCHIVE_SHA256 {
-        bail!(
-            "{} is another one: found sha256 {found}, expected {ARCHIVE_SHA256}",
-            archive.display()
-        );
-    }
+    let archive = PACKAGE.fetch(&folder)?;
     // A wheel is a zip file.
     let mut unpack = Command::new("python3");
     unpack.args(["-m", "zipfile", "-e"]).arg(&archive);
@@ -79,26 +67,6 @@ pub fn prepare() -> Result<Motions> {
         train: part("BasicMotions_TRAIN.ts", "train.csv")?,
         test: part("BasicMotions_TEST.ts", "test.csv")?,
     })
-}
-
-fn download(folder: &Path) -> Result<()> {
-    if !works("python3", &["-m", "pip", "--version"]) {
-        bail!(
-            "found no pip of Python 3; install it with `apt-get install python3-pip` (Debian, \
-             Ubuntu) or `brew install python` (macOS)"
-        );
-    }
-    // pip takes hashes from a file only.
-    let requirements = folder.join("requirements.txt");
-    let line = format!("{PACKAGE} --hash=sha256:{ARCHIVE_SHA256}\n");
-    fs::write(&requirements, line).with_context(|| requirements.display().to_string())?;
-    let mut pip = Command::new("python3");
-    pip.args(["-m", "pip", "download", "--quiet", "--no-deps"])
-        .args(["--require-hashes", "--requirement"])
-        .arg(&requirements)
-        .arg("--dest")
-        .arg(folder);
-    shell::attach(&mut pip)
 }
 
 /// The sequences of a `.ts` file: a line each, its channels and its class with colons between.

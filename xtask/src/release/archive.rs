@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 use zip::{ZipWriter, write::SimpleFileOptions};
 
-use crate::{corpus::hex, image};
+use crate::{image, pypi::hex};
 
 /// The file with the checksums, as `sha256sum --check` takes it.
 pub const SUMS: &str = "SHA256SUMS";
