@@ -109,13 +109,7 @@ impl<'r> Run<'r> {
             let written = task.write_sample(&now.parameters, phase, &mut now.progress)?;
             tell!("{written}");
         }
-        if !trainer.train()? {
-            return Err(Error::Interrupted(format!(
-                "stopped after update {}; go on with: host-trainer train --resume --out {}",
-                trainer.now.progress.update,
-                folder.path().display()
-            )));
-        }
+        trainer.train_in(folder)?;
         let network = trainer.task.network(&trainer.now.parameters);
         network.save(&folder.last())?;
         // Nothing is left to save: from here on Ctrl-C ends the program at once.

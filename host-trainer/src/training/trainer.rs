@@ -15,6 +15,7 @@ use crate::training::checkpoint::{Checkpoint, Progress, refused};
 use crate::training::display::Display;
 use crate::training::metrics::{Row, absurd, most_plausible};
 use crate::training::phase::Phase;
+use crate::training::run_folder::RunFolder;
 use crate::training::stage::{Reading, Stage};
 use crate::training::task::{Report, Task};
 use candle_nn::Optimizer as _;
@@ -200,6 +201,21 @@ impl<'t, T: Task> Trainer<'t, T> {
                 return Ok(true);
             }
             self.next_phase()?;
+        }
+    }
+
+    /// As [`Trainer::train`], of a run in this folder.
+    ///
+    /// # Errors
+    /// As there; [`Error::Interrupted`] if it is to stop.
+    pub(crate) fn train_in(&mut self, folder: &RunFolder) -> Result<()> {
+        match self.train()? {
+            true => Ok(()),
+            false => Err(Error::Interrupted(format!(
+                "stopped after update {}; go on with: host-trainer train --resume --out {}",
+                self.now.progress.update,
+                folder.path().display()
+            ))),
         }
     }
 

@@ -2,7 +2,8 @@
 //! range of every number in it.
 
 use super::config::{Activation, Cell, LayerConfig};
-use super::weights::{Dense, Layer, SensorNetwork};
+use super::weights::{Dense, SensorNetwork};
+use crate::network::parameters::Layer;
 
 /// A network with its state.
 #[derive(Clone, Debug)]

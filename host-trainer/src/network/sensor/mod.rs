@@ -8,4 +8,4 @@ pub use config::{
     Activation, Cell, Channel, DenseConfig, Head, LayerConfig, OutputValue, SensorConfig,
 };
 pub use forward::{Forward, Look};
-pub use weights::{Dense, Layer, SensorNetwork};
+pub use weights::{Dense, SensorNetwork};

@@ -1,29 +1,15 @@
-//! The weights, and their file.
+//! The weights, and their file. Every matrix is row-major, `[in, out]`; the G gates of a layer lie side by side in the order that
+//! [`Cell`](super::Cell) gives.
 
 use super::config::SensorConfig;
 use crate::files::error::{Error, Result};
 use crate::files::tensors::TensorFile;
 use crate::kernels::random::Random;
+use crate::network::parameters::Layer;
 use std::path::Path;
 
 /// The metadata key of a network file.
 const KEY: &str = "sensor-network";
-
-/// The weights of one recurrent layer. Every matrix is row-major, `[in, out]`; the G gates lie side by side in the order
-/// that [`Cell`](super::Cell) gives.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Layer {
-    /// Input weights `[in, G H]`.
-    pub w_ih: Vec<f32>,
-    /// Recurrent weights `[R, G H]`.
-    pub w_hh: Vec<f32>,
-    /// One bias a gate and unit, `[G H]`.
-    pub bias: Vec<f32>,
-    /// Another one of the recurrent product alone, where the cell has it.
-    pub recurrent_bias: Option<Vec<f32>>,
-    /// `[H, R]`.
-    pub projection: Option<Vec<f32>>,
-}
 
 /// The weights of a dense layer.
 #[derive(Clone, Debug, PartialEq)]

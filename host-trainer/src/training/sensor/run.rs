@@ -92,13 +92,7 @@ impl<'r> Run<'r> {
         trainer.task.rows = folder.rows()?;
         trainer.keep_best()?;
         introduce(&trainer);
-        if !trainer.train()? {
-            return Err(Error::Interrupted(format!(
-                "stopped after update {}; go on with: host-trainer train --resume --out {}",
-                trainer.now.progress.update,
-                folder.path().display()
-            )));
-        }
+        trainer.train_in(folder)?;
         let network = trainer.task.network(&trainer.now.parameters);
         network.save(&folder.last())?;
         // Nothing is left to save: from here on Ctrl-C ends the program at once.
