@@ -59,11 +59,11 @@ mod tests {
     fn every_number_is_a_float_of_c() {
         let sequences = [Sequence {
             class: "Walking".into(),
-            steps: vec!["1,-2.5,-5.8E-5".into(), "0,1e10,3".into()],
+            steps: vec!["1,-2.5,-5.8E-5".into(), "0,1e20,3".into()],
         }];
         let text = motions_header(&sequences).unwrap();
         let (_, array) = text.split_once("[][6] = {\n").unwrap();
-        let expected = "/* Walking */\n{1.0f,-2.5f,-5.8e-5f},\n{0.0f,1e10f,3.0f},\n};\n\n#endif\n";
+        let expected = "/* Walking */\n{1.0f,-2.5f,-5.8e-5f},\n{0.0f,1e20f,3.0f},\n};\n\n#endif\n";
         assert_eq!(array, expected);
         assert_eq!(super::sequences().unwrap().len(), 4);
     }
