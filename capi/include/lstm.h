@@ -1,4 +1,4 @@
-/* lstm-core for C and C++: a recurrent network on a microcontroller, a character at a time.
+/* lstm-core for C and C++: a recurrent network on a microcontroller, a step at a time.
  *
  * No heap, no global variable, no call of a library. Every object lies in memory of yours; its size is
  * a constant here. What may go wrong is told by a code (lstm_status), and in a line of text where you
@@ -15,6 +15,7 @@
 #ifndef LSTM_H
 #define LSTM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -39,6 +40,11 @@
 #define LSTM_GENERATOR_WORDS 128
 
 /**
+ * Words of `lstm_sensor`.
+ */
+#define LSTM_SENSOR_WORDS 88
+
+/**
  * Words of `lstm_error`.
  */
 #define LSTM_ERROR_WORDS 10
@@ -47,6 +53,12 @@
  * Bytes of a character in UTF-8, with the zero byte behind it.
  */
 #define LSTM_CHARACTER_BYTES 5
+
+/**
+ * Bytes that are enough for the name of every channel, class or value of the models here, with the zero byte behind
+ * it. A name may be longer; then the function that writes it says so.
+ */
+#define LSTM_NAME_BYTES 32
 
 /**
  * The code of what a function did.
@@ -104,12 +116,53 @@ enum lstm_status
    * Another error.
    */
   LSTM_ERROR_OTHER = 11,
+  /**
+   * The values for a step are refused: there are more or fewer than channels.
+   */
+  LSTM_ERROR_INPUT = 12,
+  /**
+   * There is no such channel, class or value.
+   */
+  LSTM_ERROR_INDEX = 13,
+  /**
+   * Nothing is told yet: no step was answered since the start.
+   */
+  LSTM_ERROR_NO_OUTPUT = 14,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
 typedef enum lstm_status lstm_status;
 #else
 typedef int32_t lstm_status;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * What a step of a model gives.
+ */
+enum lstm_gives
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  /**
+   * The next symbol of a text.
+   */
+  LSTM_GIVES_SYMBOLS = 0,
+  /**
+   * One of some classes.
+   */
+  LSTM_GIVES_CLASSES = 1,
+  /**
+   * Values in the user's units.
+   */
+  LSTM_GIVES_VALUES = 2,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum lstm_gives lstm_gives;
+#else
+typedef int32_t lstm_gives;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
@@ -158,15 +211,27 @@ typedef struct lstm_model_info {
    */
   uint32_t checksum;
   /**
-   * Symbols of its alphabet, 1 to 256.
+   * Symbols of its alphabet, 1 to 256; 0 if it reads values.
    */
   uint32_t num_symbols;
   /**
-   * Words of the workspace that it needs on this chip.
+   * Values that it reads a step, 1 to 256; 0 if it reads symbols.
+   */
+  uint32_t num_channels;
+  /**
+   * Symbols, classes or values that it gives.
+   */
+  uint32_t num_outputs;
+  /**
+   * Which of them.
+   */
+  lstm_gives gives;
+  /**
+   * Words of the workspace that it needs on this chip, with its window if it reads values.
    */
   size_t workspace_words;
   /**
-   * Characters of the windows that it was trained on; 0 if it carries its state.
+   * Characters or steps of the windows that it was trained on; 0 if it carries its state.
    */
   size_t window;
 } lstm_model_info;
@@ -212,6 +277,20 @@ typedef union lstm_sampler {
    */
   size_t words[LSTM_SAMPLER_WORDS];
 } lstm_sampler;
+
+/**
+ * A model that reads values, with its state and its window, which lie in the workspace.
+ */
+typedef union lstm_sensor {
+  /**
+   * For its alignment.
+   */
+  uint64_t align;
+  /**
+   * Nothing for a program.
+   */
+  size_t words[LSTM_SENSOR_WORDS];
+} lstm_sensor;
 
 #ifdef __cplusplus
 extern "C" {
@@ -266,6 +345,25 @@ lstm_status lstm_model_decode(const union lstm_model *model,
                               uint8_t token,
                               char *text,
                               size_t capacity);
+
+/**
+ * Writes the name of a channel and a zero byte into `text`, which has room for `capacity` bytes. It may be empty.
+ */
+lstm_status lstm_model_channel_name(const union lstm_model *model,
+                                    size_t channel,
+                                    char *text,
+                                    size_t capacity,
+                                    union lstm_error *error);
+
+/**
+ * Writes the name of a class or value and a zero byte into `text`, which has room for `capacity` bytes. That of a
+ * value may be empty.
+ */
+lstm_status lstm_model_output_name(const union lstm_model *model,
+                                   size_t output,
+                                   char *text,
+                                   size_t capacity,
+                                   union lstm_error *error);
 
 /**
  * A generator of a model at the zero state, which samples at temperature 1 over all symbols with the
@@ -346,7 +444,7 @@ lstm_status lstm_session_init(union lstm_session *session,
 
 /**
  * Reads a token. `logits`, if it is not null, is then where the logits of the next one lie, a number in
- * Q12 (of which 4096 is 1) for each symbol of the alphabet, until the next step.
+ * Q12 (of which 4096 is 1) for each symbol, class or value that the model gives, until the next step.
  */
 lstm_status lstm_session_step(union lstm_session *session,
                               uint8_t token,
@@ -403,6 +501,95 @@ lstm_status lstm_sampler_set(union lstm_sampler *sampler,
                              size_t top_k,
                              float top_p,
                              union lstm_error *error);
+
+/**
+ * A model that reads values, at the zero state, with an empty window if the model was trained on windows. State and
+ * window lie in `workspace`, of so many words, which stays in use: `lstm_model_describe` tells how many the model
+ * needs. `model` is copied, and may go. A window is run once it is full, and then every so many steps as it is long.
+ */
+lstm_status lstm_sensor_init(union lstm_sensor *sensor,
+                             const union lstm_model *model,
+                             uint32_t *workspace,
+                             size_t words,
+                             union lstm_error *error);
+
+/**
+ * Changes after how many steps a window is run again, behind the next run. For a model that carries its state, which
+ * answers each step, it changes nothing.
+ */
+lstm_status lstm_sensor_set_stride(union lstm_sensor *sensor,
+                                   size_t stride,
+                                   union lstm_error *error);
+
+/**
+ * Reads the values of one step, in the user's units: as many as the model has channels. `is_answered` then tells
+ * whether the model has answered it: always, but in a window that is not to be run yet. What is no number counts as
+ * the mean of its channel in the integer formats.
+ */
+lstm_status lstm_sensor_step(union lstm_sensor *sensor,
+                             const float *values,
+                             size_t count,
+                             bool *is_answered,
+                             union lstm_error *error);
+
+/**
+ * The class of the last answer: the likeliest, the first of equals.
+ */
+lstm_status lstm_sensor_class(union lstm_sensor *sensor,
+                              size_t *class_index,
+                              union lstm_error *error);
+
+/**
+ * The probability of a class in the last answer, 0 to 1.
+ */
+lstm_status lstm_sensor_probability(union lstm_sensor *sensor,
+                                    size_t class_index,
+                                    float *probability,
+                                    union lstm_error *error);
+
+/**
+ * The probability of a class in the last answer, in 1/32768: computed in integers, and equal on every chip.
+ */
+lstm_status lstm_sensor_probability_q15(union lstm_sensor *sensor,
+                                        size_t class_index,
+                                        uint16_t *probability,
+                                        union lstm_error *error);
+
+/**
+ * A value of the last answer, in the user's units; the logit of a class.
+ */
+lstm_status lstm_sensor_value(union lstm_sensor *sensor,
+                              size_t index,
+                              float *value,
+                              union lstm_error *error);
+
+/**
+ * Back to the zero state and an empty window, without an answer.
+ */
+lstm_status lstm_sensor_reset(union lstm_sensor *sensor);
+
+/**
+ * The bytes of a saved state.
+ */
+lstm_status lstm_sensor_state_bytes(const union lstm_sensor *sensor, size_t *bytes);
+
+/**
+ * Writes the state into `state`, which has as many bytes as `lstm_sensor_state_bytes` tells: the state of the
+ * network, or the window, which is run from the zero state. They mean the same on every chip.
+ */
+lstm_status lstm_sensor_save(const union lstm_sensor *sensor,
+                             void *state,
+                             size_t bytes,
+                             union lstm_error *error);
+
+/**
+ * Takes back a state that `lstm_sensor_save` wrote with this model, here or on another chip. There is no answer until
+ * the next step that is answered. Where it is refused, nothing changes.
+ */
+lstm_status lstm_sensor_restore(union lstm_sensor *sensor,
+                                const void *state,
+                                size_t bytes,
+                                union lstm_error *error);
 
 #ifdef __cplusplus
 }  // extern "C"

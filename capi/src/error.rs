@@ -30,6 +30,12 @@ pub enum Status {
     LstmErrorSampler = 10,
     /// Another error.
     LstmErrorOther = 11,
+    /// The values for a step are refused: there are more or fewer than channels.
+    LstmErrorInput = 12,
+    /// There is no such channel, class or value.
+    LstmErrorIndex = 13,
+    /// Nothing is told yet: no step was answered since the start.
+    LstmErrorNoOutput = 14,
 }
 
 impl Status {
@@ -48,11 +54,14 @@ impl Status {
             Status::LstmErrorSnapshot => c"the saved state is refused",
             Status::LstmErrorSampler => c"a setting of the sampler is out of range",
             Status::LstmErrorOther => c"another error",
+            Status::LstmErrorInput => c"the values for a step are refused",
+            Status::LstmErrorIndex => c"there is no such channel, class or value",
+            Status::LstmErrorNoOutput => c"no step was answered since the start",
         }
     }
 
     /// Every code.
-    pub(crate) const ALL: [Status; 12] = [
+    pub(crate) const ALL: [Status; 15] = [
         Status::LstmOk,
         Status::LstmErrorNull,
         Status::LstmErrorAlignment,
@@ -65,6 +74,9 @@ impl Status {
         Status::LstmErrorSnapshot,
         Status::LstmErrorSampler,
         Status::LstmErrorOther,
+        Status::LstmErrorInput,
+        Status::LstmErrorIndex,
+        Status::LstmErrorNoOutput,
     ];
 }
 
@@ -97,6 +109,12 @@ pub(crate) enum Error {
         found: usize,
         expected: usize,
     },
+    Index {
+        found: usize,
+        /// How many there are.
+        count: usize,
+    },
+    NoOutput,
     Engine(lstm_core::Error),
 }
 
@@ -109,10 +127,13 @@ impl Error {
             Error::NotReady { .. } => Status::LstmErrorNotReady,
             Error::Text { .. } | Error::Character { .. } => Status::LstmErrorText,
             Error::Capacity { .. } => Status::LstmErrorCapacity,
+            Error::Index { .. } => Status::LstmErrorIndex,
+            Error::NoOutput => Status::LstmErrorNoOutput,
             Error::Engine(lstm_core::Error::Model(_)) => Status::LstmErrorModel,
             Error::Engine(lstm_core::Error::Workspace(_)) => Status::LstmErrorWorkspace,
             Error::Engine(lstm_core::Error::Snapshot(_)) => Status::LstmErrorSnapshot,
             Error::Engine(lstm_core::Error::Sampler(_)) => Status::LstmErrorSampler,
+            Error::Engine(lstm_core::Error::Input(_)) => Status::LstmErrorInput,
             Error::Engine(_) => Status::LstmErrorOther,
         }
     }
@@ -155,6 +176,10 @@ impl fmt::Display for Error {
             Error::Capacity { found, expected } => {
                 write!(f, "there is room for {found} bytes, expected {expected}")
             }
+            Error::Index { found, count } => {
+                write!(f, "found number {found}, expected one below {count}")
+            }
+            Error::NoOutput => f.write_str("no step was answered yet, expected one that was"),
             Error::Engine(error) => error.fmt(f),
         }
     }

@@ -8,7 +8,7 @@
 //! * `object`: Rust values in memory of C
 //! * `error`: what can go wrong, and its codes
 //! * `report`: errors told to C
-//! * `model`, `sampler`, `session`, `generator`: the functions
+//! * `model`, `sampler`, `session`, `generator`, `sensor`: the functions
 
 #![no_std]
 #![deny(missing_docs, clippy::undocumented_unsafe_blocks)]
@@ -40,13 +40,16 @@ mod session;
 
 mod sampler;
 
+mod sensor;
+
 pub use error::Status;
 pub use generator::*;
 pub use model::*;
 pub use object::{
     ERROR_WORDS, ErrorMemory, GENERATOR_WORDS, GeneratorMemory, MODEL_WORDS, ModelMemory,
-    SAMPLER_WORDS, SESSION_WORDS, SamplerMemory, SessionMemory,
+    SAMPLER_WORDS, SENSOR_WORDS, SESSION_WORDS, SamplerMemory, SensorMemory, SessionMemory,
 };
 pub use report::{lstm_error_text, lstm_status_text};
 pub use sampler::*;
+pub use sensor::*;
 pub use session::*;

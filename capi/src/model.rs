@@ -3,17 +3,34 @@
 
 use core::ffi::{c_char, c_void};
 
-use lstm_core::{Model, Token};
+use lstm_core::{Model, OutputHead, Token};
 
 use crate::{
     error::{Error, Status, status},
     object::{ErrorMemory, ModelMemory},
     pointer::{In, Out},
     report::report,
+    sensor,
 };
 
 /// Bytes of a character in UTF-8, with the zero byte behind it.
 pub const CHARACTER_BYTES: usize = 5;
+
+/// Bytes that are enough for the name of every channel, class or value of the models here, with the zero byte behind
+/// it. A name may be longer; then the function that writes it says so.
+pub const NAME_BYTES: usize = 32;
+
+/// What a step of a model gives.
+#[repr(i32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gives {
+    /// The next symbol of a text.
+    LstmGivesSymbols = 0,
+    /// One of some classes.
+    LstmGivesClasses = 1,
+    /// Values in the user's units.
+    LstmGivesValues = 2,
+}
 
 /// What a model says of itself.
 #[repr(C)]
@@ -25,11 +42,17 @@ pub struct ModelInfo {
     pub name_bytes: usize,
     /// The CRC-32 of the file, which names the model in saved states.
     pub checksum: u32,
-    /// Symbols of its alphabet, 1 to 256.
+    /// Symbols of its alphabet, 1 to 256; 0 if it reads values.
     pub num_symbols: u32,
-    /// Words of the workspace that it needs on this chip.
+    /// Values that it reads a step, 1 to 256; 0 if it reads symbols.
+    pub num_channels: u32,
+    /// Symbols, classes or values that it gives.
+    pub num_outputs: u32,
+    /// Which of them.
+    pub gives: Gives,
+    /// Words of the workspace that it needs on this chip, with its window if it reads values.
     pub workspace_words: usize,
-    /// Characters of the windows that it was trained on; 0 if it carries its state.
+    /// Characters or steps of the windows that it was trained on; 0 if it carries its state.
     pub window: usize,
 }
 
@@ -69,16 +92,28 @@ pub unsafe extern "C" fn lstm_model_describe(
 
 fn describe(model: In<ModelMemory>, info: Out<ModelInfo>) -> Result<(), Error> {
     let model = model.content("model")?;
-    let (name, num_symbols) = (model.name(), model.alphabet().len());
+    let name = model.name();
     let description = ModelInfo {
         name: name.as_ptr().cast(),
         name_bytes: name.len(),
         checksum: model.checksum(),
-        num_symbols: num_symbols as u32,
-        workspace_words: model.workspace_words() + num_symbols,
+        num_symbols: model.alphabet().len() as u32,
+        num_channels: model.num_channels() as u32,
+        num_outputs: model.num_outputs() as u32,
+        gives: match model.head() {
+            OutputHead::Symbols => Gives::LstmGivesSymbols,
+            OutputHead::Classes { .. } => Gives::LstmGivesClasses,
+            OutputHead::Values { .. } => Gives::LstmGivesValues,
+        },
+        workspace_words: session_words(model) + sensor::window_words(model),
         window: model.window().unwrap_or(0),
     };
     info.set("info", description)
+}
+
+/// Words of a session of a model: its state, and what it gives.
+pub(crate) fn session_words(model: &Model<'_>) -> usize {
+    model.workspace_words() + model.num_outputs()
 }
 
 /// The token of a character, by its number in Unicode: `'a'`. Token 0 if the alphabet lacks it.
@@ -112,13 +147,64 @@ pub unsafe extern "C" fn lstm_model_decode(
 
 fn decode(model: In<ModelMemory>, token: u8, text: Out<c_char>, found: usize) -> Result<(), Error> {
     let character = model.content("model")?.alphabet().decode(Token::new(token));
-    let mut bytes = [0; CHARACTER_BYTES];
-    let expected = character.encode_utf8(&mut bytes).len() + 1;
+    write(character.encode_utf8(&mut [0; 4]), text, found)
+}
+
+/// Writes the name of a channel and a zero byte into `text`, which has room for `capacity` bytes. It may be empty.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lstm_model_channel_name(
+    model: *const ModelMemory,
+    channel: usize,
+    text: *mut c_char,
+    capacity: usize,
+    error: *mut ErrorMemory,
+) -> Status {
+    let model = In(model).content("model");
+    let name = model.and_then(|model| nth(model.channels(), channel, model.num_channels()));
+    report(
+        name.and_then(|name| write(name, Out(text), capacity)),
+        Out(error),
+    )
+}
+
+/// Writes the name of a class or value and a zero byte into `text`, which has room for `capacity` bytes. That of a
+/// value may be empty.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lstm_model_output_name(
+    model: *const ModelMemory,
+    output: usize,
+    text: *mut c_char,
+    capacity: usize,
+    error: *mut ErrorMemory,
+) -> Status {
+    let model = In(model).content("model");
+    let name = model.and_then(|model| {
+        let names = model.head().names();
+        nth(names.clone(), output, names.count())
+    });
+    report(
+        name.and_then(|name| write(name, Out(text), capacity)),
+        Out(error),
+    )
+}
+
+/// The item with this number, of so many.
+pub(crate) fn nth<T>(
+    mut items: impl Iterator<Item = T>,
+    found: usize,
+    count: usize,
+) -> Result<T, Error> {
+    items.nth(found).ok_or(Error::Index { found, count })
+}
+
+/// Writes a text and a zero byte.
+fn write(from: &str, text: Out<c_char>, found: usize) -> Result<(), Error> {
+    let expected = from.len() + 1;
     let text = text.bytes("text", found)?;
     if found < expected {
         return Err(Error::Capacity { found, expected });
     }
-    for (to, byte) in text.iter_mut().zip(bytes.into_iter().take(expected)) {
+    for (to, byte) in text.iter_mut().zip(from.bytes().chain([0])) {
         *to = byte;
     }
     Ok(())

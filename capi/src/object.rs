@@ -4,7 +4,7 @@ use core::mem::MaybeUninit;
 
 use lstm_core::{Generator, MAX_WINDOW, Model, Sampler, Session, WorkspaceSlices};
 
-use crate::error::Error;
+use crate::{error::Error, sensor::Sensor};
 
 /// Words of `lstm_model`, of the size of a pointer.
 pub const MODEL_WORDS: usize = 64;
@@ -14,6 +14,8 @@ pub const SAMPLER_WORDS: usize = 16;
 pub const SESSION_WORDS: usize = 72;
 /// Words of `lstm_generator`.
 pub const GENERATOR_WORDS: usize = 128;
+/// Words of `lstm_sensor`.
+pub const SENSOR_WORDS: usize = 88;
 /// Words of `lstm_error`.
 pub const ERROR_WORDS: usize = 10;
 
@@ -53,6 +55,15 @@ pub union GeneratorMemory {
     pub words: [usize; GENERATOR_WORDS],
 }
 
+/// A model that reads values, with its state and its window, which lie in the workspace.
+#[repr(C)]
+pub union SensorMemory {
+    /// For its alignment.
+    pub align: u64,
+    /// Nothing for a program.
+    pub words: [usize; SENSOR_WORDS],
+}
+
 /// What went wrong, of which `lstm_error_text` makes a line. It may be copied.
 #[repr(C)]
 pub union ErrorMemory {
@@ -77,11 +88,12 @@ pub(crate) trait Object: Sized {
     };
 }
 
-const _: [(); 5] = [
+const _: [(); 6] = [
     ModelMemory::FITS,
     SamplerMemory::FITS,
     SessionMemory::FITS,
     GeneratorMemory::FITS,
+    SensorMemory::FITS,
     ErrorMemory::FITS,
 ];
 
@@ -110,6 +122,11 @@ impl Object for SessionMemory {
 impl Object for GeneratorMemory {
     type Content = Generator<'static, WorkspaceSlices<'static>, MAX_WINDOW>;
     const TAG: u32 = u32::from_le_bytes(*b"LSTg");
+}
+
+impl Object for SensorMemory {
+    type Content = Sensor;
+    const TAG: u32 = u32::from_le_bytes(*b"LSTv");
 }
 
 impl Object for ErrorMemory {

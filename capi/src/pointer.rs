@@ -31,6 +31,7 @@ impl Byte for c_void {}
 pub(crate) trait Number: Copy {}
 impl Number for u8 {}
 impl Number for u32 {}
+impl Number for f32 {}
 
 /// Refuses what cannot be an address of so many elements.
 fn check<T>(name: &'static str, pointer: *const T, length: usize) -> Result<(), Error> {
@@ -86,10 +87,17 @@ mod access {
         where
             T: Byte,
         {
-            let pointer: *const u8 = self.0.cast();
-            check(name, pointer, length)?;
-            // SAFETY: not null, and the length can be; the rest is promised.
-            Ok(unsafe { core::slice::from_raw_parts(pointer, length) })
+            In(self.0.cast::<u8>()).numbers(name, length)
+        }
+
+        /// So many numbers.
+        pub(crate) fn numbers<'a>(self, name: &'static str, length: usize) -> Result<&'a [T], Error>
+        where
+            T: Number,
+        {
+            check(name, self.0, length)?;
+            // SAFETY: not null and aligned, and the length can be; the rest is promised.
+            Ok(unsafe { core::slice::from_raw_parts(self.0, length) })
         }
     }
 

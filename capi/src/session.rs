@@ -32,16 +32,20 @@ pub(crate) fn begin(
     workspace: Out<u32>,
     words: usize,
 ) -> Result<Session<'static, WorkspaceSlices<'static>>, Error> {
-    let model: Model<'static> = *model.content("model")?;
+    let model = *model.content("model")?;
     let workspace = workspace.numbers("workspace", words)?;
-    // Where there are too few, the session says so.
+    Ok(Session::new(model, slices(&model, workspace))?)
+}
+
+/// The workspace for a model; where there are too few words, the session says so.
+pub(crate) fn slices<'w>(model: &Model<'_>, workspace: &'w mut [u32]) -> WorkspaceSlices<'w> {
     let at = model.workspace_words().min(workspace.len());
     let (words, logits) = workspace.split_at_mut_checked(at).unwrap_or_default();
-    Ok(Session::new(model, WorkspaceSlices::new(words, logits))?)
+    WorkspaceSlices::new(words, logits)
 }
 
 /// Reads a token. `logits`, if it is not null, is then where the logits of the next one lie, a number in
-/// Q12 (of which 4096 is 1) for each symbol of the alphabet, until the next step.
+/// Q12 (of which 4096 is 1) for each symbol, class or value that the model gives, until the next step.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lstm_session_step(
     session: *mut SessionMemory,

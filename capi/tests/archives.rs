@@ -10,7 +10,7 @@ use std::{
     process::{Command, Output},
 };
 
-use common::{declared, folder, functions, library};
+use common::{EXAMPLES, declared, folder, functions, library};
 use cross_tests::{Sizes, compare_figures};
 use object::{Object, ObjectSymbol, read::archive::ArchiveFile};
 use xtask::{
@@ -23,9 +23,10 @@ const SNAPSHOT: &str = "docs/capi.txt";
 const HEAD: &str = "\
 What the library for C takes on each chip, in bytes. A test compares this file, to 2 %;
 `BLESS=1 cargo test --release -p lstm-capi --test archives` writes it anew.
-all: flash of all functions, for f32, int8 and int4. poet: of those that capi/examples/poet.c calls.
-init, next, text: the deepest that lstm_model_init, lstm_generator_next and lstm_error_text can take the
-stack, estimated from the machine code by tools/stack-depth; deepest: that any function can.
+all: flash of all functions, for f32, int8 and int4. poet, classifier: of those that capi/examples/poet.c and
+classifier.c call. init, next, step, text: the deepest that lstm_model_init, lstm_generator_next, lstm_sensor_step and
+lstm_error_text can take the stack, estimated from the machine code by tools/stack-depth; deepest: that any
+function can.
 
 ";
 
@@ -75,7 +76,7 @@ fn offered(library: &Path) -> BTreeSet<String> {
 #[test]
 fn every_library_offers_the_functions_of_the_header() {
     let declared = declared();
-    assert!(declared.contains("lstm_generator_next"), "{declared:?}");
+    assert!(declared.contains("lstm_sensor_step"), "{declared:?}");
     for target in CHIPS {
         assert_eq!(offered(&library(target)), declared, "{target}");
     }
@@ -121,12 +122,28 @@ fn table() -> String {
     let folder_of_programs = tempfile::tempdir().unwrap();
     let all = declared();
     let names: Vec<&str> = all.iter().map(String::as_str).collect();
-    let poet = functions(&fs::read_to_string(folder("examples/poet.c")).unwrap());
-    let head = ["target", "all", "poet", "init", "next", "text", "deepest"];
+    let calls = EXAMPLES.map(|example| {
+        let source = folder("examples").join(format!("{example}.c"));
+        functions(&fs::read_to_string(source).unwrap())
+    });
+    let head = [
+        "target",
+        "all",
+        "poet",
+        "classifier",
+        "init",
+        "next",
+        "step",
+        "text",
+        "deepest",
+    ];
     let mut table = Table::new(&head);
     for target in CHIPS {
-        let flash = Sizes::of(&program(target, &poet, folder_of_programs.path())).flash;
-        let program = program(target, &all, folder_of_programs.path());
+        let folder = folder_of_programs.path();
+        let [poet, classifier] = calls
+            .each_ref()
+            .map(|calls| Sizes::of(&program(target, calls, folder)).flash);
+        let program = program(target, &all, folder);
         let depths = stack_depth::depths(&program, &names).unwrap();
         let deepest = depths.iter().max_by_key(|depth| depth.bytes).unwrap();
         println!("{target}: {}", deepest.path.join(" > "));
@@ -137,9 +154,11 @@ fn table() -> String {
         let mut row = vec![target.to_owned()];
         let figures = [
             Sizes::of(&program).flash,
-            flash,
+            poet,
+            classifier,
             depth("lstm_model_init"),
             depth("lstm_generator_next"),
+            depth("lstm_sensor_step"),
             depth("lstm_error_text"),
             deepest.bytes,
         ];

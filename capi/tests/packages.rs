@@ -11,7 +11,7 @@ use std::{
     sync::OnceLock,
 };
 
-use common::{example_text, folder, host_text};
+use common::{EXAMPLES, example_text, folder, host_text};
 use cross_tests::assert_same_text;
 use xtask::{
     bench::{MACHINES, Machine},
@@ -82,12 +82,12 @@ fn rv32imac() -> Vec<String> {
     )
 }
 
-/// Configures and builds a project of CMake, and gives its program `poet`.
-fn build(project: &Path, options: &[String], built: &Path) -> PathBuf {
+/// Configures and builds a project of CMake, and gives its program, which bears the name of the example.
+fn build(project: &Path, options: &[String], example: &str, built: &Path) -> PathBuf {
     let options: Vec<&str> = options.iter().map(String::as_str).collect();
     assert_success(&cmake(&options, &[("-S", project), ("-B", built)]));
     assert_success(&cmake(&[], &[("--build", built)]));
-    built.join("poet")
+    built.join(example)
 }
 
 /// The line with which CMake refuses to configure a project.
@@ -107,45 +107,70 @@ fn found() -> String {
 
 #[test]
 fn the_cmake_package_is_found_built_and_run() {
-    let built = tempfile::tempdir().unwrap();
-    let example = package("cmake").join("example");
-    let program = build(&example, &[found()], built.path());
-    let output = Command::new(program).output().unwrap();
-    assert_success(&output);
-    assert_same_text(&String::from_utf8(output.stdout).unwrap(), &example_text());
+    for example in EXAMPLES {
+        let built = tempfile::tempdir().unwrap();
+        let project = package("cmake").join("examples").join(example);
+        let program = build(&project, &[found()], example, built.path());
+        let output = Command::new(program).output().unwrap();
+        assert_success(&output);
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert_same_text(&text, &example_text(example));
+    }
 }
 
 #[test]
 fn the_cmake_package_is_built_and_run_on_a_chip_that_is_named() {
     let built = tempfile::tempdir().unwrap();
-    let example = package("cmake").join("example");
+    let examples = package("cmake").join("examples");
     let target = "thumbv6m-none-eabi";
     let mut options = cortex_m0();
     options.push(found());
-    let refused = refusal(&example, &options, &built.path().join("refused"));
+    let refused = refusal(
+        &examples.join("poet"),
+        &options,
+        &built.path().join("refused"),
+    );
     let expected = format!("found LSTM_TARGET=\"\", expected one of: {}", CHIPS[5]);
     assert!(refused.contains(&expected), "{refused}");
     options.push(format!("-DLSTM_TARGET={target}"));
-    let program = build(&example, &options, &built.path().join("chip"));
-    let text = machine(target).run(&program, &[]).unwrap();
-    assert_same_text(&text, &example_text());
+    for example in EXAMPLES {
+        let built = built.path().join(example);
+        let program = build(&examples.join(example), &options, example, &built);
+        let text = machine(target).run(&program, &[]).unwrap();
+        assert_same_text(&text, &example_text(example));
+    }
 }
 
 #[test]
-fn the_esp_idf_component_and_its_example_are_built_and_run_on_a_chip() {
+fn the_esp_idf_component_and_its_examples_are_built_and_run_on_a_chip() {
     let built = tempfile::tempdir().unwrap();
     let project = folder("tests/esp-idf");
     let mut options = rv32imac();
     options.push(format!("-DCOMPONENT={}", package("esp-idf").display()));
-    let with = |chip: &str| [&options[..], &[format!("-DIDF_TARGET={chip}")]].concat();
-    for chip in ["esp32c3", "esp32c6"] {
-        let program = build(&project, &with(chip), &built.path().join(chip));
+    let with = |chip: &str, example: &str| {
+        let choice = [
+            format!("-DIDF_TARGET={chip}"),
+            format!("-DEXAMPLE={example}"),
+        ];
+        [&options[..], &choice].concat()
+    };
+    for (chip, example) in ["esp32c3", "esp32c6"].into_iter().zip(EXAMPLES) {
+        let program = build(
+            &project,
+            &with(chip, example),
+            example,
+            &built.path().join(chip),
+        );
         let text = machine("riscv32imac-unknown-none-elf")
             .run(&program, &[])
             .unwrap();
-        assert_same_text(&text, &example_text());
+        assert_same_text(&text, &example_text(example));
     }
-    let refused = refusal(&project, &with("esp32s3"), &built.path().join("xtensa"));
+    let refused = refusal(
+        &project,
+        &with("esp32s3", "poet"),
+        &built.path().join("xtensa"),
+    );
     assert!(
         refused.contains("lstm: found esp32s3, expected esp32c2"),
         "{refused}"
@@ -153,7 +178,7 @@ fn the_esp_idf_component_and_its_example_are_built_and_run_on_a_chip() {
 }
 
 #[test]
-fn the_zephyr_module_and_its_sample_are_built_and_run_on_a_chip() {
+fn the_zephyr_module_and_its_samples_are_built_and_run_on_a_chip() {
     let built = tempfile::tempdir().unwrap();
     let project = folder("tests/zephyr");
     let module = format!("-DMODULE={}", package("zephyr").display());
@@ -163,22 +188,36 @@ fn the_zephyr_module_and_its_sample_are_built_and_run_on_a_chip() {
         "RISCV_ISA_EXT_C",
         "RISCV_ISA_EXT_A",
     ];
-    for (target, options, config) in [
-        ("thumbv6m-none-eabi", cortex_m0(), &["CPU_CORTEX_M0"][..]),
-        ("riscv32imac-unknown-none-elf", rv32imac(), &riscv[..]),
+    for (example, target, options, config) in [
+        (
+            "poet",
+            "thumbv6m-none-eabi",
+            cortex_m0(),
+            &["CPU_CORTEX_M0"][..],
+        ),
+        (
+            "classifier",
+            "riscv32imac-unknown-none-elf",
+            rv32imac(),
+            &riscv[..],
+        ),
     ] {
         let config = config.iter().map(|name| format!("-DCONFIG_{name}=y"));
         let options: Vec<String> = options
             .into_iter()
             .chain(config)
-            .chain([module.clone()])
+            .chain([module.clone(), format!("-DEXAMPLE={example}")])
             .collect();
-        let program = build(&project, &options, &built.path().join(target));
+        let program = build(&project, &options, example, &built.path().join(target));
         let text = machine(target).run(&program, &[]).unwrap();
-        assert_same_text(&text, &example_text());
+        assert_same_text(&text, &example_text(example));
     }
     let mut options = cortex_m0();
-    options.extend([module, "-DCONFIG_CPU_CORTEX_A53=y".into()]);
+    options.extend([
+        module,
+        "-DEXAMPLE=poet".into(),
+        "-DCONFIG_CPU_CORTEX_A53=y".into(),
+    ]);
     let refused = refusal(&project, &options, &built.path().join("refused"));
     assert!(
         refused.contains("lstm: found a core without a library"),
@@ -239,6 +278,14 @@ fn the_arduino_sketches_are_built_and_run_on_a_chip() {
     let (first, second) = text.split_at(60);
     let lines = format!("{first}\n{first}\n{second}\n{second}\n");
     assert_same_text(&sketch("SaveAndRestore", 2), &lines);
+    // 100 steps of each class.
+    let classifier = sketch("Classifier", 400);
+    let names = classifier.lines().map(str::to_owned).collect::<Vec<_>>();
+    let expected = example_text("classifier");
+    let expected = expected
+        .lines()
+        .map(|line| line.split_once(' ').unwrap().0.to_owned());
+    assert_eq!(names, expected.collect::<Vec<_>>());
 }
 
 #[test]

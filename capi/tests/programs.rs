@@ -1,4 +1,4 @@
-//! The example in C, built by gcc and by g++ for the desk and for each kind of core, writes what the host
+//! The examples in C, built by gcc and by g++ for the desk and for each kind of core, write what the host
 //! writes in Rust.
 
 mod common;
@@ -9,11 +9,11 @@ use std::{
     process::Command,
 };
 
-use common::{example_text, folder, library, model};
+use common::{EXAMPLES, classifier, example_text, folder, library, model};
 use cross_tests::assert_same_text;
 use xtask::{
     bench::MACHINES,
-    capi::{desk, header},
+    capi::{desk, header, motions_header, sequences},
     setup::check_program,
 };
 
@@ -65,8 +65,8 @@ const COMPILERS: [Compiler; 4] = [
     },
 ];
 
-/// The example with its model, to be compiled.
-fn command(compiler: &str, language: &[&str], of_model: &Path) -> Command {
+/// An example with its model, to be compiled.
+fn command(compiler: &str, language: &[&str], example: &str, of_model: &Path) -> Command {
     let mut command = Command::new(compiler);
     command.args(STRICT).args(language);
     command
@@ -74,7 +74,7 @@ fn command(compiler: &str, language: &[&str], of_model: &Path) -> Command {
         .arg(folder("include"))
         .arg("-I")
         .arg(of_model);
-    command.arg(folder("examples/poet.c"));
+    command.arg(folder("examples").join(format!("{example}.c")));
     command
 }
 
@@ -86,18 +86,24 @@ fn run(command: &mut Command) {
     assert!(output.status.success(), "{command:?}: {stderr}");
 }
 
-/// A folder with the model as a header in it.
-fn folder_with_model() -> tempfile::TempDir {
+/// A folder with the model of an example as a header in it, and the motions.
+fn folder_with_model(example: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("model.h"), header(&model())).unwrap();
+    let model = match example {
+        "poet" => model(),
+        _ => classifier(),
+    };
+    fs::write(folder.path().join("model.h"), header(&model)).unwrap();
+    let motions = motions_header(&sequences().unwrap()).unwrap();
+    fs::write(folder.path().join("motions.h"), motions).unwrap();
     folder
 }
 
 impl Compiler {
-    /// Compiles the example and links it with the library.
-    fn build(&self, language: &[&str], folder: &Path) -> PathBuf {
+    /// Compiles an example and links it with the library.
+    fn build(&self, language: &[&str], example: &str, folder: &Path) -> PathBuf {
         let program = folder.join(language[1]);
-        let mut command = command(self.program, language, folder);
+        let mut command = command(self.program, language, example, folder);
         command.args(self.chip);
         // A C library that writes and ends by semihosting, and its linker script.
         command.args([
@@ -124,37 +130,44 @@ impl Compiler {
 }
 
 #[test]
-fn the_example_in_c_and_in_cpp_writes_the_hosts_text_on_a_chip_of_each_kind() {
-    let folder = folder_with_model();
-    for compiler in COMPILERS {
+fn the_examples_in_c_and_in_cpp_write_the_hosts_text_on_a_chip_of_each_kind() {
+    for (example, compiler) in EXAMPLES.into_iter().flat_map(|e| COMPILERS.map(|c| (e, c))) {
+        let folder = folder_with_model(example);
         check_program(compiler.program).unwrap_or_else(|error| panic!("{error:#}"));
         let mut machines = MACHINES.iter().filter(|m| m.target == compiler.target);
         let machine = machines.next().unwrap();
         for language in LANGUAGES {
-            let program = compiler.build(language, folder.path());
+            let program = compiler.build(language, example, folder.path());
             let found = machine.run(&program, &[]).unwrap();
             println!(
-                "{}, {}: {} characters",
+                "{example}, {}, {}: {} characters",
                 machine.core,
                 language[1],
                 found.len()
             );
-            assert_same_text(&found, &example_text());
+            assert_same_text(&found, &example_text(example));
         }
     }
 }
 
 #[test]
 #[cfg(unix)]
-fn the_example_in_c_and_in_cpp_writes_the_hosts_text_on_the_desk() {
-    let folder = folder_with_model();
-    for (compiler, language) in ["cc", "c++"].into_iter().zip(LANGUAGES) {
+fn the_examples_in_c_and_in_cpp_write_the_hosts_text_on_the_desk() {
+    let compilers = || ["cc", "c++"].into_iter().zip(LANGUAGES);
+    for (example, (compiler, language)) in EXAMPLES
+        .into_iter()
+        .flat_map(|example| compilers().map(move |c| (example, c)))
+    {
+        let folder = folder_with_model(example);
         let program = folder.path().join(compiler);
-        let mut command = command(compiler, language, folder.path());
+        let mut command = command(compiler, language, example, folder.path());
         command.args(["-x", "none"]).arg(library(&desk().unwrap()));
         run(command.arg("-o").arg(&program));
         let output = Command::new(&program).output().unwrap();
         assert!(output.status.success(), "{}", output.status);
-        assert_same_text(&String::from_utf8(output.stdout).unwrap(), &example_text());
+        assert_same_text(
+            &String::from_utf8(output.stdout).unwrap(),
+            &example_text(example),
+        );
     }
 }

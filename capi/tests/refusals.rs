@@ -8,6 +8,7 @@ use std::{
 
 use cross_tests::Flash;
 use lstm::*;
+use lstm_core::{Model, SensorSession, SensorWindow, WorkspaceSlices};
 
 const MODEL: &[u8] = include_bytes!("../../models/sonnets-64.lstm");
 
@@ -402,9 +403,227 @@ fn a_line_is_cut_where_there_is_no_room_and_every_code_has_a_text() {
         assert_eq!(text[10..], [7, 7]);
         assert_eq!(lstm_error_text(&error, text.as_mut_ptr(), 0), length);
         assert_eq!(lstm_error_text(&error, null_mut(), 10), 0);
-        let texts = (0..=11).map(|code| CStr::from_ptr(lstm_status_text(code)));
+        let texts = (0..=14).map(|code| CStr::from_ptr(lstm_status_text(code)));
         let texts: std::collections::BTreeSet<_> = texts.collect();
-        assert_eq!(texts.len(), 12);
+        assert_eq!(texts.len(), 15);
         assert_eq!(CStr::from_ptr(lstm_status_text(-5)), c"another error");
+    }
+}
+
+/// A model that reads values, in `flash`.
+fn sensor_model(flash: &Flash) -> ModelMemory {
+    let mut model = memory!(ModelMemory);
+    let file = flash.bytes();
+    // SAFETY: the file has so many bytes, and stays as long as `flash`.
+    let status =
+        unsafe { lstm_model_init(&mut model, file.as_ptr().cast(), file.len(), null_mut()) };
+    assert_eq!(status, Status::LstmOk);
+    model
+}
+
+const CLASSIFIER: &[u8] = include_bytes!("../../models/sensors/motions-gru.lstm");
+
+#[test]
+fn a_model_tells_its_channels_and_its_classes() {
+    let flash = Flash::new(CLASSIFIER);
+    let model = sensor_model(&flash);
+    let mut error = memory!(ErrorMemory);
+    let mut info = std::mem::MaybeUninit::uninit();
+    let mut text = [7; NAME_BYTES];
+    // SAFETY: all is memory of its type, and of the length that is told.
+    unsafe {
+        let status = lstm_model_describe(&model, info.as_mut_ptr());
+        assert_eq!(status, Status::LstmOk);
+        let info = info.assume_init();
+        assert_eq!((info.num_symbols, info.num_channels), (0, 6));
+        assert_eq!((info.num_outputs, info.gives), (4, Gives::LstmGivesClasses));
+        assert_eq!(info.window, 100);
+        let place = text.as_mut_ptr();
+        let status = lstm_model_channel_name(&model, 5, place, NAME_BYTES, &mut error);
+        assert_eq!(status, Status::LstmOk);
+        assert_eq!(CStr::from_ptr(place), c"gyro z");
+        let status = lstm_model_output_name(&model, 0, place, NAME_BYTES, &mut error);
+        assert_eq!(status, Status::LstmOk);
+        assert_eq!(CStr::from_ptr(place), c"Badminton");
+        let status = lstm_model_output_name(&model, 0, place, 9, &mut error);
+        assert_eq!(status, Status::LstmErrorCapacity);
+        assert_eq!(line(&error), "there is room for 9 bytes, expected 10");
+        let status = lstm_model_output_name(&model, 4, place, NAME_BYTES, &mut error);
+        assert_eq!(status, Status::LstmErrorIndex);
+        assert_eq!(line(&error), "found number 4, expected one below 4");
+        let status = lstm_model_channel_name(&model, 6, place, NAME_BYTES, &mut error);
+        assert_eq!(status, Status::LstmErrorIndex);
+        // One that reads symbols has none.
+        let files = Files::new();
+        let status = lstm_model_channel_name(&files.model(), 0, place, NAME_BYTES, &mut error);
+        assert_eq!(status, Status::LstmErrorIndex);
+        assert_eq!(line(&error), "found number 0, expected one below 0");
+    }
+}
+
+#[test]
+fn a_sensor_without_room_or_values_or_answer_or_of_text_is_refused() {
+    let flash = Flash::new(CLASSIFIER);
+    let model = sensor_model(&flash);
+    let enough = words_of(&model);
+    let mut words = vec![0u32; enough];
+    let workspace = words.as_mut_ptr();
+    let mut error = memory!(ErrorMemory);
+    let mut sensor = memory!(SensorMemory);
+    let (mut is_answered, mut index, mut number, mut q15) = (true, 7, 7.0, 7);
+    let steps = [[0.25f32; 6]; 100];
+    // SAFETY: all is memory of its type and of the length that is told, and stays.
+    unsafe {
+        for few in [0, 1, 50, 62, enough - 1] {
+            let status = lstm_sensor_init(&mut sensor, &model, workspace, few, &mut error);
+            assert_eq!(status, Status::LstmErrorWorkspace, "{few} of {enough}");
+            let expected = format!(
+                "the workspace has {few} words of state, expected at least {enough} for this model"
+            );
+            assert_eq!(line(&error), expected);
+        }
+        let status = lstm_sensor_step(
+            &mut sensor,
+            steps[0].as_ptr(),
+            6,
+            &mut is_answered,
+            &mut error,
+        );
+        assert_eq!(status, Status::LstmErrorNotReady);
+        // Text and values are told apart.
+        let files = Files::new();
+        let mut room = vec![0u32; words_of(&files.model())];
+        let (place, length) = (room.as_mut_ptr(), room.len());
+        let status = lstm_sensor_init(&mut sensor, &files.model(), place, length, &mut error);
+        assert_eq!(status, Status::LstmErrorWorkspace);
+        let expected = "the model reads one of 27 symbols a step, expected one that reads values";
+        assert_eq!(line(&error), expected);
+        let mut session = memory!(SessionMemory);
+        let status = lstm_session_init(&mut session, &model, workspace, enough, &mut error);
+        assert_eq!(status, Status::LstmErrorWorkspace);
+
+        let status = lstm_sensor_init(&mut sensor, &model, workspace, enough, &mut error);
+        assert_eq!(status, Status::LstmOk);
+        let status = lstm_sensor_step(
+            &mut sensor,
+            steps[0].as_ptr(),
+            5,
+            &mut is_answered,
+            &mut error,
+        );
+        assert_eq!(status, Status::LstmErrorInput);
+        let expected = "found 5 values, expected 6, one for each channel";
+        assert_eq!(line(&error), expected);
+        let status = lstm_sensor_step(&mut sensor, null(), 6, &mut is_answered, &mut error);
+        assert_eq!(status, Status::LstmErrorNull);
+        let status = lstm_sensor_step(&mut sensor, steps[0].as_ptr(), 6, null_mut(), &mut error);
+        assert_eq!(status, Status::LstmErrorNull);
+        let status = lstm_sensor_set_stride(&mut sensor, 0, &mut error);
+        assert_eq!(status, Status::LstmErrorWorkspace);
+
+        // What was refused is no step: the 100th answers.
+        for (at, step) in steps.iter().enumerate() {
+            let status = lstm_sensor_class(&mut sensor, &mut index, &mut error);
+            assert_eq!((status, index), (Status::LstmErrorNoOutput, 7));
+            let status =
+                lstm_sensor_step(&mut sensor, step.as_ptr(), 6, &mut is_answered, &mut error);
+            assert_eq!(status, Status::LstmOk);
+            assert_eq!(is_answered, at == 99);
+        }
+        let status = lstm_sensor_class(&mut sensor, &mut index, &mut error);
+        assert_eq!(status, Status::LstmOk);
+        assert!(index < 4);
+        let status = lstm_sensor_probability(&mut sensor, 4, &mut number, &mut error);
+        assert_eq!((status, number), (Status::LstmErrorIndex, 7.0));
+        let status = lstm_sensor_value(&mut sensor, 4, &mut number, &mut error);
+        assert_eq!((status, number), (Status::LstmErrorIndex, 7.0));
+        let status = lstm_sensor_probability_q15(&mut sensor, 4, &mut q15, &mut error);
+        assert_eq!((status, q15), (Status::LstmErrorIndex, 7));
+        assert_eq!(lstm_sensor_reset(&mut sensor), Status::LstmOk);
+        let status = lstm_sensor_probability(&mut sensor, 0, &mut number, &mut error);
+        assert_eq!(status, Status::LstmErrorNoOutput);
+        assert_eq!(
+            line(&error),
+            "no step was answered yet, expected one that was"
+        );
+    }
+}
+
+/// With a window that is run at every 20th step, whose state moves to another sensor in the middle.
+#[test]
+fn a_sensor_tells_what_the_engine_tells_and_goes_on_from_a_saved_state() {
+    const STEPS: usize = 100;
+    let flash = Flash::new(CLASSIFIER);
+    let engine = Model::from_bytes(flash.bytes()).unwrap();
+    let (mut words, mut logits) = (vec![0; engine.workspace_words()], [0; 4]);
+    let memory = WorkspaceSlices::new(&mut words, &mut logits);
+    let mut session = SensorSession::new(engine, memory).unwrap();
+    let mut window = SensorWindow::<STEPS, 6>::new(&engine, STEPS, 20).unwrap();
+
+    let model = sensor_model(&flash);
+    let length = words_of(&model);
+    let mut rooms = [vec![0u32; length], vec![0u32; length]];
+    let mut error = memory!(ErrorMemory);
+    let mut sensors = [memory!(SensorMemory), memory!(SensorMemory)];
+    let (mut is_answered, mut answers) = (false, 0);
+    let ok = |status| assert_eq!(status, Status::LstmOk);
+    // SAFETY: as above.
+    unsafe {
+        for (sensor, room) in sensors.iter_mut().zip(&mut rooms) {
+            let workspace = room.as_mut_ptr();
+            ok(lstm_sensor_init(
+                sensor, &model, workspace, length, &mut error,
+            ));
+        }
+        let [now, next] = &mut sensors;
+        ok(lstm_sensor_set_stride(now, 20, &mut error));
+        let mut bytes = 0;
+        ok(lstm_sensor_state_bytes(now, &mut bytes));
+        let mut state = vec![0u8; bytes];
+        for at in 0..3 * STEPS {
+            let step: [f32; 6] =
+                std::array::from_fn(|channel| ((at * 7 + channel * 5) % 23) as f32 - 11.0);
+            let place: *mut c_void = state.as_mut_ptr().cast();
+            ok(lstm_sensor_save(now, place, bytes, &mut error));
+            ok(lstm_sensor_restore(next, place, bytes, &mut error));
+            std::mem::swap(now, next);
+            ok(lstm_sensor_step(
+                now,
+                step.as_ptr(),
+                6,
+                &mut is_answered,
+                &mut error,
+            ));
+            let expected = window.push(&mut session, &step).unwrap();
+            assert_eq!(is_answered, expected.is_some());
+            let Some(expected) = expected else { continue };
+            answers += 1;
+            let mut best = 0;
+            ok(lstm_sensor_class(now, &mut best, &mut error));
+            assert_eq!(best, expected.class());
+            for class in 0..4 {
+                let (mut probability, mut q15, mut value) = (0.0, 0, 0.0);
+                ok(lstm_sensor_probability(
+                    now,
+                    class,
+                    &mut probability,
+                    &mut error,
+                ));
+                ok(lstm_sensor_probability_q15(
+                    now, class, &mut q15, &mut error,
+                ));
+                ok(lstm_sensor_value(now, class, &mut value, &mut error));
+                assert_eq!(probability.to_bits(), expected.probability(class).to_bits());
+                assert_eq!(q15, expected.probability_q15(class));
+                assert_eq!(Some(value), expected.values().nth(class));
+            }
+        }
+        assert_eq!(answers, 11);
+        state[4] = 0;
+        let place = state.as_ptr().cast();
+        let status = lstm_sensor_restore(now, place, bytes, &mut error);
+        assert_eq!(status, Status::LstmErrorSnapshot);
+        let status = lstm_sensor_save(now, state.as_mut_ptr().cast(), bytes - 1, &mut error);
+        assert_eq!(status, Status::LstmErrorSnapshot);
     }
 }

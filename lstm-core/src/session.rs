@@ -164,6 +164,14 @@ impl<'m, M: Memory> Session<'m, M> {
         split(self.memory.parts().1, outputs).0
     }
 
+    /// The logits of the last step.
+    #[cfg(feature = "sensor")]
+    pub(crate) fn last_logits(&mut self) -> Logits<'_> {
+        let format = self.model.format();
+        let words = self.logits();
+        Logits { words, format }
+    }
+
     pub(crate) fn state(&mut self) -> State<'_> {
         self.room.split(self.memory.parts().0)
     }

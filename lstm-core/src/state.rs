@@ -191,7 +191,7 @@ fn parts<'a>(model: &Model<'_>, state: &'a [u8]) -> impl Iterator<Item = (Place,
 }
 
 /// Copies elements from or to this computer's order of bytes.
-fn copy_little_endian(from: &[u8], to: &mut [u8], element_bytes: usize) {
+pub(crate) fn copy_little_endian(from: &[u8], to: &mut [u8], element_bytes: usize) {
     let size = element_bytes.max(1);
     for (from, to) in from.chunks_exact(size).zip(to.chunks_exact_mut(size)) {
         for (to, from) in to.iter_mut().zip(from) {

@@ -7,8 +7,8 @@ use common::sensors::{F32SensorNet, Head, Int8SensorNet, plan, steps};
 use common::{At, Plan, Random, times};
 use lstm_core::{
     Activation, CellKind, DenseShape, Format, Generator, InputError, LayerShape, Model, ModelShape,
-    Output, OutputGolden, Sampler, SensorSession, SensorWindow, Session, SnapshotError, Token,
-    WorkspaceError, WorkspaceSlices, sensor_workspace_words,
+    Output, OutputGolden, Sampler, SensorSession, SensorWindow, SensorWindowSlice, Session,
+    SnapshotError, Token, WorkspaceError, WorkspaceSlices, sensor_workspace_words,
 };
 
 const INTEGERS: [Format; 2] = [Format::Int8, Format::Int4];
@@ -532,6 +532,102 @@ fn a_window_that_does_not_fit_is_refused() {
     let expected: Vec<_> = plain.step(&second).unwrap().logits().collect();
     let found = window.push(&mut session, &second).unwrap().unwrap();
     assert!(found.logits().eq(expected));
+}
+
+/// The logits of what a window gives, to the bit.
+fn told(output: Option<Output<'_>>) -> Option<Vec<u32>> {
+    output.map(|output| output.logits().map(f32::to_bits).collect())
+}
+
+/// Whatever the format, and though its state moves from slice to slice before each step.
+#[test]
+fn a_window_in_a_slice_gives_what_a_window_of_constant_size_gives() {
+    let mut files = Vec::new();
+    for (seed, is_backwards) in [(0, false), (1, true)] {
+        let mut net = reading_values(Format::Int4, seed);
+        (net.window, net.backwards) = (Some(5), is_backwards);
+        files.push(net.file());
+        let (mut plan, _) = plan(0);
+        plan.channels = 3;
+        let mut net = F32SensorNet::random_plan(&plan, Head::Classes, seed);
+        (net.window, net.backwards) = (Some(5), is_backwards);
+        files.push(net.file());
+    }
+    for file in files {
+        let at = At::new(&file, 0);
+        let model = at.model();
+        let (mut ram, mut other) = (Ram::of(&model), Ram::of(&model));
+        let (mut session, mut plain) = (ram.session(model), other.session(model));
+        let mut expected = SensorWindow::<6, 4, f32>::new(&model, 5, 2).unwrap();
+        let words = model.window_words(5);
+        let column_bytes = if model.format() == Format::F32 { 4 } else { 1 };
+        assert_eq!(words, (15 * column_bytes as usize).div_ceil(4));
+        // There may be more room than is needed.
+        let mut rooms = [vec![7; words], vec![7; words + 1]];
+        let [now, next] = &mut rooms;
+        let mut window = SensorWindowSlice::new(&model, now, 5, 2).unwrap();
+        let mut moved = SensorWindowSlice::new(&model, next, 5, 9).unwrap();
+        let mut state = vec![0; window.state_bytes()];
+        assert_eq!(state.len(), 12 + 15 * column_bytes);
+        for (at, step) in steps(times(40, 9), 3, 8).iter().enumerate() {
+            if at == 20 {
+                window.set_stride(3).unwrap();
+                expected.set_stride(3).unwrap();
+            }
+            window.save(&mut state).unwrap();
+            moved.restore(&state).unwrap();
+            std::mem::swap(&mut window, &mut moved);
+            let found = told(window.push(&mut session, step).unwrap());
+            assert_eq!(found, told(expected.push(&mut plain, step).unwrap()));
+            if found.is_some() {
+                assert_eq!(told(Some(session.output())), found);
+            }
+            assert_eq!(window.missing(), expected.missing());
+        }
+        window.clear();
+        assert_eq!((window.missing(), window.length()), (5, 5));
+    }
+}
+
+#[test]
+fn a_slice_without_room_for_a_window_and_a_state_of_another_window_are_refused() {
+    let at = At::new(&reading_values(Format::Int8, 0).file(), 0);
+    let model = at.model();
+    let mut words = [0; 4];
+    // 16 bytes of three channels.
+    for found in [0, 6] {
+        let refused = SensorWindowSlice::new(&model, &mut words, found, 1).unwrap_err();
+        let expected = 5;
+        assert_eq!(refused, WorkspaceError::Window { found, expected });
+    }
+    let refused = SensorWindowSlice::new(&model, &mut words, 5, 0).unwrap_err();
+    assert_eq!(refused, WorkspaceError::Stride);
+    let mut window = SensorWindowSlice::new(&model, &mut words, 5, 4).unwrap();
+    assert_eq!(window.set_stride(0).unwrap_err(), WorkspaceError::Stride);
+    let mut state = vec![0; window.state_bytes() + 1];
+    let (found, expected) = (state.len(), state.len() - 1);
+    let refused = SnapshotError::Length { found, expected };
+    assert_eq!(window.save(&mut state).unwrap_err(), refused);
+    assert_eq!(window.restore(&state).unwrap_err(), refused);
+    state.pop();
+    window.save(&mut state).unwrap();
+    // Each of the three numbers: the place, the steps to come, the stride.
+    for (byte, wrong) in [(0, 5), (3, 1), (4, 0), (4, 6), (8, 0)] {
+        let mut damaged = state.clone();
+        damaged[byte] = wrong;
+        assert_eq!(
+            window.restore(&damaged).unwrap_err(),
+            SnapshotError::Damaged,
+            "{byte}: {wrong}"
+        );
+    }
+    window.restore(&state).unwrap();
+
+    let net = Int8SensorNet::random(Format::Int8, 3);
+    let at = At::new(&net.file(), 0);
+    let refused = SensorWindowSlice::new(&at.model(), &mut words, 1, 1).unwrap_err();
+    assert!(matches!(refused, WorkspaceError::ReadsSymbols { .. }));
+    assert_eq!(at.model().window_words(usize::MAX), 0);
 }
 
 /// Known before the file is: as the firmware takes its RAM.

@@ -24,8 +24,11 @@ pub struct Options {
     #[arg(long)]
     pretrained: bool,
     /// Train on motions of a smart watch instead of a text, and show the firmware of a micro:bit telling them apart
-    #[arg(long, conflicts_with_all = ["minutes", "chars", "speed"])]
+    #[arg(long, conflicts_with_all = ["minutes", "corpus", "chars", "speed"])]
     sensor: bool,
+    /// Train on this text instead of the sonnets
+    #[arg(long, value_name = "FILE", conflicts_with = "pretrained")]
+    corpus: Option<PathBuf>,
     /// How many minutes to train
     #[arg(long, default_value_t = 1.0, conflicts_with = "pretrained")]
     minutes: f64,
@@ -41,7 +44,7 @@ pub fn run(options: &Options) -> Result<()> {
     let model = if options.pretrained {
         models::default(board)
     } else {
-        train(options.minutes)?
+        train(options.minutes, options.corpus.as_deref())?
     };
     models::check(board, &model)?;
     let elf = step(&format!("building the firmware for {}", board.name), || {
@@ -59,7 +62,12 @@ pub fn run(options: &Options) -> Result<()> {
     qemu::show(board, &elf, &model, &options.text)
 }
 
-fn train(minutes: f64) -> Result<PathBuf> {
+fn train(minutes: f64, corpus: Option<&Path>) -> Result<PathBuf> {
+    // The trainer runs in the root.
+    let corpus = match corpus {
+        Some(corpus) => fs::canonicalize(corpus).with_context(|| corpus.display().to_string())?,
+        None => root().join("data/sonnets.txt"),
+    };
     let program = step(
         "building the trainer (minutes the first time)",
         trainer::build,
@@ -79,16 +87,18 @@ fn train(minutes: f64) -> Result<PathBuf> {
     let network = run.join("best.safetensors");
     let model = folder.join("poet.lstm");
 
-    let what = format!("training on data/sonnets.txt for {minutes} min");
+    let what = format!("training on {} for {minutes} min", shown(&corpus));
     step(&what, || {
         let mut train = trainer("train");
         train.args(["--recipe", "poet", "--minutes", &minutes.to_string()]);
+        train.arg("--corpus").arg(&corpus);
         shell::attach(train.arg("--out").arg(&run))
     })?;
     // The last twentieth of the text: the training has never looked at it.
     let held_out = |file: &Path| {
         let mut evaluate = trainer("evaluate");
-        shell::attach(evaluate.arg(file).args(["--split", "test"]))
+        evaluate.arg(file).arg("--corpus").arg(&corpus);
+        shell::attach(evaluate.args(["--split", "test"]))
     };
     step("held-out text in f32", || held_out(&network))?;
     step(&format!("quantizing to int8: {}", shown(&model)), || {

@@ -93,17 +93,42 @@ mod tests {
         );
     }
 
-    /// So that `cargo run` in its folder runs it.
+    /// So that `cargo run` in its folder runs it, on every system: no shell, and this computer's target
+    /// instead of the board's.
     #[test]
     fn the_runner_of_every_board_is_this_command() {
+        let root = "../../../Cargo.toml";
         for board in crate::boards::all() {
             let path = firmware::folder(board).join(".cargo/config.toml");
             let config = std::fs::read_to_string(&path).unwrap();
-            let runner = format!("\nrunner = [\"../run\", \"{}\"]\n", board.name);
-            let is_default = crate::boards::default_board().folder == board.folder;
-            assert!(is_default || config.contains(&runner), "{}", path.display());
+            let config: toml::Table = config.parse().unwrap();
+            let targets = config["target"].as_table().unwrap();
+            // A name with a dot is a `cfg` there.
+            let of_target = targets.get(&*board.target);
+            let of_target = of_target.unwrap_or_else(|| targets.values().next().unwrap());
+            let words: Vec<&str> = of_target["runner"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|word| word.as_str().unwrap())
+                .collect();
+            let [runner @ .., "run", name, "--elf"] = &words[..] else {
+                panic!("{}: {words:?}", path.display());
+            };
+            let cargo = ["cargo", "run", "--quiet", "--manifest-path", root];
+            let xtask = ["--target", "host-tuple", "--package", "xtask", "--"];
+            assert_eq!(runner, [cargo, xtask].concat(), "{}", path.display());
+            let runs = crate::boards::Board::parse(name).unwrap();
+            assert_eq!(
+                (&runs.folder, &runs.target),
+                (&board.folder, &board.target),
+                "{}",
+                path.display()
+            );
+            assert!(firmware::folder(board).join(root).exists());
+            // They would hold for this computer too.
+            let build = config["build"].as_table().unwrap();
+            assert!(!build.contains_key("rustflags"), "{}", path.display());
         }
-        let script = std::fs::read_to_string(firmware::workspace().join("boards/run")).unwrap();
-        assert!(script.contains("exec cargo xtask run \"$board\" --elf \"$elf\""));
     }
 }

@@ -10,7 +10,7 @@ use std::{
 
 use cross_tests::{Flash, HostText};
 use lstm_core::{MAX_SYMBOLS, Model};
-use xtask::{capi, shell::root};
+use xtask::{capi, sensor_demo::answers, shell::root};
 
 /// The folder of a kind of thing in this crate.
 pub(crate) fn folder(name: &str) -> PathBuf {
@@ -46,7 +46,7 @@ pub(crate) fn declared() -> BTreeSet<String> {
     functions(&code.join("\n"))
 }
 
-/// The model of the example.
+/// The model of the example that writes.
 pub(crate) fn model() -> Vec<u8> {
     fs::read(root().join("models/sonnets-64.lstm")).unwrap()
 }
@@ -64,8 +64,31 @@ pub(crate) fn host_text(prompt: &str, temperature: f32, characters: usize) -> St
     text.write(&model, characters)
 }
 
-/// What `examples/poet.c` writes.
-pub(crate) fn example_text() -> String {
+/// The examples that are programs.
+pub(crate) const EXAMPLES: [&str; 2] = ["poet", "classifier"];
+
+/// What `examples/NAME.c` writes.
+pub(crate) fn example_text(example: &str) -> String {
+    match example {
+        "poet" => poet_text(),
+        _ => classifier_text(),
+    }
+}
+
+/// What the engine tells of the recorded motions on the desk, in Rust.
+fn classifier_text() -> String {
+    let flash = Flash::new(&classifier());
+    let model = Model::from_bytes(flash.bytes()).unwrap();
+    let answers = answers(model, &capi::sequences().unwrap()).unwrap();
+    answers.iter().map(|answer| format!("{answer}\n")).collect()
+}
+
+/// The model of the example that classifies.
+pub(crate) fn classifier() -> Vec<u8> {
+    fs::read(root().join("models/sensors/motions-gru.lstm")).unwrap()
+}
+
+fn poet_text() -> String {
     let text = host_text("shall i compare thee ", 0.8, 260);
     let (verse, line) = text.split_at(200);
     format!("{verse}\n{line}\n{line}\n")

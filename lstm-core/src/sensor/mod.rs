@@ -8,4 +8,4 @@ mod window;
 pub use golden::OutputGolden;
 pub use output::Output;
 pub use session::{InputError, SensorSession};
-pub use window::{Column, SensorWindow};
+pub use window::{Column, SensorWindow, SensorWindowSlice};

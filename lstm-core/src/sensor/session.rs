@@ -98,6 +98,12 @@ impl<'m, M: Memory> SensorSession<'m, M> {
         Ok(self.run())
     }
 
+    /// What the last step gave. Before the first step, and behind [`SensorSession::advance`], it means nothing.
+    pub fn output(&mut self) -> Output<'_> {
+        let scaling = self.model().value_scaling();
+        Output::new(self.session.last_logits(), scaling)
+    }
+
     /// The columns that the integer formats make of the values of one step.
     ///
     /// # Errors
@@ -185,7 +191,7 @@ impl<'m, M> SensorSession<'m, M> {
     }
 }
 
-fn check_reads_values(model: &Model<'_>) -> Result<(), WorkspaceError> {
+pub(super) fn check_reads_values(model: &Model<'_>) -> Result<(), WorkspaceError> {
     let found = model.alphabet().len();
     match model.num_channels() {
         0 => Err(WorkspaceError::ReadsSymbols { found }),
@@ -193,7 +199,7 @@ fn check_reads_values(model: &Model<'_>) -> Result<(), WorkspaceError> {
     }
 }
 
-fn fill<T>(places: &mut [T], values: impl Iterator<Item = T>) {
+pub(super) fn fill<T>(places: &mut [T], values: impl Iterator<Item = T>) {
     for (place, value) in places.iter_mut().zip(values) {
         *place = value;
     }

@@ -1,8 +1,11 @@
+use super::session::{check_reads_values, fill};
 use super::{InputError, Output, SensorSession};
+use crate::bytes::{join, split};
 use crate::format::Format;
 use crate::scaling::quantize_column;
+use crate::state::copy_little_endian;
 use crate::workspace::Memory;
-use crate::{Model, WorkspaceError};
+use crate::{Model, SnapshotError, WorkspaceError};
 
 /// The columns of the last steps, for networks that were trained on windows: with each `stride`th step from the first
 /// full window on, all of them are run from the zero state.
@@ -30,14 +33,8 @@ use crate::{Model, WorkspaceError};
 /// ```
 #[derive(Clone, Debug)]
 pub struct SensorWindow<const N: usize, const C: usize, T = i8> {
-    steps: [[T; C]; N],
-    /// Steps of a window, 1 to `N`.
-    length: usize,
-    stride: usize,
-    /// Where the next step goes: the place of the oldest in a full window.
-    next: usize,
-    /// Steps to come before a window is run.
-    missing: usize,
+    columns: [[T; C]; N],
+    ring: Ring,
 }
 
 impl<const N: usize, const C: usize, T: Column> SensorWindow<N, C, T> {
@@ -49,46 +46,43 @@ impl<const N: usize, const C: usize, T: Column> SensorWindow<N, C, T> {
     /// has more than `C` channels, [`WorkspaceError::Stride`] if `stride` is 0,
     /// [`WorkspaceError::WindowFormat`] if a `T` cannot hold a column of this model.
     pub fn new(model: &Model<'_>, length: usize, stride: usize) -> Result<Self, WorkspaceError> {
-        if length == 0 || length > N {
-            return Err(WorkspaceError::Window {
-                found: length,
-                expected: N,
-            });
-        }
+        let ring = Ring::new(length, N, stride)?;
         let expected = model.num_channels();
         if expected > C {
             return Err(WorkspaceError::Channels { found: C, expected });
-        }
-        if stride == 0 {
-            return Err(WorkspaceError::Stride);
         }
         if !T::holds(model.format()) {
             let found = model.format();
             return Err(WorkspaceError::WindowFormat { found });
         }
         Ok(SensorWindow {
-            steps: [[T::of(0.0); C]; N],
-            length,
-            stride,
-            next: 0,
-            missing: length,
+            columns: [[T::of(0.0); C]; N],
+            ring,
         })
     }
 
     /// Steps of a window.
     pub fn length(&self) -> usize {
-        self.length
+        self.ring.length
+    }
+
+    /// Changes the steps from one run to the next, behind the next run.
+    ///
+    /// # Errors
+    ///
+    /// [`WorkspaceError::Stride`] if it is 0.
+    pub fn set_stride(&mut self, stride: usize) -> Result<(), WorkspaceError> {
+        self.ring.set_stride(stride)
     }
 
     /// Steps to come before a window is run.
     pub fn missing(&self) -> usize {
-        self.missing
+        self.ring.missing
     }
 
     /// Forgets all steps.
     pub fn clear(&mut self) {
-        self.next = 0;
-        self.missing = self.length;
+        self.ring.clear();
     }
 
     /// Appends the values of a step, in the user's units; where a window is to be run, gives what the
@@ -103,11 +97,279 @@ impl<const N: usize, const C: usize, T: Column> SensorWindow<N, C, T> {
         session: &'s mut SensorSession<'_, M>,
         values: &[f32],
     ) -> Result<Option<Output<'s>>, InputError> {
-        let columns = session.columns(values)?;
-        if let Some(step) = self.steps.get_mut(self.next) {
-            for (to, column) in step.iter_mut().zip(columns) {
-                *to = T::of(column);
+        let columns = self.columns.as_flattened_mut();
+        self.ring.push(columns, C, session, values)
+    }
+}
+
+/// As [`SensorWindow`], in words whose number is known at run time only.
+///
+/// ```
+/// use lstm_core::{Error, Memory, SensorSession, SensorWindowSlice};
+///
+/// /// The class of each window of the length that the model was trained on.
+/// fn classes<M: Memory>(
+///     session: &mut SensorSession<'_, M>,
+///     steps: &[[f32; 6]],
+/// ) -> Result<Vec<usize>, Error> {
+///     let length = session.model().window().unwrap_or(1);
+///     let mut words = vec![0; session.model().window_words(length)];
+///     let mut window = SensorWindowSlice::new(session.model(), &mut words, length, length)?;
+///     let mut classes = Vec::new();
+///     for step in steps {
+///         if let Some(output) = window.push(session, step)? {
+///             classes.push(output.class());
+///         }
+///     }
+///     Ok(classes)
+/// }
+/// ```
+#[derive(Debug)]
+pub struct SensorWindowSlice<'w> {
+    /// `[length, channels]`: an i8 a column in the integer formats, an f32 in [`Format::F32`].
+    words: &'w mut [u32],
+    channels: usize,
+    format: Format,
+    ring: Ring,
+}
+
+impl Model<'_> {
+    /// Words of a [`SensorWindowSlice`] of so many steps; the most that there can be, if a `usize` cannot say so many.
+    pub fn window_words(&self, length: usize) -> usize {
+        let columns = length.saturating_mul(self.num_channels());
+        columns.div_ceil(columns_of_word(self.format()))
+    }
+}
+
+impl<'w> SensorWindowSlice<'w> {
+    /// An empty window of so many steps, which is run after every `stride` steps, in
+    /// [`Model::window_words`] words; there may be more.
+    ///
+    /// # Errors
+    ///
+    /// [`WorkspaceError::ReadsSymbols`] if the model reads symbols, [`WorkspaceError::Window`] unless `length` is 1
+    /// to what there is room for, [`WorkspaceError::Stride`] if `stride` is 0.
+    pub fn new(
+        model: &Model<'_>,
+        words: &'w mut [u32],
+        length: usize,
+        stride: usize,
+    ) -> Result<Self, WorkspaceError> {
+        check_reads_values(model)?;
+        let (channels, format) = (model.num_channels(), model.format());
+        let columns = words.len().saturating_mul(columns_of_word(format));
+        let room = columns.checked_div(channels).unwrap_or(0);
+        let ring = Ring::new(length, room, stride)?;
+        let (words, _) = split(words, model.window_words(length));
+        words.fill(0);
+        Ok(SensorWindowSlice {
+            words,
+            channels,
+            format,
+            ring,
+        })
+    }
+
+    /// Steps of a window.
+    pub fn length(&self) -> usize {
+        self.ring.length
+    }
+
+    /// Changes the steps from one run to the next, behind the next run.
+    ///
+    /// # Errors
+    ///
+    /// [`WorkspaceError::Stride`] if it is 0.
+    pub fn set_stride(&mut self, stride: usize) -> Result<(), WorkspaceError> {
+        self.ring.set_stride(stride)
+    }
+
+    /// Steps to come before a window is run.
+    pub fn missing(&self) -> usize {
+        self.ring.missing
+    }
+
+    /// Forgets all steps.
+    pub fn clear(&mut self) {
+        self.ring.clear();
+    }
+
+    /// As [`SensorWindow::push`], with a session of the model that the window was made for.
+    ///
+    /// # Errors
+    ///
+    /// [`InputError::Channels`]; then the window is as it was.
+    pub fn push<'s, M: Memory>(
+        &mut self,
+        session: &'s mut SensorSession<'_, M>,
+        values: &[f32],
+    ) -> Result<Option<Output<'s>>, InputError> {
+        match self.format {
+            Format::F32 => {
+                let columns = bytemuck::cast_slice_mut::<_, f32>(self.words);
+                self.ring.push(columns, self.channels, session, values)
             }
+            Format::Int8 | Format::Int4 => {
+                let columns = bytemuck::cast_slice_mut::<_, i8>(self.words);
+                self.ring.push(columns, self.channels, session, values)
+            }
+        }
+    }
+
+    /// Bytes of the window's state: where the next step goes, the steps to come before a run and the stride, a
+    /// little-endian u32 each, then the columns, of a byte each, or floats, little-endian.
+    pub fn state_bytes(&self) -> usize {
+        POSITION_BYTES + self.num_columns() * self.column_bytes()
+    }
+
+    /// Writes the state into `state`, which has [`SensorWindowSlice::state_bytes`].
+    ///
+    /// # Errors
+    ///
+    /// [`SnapshotError::Length`].
+    pub fn save(&self, state: &mut [u8]) -> Result<(), SnapshotError> {
+        self.check_length(state.len())?;
+        let (position, columns) = split(state, POSITION_BYTES);
+        let number = |number| u32::try_from(number).unwrap_or(u32::MAX).to_le_bytes();
+        let Ring {
+            next,
+            missing,
+            stride,
+            ..
+        } = self.ring;
+        join(
+            position,
+            &[&number(next), &number(missing), &number(stride)],
+        );
+        copy_little_endian(
+            bytemuck::cast_slice(self.words),
+            columns,
+            self.column_bytes(),
+        );
+        Ok(())
+    }
+
+    /// Takes back a state that [`SensorWindowSlice::save`] made, of a window of this length with this model, here or
+    /// on another chip. On an error the window is as it was.
+    ///
+    /// # Errors
+    ///
+    /// [`SnapshotError::Length`]; [`SnapshotError::Damaged`] for a position that a window of this length cannot have.
+    pub fn restore(&mut self, state: &[u8]) -> Result<(), SnapshotError> {
+        self.check_length(state.len())?;
+        let (position, columns) = state
+            .split_at_checked(POSITION_BYTES)
+            .ok_or(SnapshotError::Damaged)?;
+        let mut numbers = position.chunks_exact(4).map(|bytes| match *bytes {
+            [a, b, c, d] => usize::try_from(u32::from_le_bytes([a, b, c, d])).unwrap_or(usize::MAX),
+            _ => 0,
+        });
+        let mut number = || numbers.next().unwrap_or(0);
+        let ring = Ring {
+            length: self.ring.length,
+            next: number(),
+            missing: number(),
+            stride: number(),
+        };
+        if !ring.is_sound() {
+            return Err(SnapshotError::Damaged);
+        }
+        self.ring = ring;
+        let column_bytes = self.column_bytes();
+        copy_little_endian(columns, bytemuck::cast_slice_mut(self.words), column_bytes);
+        Ok(())
+    }
+
+    fn num_columns(&self) -> usize {
+        self.ring.length * self.channels
+    }
+
+    fn column_bytes(&self) -> usize {
+        size_of::<u32>() / columns_of_word(self.format)
+    }
+
+    fn check_length(&self, found: usize) -> Result<(), SnapshotError> {
+        match self.state_bytes() {
+            expected if expected == found => Ok(()),
+            expected => Err(SnapshotError::Length { found, expected }),
+        }
+    }
+}
+
+/// Bytes of where a window is.
+const POSITION_BYTES: usize = 3 * size_of::<u32>();
+
+/// How many columns a word holds.
+fn columns_of_word(format: Format) -> usize {
+    match format {
+        Format::F32 => 1,
+        Format::Int8 | Format::Int4 => size_of::<u32>(),
+    }
+}
+
+/// Where a window is: in a ring of steps, and between two runs.
+#[derive(Clone, Debug)]
+struct Ring {
+    /// Steps of a window, at least 1.
+    length: usize,
+    /// Steps from one run to the next, at least 1.
+    stride: usize,
+    /// Where the next step goes: the place of the oldest in a full window.
+    next: usize,
+    /// Steps to come before a window is run.
+    missing: usize,
+}
+
+impl Ring {
+    /// An empty one of so many steps, where there is room for `room`.
+    fn new(length: usize, room: usize, stride: usize) -> Result<Self, WorkspaceError> {
+        if length == 0 || length > room {
+            return Err(WorkspaceError::Window {
+                found: length,
+                expected: room,
+            });
+        }
+        let mut ring = Ring {
+            length,
+            stride,
+            next: 0,
+            missing: length,
+        };
+        ring.set_stride(stride)?;
+        Ok(ring)
+    }
+
+    fn set_stride(&mut self, stride: usize) -> Result<(), WorkspaceError> {
+        if stride == 0 {
+            return Err(WorkspaceError::Stride);
+        }
+        self.stride = stride;
+        Ok(())
+    }
+
+    fn clear(&mut self) {
+        self.next = 0;
+        self.missing = self.length;
+    }
+
+    /// Whether a window can be there.
+    fn is_sound(&self) -> bool {
+        let longest = self.length.max(self.stride);
+        self.next < self.length && self.stride > 0 && (1..=longest).contains(&self.missing)
+    }
+
+    /// Appends the values of a step to the columns, `[length, width]`, and runs the window if it is time to.
+    fn push<'s, T: Column, M: Memory>(
+        &mut self,
+        columns: &mut [T],
+        width: usize,
+        session: &'s mut SensorSession<'_, M>,
+        values: &[f32],
+    ) -> Result<Option<Output<'s>>, InputError> {
+        let step = session.columns(values)?;
+        let start = self.next * width;
+        if let Some(places) = columns.get_mut(start..start + width) {
+            fill(places, step.map(T::of));
         }
         self.next += 1;
         if self.next >= self.length {
@@ -118,19 +380,27 @@ impl<const N: usize, const C: usize, T: Column> SensorWindow<N, C, T> {
             return Ok(None);
         }
         self.missing = self.stride;
-        Ok(Some(self.run(session)))
+        Ok(Some(self.run(columns, width, session)))
     }
 
     /// All steps from the zero state.
-    fn run<'s, M: Memory>(&self, session: &'s mut SensorSession<'_, M>) -> Output<'s> {
+    fn run<'s, T: Column, M: Memory>(
+        &self,
+        columns: &[T],
+        width: usize,
+        session: &'s mut SensorSession<'_, M>,
+    ) -> Output<'s> {
         session.reset();
         let is_backwards = session.model().reads_backwards();
-        let steps = self.steps.get(..self.length).unwrap_or_default();
+        let columns = columns.get(..self.length * width).unwrap_or_default();
         // The oldest is at the place of the next.
-        let (newer, older) = steps.split_at_checked(self.next).unwrap_or_default();
+        let (newer, older) = columns
+            .split_at_checked(self.next * width)
+            .unwrap_or_default();
+        let [newer, older] = [newer, older].map(|steps| steps.chunks_exact(width.max(1)));
         let count = session.model().num_channels();
         let mut is_first = true;
-        let mut read = |step: &[T; C]| {
+        let mut read = |step: &[T]| {
             // The step before was not the last.
             if !core::mem::take(&mut is_first) {
                 session.run_on();
@@ -138,12 +408,8 @@ impl<const N: usize, const C: usize, T: Column> SensorWindow<N, C, T> {
             session.read(step.iter().take(count).map(|column| column.value()));
         };
         match is_backwards {
-            false => older.iter().chain(newer).for_each(&mut read),
-            true => newer
-                .iter()
-                .rev()
-                .chain(older.iter().rev())
-                .for_each(&mut read),
+            false => older.chain(newer).for_each(&mut read),
+            true => newer.rev().chain(older.rev()).for_each(&mut read),
         }
         session.run()
     }

@@ -2,6 +2,7 @@
 
 mod archive;
 mod model;
+mod motions;
 mod packages;
 
 use std::{
@@ -13,6 +14,7 @@ use anyhow::{Context, Result};
 
 pub use archive::{CHIPS, build, desk};
 pub use model::header;
+pub use motions::{motions_header, sequences};
 pub use packages::names as package_names;
 
 use crate::shell::{root, step, target};
@@ -24,7 +26,7 @@ pub struct Options {
     /// and this computer's, and the packages]
     #[arg(long = "target", value_name = "TRIPLE")]
     targets: Vec<String>,
-    /// The model of the examples
+    /// The model of the examples that write
     #[arg(long, value_name = "FILE", default_value = "models/sonnets-64.lstm")]
     model: PathBuf,
 }
@@ -44,7 +46,7 @@ pub fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Makes everything, with this model in the examples.
+/// Makes everything, with this model in the examples that write.
 ///
 /// # Errors
 ///

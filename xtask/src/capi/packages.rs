@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 
 use anyhow::{Context, Result};
 
-use super::{CHIPS, copy, desk, header, write};
+use super::{CHIPS, copy, desk, header, motions_header, sequences, write};
 use crate::shell::root;
 
 /// A package: a folder of `capi/packages`, and what is put into it.
@@ -15,11 +15,26 @@ struct Package {
     include: &'static str,
     /// Folders for libraries, with the target of each.
     libraries: Vec<(String, String)>,
-    /// Folders of examples, for the model.
-    examples: &'static [&'static str],
-    /// Whether the example is `capi/examples/poet.c`.
-    takes_example: bool,
+    /// The folder of the examples, and within that of each example that of its source.
+    examples: [&'static str; 2],
+    /// The names of its examples.
+    names: &'static [(&'static str, Kind)],
 }
+
+/// What an example does.
+#[derive(Clone, Copy)]
+enum Kind {
+    Poet,
+    Classifier,
+}
+
+/// A program for every package but Arduino's, which has sketches.
+const PROGRAMS: &[(&str, Kind)] = &[("poet", Kind::Poet), ("classifier", Kind::Classifier)];
+const SKETCHES: &[(&str, Kind)] = &[
+    ("Poet", Kind::Poet),
+    ("SaveAndRestore", Kind::Poet),
+    ("Classifier", Kind::Classifier),
+];
 
 /// The folders in which the Arduino IDE looks for the library of a core: the name of the core, then the
 /// options of its FPU in the order in which the core's maker gives them to the compiler.
@@ -56,29 +71,29 @@ fn all() -> Result<Vec<Package>> {
             libraries: arduino
                 .map(|(folder, target)| (format!("src/{folder}"), target.to_owned()))
                 .collect(),
-            examples: &["examples/Poet", "examples/SaveAndRestore"],
-            takes_example: false,
+            examples: ["examples", ""],
+            names: SKETCHES,
         },
         Package {
             name: "cmake",
             include: "include",
             libraries: [on_chips(|_| true), vec![of_its_own(&desk)]].concat(),
-            examples: &["example"],
-            takes_example: true,
+            examples: ["examples", ""],
+            names: PROGRAMS,
         },
         Package {
             name: "esp-idf",
             include: "include",
             libraries: on_chips(|target| target.starts_with("riscv32")),
-            examples: &["examples/poet/main"],
-            takes_example: true,
+            examples: ["examples", "main"],
+            names: PROGRAMS,
         },
         Package {
             name: "zephyr",
             include: "include",
             libraries: on_chips(|_| true),
-            examples: &["samples/poet"],
-            takes_example: true,
+            examples: ["samples", ""],
+            names: PROGRAMS,
         },
     ])
 }
@@ -92,10 +107,16 @@ pub fn names() -> Result<Vec<&'static str>> {
     Ok(all()?.iter().map(|package| package.name).collect())
 }
 
-/// Makes the packages in a folder that has the libraries in `lib`, with this model in their examples.
+/// Makes the packages in a folder that has the libraries in `lib`, with this model in the examples
+/// that write.
 pub(super) fn make(folder: &Path, model: &Path) -> Result<()> {
-    let file = fs::read(model).with_context(|| model.display().to_string())?;
-    let model = header(&file);
+    let header_of = |path: &Path| -> Result<String> {
+        let file = fs::read(path).with_context(|| path.display().to_string())?;
+        Ok(header(&file))
+    };
+    let poet = header_of(model)?;
+    let classifier = header_of(&root().join("models/sensors/motions-gru.lstm"))?;
+    let motions = motions_header(&sequences()?)?;
     let capi = root().join("capi");
     for package in all()? {
         let to = folder.join(package.name);
@@ -110,12 +131,21 @@ pub(super) fn make(folder: &Path, model: &Path) -> Result<()> {
                 copy(&library.path(), &to.join(place).join(library.file_name()))?;
             }
         }
-        for example in package.examples {
-            write(&to.join(example).join("model.h"), &model)?;
-            if package.takes_example {
+        let [examples, within] = package.examples;
+        for (name, kind) in package.names {
+            let example = to.join(examples).join(name).join(within);
+            match kind {
+                Kind::Poet => write(&example.join("model.h"), &poet)?,
+                Kind::Classifier => {
+                    write(&example.join("model.h"), &classifier)?;
+                    write(&example.join("motions.h"), &motions)?;
+                }
+            }
+            let program = format!("{name}.c");
+            if capi.join("examples").join(&program).exists() {
                 copy(
-                    &capi.join("examples/poet.c"),
-                    &to.join(example).join("poet.c"),
+                    &capi.join("examples").join(&program),
+                    &example.join(&program),
                 )?;
             }
         }
