@@ -2,8 +2,7 @@
 
 use crate::Token;
 use crate::format::{
-    ARRAY_ALIGN, BLOCK_ROWS, COLUMN_ALIGN, Format, INT4_ROWS, LayerShape, WeightFormat, blocks,
-    round_up,
+    ARRAY_ALIGN, BLOCK_ROWS, Format, INT4_ROWS, LayerShape, WeightFormat, blocks, round_up,
 };
 
 /// A matrix with the parameters of its rows, in the order and format of the file.
@@ -17,7 +16,7 @@ pub(crate) struct Matrix<'m> {
     /// Weights, `[blocks][columns][4]` in f32, bytes `[blocks][columns / 4][4][4]` in int8,
     /// `[blocks of 16 rows][columns][2]` in int4.
     pub(crate) weights: &'m [u32],
-    /// Columns, padded to a multiple of [`COLUMN_ALIGN`].
+    /// Columns, padded as the version of the file says, to a multiple of 4 at least.
     pub(crate) columns: usize,
     /// The columns that count as 0, in int4.
     pub(crate) dead_zones: DeadZones,
@@ -141,6 +140,7 @@ pub(crate) struct Arrays<'m> {
     format: Format,
     dead_zone: u8,
     num_symbols: usize,
+    column_align: usize,
     /// The width of the layer below the next, and its dead zone.
     below: (usize, u8),
     /// The arrays that follow.
@@ -150,12 +150,20 @@ pub(crate) struct Arrays<'m> {
 }
 
 impl<'m> Arrays<'m> {
-    /// Of these data; where they are too short, arrays are empty.
-    pub(crate) fn new(format: Format, dead_zone: u8, num_symbols: usize, data: &'m [u32]) -> Self {
+    /// Of these data, whose columns are padded to a multiple of `column_align`; where they are too short, arrays
+    /// are empty.
+    pub(crate) fn new(
+        format: Format,
+        column_align: usize,
+        dead_zone: u8,
+        num_symbols: usize,
+        data: &'m [u32],
+    ) -> Self {
         Arrays {
             format,
             dead_zone,
             num_symbols,
+            column_align,
             below: (0, 0),
             rest: data,
             words: 0,
@@ -181,6 +189,11 @@ impl<'m> Arrays<'m> {
     /// The width of the layer below the next; 0 for the first of a model that reads symbols.
     pub(crate) fn input(&self) -> usize {
         self.below.0
+    }
+
+    /// Columns are padded to a multiple of this number.
+    pub(crate) fn column_align(&self) -> usize {
+        self.column_align
     }
 
     /// Bytes of the arrays so far.
@@ -268,7 +281,7 @@ impl<'m> Arrays<'m> {
         columns: usize,
         dead_zones: DeadZones,
     ) -> Matrix<'m> {
-        let columns = round_up(columns, COLUMN_ALIGN);
+        let columns = round_up(columns, self.column_align);
         let bytes = MatrixBytes::new(format, blocks, columns);
         Matrix {
             format,
@@ -298,8 +311,8 @@ pub struct MatrixBytes {
 }
 
 impl MatrixBytes {
-    /// The lengths for weights stored so, in `blocks` blocks of four rows and `columns` columns (a
-    /// multiple of [`COLUMN_ALIGN`]).
+    /// The lengths for weights stored so, in `blocks` blocks of four rows and `columns` columns (padded, so a
+    /// multiple of 4).
     pub const fn new(format: WeightFormat, blocks: usize, columns: usize) -> Self {
         let rows = blocks * BLOCK_ROWS;
         let stored_rows = match format {

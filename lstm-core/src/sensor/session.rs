@@ -98,6 +98,18 @@ impl<'m, M: Memory> SensorSession<'m, M> {
         Ok(self.run())
     }
 
+    /// As [`SensorSession::step_quantized`], without computing what is given.
+    ///
+    /// # Errors
+    ///
+    /// [`InputError::Channels`]; then the state is as it was.
+    pub fn advance_quantized(&mut self, columns: &[i8]) -> Result<(), InputError> {
+        self.check_channels(columns.len())?;
+        self.read(columns.iter().map(|&column| column.into()));
+        self.run_on();
+        Ok(())
+    }
+
     /// The columns that the integer formats make of the values of one step.
     ///
     /// # Errors
