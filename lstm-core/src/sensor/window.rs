@@ -135,7 +135,7 @@ impl<const N: usize, const C: usize, T: Column> SensorWindow<N, C, T> {
             if !core::mem::take(&mut is_first) {
                 session.run_on();
             }
-            session.read(step.iter().take(count).map(|column| column.value()));
+            T::read(session, step.get(..count).unwrap_or_default());
         };
         match is_backwards {
             false => older.iter().chain(newer).for_each(&mut read),
@@ -154,8 +154,9 @@ pub trait Column: Copy + sealed::Sealed {
     /// Of a normalized value.
     #[doc(hidden)]
     fn of(u: f32) -> Self;
+    /// Has a session read those of a step.
     #[doc(hidden)]
-    fn value(self) -> f32;
+    fn read<M: Memory>(session: &mut SensorSession<'_, M>, columns: &[Self]);
     /// Whether it is all that a model in this format reads.
     #[doc(hidden)]
     fn holds(format: Format) -> bool;
@@ -166,8 +167,8 @@ impl Column for i8 {
         quantize_column(u)
     }
 
-    fn value(self) -> f32 {
-        self.into()
+    fn read<M: Memory>(session: &mut SensorSession<'_, M>, columns: &[Self]) {
+        session.read_quantized(columns);
     }
 
     fn holds(format: Format) -> bool {
@@ -180,8 +181,8 @@ impl Column for f32 {
         u
     }
 
-    fn value(self) -> f32 {
-        self
+    fn read<M: Memory>(session: &mut SensorSession<'_, M>, columns: &[Self]) {
+        session.read(columns.iter().copied());
     }
 
     fn holds(_: Format) -> bool {
