@@ -116,6 +116,8 @@ pub(crate) struct Layer<'m> {
 }
 
 /// The rows of a layer's gates.
+// In words: it is copied faster than where the tag is in a byte of a matrix.
+#[repr(u32)]
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Gates<'m> {
     /// Over the hidden state of the layer below, then the layer's own.
@@ -219,23 +221,20 @@ impl<'m> Arrays<'m> {
             below: input,
             zones: [below_zone, own_zone],
         };
-        #[cfg(feature = "sensor")]
-        let by_gate = shape.cell.resets_before_product().then(|| {
-            let (blocks, columns) = (blocks / 3, input + shape.output());
-            Gates::ByGate([(); 3].map(|()| self.matrix(weights, blocks, columns, zones)))
-        });
-        #[cfg(not(feature = "sensor"))]
-        let by_gate = None;
-        let gates = if let Some(gates) = by_gate {
-            gates
-        } else if shape.cell.takes_products_apart() {
-            let own = DeadZones { below: 0, ..zones };
-            Gates::Apart {
-                input: self.matrix(weights, blocks, input, zones),
-                recurrent: self.matrix(weights, blocks, shape.output(), own),
+        let both = input + shape.output();
+        let gates = match shape.cell {
+            #[cfg(feature = "sensor")]
+            cell if cell.resets_before_product() => {
+                Gates::ByGate([(); 3].map(|()| self.matrix(weights, blocks / 3, both, zones)))
             }
-        } else {
-            Gates::Summed(self.matrix(weights, blocks, input + shape.output(), zones))
+            cell if cell.takes_products_apart() => {
+                let own = DeadZones { below: 0, ..zones };
+                Gates::Apart {
+                    input: self.matrix(weights, blocks, input, zones),
+                    recurrent: self.matrix(weights, blocks, shape.output(), own),
+                }
+            }
+            _ => Gates::Summed(self.matrix(weights, blocks, both, zones)),
         };
         let projection = shape.projection.map(|_| {
             let zones = DeadZones {
