@@ -1,8 +1,9 @@
 //! The sums of the rows of each weight format, by this CPU's kernel and by the portable one, for the
 //! test that compares them on the CPU itself. Not part of the interface.
 
+use crate::format::COLUMN_ALIGN;
 use crate::format::MAX_HIDDEN;
-pub use crate::format::{BLOCK_ROWS, COLUMN_ALIGN, WeightFormat, round_up};
+pub use crate::format::{BLOCK_ROWS, SENSOR_COLUMN_ALIGN, WeightFormat, round_up};
 use crate::kernel::{self, Batch, Rows, portable};
 use crate::layout::{DeadZones, Matrix};
 
@@ -19,6 +20,8 @@ pub struct Case<'a> {
     pub columns: usize,
     /// The values of the columns.
     pub hidden: &'a [i8],
+    /// Whether the rows have entries of a table.
+    pub has_entries: bool,
     /// How many of them are from the layer below.
     pub below: usize,
     /// The dead zones of those, and of the others.
@@ -89,7 +92,10 @@ fn sums_of<K: kernel::Kernel>(case: &Case<'_>, sums: &mut [[i32; BLOCK_ROWS]]) -
     let rows = Rows {
         matrix,
         // As good as random.
-        entries: case.weights.as_chunks().0,
+        entries: match case.has_entries {
+            true => case.weights.as_chunks().0,
+            false => &[],
+        },
     };
     let packed = K::pack(matrix, case.hidden, &mut scratch);
     let mut batch = Batch::new();

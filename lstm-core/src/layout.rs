@@ -2,8 +2,7 @@
 
 use crate::Token;
 use crate::format::{
-    ARRAY_ALIGN, BLOCK_ROWS, COLUMN_ALIGN, Format, INT4_ROWS, LayerShape, WeightFormat, blocks,
-    round_up,
+    ARRAY_ALIGN, BLOCK_ROWS, Format, INT4_ROWS, LayerShape, WeightFormat, blocks, round_up,
 };
 
 /// A matrix with the parameters of its rows, in the order and format of the file.
@@ -17,7 +16,7 @@ pub(crate) struct Matrix<'m> {
     /// Weights, `[blocks][columns][4]` in f32, bytes `[blocks][columns / 4][4][4]` in int8,
     /// `[blocks of 16 rows][columns][2]` in int4.
     pub(crate) weights: &'m [u32],
-    /// Columns, padded to a multiple of [`COLUMN_ALIGN`].
+    /// Columns, padded as the version of the file says, to a multiple of 4 at least.
     pub(crate) columns: usize,
     /// The columns that count as 0, in int4.
     pub(crate) dead_zones: DeadZones,
@@ -117,6 +116,8 @@ pub(crate) struct Layer<'m> {
 }
 
 /// The rows of a layer's gates.
+// In words: it is copied faster than where the tag is in a byte of a matrix.
+#[repr(u32)]
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Gates<'m> {
     /// Over the hidden state of the layer below, then the layer's own.
@@ -141,6 +142,7 @@ pub(crate) struct Arrays<'m> {
     format: Format,
     dead_zone: u8,
     num_symbols: usize,
+    column_align: usize,
     /// The width of the layer below the next, and its dead zone.
     below: (usize, u8),
     /// The arrays that follow.
@@ -150,12 +152,20 @@ pub(crate) struct Arrays<'m> {
 }
 
 impl<'m> Arrays<'m> {
-    /// Of these data; where they are too short, arrays are empty.
-    pub(crate) fn new(format: Format, dead_zone: u8, num_symbols: usize, data: &'m [u32]) -> Self {
+    /// Of these data, whose columns are padded to a multiple of `column_align`; where they are too short, arrays
+    /// are empty.
+    pub(crate) fn new(
+        format: Format,
+        column_align: usize,
+        dead_zone: u8,
+        num_symbols: usize,
+        data: &'m [u32],
+    ) -> Self {
         Arrays {
             format,
             dead_zone,
             num_symbols,
+            column_align,
             below: (0, 0),
             rest: data,
             words: 0,
@@ -183,6 +193,11 @@ impl<'m> Arrays<'m> {
         self.below.0
     }
 
+    /// Columns are padded to a multiple of this number.
+    pub(crate) fn column_align(&self) -> usize {
+        self.column_align
+    }
+
     /// Bytes of the arrays so far.
     pub(crate) fn bytes(&self) -> usize {
         4 * self.words
@@ -206,23 +221,20 @@ impl<'m> Arrays<'m> {
             below: input,
             zones: [below_zone, own_zone],
         };
-        #[cfg(feature = "sensor")]
-        let by_gate = shape.cell.resets_before_product().then(|| {
-            let (blocks, columns) = (blocks / 3, input + shape.output());
-            Gates::ByGate([(); 3].map(|()| self.matrix(weights, blocks, columns, zones)))
-        });
-        #[cfg(not(feature = "sensor"))]
-        let by_gate = None;
-        let gates = if let Some(gates) = by_gate {
-            gates
-        } else if shape.cell.takes_products_apart() {
-            let own = DeadZones { below: 0, ..zones };
-            Gates::Apart {
-                input: self.matrix(weights, blocks, input, zones),
-                recurrent: self.matrix(weights, blocks, shape.output(), own),
+        let both = input + shape.output();
+        let gates = match shape.cell {
+            #[cfg(feature = "sensor")]
+            cell if cell.resets_before_product() => {
+                Gates::ByGate([(); 3].map(|()| self.matrix(weights, blocks / 3, both, zones)))
             }
-        } else {
-            Gates::Summed(self.matrix(weights, blocks, input + shape.output(), zones))
+            cell if cell.takes_products_apart() => {
+                let own = DeadZones { below: 0, ..zones };
+                Gates::Apart {
+                    input: self.matrix(weights, blocks, input, zones),
+                    recurrent: self.matrix(weights, blocks, shape.output(), own),
+                }
+            }
+            _ => Gates::Summed(self.matrix(weights, blocks, both, zones)),
         };
         let projection = shape.projection.map(|_| {
             let zones = DeadZones {
@@ -268,7 +280,7 @@ impl<'m> Arrays<'m> {
         columns: usize,
         dead_zones: DeadZones,
     ) -> Matrix<'m> {
-        let columns = round_up(columns, COLUMN_ALIGN);
+        let columns = round_up(columns, self.column_align);
         let bytes = MatrixBytes::new(format, blocks, columns);
         Matrix {
             format,
@@ -298,8 +310,8 @@ pub struct MatrixBytes {
 }
 
 impl MatrixBytes {
-    /// The lengths for weights stored so, in `blocks` blocks of four rows and `columns` columns (a
-    /// multiple of [`COLUMN_ALIGN`]).
+    /// The lengths for weights stored so, in `blocks` blocks of four rows and `columns` columns (padded, so a
+    /// multiple of 4).
     pub const fn new(format: WeightFormat, blocks: usize, columns: usize) -> Self {
         let rows = blocks * BLOCK_ROWS;
         let stored_rows = match format {

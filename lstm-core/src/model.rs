@@ -4,7 +4,7 @@ use crate::Alphabet;
 #[cfg(feature = "sensor")]
 use crate::format::{ARRAY_ALIGN, DenseShape, Input, OutputHead, is_line_end, round_up};
 use crate::format::{
-    Format, Head, LayerShape, MAX_LAYERS, ModelError, NGRAM_VERSION, VerifiedFile,
+    Format, Head, LayerShape, MAX_LAYERS, ModelError, NGRAM_VERSION, VerifiedFile, column_align,
 };
 use crate::layout::Arrays;
 #[cfg(feature = "ngram")]
@@ -219,7 +219,13 @@ impl<'m> Model<'m> {
         #[cfg(feature = "sensor")]
         return self.arrays_and_channels().0;
         #[cfg(not(feature = "sensor"))]
-        Arrays::new(self.format, self.dead_zone, self.alphabet.len(), self.data)
+        self.arrays_of(self.data)
+    }
+
+    /// The arrays of these data, from the first on.
+    fn arrays_of(&self, data: &'m [u32]) -> Arrays<'m> {
+        let (format, align) = (self.format, column_align(self.head.version));
+        Arrays::new(format, align, self.dead_zone, self.alphabet.len(), data)
     }
 }
 
@@ -267,7 +273,7 @@ impl<'m> Model<'m> {
 
     /// The arrays from the first layer on, and the scaling of the channels.
     fn arrays_and_channels(&self) -> (Arrays<'m>, Scaling<'m>) {
-        let mut arrays = Arrays::new(self.format, self.dead_zone, self.alphabet.len(), self.data);
+        let mut arrays = self.arrays_of(self.data);
         let scaling = match self.sensor.input {
             Input::Symbols { .. } => Scaling::NONE,
             Input::Values { count, .. } => Scaling::new(arrays.channels(count.into())),
@@ -290,6 +296,6 @@ impl<'m> Model<'m> {
         let words = 2 * round_up(count, ARRAY_ALIGN / 4);
         let start = self.data.len().saturating_sub(words);
         let data = self.data.get(start..).unwrap_or_default();
-        Scaling::new(Arrays::new(self.format, 0, 0, data).scaling(count))
+        Scaling::new(self.arrays_of(data).scaling(count))
     }
 }

@@ -253,6 +253,7 @@ fn another_number_of_values_is_refused_and_changes_nothing() {
             session.step_quantized(&vec![0; found]).unwrap_err(),
             refused
         );
+        assert_eq!(session.advance_quantized(&vec![0; found]), Err(refused));
         assert_eq!(session.quantize(&values).err(), Some(refused));
     }
     let mut found = vec![0; state.len()];
@@ -268,6 +269,8 @@ fn quantized_columns_are_those_of_the_values() {
     let (mut session, mut quantized) = (ram.session(at.model()), other.session(at.model()));
     for values in steps(times(40, 3), 3, 8) {
         let columns: Vec<_> = session.quantize(&values).unwrap().collect();
+        session.advance(&values).unwrap();
+        quantized.advance_quantized(&columns).unwrap();
         let expected = q12(session.step(&values).unwrap());
         assert_eq!(q12(quantized.step_quantized(&columns).unwrap()), expected);
     }

@@ -1,10 +1,11 @@
 //! Model files of random weights, where only the shape matters.
 
 use lstm_core::export::{
-    ARRAY_ALIGN, BLOCK_ROWS, COLUMN_ALIGN, Description, Layers, Ngrams, Row, WeightFormat,
-    encode_file, encode_weight, int4_words, round_up,
+    ARRAY_ALIGN, BLOCK_ROWS, COLUMN_ALIGN, DenseLayers, Description, Layers, Ngrams, Row,
+    SENSOR_COLUMN_ALIGN, SensorDescription, WeightFormat, encode_file, encode_sensor_file,
+    encode_weight, int4_words, round_up,
 };
-use lstm_core::{CellKind, Format, LayerShape, Order};
+use lstm_core::{CellKind, Format, Input, LayerShape, Order, OutputHead};
 
 /// Of an int4 model.
 const DEAD_ZONE: u8 = 8;
@@ -22,6 +23,45 @@ pub fn saturated_model(format: Format, symbols: &str, layers: &[LayerShape], see
     model(format, symbols, layers, seed, true)
 }
 
+/// The file of a model with random weights that reads so many channels and gives a value.
+pub fn random_sensor_model(
+    format: Format,
+    channels: u16,
+    layers: &[LayerShape],
+    seed: u64,
+) -> Vec<u8> {
+    let mut writer = Writer::new(seed, SENSOR_COLUMN_ALIGN);
+    for scaling in [0.0f32, 32.0] {
+        let values = std::iter::repeat_n(scaling, channels.into());
+        writer.data.extend(values.flat_map(f32::to_le_bytes));
+        writer.pad();
+    }
+    writer.layers(format, 0, channels.into(), layers);
+    writer.head(format, 1, layers);
+    for scaling in [0.0f32, 1.0] {
+        writer.data.extend(scaling.to_le_bytes());
+        writer.pad();
+    }
+    let names = vec![""; channels.into()].join("\n");
+    let description = SensorDescription {
+        name: "random",
+        input: Input::Values {
+            channels: &names,
+            count: channels,
+        },
+        window: None,
+        backwards: false,
+        format,
+        order: Order::of(format, DEAD_ZONE),
+        layers: Layers::new(layers).expect("at most four layers"),
+        dense: DenseLayers::new(&[]).expect("no dense layers"),
+        head: OutputHead::Values { names: "" },
+        padding: &[],
+        data: &writer.data,
+    };
+    encode_sensor_file(&description, None).expect("the description encodes")
+}
+
 fn model(
     format: Format,
     symbols: &str,
@@ -30,56 +70,11 @@ fn model(
     saturated: bool,
 ) -> Vec<u8> {
     let vocab = symbols.chars().count();
-    let mut writer = Writer {
-        random: Random(seed),
-        data: Vec::new(),
-        saturated,
-    };
-    let weights = format.layer_weights();
-    let mut input = 0;
-    for shape in layers {
-        let blocks = shape.gate_blocks();
-        if input == 0 {
-            writer.table(format, vocab * blocks * BLOCK_ROWS);
-        }
-        // The gate that each row is of; none for those that only fill up.
-        let mut gates = vec![None; blocks * BLOCK_ROWS];
-        for unit in 0..shape.hidden.into() {
-            for gate in 0..shape.cell.gates() {
-                gates[shape.cell.gate_row(shape.hidden.into(), unit, gate)] = Some(gate);
-            }
-        }
-        let is_used = |row: usize| gates[row].is_some();
-        let sign = |row: usize| gates[row].map_or(0, |gate| saturating(shape.cell)[gate]);
-        let output = shape.output();
-        if shape.cell.resets_before_product() {
-            for gate in 0..3 {
-                let first = gate * blocks / 3 * BLOCK_ROWS;
-                let (is_used, sign) = (|row| is_used(first + row), |row| sign(first + row));
-                writer.matrix(weights, blocks / 3, input + output, is_used, sign);
-            }
-        } else if shape.cell.takes_products_apart() {
-            writer.matrix(weights, blocks, input, is_used, sign);
-            writer.matrix(weights, blocks, output, is_used, sign);
-        } else {
-            writer.matrix(weights, blocks, input + output, is_used, sign);
-        }
-        if shape.projection.is_some() {
-            let is_used = |row| row < shape.output();
-            let (blocks, units) = (shape.projection_blocks(), shape.hidden.into());
-            writer.matrix(weights, blocks, units, is_used, |_| 0);
-        }
-        input = shape.output();
-    }
-    let blocks = vocab.div_ceil(BLOCK_ROWS);
+    let mut writer = Writer::new(seed, COLUMN_ALIGN);
+    writer.saturated = saturated;
+    writer.layers(format, vocab, 0, layers);
     writer.saturated = false;
-    writer.matrix(
-        format.dense_weights(),
-        blocks,
-        input,
-        |row| row < vocab,
-        |_| 0,
-    );
+    writer.head(format, vocab, layers);
 
     let description = Description {
         name: "random",
@@ -110,9 +105,67 @@ struct Writer {
     random: Random,
     data: Vec<u8>,
     saturated: bool,
+    /// Columns are filled up to a multiple of this number.
+    column_align: usize,
 }
 
 impl Writer {
+    fn new(seed: u64, column_align: usize) -> Self {
+        Writer {
+            random: Random(seed),
+            data: Vec::new(),
+            saturated: false,
+            column_align,
+        }
+    }
+
+    /// The arrays of the recurrent layers, from the input up: `input` channels, or the symbols of an alphabet.
+    fn layers(&mut self, format: Format, vocab: usize, mut input: usize, layers: &[LayerShape]) {
+        let weights = format.layer_weights();
+        for shape in layers {
+            let blocks = shape.gate_blocks();
+            if input == 0 {
+                self.table(format, vocab * blocks * BLOCK_ROWS);
+            }
+            // The gate that each row is of; none for those that only fill up.
+            let mut gates = vec![None; blocks * BLOCK_ROWS];
+            for unit in 0..shape.hidden.into() {
+                for gate in 0..shape.cell.gates() {
+                    gates[shape.cell.gate_row(shape.hidden.into(), unit, gate)] = Some(gate);
+                }
+            }
+            let is_used = |row: usize| gates[row].is_some();
+            let sign = |row: usize| gates[row].map_or(0, |gate| saturating(shape.cell)[gate]);
+            let output = shape.output();
+            if shape.cell.resets_before_product() {
+                for gate in 0..3 {
+                    let first = gate * blocks / 3 * BLOCK_ROWS;
+                    let (is_used, sign) = (|row| is_used(first + row), |row| sign(first + row));
+                    self.matrix(weights, blocks / 3, input + output, is_used, sign);
+                }
+            } else if shape.cell.takes_products_apart() {
+                self.matrix(weights, blocks, input, is_used, sign);
+                self.matrix(weights, blocks, output, is_used, sign);
+            } else {
+                self.matrix(weights, blocks, input + output, is_used, sign);
+            }
+            if shape.projection.is_some() {
+                let is_used = |row| row < shape.output();
+                let (blocks, units) = (shape.projection_blocks(), shape.hidden.into());
+                self.matrix(weights, blocks, units, is_used, |_| 0);
+            }
+            input = shape.output();
+        }
+    }
+
+    /// The arrays of the head: so many logits.
+    fn head(&mut self, format: Format, outputs: usize, layers: &[LayerShape]) {
+        let input = layers.last().map_or(0, |shape| shape.output());
+        let blocks = outputs.div_ceil(BLOCK_ROWS);
+        let is_used = |row| row < outputs;
+        self.matrix(format.dense_weights(), blocks, input, is_used, |_| 0);
+    }
+
     /// Entries of the folded table. Each moves a pre-activation by 1.5 at most.
     fn table(&mut self, format: Format, entries: usize) {
         for _ in 0..entries {
@@ -147,7 +200,7 @@ impl Writer {
             WeightFormat::Int4 => return self.int4_weights(BLOCK_ROWS * blocks, columns, is_used),
         };
         for block in 0..blocks {
-            for group in 0..round_up(columns, COLUMN_ALIGN) / together {
+            for group in 0..round_up(columns, self.column_align) / together {
                 for row in BLOCK_ROWS * block..BLOCK_ROWS * (block + 1) {
                     let first = together * group;
                     let used = if is_used(row) { columns } else { 0 };
@@ -209,9 +262,11 @@ impl Writer {
 
     fn int4_weights(&mut self, rows: usize, columns: usize, is_used: impl Fn(usize) -> bool) {
         let random = &mut self.random;
-        let words = int4_words(rows, columns, |row, _| match is_used(row) {
-            true => random.int(7),
-            false => 0,
+        let words = int4_words(rows, columns, self.column_align, |row, _| {
+            match is_used(row) {
+                true => random.int(7),
+                false => 0,
+            }
         });
         self.data.extend(words.flat_map(u32::to_le_bytes));
         self.pad();

@@ -1,6 +1,7 @@
 //! What the programs that measure the engine share: the machine, and the model in its memory.
 //!
 //! * `bench` counts the instructions of a character.
+//! * `layer` counts those of a step of a model that reads values.
 //! * `kernel-test` compares the dot products of this CPU with the portable ones.
 //! * `digest` writes a long text and prints digests of it.
 //! * `engine` is the engine alone, and `no-engine` the same program without it: the difference of

@@ -9,7 +9,7 @@
 //!
 //! and the cycles likewise.
 //!
-//! with V symbols, W weights as they are stored (columns padded to 32, rows to 4) and H units in all
+//! with V symbols, W weights as they are stored (columns padded to 32, or to 4 in a file of version 3, rows to 4) and H units in all
 //! layers. [`figures`](super::figures) holds the factors: least squares over the relative error.
 //!
 //! int4 skips columns. What it takes at most counts all weights; what it takes on average counts those
@@ -17,7 +17,7 @@
 
 use crate::network::config;
 use lstm_core::export::HISTORY;
-use lstm_core::export::{BLOCK_ROWS, COLUMN_ALIGN, round_up};
+use lstm_core::export::{BLOCK_ROWS, COLUMN_ALIGN, SENSOR_COLUMN_ALIGN, round_up};
 use lstm_core::{DenseShape, Format, LayerShape, Model};
 
 /// In the order of a core's figures.
@@ -69,13 +69,21 @@ impl Shape {
         }
     }
 
+    /// To a multiple of which number columns are padded in the file.
+    fn column_align(&self) -> usize {
+        match self.channels > 0 || !self.dense.is_empty() {
+            true => SENSOR_COLUMN_ALIGN,
+            false => COLUMN_ALIGN,
+        }
+    }
+
     /// Every matrix that a step multiplies with.
     fn matrices(&self) -> Vec<MatrixShape> {
         let mut matrices = Vec::new();
         let mut push = |rows, columns, skipped| {
             matrices.push(MatrixShape {
                 rows: round_up(rows, BLOCK_ROWS),
-                columns: round_up(columns, COLUMN_ALIGN),
+                columns: round_up(columns, self.column_align()),
                 skipped: if self.format == Format::Int4 {
                     skipped
                 } else {

@@ -41,7 +41,7 @@ pub fn encode_f32(network: &Network, labels: &Labels) -> Result<Vec<u8>> {
         ));
     }
     let vocabulary = config.vocabulary();
-    let mut data = Data::default();
+    let mut data = Data::new(COLUMN_ALIGN);
     for (index, &layer) in config.layers.iter().enumerate() {
         let places = quantize::row_order(layer);
         let in_order = |values: &[f32]| -> Vec<f32> {
@@ -60,18 +60,18 @@ pub fn encode_f32(network: &Network, labels: &Labels) -> Result<Vec<u8>> {
             };
             data.floats(biases.into_iter());
             let rows = quantize::gate_rows(network, index, matrix);
-            data.floats(f32_blocks(rows));
+            data.f32_blocks(rows);
         }
         if let Some(rows) = quantize::projection_rows(network, index) {
             let padded = round_up(rows.len(), BLOCK_ROWS);
             data.floats(std::iter::repeat_n(0.0, padded));
-            data.floats(f32_blocks(rows));
+            data.f32_blocks(rows);
         }
     }
     let padded = round_up(vocabulary, BLOCK_ROWS);
     let bias = |v: usize| network.dense_bias.get(v).copied().unwrap_or(0.0);
     data.floats((0..padded).map(bias));
-    data.floats(f32_blocks(quantize::dense_rows(network)));
+    data.f32_blocks(quantize::dense_rows(network));
     let ngrams = Ngrams::default();
     encode(
         config,
@@ -83,28 +83,13 @@ pub fn encode_f32(network: &Network, labels: &Labels) -> Result<Vec<u8>> {
     )
 }
 
-/// `[blocks][columns][4]`, zeros where rows or columns are padded.
-pub(super) fn f32_blocks(rows: Vec<Vec<f32>>) -> impl Iterator<Item = f32> {
-    let columns = round_up(rows[0].len(), COLUMN_ALIGN);
-    let blocks = rows.len().div_ceil(BLOCK_ROWS);
-    let positions = (0..blocks).flat_map(move |block| {
-        (0..columns).flat_map(move |k| (0..BLOCK_ROWS).map(move |r| (block * BLOCK_ROWS + r, k)))
-    });
-    positions.map(move |(row, k)| {
-        rows.get(row)
-            .and_then(|row| row.get(k))
-            .copied()
-            .unwrap_or(0.0)
-    })
-}
-
 /// A quantized network as the bytes of a `.lstm` file in its format.
 ///
 /// # Errors
 ///
 /// A shape that the file does not hold.
 pub fn encode_quantized(network: &QuantizedNetwork, labels: &Labels) -> Result<Vec<u8>> {
-    let mut data = Data::default();
+    let mut data = Data::new(COLUMN_ALIGN);
     data.array(network.table.iter().map(|&entry| entry as u8));
     for (_, format, matrix) in network.matrices() {
         // The gate of a table stands in the table's section.
@@ -129,7 +114,7 @@ pub fn encode_quantized(network: &QuantizedNetwork, labels: &Labels) -> Result<V
 
 /// Int8: `[blocks][columns / 4][4 rows][4 columns]`; int4: `[blocks of 16 rows][columns]` of two words
 /// each; zeros where rows or columns are padded.
-fn weight_blocks(matrix: &QuantizedMatrix, format: WeightFormat) -> Vec<u8> {
+fn weight_blocks(matrix: &QuantizedMatrix, format: WeightFormat, column_align: usize) -> Vec<u8> {
     let at = |row: usize, k: usize| {
         if row < matrix.rows.len() && k < matrix.columns {
             matrix.weights[row * matrix.columns + k]
@@ -138,12 +123,12 @@ fn weight_blocks(matrix: &QuantizedMatrix, format: WeightFormat) -> Vec<u8> {
         }
     };
     if format == WeightFormat::Int4 {
-        let words = int4_words(matrix.rows.len(), matrix.columns, at);
+        let words = int4_words(matrix.rows.len(), matrix.columns, column_align, at);
         return words.flat_map(u32::to_le_bytes).collect();
     }
     let mut bytes = Vec::new();
     for block in (0..matrix.rows.len()).step_by(BLOCK_ROWS) {
-        for k in (0..round_up(matrix.columns, COLUMN_ALIGN)).step_by(4) {
+        for k in (0..round_up(matrix.columns, column_align)).step_by(4) {
             for row in block..block + BLOCK_ROWS {
                 bytes.extend((k..k + 4).map(|k| encode_weight(at(row, k), k)));
             }
@@ -153,12 +138,32 @@ fn weight_blocks(matrix: &QuantizedMatrix, format: WeightFormat) -> Vec<u8> {
 }
 
 /// The data section under construction.
-#[derive(Default)]
 pub(super) struct Data {
     pub(super) bytes: Vec<u8>,
+    /// Columns are filled up with zeros to a multiple of this number.
+    column_align: usize,
 }
 
 impl Data {
+    pub(super) fn new(column_align: usize) -> Self {
+        Self {
+            bytes: Vec::new(),
+            column_align,
+        }
+    }
+
+    /// The weights of a matrix in f32: `[blocks][columns][4]`, zeros where rows or columns are padded.
+    pub(super) fn f32_blocks(&mut self, rows: Vec<Vec<f32>>) {
+        let columns = round_up(rows[0].len(), self.column_align);
+        let blocks = rows.len().div_ceil(BLOCK_ROWS);
+        let positions = (0..blocks).flat_map(|block| {
+            (0..columns)
+                .flat_map(move |k| (0..BLOCK_ROWS).map(move |r| (block * BLOCK_ROWS + r, k)))
+        });
+        let weight = |row: usize, k: usize| rows.get(row)?.get(k).copied();
+        self.floats(positions.map(|(row, k)| weight(row, k).unwrap_or(0.0)));
+    }
+
     pub(super) fn floats(&mut self, values: impl Iterator<Item = f32>) {
         self.array(values.flat_map(f32::to_le_bytes));
     }
@@ -168,7 +173,7 @@ impl Data {
         let rows = (0..round_up(matrix.rows.len(), BLOCK_ROWS))
             .map(|row| matrix.rows.get(row).copied().unwrap_or_default());
         self.array(rows.flat_map(|row| row.to_bytes()));
-        self.array(weight_blocks(matrix, format).into_iter());
+        self.array(weight_blocks(matrix, format, self.column_align).into_iter());
     }
 
     fn array(&mut self, bytes: impl Iterator<Item = u8>) {

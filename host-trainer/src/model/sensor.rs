@@ -3,7 +3,7 @@
 use crate::files::error::{Error, Result};
 use crate::files::progress::Progress;
 use crate::kernels::pool::in_pool;
-use crate::model::encode::{Data, check_name, f32_blocks};
+use crate::model::encode::{Data, check_name};
 use crate::model::file::ModelFile;
 use crate::model::workspace::HeapWorkspace;
 use crate::network::sensor::{
@@ -17,7 +17,8 @@ use crate::quantize::sensor::{
 };
 use crate::sequences::{Answer, SensorScore, Sequence, Sequences, Task};
 use lstm_core::export::{
-    BLOCK_ROWS, DenseLayers, Layers, SensorDescription, encode_sensor_file, round_up,
+    BLOCK_ROWS, DenseLayers, Layers, SENSOR_COLUMN_ALIGN, SensorDescription, encode_sensor_file,
+    round_up,
 };
 use lstm_core::{DenseShape, Format, Input, LayerShape, Model, Order, OutputGolden, OutputHead};
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
@@ -28,7 +29,7 @@ use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 /// A shape that the file does not hold.
 pub fn encode_f32(network: &SensorNetwork, name: &str) -> Result<Vec<u8>> {
     let config = &network.config;
-    let mut data = Data::default();
+    let mut data = Data::new(SENSOR_COLUMN_ALIGN);
     data.floats(config.channels.iter().map(|channel| channel.mean));
     data.floats(config.channels.iter().map(|channel| channel.scale));
     for (index, &layer) in config.layers.iter().enumerate() {
@@ -39,18 +40,18 @@ pub fn encode_f32(network: &SensorNetwork, name: &str) -> Result<Vec<u8>> {
             let zeros = || vec![0.0; matrix.columns(config.input_width(index), layer)];
             let weights = |place| matrix.weights(network, index, place);
             let rows = places.map(|place| place.map_or_else(zeros, weights));
-            data.floats(f32_blocks(rows.collect()));
+            data.f32_blocks(rows.collect());
         }
         if let Some(projection) = &network.layers[index].projection {
             let padded = round_up(layer.output(), BLOCK_ROWS);
             data.floats(std::iter::repeat_n(0.0, padded));
-            data.floats(f32_blocks(rows_over_inputs(projection, layer.output())));
+            data.f32_blocks(rows_over_inputs(projection, layer.output()));
         }
     }
     for Dense { weight, bias } in &network.dense {
         let padded = round_up(bias.len(), BLOCK_ROWS);
         data.floats((0..padded).map(|row| bias.get(row).copied().unwrap_or(0.0)));
-        data.floats(f32_blocks(rows_over_inputs(weight, bias.len())));
+        data.f32_blocks(rows_over_inputs(weight, bias.len()));
     }
     if let Head::Values(values) = &config.head {
         data.floats(values.iter().map(|value| value.offset));
@@ -69,7 +70,7 @@ pub fn encode_integers(
     name: &str,
 ) -> Result<Vec<u8>> {
     let config = &network.config;
-    let mut data = Data::default();
+    let mut data = Data::new(SENSOR_COLUMN_ALIGN);
     data.floats(config.channels.iter().map(|channel| channel.mean));
     data.floats(integers.input_scales(network).into_iter());
     for (_, format, matrix) in integers.matrices(network) {

@@ -4,7 +4,7 @@
 
 use super::Arithmetic;
 use crate::bytes::split;
-use crate::format::BLOCK_ROWS;
+use crate::format::{BLOCK_ROWS, COLUMN_ALIGN, round_up};
 use crate::kernel::Room;
 use crate::layout::Matrix;
 
@@ -64,7 +64,7 @@ impl Arithmetic for F32 {
     type Packed<'a> = &'a [u32];
 
     fn scratch_words(matrix: &Matrix<'_>) -> usize {
-        matrix.columns
+        round_up(matrix.columns, COLUMN_ALIGN)
     }
 
     fn pack<'a>(matrix: &Matrix<'_>, columns: &[f32], scratch: &'a mut [u32]) -> &'a [u32] {

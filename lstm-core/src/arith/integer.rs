@@ -62,7 +62,7 @@ impl Arithmetic for Integer {
             WeightFormat::Int4 => Int4::SCRATCH_BYTES,
             WeightFormat::Int8 | WeightFormat::F32 => Int8::SCRATCH_BYTES,
         };
-        matrix.columns / COLUMN_ALIGN * group_bytes / 4
+        matrix.columns.div_ceil(COLUMN_ALIGN) * group_bytes / 4
     }
 
     #[inline(never)]

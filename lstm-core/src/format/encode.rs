@@ -1,6 +1,6 @@
 //! What the exporter needs, and no chip.
 
-use super::{COLUMN_ALIGN, INT4_ROWS, round_up};
+use super::{INT4_ROWS, round_up};
 
 /// The byte that stores an int8 weight: even columns are stored with an offset of 128, odd ones in
 /// two's complement, so that a pair of columns can share a 16-bit lane (see `docs/NUMBERS.md`).
@@ -35,13 +35,14 @@ pub fn encode_int4(weights: [i8; 8]) -> u32 {
 
 /// The words of an int4 matrix in the order of the file; `weight` gives the weight of a row and a
 /// column. Rows are filled up with zeros to a multiple of [`INT4_ROWS`], columns to one of
-/// [`COLUMN_ALIGN`].
+/// `column_align`.
 pub fn int4_words(
     rows: usize,
     columns: usize,
+    column_align: usize,
     mut weight: impl FnMut(usize, usize) -> i8,
 ) -> impl Iterator<Item = u32> {
-    let padded = round_up(columns, COLUMN_ALIGN);
+    let padded = round_up(columns, column_align);
     let words = round_up(rows, INT4_ROWS) * padded / 8;
     (0..words).map(move |word| {
         let (block, half, column) = (word / 2 / padded, word % 2, word / 2 % padded);

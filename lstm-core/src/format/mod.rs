@@ -67,6 +67,15 @@ pub(crate) const fn reads_version(version: u16) -> bool {
         || (version == NGRAM_VERSION && cfg!(feature = "ngram"))
         || (version == SENSOR_VERSION && cfg!(feature = "sensor"))
 }
+
+/// Columns of a weight matrix are padded with zeros to a multiple of this number in files of this version.
+pub(crate) const fn column_align(version: u16) -> usize {
+    match version {
+        SENSOR_VERSION => SENSOR_COLUMN_ALIGN,
+        _ => COLUMN_ALIGN,
+    }
+}
+
 /// Bytes of the head, which the description follows.
 pub const HEAD_BYTES: usize = 16;
 /// The most layers that a model may stack.
@@ -90,8 +99,12 @@ pub const MAX_DEAD_ZONE: u8 = 127;
 /// Each array of the data begins on a multiple of so many bytes from its start, and the data itself
 /// does so from the start of the file.
 pub const ARRAY_ALIGN: usize = 16;
-/// Columns of a weight matrix are padded with zeros to a multiple of this number.
+/// Columns of a weight matrix are padded with zeros to a multiple of this number in files of version 1 and 2; and
+/// scratch is for as many in all files.
 pub const COLUMN_ALIGN: usize = 32;
+/// Columns of a weight matrix are padded with zeros to a multiple of this number in files of version 3, whose
+/// networks may be small.
+pub const SENSOR_COLUMN_ALIGN: usize = 4;
 /// The most columns of a matrix in an integer format, so that the kernels' sums fit.
 pub const MAX_INTEGER_COLUMNS: usize = 512;
 /// Rows of a weight matrix come in blocks of this number.

@@ -17,7 +17,7 @@ use super::{Kernel, Room, Rows, sums};
 use crate::format::{BLOCK_ROWS, COLUMN_ALIGN};
 use crate::layout::Matrix;
 
-/// Columns of a turn, which a block's columns are a multiple of.
+/// Columns of a turn.
 const TURN: usize = 16;
 
 /// 8-bit weights.
@@ -28,7 +28,7 @@ impl Kernel for Int8 {
     type Packed<'a> = &'a [[i8; TURN]];
 
     fn pack<'a>(matrix: &Matrix<'_>, columns: &[i8], scratch: &'a mut [u32]) -> &'a [[i8; TURN]] {
-        let packed: &[i8] = vector::copy_columns(matrix, columns, scratch);
+        let packed: &[i8] = vector::copy_columns::<_, TURN>(matrix, columns, scratch);
         packed.as_chunks().0
     }
 
@@ -38,10 +38,22 @@ impl Kernel for Int8 {
         first: usize,
         batch: Room<'b, i32>,
     ) -> &'b [[i32; BLOCK_ROWS]] {
-        let turns = rows.matrix.weight_bytes().as_chunks().0;
-        let blocks = turns.chunks_exact(packed.len().max(1)).skip(first);
-        // SAFETY: the target has NEON.
-        let dots = blocks.map(|block| unsafe { int8_dots(block, packed) });
+        let blocks = vector::blocks(rows.matrix).skip(first);
+        let dots = blocks.map(|block| {
+            let whole = block.as_chunks().0;
+            // SAFETY: the target has NEON.
+            let mut sums = unsafe { int8_dots(whole, packed) };
+            if let Some(input) = packed.get(whole.len()..)
+                && !input.is_empty()
+            {
+                // SAFETY: the target has NEON.
+                let last = unsafe { int8_dots(&[vector::last_turn(block)], input) };
+                for (sum, last) in sums.iter_mut().zip(last) {
+                    *sum = sum.wrapping_add(last);
+                }
+            }
+            sums
+        });
         sums(rows, dots, first, batch)
     }
 }

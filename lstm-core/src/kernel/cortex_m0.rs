@@ -83,7 +83,8 @@ pub(crate) fn sigmoid_q12(mut z: i32) -> i32 {
     z
 }
 
-/// Four rows at a time, a word of four columns at a time.
+/// Four rows at a time, a word of four columns at a time. A turn takes eight columns; a block whose last turn
+/// would be half a one begins with that half.
 #[unsafe(naked)]
 unsafe extern "C" fn int8_rows(weights: *const u8, call: &mut Call) {
     // r0 weights, r1 mask, r2 product, r3 weights of a row, r4-r7 columns, r8-r11 sums,
@@ -109,13 +110,19 @@ unsafe extern "C" fn int8_rows(weights: *const u8, call: &mut Call) {
         "mov r10, r2",
         "mov r11, r2",
         "ldr r3, [sp, #4]",
-        "adds r3, r0, r3",
-        "mov lr, r3",
+        "adds r2, r0, r3",
+        "mov lr, r2",
         "movs r1, #0xff",
         "lsls r2, r1, #16",
         "orrs r1, r2",
+        // Four columns are 16 bytes.
+        "lsrs r3, r3, #5",
+        "bcs 3f",
         "2:",
-        ".rept 2",
+        ".irp half, 2, 3",
+        ".if \\half == 3",
+        "3:",
+        ".endif",
         "mov r3, r12",
         "ldm r3!, {{r4, r5, r6, r7}}",
         "mov r12, r3",
@@ -142,6 +149,8 @@ unsafe extern "C" fn int8_rows(weights: *const u8, call: &mut Call) {
         "ldr r4, [r3, #12]",
         "ldr r5, [r3, #16]",
         "ldr r7, [r3, #20]",
+        "cmp r5, #0",
+        "beq 6f",
         ".irp sum, 8, 9, 10, 11",
         "ldm r4!, {{r3, r6}}",
         "mov r1, r\\sum",
@@ -156,6 +165,7 @@ unsafe extern "C" fn int8_rows(weights: *const u8, call: &mut Call) {
         "str r1, [r7, #4 * (\\sum - 8)]",
         ".endr",
         "adds r5, #4",
+        "5:",
         "adds r7, #16",
         "ldr r3, [sp, #0]",
         "str r4, [r3, #12]",
@@ -165,6 +175,16 @@ unsafe extern "C" fn int8_rows(weights: *const u8, call: &mut Call) {
         "cmp r7, r4",
         "beq 4f",
         "b 1b",
+        "6:",
+        ".irp sum, 8, 9, 10, 11",
+        "ldm r4!, {{r3, r6}}",
+        "mov r1, r\\sum",
+        "uxth r2, r6",
+        "muls r1, r2, r1",
+        "adds r1, r1, r3",
+        "str r1, [r7, #4 * (\\sum - 8)]",
+        ".endr",
+        "b 5b",
         "4:",
         "add sp, #8",
         "pop {{r4, r5, r6, r7}}",

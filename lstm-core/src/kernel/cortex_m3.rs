@@ -42,16 +42,30 @@ impl Int8Assembly for CortexM3 {
     const ROWS: Assembly = int8_rows;
 }
 
-/// Four rows at a time.
+/// Four rows at a time. A turn takes 16 columns, and a block enters it where as many fours are left as fill no
+/// turn.
 #[unsafe(naked)]
 unsafe extern "C" fn int8_rows(weights: *const u8, call: &mut Call) {
     // r0 weights, r1 columns, r2-r5 sums, r6 r7 weights of two rows, r8-r11 columns, r12 product,
     // lr mask.
-    // On the stack: batch, input_end, saved registers.
+    // On the stack: call, input_end, where a block enters the turn, saved registers.
     naked_asm!(
         "push {{r4-r11, lr}}",
-        "ldr r2, [r1, #8]",
-        "push {{r1, r2}}",
+        "ldrd r2, r3, [r1]",
+        "ldr r3, [r1, #8]",
+        "sub r2, r3, r2",
+        // Fours that fill no turn; a whole turn where nothing is left.
+        "ubfx r4, r2, #4, #2",
+        "cmp r4, #0",
+        "it eq",
+        "moveq r4, #4",
+        // 31 instructions of four bytes are 4 columns.
+        "movs r5, #124",
+        "adr.w r6, 5f",
+        "mls r4, r4, r5, r6",
+        // An address of Thumb code.
+        "orr r4, r4, #1",
+        "push {{r1, r3, r4}}",
         "mov lr, #0x00ff00ff",
         "1:",
         "ldr r6, [sp]",
@@ -59,6 +73,7 @@ unsafe extern "C" fn int8_rows(weights: *const u8, call: &mut Call) {
         "mov r3, r2",
         "mov r4, r2",
         "mov r5, r2",
+        "ldr pc, [sp, #8]",
         "2:",
         ".macro row sum, word",
         "eor \\word, \\word, #0x80008000",
@@ -79,6 +94,7 @@ unsafe extern "C" fn int8_rows(weights: *const u8, call: &mut Call) {
         "row r5, r7",
         ".endr",
         ".purgem row",
+        "5:",
         "ldr r6, [sp, #4]",
         "cmp r1, r6",
         "bne 2b",
@@ -86,6 +102,8 @@ unsafe extern "C" fn int8_rows(weights: *const u8, call: &mut Call) {
         "ldr r6, [sp]",
         "add r7, r6, #12",
         "ldm r7, {{r8, r9, r10}}",
+        "cmp r9, #0",
+        "beq 4f",
         ".irp sum, r2, r3, r4, r5",
         "ldrd r11, r12, [r8], #8",
         "uxth r1, r12",
@@ -94,12 +112,20 @@ unsafe extern "C" fn int8_rows(weights: *const u8, call: &mut Call) {
         "lsr r12, r12, #16",
         "mla \\sum, r12, r11, \\sum",
         ".endr",
+        "3:",
         "stm r10!, {{r2, r3, r4, r5}}",
         "stm r7, {{r8, r9, r10}}",
         "ldr r11, [r6, #24]",
         "cmp r10, r11",
         "bne 1b",
-        "add sp, #8",
+        "add sp, #12",
         "pop {{r4-r11, pc}}",
+        "4:",
+        ".irp sum, r2, r3, r4, r5",
+        "ldrd r11, r12, [r8], #8",
+        "uxth r12, r12",
+        "mla \\sum, \\sum, r12, r11",
+        ".endr",
+        "b 3b",
     )
 }

@@ -7,7 +7,9 @@ use rand_xoshiro::Xoshiro128PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
 use super::{Batch, Kernel, Rows, portable};
-use crate::format::{BLOCK_ROWS, COLUMN_ALIGN, MAX_HIDDEN, WeightFormat, int4_words, round_up};
+use crate::format::{
+    BLOCK_ROWS, COLUMN_ALIGN, MAX_HIDDEN, SENSOR_COLUMN_ALIGN, WeightFormat, int4_words, round_up,
+};
 use crate::layout::{DeadZones, Matrix};
 
 /// The sums of a matrix of rows with the parameters 0, 1, 0: the dot products.
@@ -16,7 +18,8 @@ pub(super) type Product = fn(&Matrix<'_>, &[i8]) -> Vec<[i32; BLOCK_ROWS]>;
 /// Packs the columns and multiplies, as a step does.
 pub(super) fn product<K: Kernel>(matrix: &Matrix<'_>, hidden: &[i8]) -> Vec<[i32; BLOCK_ROWS]> {
     // Not zeros, so that `pack` has to write each.
-    let mut scratch = vec![0x6363_6363; matrix.columns / COLUMN_ALIGN * K::SCRATCH_BYTES / 4];
+    let mut scratch =
+        vec![0x6363_6363; matrix.columns.div_ceil(COLUMN_ALIGN) * K::SCRATCH_BYTES / 4];
     let packed = K::pack(matrix, hidden, &mut scratch);
     let rows = Rows {
         matrix,
@@ -107,21 +110,20 @@ pub(super) fn compare(format: WeightFormat, kernel: Product) {
         _ => product::<portable::Int8>,
     };
     let mut random = Random(Xoshiro128PlusPlus::seed_from_u64(1));
-    let steps = 2 * MAX_HIDDEN / COLUMN_ALIGN;
-    // Each number of columns twice, and small ones more often. Miri takes too long for all that.
+    let steps = 2 * MAX_HIDDEN / SENSOR_COLUMN_ALIGN;
+    // Each number of columns, and small ones more often. Miri takes too long for all that.
     let [each, small, narrow] = if cfg!(miri) {
-        [1, 6, 3]
+        [1, 10, 10]
     } else {
-        [steps, 2000, 12]
+        [steps, 3000, 96]
     };
-    let sizes = (1..=each).chain(1..=each);
-    for turns in sizes.chain((0..small).map(|n| 1 + n % narrow)) {
-        let columns = COLUMN_ALIGN * turns;
+    for fours in (1..=each).chain((0..small).map(|n| 1 + n % narrow)) {
+        let columns = SENSOR_COLUMN_ALIGN * fours;
         let blocks =
             random.below(if cfg!(miri) { 6 } else { 11 }) * [1, 1, 1, 4, 4, 9][random.below(6)];
         let rows = round_up(blocks * BLOCK_ROWS, format.block_rows());
         let weights = random.weights(rows * columns * format.bits() / 8);
-        let used = columns - random.below(COLUMN_ALIGN);
+        let used = columns - random.below(COLUMN_ALIGN.min(columns));
         let hidden = random.hidden(used);
         let mut zone = || [0, 1, 8, 127][random.below(4)];
         let zones = [zone(), zone()];
@@ -152,7 +154,7 @@ fn the_kernel_of_4_bits_gives_the_portable_numbers() {
 fn other_columns<K: Kernel>(format: WeightFormat) {
     let weights = vec![0x7f7f_7f7f; INT4_OR_8_WORDS];
     let mut scratch = vec![0; 600 * 5];
-    for (packed_for, columns) in [(608, 32), (32, 608)] {
+    for (packed_for, columns) in [(608, 32), (32, 608), (36, 4), (4, 36)] {
         let wide = unit_matrix(format, &[], packed_for, 4, DeadZones::NONE);
         let packed = K::pack(&wide, &vec![1; packed_for], &mut scratch);
         let matrix = &unit_matrix(
@@ -192,9 +194,11 @@ fn the_portable_numbers_of_4_bits_are_the_definition() {
         let plain: Vec<i8> = (0..rows * columns)
             .map(|_| random.below(16) as i8 - 8)
             .collect();
-        let words = int4_words(rows, columns, |row, column| plain[row * columns + column]);
+        let align = [SENSOR_COLUMN_ALIGN, COLUMN_ALIGN][n % 2];
+        let weight = |row: usize, column: usize| plain[row * columns + column];
+        let words = int4_words(rows, columns, align, weight);
         let weights: Vec<u32> = words.map(u32::to_le).collect();
-        let (padded, blocks) = (round_up(columns, COLUMN_ALIGN), rows / BLOCK_ROWS);
+        let (padded, blocks) = (round_up(columns, align), rows / BLOCK_ROWS);
         let hidden = random.hidden(columns);
         let below = random.below(columns + 1);
         let zones = [random.below(128) as u8, 0];

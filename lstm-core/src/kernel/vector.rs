@@ -5,19 +5,36 @@ use crate::bytes::{prefix, split};
 use crate::format::BLOCK_ROWS;
 use crate::layout::Matrix;
 
-/// The columns of a matrix, then zeros, in the first words of the scratch.
-pub(super) fn copy_columns<'a, T: bytemuck::Pod + From<i8>>(
+/// The columns of a matrix, then zeros up to a multiple of `N`, in the first words of the scratch.
+pub(super) fn copy_columns<'a, T: bytemuck::Pod + From<i8>, const N: usize>(
     matrix: &Matrix<'_>,
     columns: &[i8],
     scratch: &'a mut [u32],
 ) -> &'a mut [T] {
-    let packed = prefix(scratch, matrix.columns);
+    let packed = prefix(scratch, matrix.columns.next_multiple_of(N));
     let (copied, padding) = split(packed, columns.len());
     for (packed, &value) in copied.iter_mut().zip(columns) {
         *packed = value.into();
     }
     padding.fill(0.into());
     packed
+}
+
+/// The blocks of four rows of an int8 matrix.
+pub(super) fn blocks<'a>(matrix: &Matrix<'a>) -> core::slice::ChunksExact<'a, u8> {
+    let block_bytes = BLOCK_ROWS * matrix.columns.max(1);
+    matrix.weight_bytes().chunks_exact(block_bytes)
+}
+
+/// The weights of the last columns of a block, which fill no turn, with others behind them, for columns that are
+/// zero.
+#[inline(always)]
+pub(super) fn last_turn<const N: usize>(block: &[u8]) -> [u8; N] {
+    let mut last = [0; N];
+    for (to, from) in last.iter_mut().zip(block.as_chunks::<N>().1) {
+        *to = *from;
+    }
+    last
 }
 
 /// The columns of an int4 matrix that do not count as 0. It can be made by [`List::pack`] alone, so

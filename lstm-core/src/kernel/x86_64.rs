@@ -10,6 +10,7 @@
 #![deny(clippy::float_arithmetic)]
 
 use core::arch::x86_64::*;
+use core::slice;
 
 use bytemuck::must_cast;
 
@@ -20,7 +21,7 @@ use crate::layout::Matrix;
 
 cpufeatures::new!(avx2, "avx2");
 
-/// Columns of a turn, which a block's columns are a multiple of.
+/// Columns of a turn.
 const TURN: usize = 16;
 
 /// 8-bit weights.
@@ -40,7 +41,7 @@ impl Kernel for Int8 {
     type Packed<'a> = Columns<'a>;
 
     fn pack<'a>(matrix: &Matrix<'_>, columns: &[i8], scratch: &'a mut [u32]) -> Columns<'a> {
-        let packed: &mut [i16] = vector::copy_columns(matrix, columns, scratch);
+        let packed: &mut [i16] = vector::copy_columns::<_, TURN>(matrix, columns, scratch);
         let turns = packed.as_chunks_mut::<TURN>().0;
         let mut even = 0;
         for turn in turns.iter_mut() {
@@ -81,8 +82,7 @@ fn int8_dots(
     packed: Columns<'_>,
     first: usize,
 ) -> impl Iterator<Item = [i32; BLOCK_ROWS]> {
-    let turns = rows.matrix.weight_bytes().as_chunks().0;
-    let mut blocks = turns.chunks_exact(packed.turns.len().max(1));
+    let mut blocks = vector::blocks(rows.matrix);
     if let Some(before) = first.checked_sub(1) {
         blocks.nth(before);
     }
@@ -94,16 +94,37 @@ fn int8_dots(
             let first = blocks.next().unwrap_or_default();
             let mut next = || blocks.next().unwrap_or(first);
             let blocks = [first, next(), next(), next()];
-            sums = if avx2 {
-                // SAFETY: the CPU has AVX2.
-                unsafe { int8_dots_avx2(blocks, packed.turns, packed.start) }
-            } else {
-                // SAFETY: the target has SSE2.
-                unsafe { int8_dots_sse2(blocks, packed.turns, packed.start) }
-            };
+            let whole = blocks.map(|block| block.as_chunks().0);
+            sums = int8_turns(avx2, whole, packed.turns, packed.start);
+            if let Some(input) = packed.turns.get(whole[0].len()..)
+                && !input.is_empty()
+            {
+                let last = blocks.map(vector::last_turn);
+                let last = int8_turns(avx2, last.each_ref().map(slice::from_ref), input, 0);
+                for (sum, last) in sums.as_flattened_mut().iter_mut().zip(last.as_flattened()) {
+                    *sum = sum.wrapping_add(*last);
+                }
+            }
         }
         sums[place]
     })
+}
+
+/// Those of some columns; the CPU must have AVX2 if `avx2` says so.
+#[inline(always)]
+fn int8_turns(
+    avx2: bool,
+    blocks: [&[[u8; 64]]; BLOCKS],
+    input: &[[i16; TURN]],
+    start: i32,
+) -> [[i32; BLOCK_ROWS]; BLOCKS] {
+    if avx2 {
+        // SAFETY: the CPU has AVX2.
+        unsafe { int8_dots_avx2(blocks, input, start) }
+    } else {
+        // SAFETY: the target has SSE2.
+        unsafe { int8_dots_sse2(blocks, input, start) }
+    }
 }
 
 #[target_feature(enable = "avx2")]

@@ -94,14 +94,26 @@ impl<'m, M: Memory> SensorSession<'m, M> {
     /// [`InputError::Channels`]; then the state is as it was.
     pub fn step_quantized(&mut self, columns: &[i8]) -> Result<Output<'_>, InputError> {
         self.check_channels(columns.len())?;
-        self.read(columns.iter().map(|&column| column.into()));
+        self.read_quantized(columns);
         Ok(self.run())
     }
 
-    /// What the last step gave. Before the first step, and behind [`SensorSession::advance`], it means nothing.
+    /// What the last step gave. Before the first step, and behind [`SensorSession::advance`] and [`SensorSession::advance_quantized`], it means nothing.
     pub fn output(&mut self) -> Output<'_> {
         let scaling = self.model().value_scaling();
         Output::new(self.session.last_logits(), scaling)
+    }
+
+    /// As [`SensorSession::step_quantized`], without computing what is given.
+    ///
+    /// # Errors
+    ///
+    /// [`InputError::Channels`]; then the state is as it was.
+    pub fn advance_quantized(&mut self, columns: &[i8]) -> Result<(), InputError> {
+        self.check_channels(columns.len())?;
+        self.read_quantized(columns);
+        self.run_on();
+        Ok(())
     }
 
     /// The columns that the integer formats make of the values of one step.
@@ -168,6 +180,20 @@ impl<'m, M: Memory> SensorSession<'m, M> {
             Format::F32 => fill(prefix(words, count), columns),
             Format::Int8 | Format::Int4 => {
                 fill(prefix(words, count), columns.map(quantize_column));
+            }
+        }
+    }
+
+    /// As [`SensorSession::read`], of columns of the integer formats, as many as there are channels; -128 counts as
+    /// -127.
+    pub(super) fn read_quantized(&mut self, columns: &[i8]) {
+        let (format, columns) = (self.model().format(), columns.iter().copied());
+        let words = self.session.state().hidden;
+        match format {
+            Format::F32 => fill(prefix(words, columns.len()), columns.map(f32::from)),
+            Format::Int8 | Format::Int4 => {
+                let columns = columns.map(|column| column.max(-127));
+                fill(prefix(words, columns.len()), columns);
             }
         }
     }

@@ -405,7 +405,7 @@ impl Ring {
             if !core::mem::take(&mut is_first) {
                 session.run_on();
             }
-            session.read(step.iter().take(count).map(|column| column.value()));
+            T::read(session, step.get(..count).unwrap_or_default());
         };
         match is_backwards {
             false => older.chain(newer).for_each(&mut read),
@@ -420,8 +420,9 @@ pub trait Column: Copy + sealed::Sealed {
     /// Of a normalized value.
     #[doc(hidden)]
     fn of(u: f32) -> Self;
+    /// Has a session read those of a step.
     #[doc(hidden)]
-    fn value(self) -> f32;
+    fn read<M: Memory>(session: &mut SensorSession<'_, M>, columns: &[Self]);
     /// Whether it is all that a model in this format reads.
     #[doc(hidden)]
     fn holds(format: Format) -> bool;
@@ -432,8 +433,8 @@ impl Column for i8 {
         quantize_column(u)
     }
 
-    fn value(self) -> f32 {
-        self.into()
+    fn read<M: Memory>(session: &mut SensorSession<'_, M>, columns: &[Self]) {
+        session.read_quantized(columns);
     }
 
     fn holds(format: Format) -> bool {
@@ -446,8 +447,8 @@ impl Column for f32 {
         u
     }
 
-    fn value(self) -> f32 {
-        self
+    fn read<M: Memory>(session: &mut SensorSession<'_, M>, columns: &[Self]) {
+        session.read(columns.iter().copied());
     }
 
     fn holds(_: Format) -> bool {

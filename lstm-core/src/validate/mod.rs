@@ -64,7 +64,7 @@ pub(crate) fn check<'m>(file: &VerifiedFile<'m>) -> Result<Checked<'m>, ModelErr
     let expected = data_bytes(format, alphabet.len(), layers)?;
     let data = aligned_words(description.data, expected)?;
     let dead_zone = description.order.dead_zone();
-    let arrays = Arrays::new(format, dead_zone, alphabet.len(), data);
+    let arrays = Arrays::new(format, COLUMN_ALIGN, dead_zone, alphabet.len(), data);
     check_ranges(arrays, layers, alphabet.len())?;
     Ok(Checked {
         #[cfg(feature = "ngram")]
@@ -160,7 +160,7 @@ pub fn data_bytes(
     num_symbols: usize,
     layers: &[LayerShape],
 ) -> Result<usize, ModelError> {
-    let mut arrays = Arrays::new(format, 0, num_symbols, &[]);
+    let mut arrays = Arrays::new(format, COLUMN_ALIGN, 0, num_symbols, &[]);
     check_shapes(format, &mut arrays, layers)?;
     arrays.dense(num_symbols);
     Ok(arrays.bytes())
@@ -177,14 +177,15 @@ fn check_shapes(
         return Err(ModelError::Layers { found });
     }
     for &shape in layers {
-        check_shape(format, arrays.input(), shape)?;
+        check_shape(format, arrays, shape)?;
         arrays.layer(shape, Token::default());
     }
     Ok(())
 }
 
-/// Checks a layer above a layer of this width.
-fn check_shape(format: Format, input: usize, shape: LayerShape) -> Result<(), ModelError> {
+/// Checks the layer whose arrays are the next.
+fn check_shape(format: Format, arrays: &Arrays<'_>, shape: LayerShape) -> Result<(), ModelError> {
+    let input = arrays.input();
     if !shape.cell.is_built() {
         return Err(ModelError::Cell { found: shape.cell });
     }
@@ -207,7 +208,7 @@ fn check_shape(format: Format, input: usize, shape: LayerShape) -> Result<(), Mo
         true => input.max(output),
         false => input + output,
     };
-    let widest = round_up(columns, COLUMN_ALIGN).max(hidden);
+    let widest = round_up(columns, arrays.column_align()).max(hidden);
     if format != Format::F32 && widest > MAX_INTEGER_COLUMNS {
         return Err(ModelError::Columns { found: widest });
     }

@@ -7,7 +7,7 @@ use super::{
 use crate::Alphabet;
 use crate::format::{
     DenseShape, Input, MAX_CHANNELS, MAX_DENSE_LAYERS, MAX_DENSE_WIDTH, ModelError, OutputHead,
-    SensorDescription, SensorPayload, VerifiedFile, is_line_end,
+    SENSOR_COLUMN_ALIGN, SensorDescription, SensorPayload, VerifiedFile, is_line_end,
 };
 use crate::layout::Arrays;
 #[cfg(feature = "ngram")]
@@ -159,7 +159,13 @@ fn arrays<'m>(
     data: &'m [u32],
 ) -> Arrays<'m> {
     let dead_zone = description.order.dead_zone();
-    Arrays::new(description.format, dead_zone, alphabet.len(), data)
+    Arrays::new(
+        description.format,
+        SENSOR_COLUMN_ALIGN,
+        dead_zone,
+        alphabet.len(),
+        data,
+    )
 }
 
 fn bytes(

@@ -248,6 +248,11 @@ impl Net<i8, Int8Plain> {
     }
 
     pub fn payload_bytes(&self) -> Vec<u8> {
+        self.padded_payload_bytes(COLUMN_ALIGN)
+    }
+
+    /// With columns filled up to a multiple of `align`.
+    pub fn padded_payload_bytes(&self, align: usize) -> Vec<u8> {
         let mut data = Vec::new();
         array(
             &mut data,
@@ -262,11 +267,11 @@ impl Net<i8, Int8Plain> {
                 (0..padded).flat_map(|r| row(r).to_bytes()).collect(),
             );
             let used = matrix.weights[0].len();
-            let columns = round_up(used, COLUMN_ALIGN);
+            let columns = round_up(used, align);
             let int4 = self.format == Format::Int4 && index + 1 + self.units.len() < matrices.len();
             let mut bytes = Vec::new();
             if int4 {
-                let words = int4_words(matrix.rows.len(), used, |r, k| matrix.weights[r][k]);
+                let words = int4_words(matrix.rows.len(), used, align, |r, k| matrix.weights[r][k]);
                 bytes.extend(words.flat_map(u32::to_le_bytes));
             } else {
                 for block in 0..padded / 4 {
@@ -335,6 +340,11 @@ impl Net<f32, F32Plain> {
     }
 
     pub fn payload_bytes(&self) -> Vec<u8> {
+        self.padded_payload_bytes(COLUMN_ALIGN)
+    }
+
+    /// With columns filled up to a multiple of `align`.
+    pub fn padded_payload_bytes(&self, align: usize) -> Vec<u8> {
         let bytes = |values: &mut dyn Iterator<Item = f32>| -> Vec<u8> {
             values.flat_map(f32::to_le_bytes).collect()
         };
@@ -344,7 +354,7 @@ impl Net<f32, F32Plain> {
             let padded = round_up(matrix.rows.len(), BLOCK_ROWS);
             let row = |r: usize| matrix.rows.get(r).copied().unwrap_or_default();
             array(&mut data, bytes(&mut (0..padded).map(row)));
-            let columns = round_up(matrix.weights[0].len(), COLUMN_ALIGN);
+            let columns = round_up(matrix.weights[0].len(), align);
             let mut values = Vec::new();
             for block in 0..padded / 4 {
                 for k in 0..columns {

@@ -1,6 +1,8 @@
 //! Small random networks of version 3 of the file.
 
-use lstm_core::export::{DenseLayers, Layers, SensorDescription, encode_sensor_file};
+use lstm_core::export::{
+    DenseLayers, Layers, SENSOR_COLUMN_ALIGN, SensorDescription, encode_sensor_file,
+};
 use lstm_core::{Activation, CellKind, DenseShape, Format, Input, LayerShape, Order, OutputHead};
 
 use super::{F32Plain, Int8Plain, Net, Plan, Random, array, times};
@@ -181,7 +183,10 @@ impl Int8SensorNet {
     }
 
     pub fn file(&self) -> Vec<u8> {
-        self.encode(self.net.payload_bytes(), self.net.dense.rows.len())
+        self.encode(
+            self.net.padded_payload_bytes(SENSOR_COLUMN_ALIGN),
+            self.net.dense.rows.len(),
+        )
     }
 }
 
@@ -201,7 +206,10 @@ impl F32SensorNet {
     }
 
     pub fn file(&self) -> Vec<u8> {
-        self.encode(self.net.payload_bytes(), self.net.dense.rows.len())
+        self.encode(
+            self.net.padded_payload_bytes(SENSOR_COLUMN_ALIGN),
+            self.net.dense.rows.len(),
+        )
     }
 }
 

@@ -4,7 +4,7 @@
 use crate::{Flash, is_planted};
 use arbitrary::{Result, Unstructured};
 use lstm_core::MAX_INTEGER_COLUMNS;
-use lstm_core::export::{BLOCK_ROWS, COLUMN_ALIGN, MatrixBytes};
+use lstm_core::export::{BLOCK_ROWS, COLUMN_ALIGN, MatrixBytes, SENSOR_COLUMN_ALIGN};
 use lstm_core::kernel_test::{self, KERNELS, Kernel};
 
 /// More blocks than a batch of a kernel.
@@ -32,6 +32,7 @@ pub(crate) fn run(data: &[u8]) {
         columns,
         weights,
         hidden,
+        has_entries,
         below,
         dead_zones,
     } = &case;
@@ -45,6 +46,7 @@ pub(crate) fn run(data: &[u8]) {
             blocks: *blocks,
             columns: *columns,
             hidden,
+            has_entries: *has_entries,
             below: *below,
             dead_zones: *dead_zones,
         };
@@ -68,6 +70,7 @@ struct Case {
     columns: usize,
     weights: Vec<u8>,
     hidden: Vec<i8>,
+    has_entries: bool,
     below: usize,
     dead_zones: [u8; 2],
 }
@@ -76,16 +79,17 @@ impl Case {
     fn of(input: &mut Unstructured<'_>) -> Result<(&'static Kernel, Self)> {
         let kernel = input.choose(KERNELS)?;
         let most = match input.int_in_range(0..=15u8)? {
-            0 => MAX_INTEGER_COLUMNS / COLUMN_ALIGN,
-            1..=3 => 6,
-            _ => 3,
+            0 => MAX_INTEGER_COLUMNS / SENSOR_COLUMN_ALIGN,
+            1..=3 => 48,
+            _ => 20,
         };
-        let columns = COLUMN_ALIGN * input.int_in_range(1..=most)?;
+        let columns = SENSOR_COLUMN_ALIGN * input.int_in_range(1..=most)?;
         let blocks = match input.int_in_range(0..=7u8)? {
             0 => input.int_in_range(0..=MAX_BLOCKS)?,
             _ => input.int_in_range(1..=4)?,
         };
-        let used = columns - input.int_in_range(0..=COLUMN_ALIGN - 1)?;
+        let used = columns - input.int_in_range(0..=COLUMN_ALIGN.min(columns) - 1)?;
+        let has_entries = input.arbitrary()?;
         let pair = input.choose(&EXTREMES)?;
         let fillings = input.int_in_range(0..=15u8)?;
         let fill = match input.bytes(input.len())? {
@@ -119,6 +123,7 @@ impl Case {
                 columns,
                 weights,
                 hidden,
+                has_entries,
                 below: usize::from(fill[0]) % (used + 1),
                 dead_zones: [zone(fill.len()), zone(fill.len() / 4)],
             },

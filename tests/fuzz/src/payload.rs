@@ -254,7 +254,7 @@ fn data(plan: &Plan, fill: &[u8]) -> Vec<u8> {
     if !bytes.is_ok_and(|bytes| bytes <= MAX_DATA) {
         return fill.iter().copied().take(64).collect();
     }
-    let mut writer = Writer::new(fill, plan.rows);
+    let mut writer = Writer::new(fill, plan.rows, COLUMN_ALIGN);
     let format = plan.format.layer_weights();
     let mut input = 0;
     for (index, &shape) in layers.iter().enumerate() {
@@ -279,10 +279,12 @@ pub(crate) struct Writer<'a> {
     fill: &'a [u8],
     at: usize,
     rows: Rows,
+    /// Columns are filled up to a multiple of this number.
+    column_align: usize,
 }
 
 impl<'a> Writer<'a> {
-    pub(crate) fn new(fill: &'a [u8], rows: Rows) -> Self {
+    pub(crate) fn new(fill: &'a [u8], rows: Rows, column_align: usize) -> Self {
         Writer {
             data: Vec::new(),
             fill: match fill {
@@ -291,6 +293,7 @@ impl<'a> Writer<'a> {
             },
             at: 0,
             rows,
+            column_align,
         }
     }
 
@@ -343,7 +346,7 @@ impl<'a> Writer<'a> {
     }
 
     pub(crate) fn matrix(&mut self, format: WeightFormat, blocks: usize, columns: usize) {
-        let columns = round_up(columns, COLUMN_ALIGN);
+        let columns = round_up(columns, self.column_align);
         let bytes = MatrixBytes::new(format, blocks, columns);
         if format == WeightFormat::F32 {
             self.array(bytes.rows);

@@ -5,8 +5,8 @@ use crate::payload::{Rows, Writer, shape};
 use crate::{Flash, assert_one_line, is_planted};
 use arbitrary::{Result, Unstructured};
 use lstm_core::export::{
-    DenseLayers, HEAD_BYTES, Layers, SENSOR_VERSION, SensorDescription, encode_sensor_file,
-    sensor_data_bytes, with_head,
+    DenseLayers, HEAD_BYTES, Layers, SENSOR_COLUMN_ALIGN, SENSOR_VERSION, SensorDescription,
+    encode_sensor_file, sensor_data_bytes, with_head,
 };
 use lstm_core::{
     Activation, CellKind, Column, DenseShape, Format, Generator, Input, LayerShape, MAX_CHANNELS,
@@ -168,7 +168,7 @@ fn data(description: &SensorDescription<'_>, rows: Rows, fill: &[u8]) -> Vec<u8>
         return fill.iter().copied().take(64).collect();
     }
     let format = description.format;
-    let mut writer = Writer::new(fill, rows);
+    let mut writer = Writer::new(fill, rows, SENSOR_COLUMN_ALIGN);
     let mut below = 0;
     match description.input {
         Input::Symbols { symbols, .. } => {

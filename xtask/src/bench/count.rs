@@ -63,7 +63,7 @@ pub(super) const TEMPERATURE: f32 = 0.8;
 /// The function of the program `bench` that makes a character.
 const CHARACTER: &str = "character";
 /// By how many instructions two ways to count may differ: a tick of the slowest counter.
-const TICK: u64 = 64;
+pub(super) const TICK: u64 = 64;
 /// Characters whose instructions are looked at one by one; all take about as many cycles an
 /// instruction.
 const TRACED: u64 = 100;
@@ -83,7 +83,7 @@ pub(super) struct ModelFile {
 }
 
 impl ModelFile {
-    fn new(name: String, network: Option<usize>, path: PathBuf, bytes: &[u8]) -> Self {
+    pub(super) fn new(name: String, network: Option<usize>, path: PathBuf, bytes: &[u8]) -> Self {
         let mut words = vec![0; bytes.len().div_ceil(size_of::<u128>())];
         bytemuck::cast_slice_mut(&mut words)[..bytes.len()].copy_from_slice(bytes);
         ModelFile {
@@ -102,7 +102,7 @@ impl ModelFile {
         Ok(Self::new(name, None, path.to_owned(), &bytes))
     }
 
-    fn model(&self) -> Result<Model<'_>> {
+    pub(super) fn model(&self) -> Result<Model<'_>> {
         let bytes = &bytemuck::cast_slice(&self.words)[..self.len];
         Model::from_bytes(bytes).with_context(|| self.path.display().to_string())
     }
@@ -149,6 +149,21 @@ pub(super) fn models() -> Result<Vec<ModelFile>> {
     Ok(files)
 }
 
+/// What a program that counts prints: words such as `name=value`.
+pub(super) struct Line(pub(super) String);
+
+impl Line {
+    pub(super) fn field(&self, name: &str) -> Result<&str> {
+        let mut words = self.0.split_whitespace();
+        let value = words.find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
+        value.with_context(|| format!("found {:?}, expected {name}=", self.0))
+    }
+
+    pub(super) fn number(&self, name: &str) -> Result<u64> {
+        Ok(self.field(name)?.parse()?)
+    }
+}
+
 /// What the program `bench` finds for one model.
 pub(super) struct Count {
     pub(super) machine: &'static Machine,
@@ -186,16 +201,11 @@ impl Count {
         );
         let model = file.model()?;
         let loader = machine.loader(&file.path, 0);
-        let line = machine.run(program, &["-icount", "shift=0", "-device", &loader])?;
-        let field = |name: &str| -> Result<&str> {
-            let mut words = line.split_whitespace();
-            let value = words.find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
-            value.with_context(|| format!("found {line:?}, expected {name}="))
-        };
-        let number = |name| -> Result<u64> { Ok(field(name)?.parse()?) };
+        let line = Line(machine.run(program, &["-icount", "shift=0", "-device", &loader])?);
+        let number = |name| line.number(name);
 
         let (warm_up, characters) = (number("warm-up")?, number("characters")?);
-        let found = u32::from_str_radix(field("tokens")?, 16)?;
+        let found = u32::from_str_radix(line.field("tokens")?, 16)?;
         let expected = host_tokens(&model, warm_up + characters)?;
         ensure!(
             found == expected,

@@ -42,6 +42,8 @@ pub struct Machine {
     model_address: u64,
     /// What CMSIS-NN takes for the networks A and B.
     pub(super) cmsis_nn: [CmsisNn; 2],
+    /// What its int8 LSTM takes for a step of the first layers of the module `layers`, without a dense layer.
+    pub(super) cmsis_nn_layers: &'static [CmsisNn],
     /// The cycles of its core's instructions, if they are known.
     pub(super) timing: Option<&'static Timing>,
 }
@@ -76,6 +78,24 @@ pub const MACHINES: &[Machine] = &[
                 cycles: Some(1_036_000),
             },
         ],
+        cmsis_nn_layers: &[
+            CmsisNn {
+                instructions: 28_956,
+                cycles: Some(37_900),
+            },
+            CmsisNn {
+                instructions: 49_744,
+                cycles: Some(65_000),
+            },
+            CmsisNn {
+                instructions: 71_694,
+                cycles: Some(93_900),
+            },
+            CmsisNn {
+                instructions: 198_903,
+                cycles: Some(262_000),
+            },
+        ],
         timing: Some(&CORTEX_M4),
     },
     Machine {
@@ -94,6 +114,24 @@ pub const MACHINES: &[Machine] = &[
             CmsisNn {
                 instructions: 1_148_350,
                 cycles: Some(2_111_000),
+            },
+        ],
+        cmsis_nn_layers: &[
+            CmsisNn {
+                instructions: 33_255,
+                cycles: Some(54_200),
+            },
+            CmsisNn {
+                instructions: 60_667,
+                cycles: Some(102_000),
+            },
+            CmsisNn {
+                instructions: 88_628,
+                cycles: Some(151_000),
+            },
+            CmsisNn {
+                instructions: 270_184,
+                cycles: Some(478_000),
             },
         ],
         timing: Some(&CORTEX_M3),
@@ -122,6 +160,24 @@ pub const MACHINES: &[Machine] = &[
                 cycles: Some(3_264_000),
             },
         ],
+        cmsis_nn_layers: &[
+            CmsisNn {
+                instructions: 73_154,
+                cycles: Some(106_000),
+            },
+            CmsisNn {
+                instructions: 131_716,
+                cycles: Some(191_000),
+            },
+            CmsisNn {
+                instructions: 189_689,
+                cycles: Some(273_000),
+            },
+            CmsisNn {
+                instructions: 553_959,
+                cycles: Some(793_000),
+            },
+        ],
         timing: Some(&CORTEX_M0),
     },
     Machine {
@@ -142,6 +198,7 @@ pub const MACHINES: &[Machine] = &[
                 cycles: None,
             },
         ],
+        cmsis_nn_layers: &[],
         timing: None,
     },
 ];

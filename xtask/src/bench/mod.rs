@@ -6,6 +6,7 @@
 
 mod count;
 mod cycles;
+mod layers;
 mod machine;
 mod picture;
 mod report;
@@ -20,6 +21,7 @@ use anyhow::Result;
 
 use crate::{setup, shell::step};
 use count::{Count, ModelFile, table};
+use layers::LayerCount;
 
 /// What a person may choose.
 #[derive(clap::Args)]
@@ -27,6 +29,9 @@ pub struct Options {
     /// Count on this machine of QEMU only, for example microbit
     #[arg(long, value_name = "NAME", value_parser = Machine::parse)]
     machine: Option<&'static Machine>,
+    /// Count layers over the values of sensors only, and compare nothing
+    #[arg(long, conflicts_with_all = ["model", "program", "bless"])]
+    layers: bool,
     /// Count for this model, and compare nothing
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
@@ -63,6 +68,14 @@ pub fn run(options: &Options) -> Result<()> {
             counts.push(Count::new(machine, &programs.join("bench"), &file)?);
         }
         print!("\n{}", table(&counts));
+        return Ok(());
+    }
+    if options.layers {
+        let mut counts = Vec::new();
+        for machine in machines {
+            counts.extend(LayerCount::all(machine)?);
+        }
+        print!("\n{}", layers::table(&counts));
         return Ok(());
     }
     for machine in machines {

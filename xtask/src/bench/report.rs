@@ -12,6 +12,7 @@ use object::{Object, ObjectSection, ObjectSymbol, SectionKind, SymbolKind};
 
 use super::{
     count::{Count, FORMATS, NETWORKS, SYMBOLS, TEMPERATURE, models, table},
+    layers::{self, LayerCount},
     machine::Machine,
     picture::{Point, Series, scatter},
     shipped::{self, Shipped},
@@ -62,6 +63,7 @@ const PEERS: [&str; 2] = ["sonnets-64", "sonnets-256"];
 /// Every figure, measured.
 pub struct Report {
     counts: Vec<Count>,
+    layers: Vec<LayerCount>,
     engines: Vec<(&'static Machine, [Sections; ENGINES.len()])>,
     /// On the first machine.
     shipped: Vec<Shipped>,
@@ -74,7 +76,8 @@ pub struct Report {
 /// A program that does not build or run; a machine that writes other text than the host.
 pub fn measure(machines: &'static [Machine]) -> Result<Report> {
     let files = models()?;
-    let (mut counts, mut engines, mut shipped) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut counts, mut layers) = (Vec::new(), Vec::new());
+    let (mut engines, mut shipped) = (Vec::new(), Vec::new());
     for machine in machines {
         let programs = step(&format!("building for {}", machine.name), || {
             machine.build(&["bench"], &[])
@@ -83,6 +86,7 @@ pub fn measure(machines: &'static [Machine]) -> Result<Report> {
             for file in &files {
                 counts.push(Count::new(machine, &programs.join("bench"), file)?);
             }
+            layers.extend(LayerCount::all(machine)?);
             if shipped.is_empty() {
                 shipped = Shipped::all(machine, &programs.join("bench"))?;
             }
@@ -109,6 +113,7 @@ pub fn measure(machines: &'static [Machine]) -> Result<Report> {
     }
     Ok(Report {
         counts,
+        layers,
         engines,
         shipped,
     })
@@ -202,6 +207,8 @@ impl Report {
              those of a shipped model over its own text; \"no zeros\" is the longest step of any model.\n\
              CMSIS-NN: its int8 LSTM and dense layer, without a sample; counted once, not by this command.\n\
              RAM: state, scratch and logits. Stack: the deepest of reading the file and a character.\n\n{}\n\
+             A step of a recurrent layer over the values of sensors, of random weights; \"LSTM 32 of 6\" has 32 units\n\
+             over 6 channels. CMSIS-NN: its int8 LSTM, counted once, not by this command; it has no GRU.\n\n{}\n\
              Bytes of the engine in flash, built for these formats: file reader, steps, sampler, tables.\n\
              runtime: of the code, the compiler's own (memcpy, divisions, floats without an FPU).\n\n{}\n\
              The shipped models with these symbols on {}: bits a character on the test part of the\n\
@@ -210,6 +217,7 @@ impl Report {
             SYMBOLS.len(),
             networks.concat(),
             table(&self.counts),
+            layers::table(&self.layers),
             sizes.render(),
             self.engines
                 .first()
@@ -308,6 +316,13 @@ impl Report {
         self.figures(&mut text, "instructions", &INSTRUCTIONS);
         text += "\n";
         self.figures(&mut text, "cycles, estimated", &CYCLES);
+
+        text += "\n";
+        markdown_row(&mut text, &layers::MARKDOWN_HEAD);
+        markdown_row(&mut text, &["---"; layers::MARKDOWN_HEAD.len()]);
+        for row in layers::markdown_rows(&self.layers) {
+            markdown_row(&mut text, &row);
+        }
 
         text += "\n";
         let networks = NETWORKS.map(|n| format!("{} is {}", n.name, n.description));

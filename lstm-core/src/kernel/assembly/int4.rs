@@ -9,7 +9,7 @@
 use core::marker::PhantomData;
 
 use super::Assembly;
-use crate::format::{BLOCK_ROWS, COLUMN_ALIGN, WeightFormat};
+use crate::format::{BLOCK_ROWS, COLUMN_ALIGN, SENSOR_COLUMN_ALIGN, WeightFormat};
 use crate::kernel::{Kernel, Room, Rows};
 use crate::layout::Matrix;
 
@@ -67,7 +67,7 @@ impl<C: Int4Assembly> Kernel for Int4<C> {
         if rows.matrix.format != WeightFormat::Int4
             || packed.columns != rows.matrix.columns
             || packed.columns == 0
-            || !packed.columns.is_multiple_of(COLUMN_ALIGN)
+            || !packed.columns.is_multiple_of(SENSOR_COLUMN_ALIGN)
             || packed.words.is_empty()
         {
             return &[];

@@ -2,7 +2,7 @@ use core::marker::PhantomData;
 
 use super::Assembly;
 use crate::bytes::prefix;
-use crate::format::{BLOCK_ROWS, COLUMN_ALIGN, WeightFormat};
+use crate::format::{BLOCK_ROWS, COLUMN_ALIGN, SENSOR_COLUMN_ALIGN, WeightFormat};
 use crate::kernel::{Kernel, Room, Rows};
 use crate::layout::Matrix;
 
@@ -52,7 +52,7 @@ impl<C: Int8Assembly> Kernel for Int8<C> {
         if rows.matrix.format != WeightFormat::Int8
             || columns.len() != rows.matrix.columns
             || columns.is_empty()
-            || !columns.len().is_multiple_of(COLUMN_ALIGN)
+            || !columns.len().is_multiple_of(SENSOR_COLUMN_ALIGN)
         {
             return &[];
         }

@@ -16,6 +16,7 @@ pub(super) use int8::{Int8, Int8Assembly};
 use core::ops::Range;
 
 use super::{MAX_BATCH, Room, Rows};
+use crate::Aligned;
 use crate::format::{BLOCK_ROWS, INT4_ROWS, WeightFormat};
 
 /// What the assembly is to compute, and where it is; the assembly knows the offsets.
@@ -29,7 +30,8 @@ pub(crate) struct Call {
     input_end: *const u32,
     /// The parameters of the next row, on a multiple of 4; 12.
     rows: *const [u32; 2],
-    /// The table's entry for the next row; 16.
+    /// The table's entry for the next row, on a multiple of 4 for the first; where there is no table, null for
+    /// weights of 8 bits, zeros for those of 4; 16.
     entries: *const u8,
     /// Where the next row's sum goes, on a multiple of 16 for the first; 20.
     sums: *mut [i32; BLOCK_ROWS],
@@ -45,10 +47,10 @@ pub(crate) struct Call {
 ///
 /// # Safety
 ///
-/// There are as many parameters and entries as sums, at least four, a multiple of four, and blocks
+/// There are as many parameters and, if any, entries as sums, at least four, a multiple of four, and blocks
 /// of weights for all; the columns are a positive multiple of
-/// [`COLUMN_ALIGN`](crate::format::COLUMN_ALIGN), a list is one that was packed for as many columns
-/// as a block has; weights, input and rows begin on a multiple of 4, the sums on a multiple of 16,
+/// [`SENSOR_COLUMN_ALIGN`](crate::format::SENSOR_COLUMN_ALIGN), a list is one that was packed for as many columns
+/// as a block has; weights, input, rows and entries begin on a multiple of 4, the sums on a multiple of 16,
 /// with room for whole blocks.
 pub(crate) type Assembly = unsafe extern "C" fn(weights: *const u8, call: &mut Call);
 
@@ -69,7 +71,8 @@ unsafe fn rows<'b>(
     mut batch: Room<'b, i32>,
 ) -> &'b [[i32; BLOCK_ROWS]] {
     /// The entries where there is no table.
-    static NO_ENTRIES: [[u8; BLOCK_ROWS]; MAX_BATCH] = [[0; BLOCK_ROWS]; MAX_BATCH];
+    static NO_ENTRIES: Aligned<[[u8; BLOCK_ROWS]; MAX_BATCH]> =
+        Aligned([[0; BLOCK_ROWS]; MAX_BATCH]);
     let matrix = rows.matrix;
     let range = first..matrix.parameters().len().min(first + batch.blocks());
     let filled = range.len();
@@ -90,23 +93,25 @@ unsafe fn rows<'b>(
         .get(block * block_words..)
         .unwrap_or_default();
     let parameters = matrix.parameters().get(range.clone()).unwrap_or_default();
-    let entries = match rows.entries {
-        [] => NO_ENTRIES.get(..filled),
-        entries => entries.get(range),
-    };
-    let Some(entries) = entries else {
-        return &[];
+    let entries = match (rows.entries, matrix.format) {
+        ([], WeightFormat::Int4) => NO_ENTRIES.0.get(..filled),
+        ([], _) => None,
+        (entries, _) => match entries.get(range) {
+            None => return &[],
+            found => found,
+        },
     };
     if filled == 0 || parameters.len() != filled || weights.len() < blocks * block_words {
         return &[];
     }
+    let entries = entries.map_or(core::ptr::null(), |entries| entries.as_ptr().cast());
     let sums = batch.as_mut_ptr();
     let mut call = Call {
         input: input.start,
         start,
         input_end: input.end,
         rows: parameters.as_ptr().cast(),
-        entries: entries.as_ptr().cast(),
+        entries,
         sums,
         sums_end: sums.wrapping_add(filled),
         block_bytes: 4 * block_words,
