@@ -563,8 +563,8 @@ fn a_window_in_a_slice_gives_what_a_window_of_constant_size_gives() {
         let (mut session, mut plain) = (ram.session(model), other.session(model));
         let mut expected = SensorWindow::<6, 4, f32>::new(&model, 5, 2).unwrap();
         let words = model.window_words(5);
-        let column_bytes = if model.format() == Format::F32 { 4 } else { 1 };
-        assert_eq!(words, (15 * column_bytes as usize).div_ceil(4));
+        let column_bytes: usize = if model.format() == Format::F32 { 4 } else { 1 };
+        assert_eq!(words, (15 * column_bytes).div_ceil(4));
         // There may be more room than is needed.
         let mut rooms = [vec![7; words], vec![7; words + 1]];
         let [now, next] = &mut rooms;
