@@ -372,6 +372,26 @@ fn what_scales_values_is_finite() {
     );
 }
 
+/// Six inputs and 32 units are 38 columns, which are stored as 40.
+#[test]
+fn a_small_network_is_hardly_filled_up() {
+    let plan = Plan {
+        channels: 6,
+        shapes: vec![LayerShape::lstm(32)],
+        outputs: 4,
+        ..Plan::default()
+    };
+    let file = Int8SensorNet::random_plan(Format::Int8, &plan, Head::Classes, 1).file();
+    let description = SensorPayload::decode(&file[HEAD_BYTES..])
+        .unwrap()
+        .description;
+    let scaling = 2 * 32;
+    let layer = 128 * 8 + 128 * 40;
+    let head = 4 * 8 + 4 * 32;
+    assert_eq!(sensor_data_bytes(&description), Ok(scaling + layer + head));
+    assert_eq!(description.data.len(), scaling + layer + head);
+}
+
 #[test]
 fn data_of_another_length_is_refused() {
     let file = small();

@@ -30,8 +30,6 @@ mod thumb2;
 #[cfg(any(lstm_kernel = "aarch64", lstm_kernel = "x86_64"))]
 mod vector;
 
-#[cfg(any(target_arch = "arm", target_arch = "riscv32"))]
-use batch::MAX_BATCH;
 pub(crate) use batch::{Batch, Room};
 #[cfg(all(lstm_kernel = "cortex_m0", feature = "int8"))]
 pub(crate) use cpu::sigmoid_q12;

@@ -15,8 +15,7 @@ pub(super) use int8::{Int8, Int8Assembly};
 
 use core::ops::Range;
 
-use super::{MAX_BATCH, Room, Rows};
-use crate::Aligned;
+use super::{Room, Rows};
 use crate::format::{BLOCK_ROWS, INT4_ROWS, WeightFormat};
 
 /// What the assembly is to compute, and where it is; the assembly knows the offsets.
@@ -30,8 +29,7 @@ pub(crate) struct Call {
     input_end: *const u32,
     /// The parameters of the next row, on a multiple of 4; 12.
     rows: *const [u32; 2],
-    /// The table's entry for the next row, on a multiple of 4 for the first; where there is no table, null for
-    /// weights of 8 bits, zeros for those of 4; 16.
+    /// The table's entry for the next row, on a multiple of 4 for the first; null where there is no table; 16.
     entries: *const u8,
     /// Where the next row's sum goes, on a multiple of 16 for the first; 20.
     sums: *mut [i32; BLOCK_ROWS],
@@ -70,9 +68,6 @@ unsafe fn rows<'b>(
     first: usize,
     mut batch: Room<'b, i32>,
 ) -> &'b [[i32; BLOCK_ROWS]] {
-    /// The entries where there is no table.
-    static NO_ENTRIES: Aligned<[[u8; BLOCK_ROWS]; MAX_BATCH]> =
-        Aligned([[0; BLOCK_ROWS]; MAX_BATCH]);
     let matrix = rows.matrix;
     let range = first..matrix.parameters().len().min(first + batch.blocks());
     let filled = range.len();
@@ -93,18 +88,16 @@ unsafe fn rows<'b>(
         .get(block * block_words..)
         .unwrap_or_default();
     let parameters = matrix.parameters().get(range.clone()).unwrap_or_default();
-    let entries = match (rows.entries, matrix.format) {
-        ([], WeightFormat::Int4) => NO_ENTRIES.0.get(..filled),
-        ([], _) => None,
-        (entries, _) => match entries.get(range) {
+    let entries = match rows.entries {
+        [] => core::ptr::null(),
+        entries => match entries.get(range) {
+            Some(entries) => entries.as_ptr().cast(),
             None => return &[],
-            found => found,
         },
     };
     if filled == 0 || parameters.len() != filled || weights.len() < blocks * block_words {
         return &[];
     }
-    let entries = entries.map_or(core::ptr::null(), |entries| entries.as_ptr().cast());
     let sums = batch.as_mut_ptr();
     let mut call = Call {
         input: input.start,
