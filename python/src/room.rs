@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use host_trainer::files::error::{Error, Result};
+use host_trainer::files::error::Result;
 use host_trainer::model::file::ModelFile;
 use host_trainer::model::workspace::{Generator, HeapWorkspace, SensorSession, Session};
 use self_cell::{MutBorrow, self_cell};
@@ -53,9 +53,7 @@ impl Room {
     ///
     /// The model reads values.
     pub(crate) fn session(&self) -> Result<Session<'_, '_>> {
-        let session = self.workspace.borrow_mut().session(self.model());
-        // The RAM is of this model, so it is the model that does not fit.
-        session.map_err(|error| Error::bad_input(error.to_string()))
+        self.workspace.borrow_mut().session(self.model())
     }
 }
 

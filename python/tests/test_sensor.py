@@ -126,3 +126,5 @@ def test_bad_input_is_refused_in_one_line(model: Model) -> None:
     for wrong in (Session, Generator):
         with pytest.raises(ValueError, match="values"):
             wrong(model)
+    with pytest.raises(ValueError, match="expected one that reads symbols"):
+        model.score("text")
