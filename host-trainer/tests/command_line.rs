@@ -913,6 +913,23 @@ fn programs_read_json() {
         quantized["tensors"][0]["error_rms"].as_f64().unwrap() > 0.0,
         "{quantized}"
     );
+    let exported = json(&format!("export {network} --out direct.lstm --json"));
+    assert_eq!(exported["tensors"], quantized["tensors"]);
+    let score = exported["score"].as_str().unwrap();
+    assert!(score.contains("good.txt"), "{score}");
+    printed(
+        folder.path(),
+        &format!("export {network} --to npz --out k.npz"),
+    );
+    let imported = json("import k.npz --out back --json");
+    assert_eq!(imported["out"], "back");
+    let summary = imported["network"].as_str().unwrap();
+    let parameters = format!(": {} parameters;", imported["parameters"]);
+    assert!(summary.contains(&parameters), "{summary}");
+    assert!(
+        !imported["map"].as_array().unwrap().is_empty(),
+        "{imported}"
+    );
     printed(folder.path(), "export q --out m.lstm");
     let inspected = json("inspect m.lstm --json");
     assert_eq!(inspected["network"], "LSTM 12, dense 27");

@@ -75,7 +75,7 @@ fn pages() -> BTreeMap<PathBuf, Page> {
             .map(|entry| entry.unwrap().path());
         paths.extend(entries.filter(|path| path.extension().is_some_and(|end| end == "md")));
     }
-    for folder in ["web", "host-trainer", "lstm-core", "tests/fuzz"] {
+    for folder in ["web", "host-trainer", "lstm-core", "python", "tests/fuzz"] {
         paths.push(root().join(folder).join("README.md"));
     }
     let pages = paths

@@ -79,7 +79,7 @@ fn the_released_images_of_two_boards_write_the_text_of_the_host() {
 }
 
 #[test]
-#[ignore = "builds the firmware of every board, the trainer and the libraries for C: ten minutes"]
+#[ignore = "builds the firmware of every board, the trainer, the libraries for C and the wheel: ten minutes"]
 fn a_whole_release_is_made_and_starts_in_every_emulator() {
     let folder = TempDir::new().unwrap();
     let boards: Vec<_> = all().iter().collect();
@@ -89,6 +89,7 @@ fn a_whole_release_is_made_and_starts_in_every_emulator() {
         Part::Page,
         Part::HostTrainer,
         Part::C,
+        Part::Python,
     ];
     make(&parts, &boards, folder.path()).unwrap();
     for board in boards {
@@ -114,4 +115,6 @@ fn a_whole_release_is_made_and_starts_in_every_emulator() {
     ] {
         assert!(is_there(start, end), "{start} {end}: {names:?}");
     }
+    let is_wheel = |name: &String| name.starts_with("lstm_mcu-") && name.ends_with(".whl");
+    assert!(names.iter().any(is_wheel), "{names:?}");
 }

@@ -60,7 +60,7 @@ enum Command {
     Web(web::Options),
     /// Record what an emulated board writes, as the moving picture of the README
     Record(record::Options),
-    /// Make the files of a release: images for each board, models, page, trainer, packages for C, checksums
+    /// Make the files of a release: images for each board, models, page, trainer, packages for C, wheel for Python, checksums
     Release(release::Options),
     /// Install what the other commands need: Rust targets and components, QEMU, C compilers
     Setup,

@@ -1,4 +1,4 @@
-//! Packages of PyPI, pinned by their hash.
+//! Packages of PyPI: archives that are pinned by their hash, and environments with packages.
 
 use std::{
     fs,
@@ -9,7 +9,13 @@ use std::{
 use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 
-use crate::shell::{self, step, works};
+use crate::{
+    setup,
+    shell::{self, step, target, works},
+};
+
+/// The name of Python's program.
+pub const PYTHON: &str = if cfg!(windows) { "python" } else { "python3" };
 
 /// A package.
 pub(crate) struct Package {
@@ -51,7 +57,7 @@ impl Package {
     }
 
     fn download(&self, folder: &Path) -> Result<()> {
-        if !works("python3", &["-m", "pip", "--version"]) {
+        if !works(PYTHON, &["-m", "pip", "--version"]) {
             bail!(
                 "found no pip of Python 3; install it with `apt-get install python3-pip` (Debian, \
                  Ubuntu) or `brew install python` (macOS)"
@@ -62,7 +68,7 @@ impl Package {
         let requirements = folder.join("requirements.txt");
         let line = format!("{} --hash=sha256:{}\n", self.name, self.sha256);
         fs::write(&requirements, line).with_context(|| requirements.display().to_string())?;
-        let mut pip = Command::new("python3");
+        let mut pip = Command::new(PYTHON);
         pip.args(["-m", "pip", "download", "--quiet", "--no-deps"]);
         if self.is_source {
             pip.args(["--no-binary", ":all:"]);
@@ -77,4 +83,31 @@ impl Package {
 
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// The Python of a virtual environment in `target/NAME` with these packages of PyPI, each with its version where that
+/// matters. It is made once.
+///
+/// # Errors
+///
+/// There is no Python that makes one, or pip cannot install them.
+pub fn environment(name: &str, packages: &[&str]) -> Result<PathBuf> {
+    let folder = target().join(name);
+    let python = folder.join(match cfg!(windows) {
+        true => "Scripts/python.exe",
+        false => "bin/python",
+    });
+    let (complete, packages_line) = (folder.join("complete"), packages.join(" "));
+    if fs::read_to_string(&complete).is_ok_and(|installed| installed == packages_line) {
+        return Ok(python);
+    }
+    setup::check_python()?;
+    step(&format!("installing {packages_line} from PyPI"), || {
+        shell::attach(Command::new(PYTHON).args(["-m", "venv"]).arg(&folder))?;
+        let mut pip = Command::new(&python);
+        pip.args(["-m", "pip", "install", "--quiet"]).args(packages);
+        shell::attach(&mut pip)
+    })?;
+    fs::write(&complete, packages_line).with_context(|| complete.display().to_string())?;
+    Ok(python)
 }

@@ -8,7 +8,10 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use crate::shell::{attach, line, output, root, step, works};
+use crate::{
+    pypi::PYTHON,
+    shell::{attach, line, output, root, step, works},
+};
 
 /// The targets for which lstm-core is built.
 pub const TARGETS: [&str; 7] = [
@@ -48,11 +51,11 @@ pub fn install_c_tools() -> Result<()> {
     })
 }
 
-/// Fails with a line that says how to install it, unless Python can make the virtual environment in
-/// which the tests of `--full` install Keras and PyTorch.
+/// Fails with a line that says how to install it, unless Python can make a virtual environment, in which
+/// packages are installed.
 pub fn check_python() -> Result<()> {
     // Debian's Python has `venv`, but without this it makes none.
-    if works("python3", &["-c", "import ensurepip, venv"]) {
+    if works(PYTHON, &["-c", "import ensurepip, venv"]) {
         return Ok(());
     }
     bail!(

@@ -59,8 +59,10 @@ pub fn run(options: &Options) -> Result<()> {
     }
     let steps = choose(all, &options.names);
     let has_tests = steps.iter().any(|s| matches!(s.work, Work::Tests(..)));
-    if has_tests && options.full {
+    if has_tests {
         setup::check_python()?;
+    }
+    if has_tests && options.full {
         setup::install_browser()?;
     }
     setup::install(emulators().filter(|_| has_tests))?;

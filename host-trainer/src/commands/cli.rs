@@ -5,10 +5,12 @@ use crate::commands::{
     average, budget, completions, evaluate, export, generate, import, inspect, quantize, report,
     train,
 };
+use crate::files::caller::{Caller, call_from};
 use crate::files::error::{Error, Result};
 use crate::files::stdout;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 /// Trains character-level LSTMs and GRUs and prepares them for a microcontroller
@@ -54,9 +56,7 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(code) => return code,
     };
-    if cli.quiet {
-        stdout::be_quiet();
-    }
+    stdout::set_quiet(cli.quiet);
     match run(cli).and_then(|()| stdout::check()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -70,12 +70,32 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// Runs a command for another program: `words` are what would be typed, without the name of this one. Its lines go to the
+/// caller instead of standard output, and the caller may stop it. Another call waits until it is over.
+///
+/// # Errors
+/// The words are no command, or the command fails; [`Error::Interrupted`] if the caller stopped it.
+pub fn call(words: impl IntoIterator<Item = OsString>, caller: Caller) -> Result<()> {
+    let program = std::iter::once("host-trainer".into());
+    let cli = parsed(program.chain(words)).map_err(|error| Error::bad_input(one_line(&error)))?;
+    let _turn = call_from(caller);
+    stdout::set_quiet(cli.quiet);
+    run(cli)
+}
+
+/// The commands with their flags.
+pub fn program() -> clap::Command {
+    Cli::command().mut_subcommands(|command| command.allow_negative_numbers(true))
+}
+
+fn parsed(words: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    let matches = program().try_get_matches_from(words)?;
+    Cli::from_arg_matches(&matches)
+}
+
 /// What was typed; or how the program ends if help was asked for, and given, or it cannot be parsed.
 fn parse() -> Result<Cli, ExitCode> {
-    let command = Cli::command().mut_subcommands(|command| command.allow_negative_numbers(true));
-    let matches = command.try_get_matches();
-    let cli = matches.and_then(|matches| Cli::from_arg_matches(&matches));
-    cli.map_err(|error| match error.kind() {
+    parsed(std::env::args_os()).map_err(|error| match error.kind() {
         ErrorKind::DisplayHelp
         | ErrorKind::DisplayVersion
         | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {

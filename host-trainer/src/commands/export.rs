@@ -7,7 +7,7 @@ use crate::commands::quantize::refuse_beyond;
 use crate::commands::text::{Text, trained_on};
 use crate::files::error::{Error, Result};
 use crate::files::output::refuse_input_as_output;
-use crate::files::stdout::tell;
+use crate::files::stdout::{be_quiet, say, tell};
 use crate::interchange::write::FileKind;
 use crate::interchange::{self};
 use crate::model::encode::{Labels, encode_file, write_model};
@@ -53,6 +53,9 @@ pub struct Args {
     /// on; of its long parts a sample]
     #[arg(long, value_name = "FILE")]
     corpus: Option<PathBuf>,
+    /// Print JSON: how far rounding moved each tensor, what lies beyond the integers, and the score
+    #[arg(long, conflicts_with = "to")]
+    json: bool,
 }
 
 /// The formats of a file.
@@ -82,6 +85,9 @@ impl From<ExportFormat> for Format {
 ///
 /// The network cannot be read or does not fit the file, or the disk refuses.
 pub fn run(args: &Args) -> Result<()> {
+    if args.json {
+        be_quiet();
+    }
     if let Some(network) = SensorNetwork::load(&args.network)? {
         return export_values(args, &network);
     }
@@ -104,9 +110,10 @@ pub fn run(args: &Args) -> Result<()> {
         name: args.name.clone().or(stem).unwrap_or_default(),
         window: args.window.map(Window::size),
     };
+    let mut beyond = Vec::new();
     if args.format != Some(ExportFormat::F32) && QuantizedNetwork::load(&args.network)?.is_none() {
         let network = Network::load(&args.network)?;
-        let beyond = beyond_integers(&network);
+        beyond = beyond_integers(&network);
         if !args.saturate {
             refuse_beyond(&args.network, &network, &beyond)?;
         }
@@ -115,7 +122,8 @@ pub fn run(args: &Args) -> Result<()> {
     let (file, errors) = encode_file(&args.network, args.format.map(Format::from), &labels)?;
     let scores = scores(args, &ModelFile::from_bytes(&file), trained_on.as_ref())?;
     let notes: Vec<String> = scores
-        .into_iter()
+        .iter()
+        .cloned()
         .chain(args.note.iter().cloned())
         .collect();
     write_model(&args.out, &file, trained_on.as_ref(), &errors, &notes)?;
@@ -126,6 +134,12 @@ pub fn run(args: &Args) -> Result<()> {
         file.len(),
         text.display()
     );
+    if args.json {
+        say!(
+            "{}",
+            serde_json::json!({ "out": args.out, "tensors": errors, "beyond": beyond, "score": scores })
+        );
+    }
     Ok(())
 }
 
@@ -149,6 +163,12 @@ fn export_values(args: &Args, network: &SensorNetwork) -> Result<()> {
     let file = encode_f32(network, &name)?;
     write_model(&args.out, &file, None, &[], &args.note)?;
     tell!("wrote {} ({} bytes)", args.out.display(), file.len());
+    if args.json {
+        say!(
+            "{}",
+            serde_json::json!({ "out": args.out, "tensors": [], "beyond": [], "score": null })
+        );
+    }
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use crate::files::error::{Error, Result};
 use crate::files::output::refuse_input_as_output;
-use crate::files::stdout::tell;
+use crate::files::stdout::{be_quiet, say, tell};
 use crate::interchange::values::{self, Answer, MeanAndStd};
 use crate::interchange::{self, Contents, Context, Reads, Told};
 use crate::network::predictor::describe_context;
@@ -69,6 +69,9 @@ pub struct Args {
     /// Where a checkpoint of PyTorch holds several networks: the key of one, such as model.ema
     #[arg(long, value_name = "NAME")]
     pub key: Option<String>,
+    /// Print JSON: the network in a line, what became of each tensor, notes, and what lies beyond the integers
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// What `--input` says.
@@ -90,6 +93,21 @@ fn activation(name: &str) -> std::result::Result<Activation, String> {
     }
 }
 
+/// What was found in a file.
+#[derive(serde::Serialize)]
+struct Found {
+    /// The network in one line.
+    network: String,
+    parameters: usize,
+    /// Characters or steps of a window; none where the state is carried.
+    window: Option<usize>,
+    /// What became of each tensor.
+    map: Vec<String>,
+    notes: Vec<String>,
+    /// What of a network of text the integers do not hold.
+    saturation: Vec<String>,
+}
+
 /// Prints what became of each tensor, and writes the network.
 ///
 /// # Errors
@@ -102,6 +120,9 @@ pub fn run(args: &Args) -> Result<()> {
     ];
     let inputs = inputs.into_iter().flatten().map(PathBuf::as_path);
     refuse_input_as_output("out", &args.out, inputs)?;
+    if args.json {
+        be_quiet();
+    }
     let alphabet = match &args.symbols {
         Some(path) => read_symbols(path, args.fold_case)?,
         None => Alphabet::letters(),
@@ -112,11 +133,17 @@ pub fn run(args: &Args) -> Result<()> {
         key: args.key.clone(),
     };
     let contents = interchange::read(&args.file, &told)?;
-    match reads(args, &contents, &told, &alphabet)? {
+    let found = match reads(args, &contents, &told, &alphabet)? {
         Reads::Characters => import_text(args, &contents, &told, &alphabet)?,
         Reads::Values => import_values(args, &contents, &told)?,
-    }
+    };
     tell!("wrote {}", args.out.display());
+    if args.json {
+        let mut json = serde_json::json!(found);
+        json["out"] = serde_json::json!(args.out);
+        json["kind"] = contents.kind.into();
+        say!("{json}");
+    }
     Ok(())
 }
 
@@ -142,35 +169,48 @@ fn reads(args: &Args, contents: &Contents, told: &Told, alphabet: &Alphabet) -> 
     }
 }
 
-fn import_text(args: &Args, contents: &Contents, told: &Told, alphabet: &Alphabet) -> Result<()> {
+fn import_text(
+    args: &Args,
+    contents: &Contents,
+    told: &Told,
+    alphabet: &Alphabet,
+) -> Result<Found> {
     let mut mapped = interchange::find(&args.file, contents, told, alphabet)?;
     let window = window(args, contents)?;
     mapped.network.config.window = window;
     mapped.network.config.check()?;
     let config = &mapped.network.config;
     let layers: Vec<String> = config.layers.iter().map(|l| l.to_string()).collect();
-    let summary = format!(
-        "embedding {}, {}, dense {}: {} parameters; {}",
-        config.embedding,
-        layers.join(", "),
-        config.vocabulary(),
-        config.parameter_count(),
-        describe_context(window)
-    );
-    tell_map(args, contents, &mapped.map, &summary, &mapped.notes)?;
-    for beyond in beyond_integers(&mapped.network) {
-        tell!("note: {beyond}");
-    }
+    let mut notes = [&contents.notes[..], &mapped.notes].concat();
     if contents.context == Context::Untold && args.window.is_none() {
-        tell!(
-            "note: the file does not tell whether the network was trained on windows from a zero state \
-             (--window N): taken as one that carries its state"
+        notes.push(
+            "the file does not tell whether the network was trained on windows from a zero state (--window N): \
+             taken as one that carries its state"
+                .to_owned(),
         );
     }
-    mapped.network.save(&args.out)
+    let parameters = config.parameter_count();
+    let beyond = beyond_integers(&mapped.network).into_iter();
+    let found = Found {
+        network: format!(
+            "embedding {}, {}, dense {}: {parameters} parameters; {}",
+            config.embedding,
+            layers.join(", "),
+            config.vocabulary(),
+            describe_context(window)
+        ),
+        parameters,
+        window,
+        map: mapped.map,
+        notes,
+        saturation: beyond.map(|beyond| beyond.to_string()).collect(),
+    };
+    found.tell(args, contents);
+    mapped.network.save(&args.out)?;
+    Ok(found)
 }
 
-fn import_values(args: &Args, contents: &Contents, told: &Told) -> Result<()> {
+fn import_values(args: &Args, contents: &Contents, told: &Told) -> Result<Found> {
     let answer = match (&args.classes[..], &args.values[..]) {
         // What they are follows from the channels.
         ([], []) if args.next => Some(Answer::Values(Vec::new())),
@@ -193,9 +233,18 @@ fn import_values(args: &Args, contents: &Contents, told: &Told) -> Result<()> {
             .tell_next()
             .map_err(|e| Error::bad_input(format!("{}: {e}", args.file.display())))?;
     }
-    let summary = describe(&mapped.network.config);
-    tell_map(args, contents, &mapped.map, &summary, &mapped.notes)?;
-    mapped.network.save(&args.out)
+    let config = &mapped.network.config;
+    let found = Found {
+        network: describe(config),
+        parameters: config.parameter_count(),
+        window: config.window,
+        map: mapped.map,
+        notes: [&contents.notes[..], &mapped.notes].concat(),
+        saturation: Vec::new(),
+    };
+    found.tell(args, contents);
+    mapped.network.save(&args.out)?;
+    Ok(found)
 }
 
 /// A network of values in one line.
@@ -223,23 +272,18 @@ fn describe(config: &SensorConfig) -> String {
     format!("{}: {parameters} parameters; {context}", parts.join(", "))
 }
 
-/// The map, the network in one line, and what a person should know.
-fn tell_map(
-    args: &Args,
-    contents: &Contents,
-    map: &[String],
-    summary: &str,
-    notes: &[String],
-) -> Result<()> {
-    tell!("{}: {}", args.file.display(), contents.kind);
-    for line in map {
-        tell!("  {line}");
+impl Found {
+    /// The map, the network in one line, and what a person should know.
+    fn tell(&self, args: &Args, contents: &Contents) {
+        tell!("{}: {}", args.file.display(), contents.kind);
+        for line in &self.map {
+            tell!("  {line}");
+        }
+        tell!("{}", self.network);
+        for note in self.notes.iter().chain(&self.saturation) {
+            tell!("note: {note}");
+        }
     }
-    tell!("{summary}");
-    for note in contents.notes.iter().chain(notes) {
-        tell!("note: {note}");
-    }
-    Ok(())
 }
 
 /// The characters that the network is given each time; `None` where it carries its state.

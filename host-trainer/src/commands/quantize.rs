@@ -141,8 +141,9 @@ fn quantize_values(args: &Args, mut network: SensorNetwork) -> Result<()> {
     sequences.name(&mut network.config);
     let network = &network;
     let observed = observe(network, &sequences);
+    let beyond = observed.beyond_integers();
     if !args.json {
-        (observed.beyond_integers().iter()).for_each(|beyond| tell!("note: {beyond}"));
+        beyond.iter().for_each(|beyond| tell!("note: {beyond}"));
     }
     let zone = args.dead_zone.unwrap_or(SENSOR_DEAD_ZONE);
     if args.tuning.is_wanted() {
@@ -158,7 +159,7 @@ fn quantize_values(args: &Args, mut network: SensorNetwork) -> Result<()> {
     if args.json {
         say!(
             "{}",
-            serde_json::json!({ "out": args.out, "tensors": errors })
+            serde_json::json!({ "out": args.out, "tensors": errors, "saturation": beyond })
         );
         return Ok(());
     }

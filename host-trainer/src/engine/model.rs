@@ -524,7 +524,7 @@ mod tests {
             let beside = Beside::default();
             let (loss, _, states) = train(&model, &batch, LossOn::EveryStep, &start, beside);
             let mut predictor = NetworkPredictor::new(&network);
-            let score = score_text(&mut predictor, &text);
+            let score = score_text(&mut predictor, None, &text);
             assert_eq!(score.characters, 50);
             assert!((score.bits_per_char * std::f64::consts::LN_2 - loss).abs() < 1e-5);
             for (index, state) in states.iter().enumerate() {

@@ -3,6 +3,7 @@
 //!
 //! Imports no other folder.
 
+pub mod caller;
 pub mod error;
 pub mod hash;
 pub(crate) mod lock;

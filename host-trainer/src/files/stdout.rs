@@ -1,6 +1,7 @@
 //! Standard output. It may be a pipe whose reader has seen enough, or a file on a full disk: neither
 //! may end a training; the program's end tells.
 
+use crate::files::caller::{Told, caller};
 use crate::files::error::{Error, Result};
 use std::fmt::Arguments;
 use std::io::{self, ErrorKind, Write};
@@ -31,7 +32,12 @@ static QUIET: AtomicBool = AtomicBool::new(false);
 
 /// Prints only results and errors from now on.
 pub(crate) fn be_quiet() {
-    QUIET.store(true, Ordering::Relaxed);
+    set_quiet(true);
+}
+
+/// Prints only results and errors from now on, or what is going on too.
+pub(crate) fn set_quiet(is_quiet: bool) {
+    QUIET.store(is_quiet, Ordering::Relaxed);
 }
 
 /// Whether only results and errors are printed.
@@ -39,8 +45,11 @@ pub(crate) fn is_quiet() -> bool {
     QUIET.load(Ordering::Relaxed)
 }
 
-/// Prints a line; a failure is kept for [`check`].
+/// Prints a line, or gives it to the program that called; a failure is kept for [`check`].
 pub(crate) fn line(text: Arguments<'_>) {
+    if let Some(caller) = caller() {
+        return caller.tell(Told::Line(text.to_string()));
+    }
     let mut failure = FAILURE.lock().unwrap_or_else(|e| e.into_inner());
     if failure.is_none() {
         *failure = writeln!(io::stdout(), "{text}").err();

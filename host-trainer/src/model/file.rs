@@ -3,9 +3,9 @@
 use crate::files::error::{Error, Result};
 use crate::model::predictor::ModelPredictor;
 use crate::model::workspace::HeapWorkspace;
-use crate::network::score::{Extent, Piece, Score, scores};
+use crate::network::score::{Extent, Piece, Score, score_text, scores};
 use crate::text::corpus::{Corpus, Split};
-use lstm_core::{Model, ModelError, Token};
+use lstm_core::{Model, ModelError, OutputHead, Token, WorkspaceError};
 use std::path::Path;
 
 /// The bytes of a file, aligned as flash would be.
@@ -77,6 +77,30 @@ impl ModelFile {
             Ok(piece.read(ModelPredictor::new(workspace.session(&model)?)))
         };
         scores(read, window, corpus, splits, extent)
+    }
+
+    /// The score of a text from the zero state, in one piece, by the device's engine; `window` as in
+    /// [`InContext::new`](crate::network::predictor::InContext::new). The first character is only read.
+    ///
+    /// # Errors
+    ///
+    /// As [`Model::from_bytes`]; the model does not read symbols, or gives none; the text has fewer than two characters.
+    pub fn score_text(&self, window: Option<usize>, text: &str) -> Result<Score> {
+        let model = self.model()?;
+        let mut workspace = HeapWorkspace::new(&model);
+        let predictor = ModelPredictor::new(workspace.session(&model)?);
+        if model.head() != OutputHead::Symbols {
+            let found = model.num_outputs();
+            return Err(WorkspaceError::GivesNoSymbols { found }.into());
+        }
+        let tokens = encode(&model, text).into_iter();
+        let tokens: Vec<u8> = tokens.map(|token| token.index() as u8).collect();
+        match tokens.len() {
+            2.. => Ok(score_text(predictor, window, &tokens)),
+            found => Err(Error::bad_input(format!(
+                "the text has {found} characters, expected at least 2 to score"
+            ))),
+        }
     }
 
     /// The model.

@@ -5,7 +5,7 @@ use crate::files::progress::Progress;
 use crate::kernels::pool::in_pool;
 use crate::model::encode::{Data, check_name};
 use crate::model::file::ModelFile;
-use crate::model::workspace::HeapWorkspace;
+use crate::model::workspace::{HeapWorkspace, SensorSession};
 use crate::network::sensor::{
     Activation, Cell, Channel, Dense, DenseConfig, Head, LayerConfig, OutputValue, SensorConfig,
     SensorNetwork,
@@ -20,7 +20,9 @@ use lstm_core::export::{
     BLOCK_ROWS, DenseLayers, Layers, SENSOR_COLUMN_ALIGN, SensorDescription, encode_sensor_file,
     round_up,
 };
-use lstm_core::{DenseShape, Format, Input, LayerShape, Model, Order, OutputGolden, OutputHead};
+use lstm_core::{
+    DenseShape, Format, Input, InputError, LayerShape, Model, Order, OutputGolden, OutputHead,
+};
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 /// A network in f32 as the bytes of a `.lstm` file; `name` is for people, at most 64 bytes.
@@ -238,7 +240,7 @@ fn outputs<'s>(
         OutputHead::Values { .. } => output.values().collect(),
         _ => output.logits().collect(),
     };
-    let failed = |e: lstm_core::InputError| Error::failed(e.to_string());
+    let failed = |e: InputError| Error::failed(e.to_string());
     let mut found: Vec<(Vec<f32>, Answer<'s>)> = Vec::new();
     for (step, &values) in steps.iter().enumerate() {
         let answer = task.answer(sequence, channels, step);
@@ -250,20 +252,34 @@ fn outputs<'s>(
         let Some(answer) = answer else {
             continue;
         };
-        let mut window = steps[(step + 1).saturating_sub(window)..=step].to_vec();
-        if model.reads_backwards() {
-            window.reverse();
-        }
-        session.reset();
-        if let Some((last, before)) = window.split_last() {
-            for values in before {
-                session.advance(values).map_err(failed)?;
-            }
-            let output = session.step(last).map_err(failed)?;
-            found.push((told(output), answer));
-        }
+        let window = &steps[(step + 1).saturating_sub(window)..=step];
+        let output = read_window(&mut session, window).map_err(failed)?;
+        found.extend(output.map(|output| (told(output), answer)));
     }
     Ok(found)
+}
+
+/// What a model gives behind a window of steps, `[T][C]` in the user's units, read from the zero state, backwards where
+/// the model reads so; nothing for no step.
+///
+/// # Errors
+/// A step has more or fewer values than the model has channels.
+pub fn read_window<'s>(
+    session: &'s mut SensorSession<'_, '_>,
+    steps: &[&[f32]],
+) -> std::result::Result<Option<lstm_core::Output<'s>>, InputError> {
+    let mut window = steps.to_vec();
+    if session.model().reads_backwards() {
+        window.reverse();
+    }
+    session.reset();
+    let Some((last, before)) = window.split_last() else {
+        return Ok(None);
+    };
+    for values in before {
+        session.advance(values)?;
+    }
+    session.step(last).map(Some)
 }
 
 #[cfg(test)]

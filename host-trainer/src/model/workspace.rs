@@ -1,6 +1,6 @@
 //! The RAM of the device's engine, on the desk's heap.
 
-use crate::files::error::{Error, Result};
+use crate::files::error::Result;
 use lstm_core::{MAX_WINDOW, Model, WorkspaceSlices};
 
 /// A session of a model `'m` in RAM of the heap.
@@ -32,10 +32,10 @@ impl HeapWorkspace {
     ///
     /// # Errors
     ///
-    /// The workspace was made for a smaller model.
+    /// It reads values, or the workspace was made for a smaller model.
     pub fn session<'m>(&mut self, model: &Model<'m>) -> Result<Session<'m, '_>> {
         let workspace = WorkspaceSlices::new(&mut self.words, &mut self.logits);
-        Session::new(*model, workspace).map_err(|e| Error::failed(e.to_string()))
+        Ok(Session::new(*model, workspace)?)
     }
 
     /// A session of this model, which reads values.
@@ -45,6 +45,6 @@ impl HeapWorkspace {
     /// It reads symbols.
     pub fn sensor_session<'m>(&mut self, model: &Model<'m>) -> Result<SensorSession<'m, '_>> {
         let workspace = WorkspaceSlices::new(&mut self.words, &mut self.logits);
-        SensorSession::new(*model, workspace).map_err(|e| Error::bad_input(e.to_string()))
+        Ok(SensorSession::new(*model, workspace)?)
     }
 }

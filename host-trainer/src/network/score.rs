@@ -119,12 +119,11 @@ impl Piece<'_> {
     }
 }
 
-/// The score of a text from a zero state, in one piece.
-pub fn score_text(predictor: impl Predictor, tokens: &[u8]) -> Score {
-    let (window, warm_up) = (None, &[][..]);
+/// The score of a text from a zero state, in one piece; `window` as in [`InContext::new`].
+pub fn score_text(predictor: impl Predictor, window: Option<usize>, tokens: &[u8]) -> Score {
     let piece = Piece {
         window,
-        warm_up,
+        warm_up: &[],
         tokens,
     };
     Score::of(&[piece.read(predictor)])
@@ -237,7 +236,7 @@ mod tests {
         assert_eq!((score.characters, steps), (3, 4));
         assert!((score.bits_per_char - 2.0).abs() < 1e-9);
         assert!((score.perplexity() - 4.0).abs() < 1e-6);
-        let score = score_text(Uniform([0.5; 4], &mut steps), &[3, 0, 1]);
+        let score = score_text(Uniform([0.5; 4], &mut steps), None, &[3, 0, 1]);
         assert_eq!(score.characters, 2);
     }
 
@@ -282,7 +281,7 @@ mod tests {
         let read = |piece: Piece<'_>| Ok(piece.read(Echo([0.0; 27])));
         let splits = [Split::Train, Split::Test];
         let scores = scores(read, None, &corpus, &splits, Extent::Whole).unwrap();
-        let whole = score_text(Echo([0.0; 27]), corpus.split(Split::Train));
+        let whole = score_text(Echo([0.0; 27]), None, corpus.split(Split::Train));
         // The first character of the text is only read.
         assert_eq!(scores[0].characters, whole.characters);
         assert!((scores[0].bits_per_char - whole.bits_per_char).abs() < 1e-9);

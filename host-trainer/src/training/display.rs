@@ -1,5 +1,6 @@
-//! The progress of a run: a bar at a terminal, plain lines elsewhere.
+//! The progress of a run: a bar at a terminal, plain lines elsewhere; or told to the program that called.
 
+use crate::files::caller::{Caller, Told, caller};
 use crate::files::stdout::{is_quiet, tell};
 use crate::training::checkpoint::Progress;
 use crate::training::phase::Phase;
@@ -12,6 +13,7 @@ const LINE_SECONDS: u64 = 10;
 
 /// What a person at a terminal sees while training; plain lines elsewhere.
 pub(crate) struct Display {
+    caller: Option<Caller>,
     bar: Option<ProgressBar>,
     shown: Instant,
     /// Characters and seconds at the last line.
@@ -20,12 +22,15 @@ pub(crate) struct Display {
 
 impl Display {
     pub(crate) fn new(characters: u64, seconds: f64) -> Self {
-        let bar = (std::io::stderr().is_terminal() && !is_quiet()).then(|| {
+        let caller = caller();
+        let has_bar = caller.is_none() && std::io::stderr().is_terminal() && !is_quiet();
+        let bar = has_bar.then(|| {
             let template = "[{bar:30}] {percent:>3}% {msg}";
             let style = ProgressStyle::with_template(template).expect("a valid template");
             ProgressBar::new(10_000).with_style(style.progress_chars("=> "))
         });
         Self {
+            caller,
             bar,
             shown: Instant::now(),
             last: (characters, seconds),
@@ -40,9 +45,10 @@ impl Display {
         phase: &Phase,
         speed: impl FnOnce(f64) -> String,
     ) {
-        let interval = match self.bar {
-            Some(_) => Duration::from_millis(500),
-            None => Duration::from_secs(LINE_SECONDS),
+        let is_bar = self.bar.is_some() || self.caller.is_some();
+        let interval = match is_bar {
+            true => Duration::from_millis(500),
+            false => Duration::from_secs(LINE_SECONDS),
         };
         if self.shown.elapsed() < interval {
             return;
@@ -63,6 +69,9 @@ impl Display {
             left / 60,
             left % 60
         );
+        if let Some(caller) = &self.caller {
+            return caller.tell(Told::Progress { done, message });
+        }
         match &self.bar {
             Some(bar) => {
                 bar.set_position((done * 1e4) as u64);

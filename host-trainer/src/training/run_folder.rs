@@ -26,13 +26,16 @@ const CHECKPOINT: &str = "checkpoint.safetensors";
 const CONFIG: &str = "config.json";
 const FLAGS: &str = "config.toml";
 const METRICS: &str = "metrics.csv";
-const METRIC_LINES: &str = "metrics.jsonl";
+/// A row a validation, as JSON lines.
+pub const METRIC_LINES: &str = "metrics.jsonl";
 const CURVE: &str = "curve.svg";
 const TABLE: &str = "table.md";
 const LOCK: &str = ".lock";
 const SAMPLES: &str = "samples.txt";
-const BEST: &str = "best.safetensors";
-const FINAL: &str = "final.safetensors";
+/// The network of the best validation.
+pub const BEST: &str = "best.safetensors";
+/// The network at the end.
+pub const FINAL: &str = "final.safetensors";
 const REPORT: &str = "report.html";
 /// All of a run; the config first: without it there is no run to go on with.
 const FILES: [&str; 11] = [

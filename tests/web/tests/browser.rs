@@ -13,7 +13,9 @@ use lstm_core::Model;
 use serde_json::{Value, json};
 use web_tests::module;
 use xtask::{
-    models, setup,
+    models,
+    pypi::environment,
+    setup,
     shell::{root, target},
     web::write_page,
 };
@@ -24,20 +26,7 @@ const CHARACTERS: usize = 600;
 
 /// Installs Playwright from PyPI, without its browsers, into target/playwright.
 fn python() -> PathBuf {
-    let folder = target().join("playwright");
-    let python = folder.join("bin/python");
-    let complete = folder.join("complete");
-    if fs::read_to_string(&complete).is_ok_and(|installed| installed == PACKAGE) {
-        return python;
-    }
-    let run = |command: &mut Command| {
-        let status = command.status();
-        assert!(status.is_ok_and(|status| status.success()), "{command:?}");
-    };
-    run(Command::new("python3").args(["-m", "venv"]).arg(&folder));
-    run(Command::new(&python).args(["-m", "pip", "install", "--quiet", PACKAGE]));
-    fs::write(complete, PACKAGE).unwrap();
-    python
+    environment("playwright", &[PACKAGE]).unwrap()
 }
 
 /// What `browser.py` has seen.

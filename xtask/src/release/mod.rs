@@ -16,7 +16,7 @@ pub use images::name as image_name;
 
 use crate::{
     boards::{self, Board},
-    capi, models,
+    capi, models, python,
     shell::{root, step, target},
     trainer, web,
 };
@@ -51,6 +51,8 @@ pub enum Part {
     HostTrainer,
     /// The libraries and packages for C and C++
     C,
+    /// The wheel for Python on this computer
+    Python,
 }
 
 /// `cargo xtask release`.
@@ -92,6 +94,7 @@ pub fn make(parts: &[Part], boards: &[&Board], out: &Path) -> Result<()> {
             Part::Page => step("the page", || page(out))?,
             Part::HostTrainer => step("host-trainer", || host_trainer(out))?,
             Part::C => c(out)?,
+            Part::Python => step("the wheel for Python", || python::wheel(out).map(|_| ()))?,
         }
     }
     archive::write_sums(out)
