@@ -9,6 +9,7 @@ use crate::network::sensor::{
 };
 use crate::sequences::{Sequence, Sequences, Target, Targets, Task, task};
 use crate::text::batches::{Feed, LossOn};
+use crate::training::metrics::Columns;
 use crate::training::phase::{Phase, Source};
 use crate::training::run_folder::config_text;
 use serde::{Deserialize, Serialize};
@@ -199,6 +200,14 @@ impl SensorRunConfig {
         match &self.network.head {
             Head::Classes(_) => ("bits an answer", std::f64::consts::LN_2),
             Head::Values(_) => ("squared deviations", 1.0),
+        }
+    }
+
+    /// What the rows of its metrics hold.
+    pub fn columns(&self) -> Columns {
+        match &self.network.head {
+            Head::Classes(_) => Columns::CLASSES,
+            Head::Values(_) => Columns::VALUES,
         }
     }
 
