@@ -1,5 +1,6 @@
 //! `import`: a network of Keras, PyTorch or ONNX becomes one as `train` writes it.
 
+use crate::commands::quantize::tell_beyond;
 use crate::files::error::{Error, Result};
 use crate::files::output::refuse_input_as_output;
 use crate::files::stdout::tell;
@@ -158,9 +159,7 @@ fn import_text(args: &Args, contents: &Contents, told: &Told, alphabet: &Alphabe
         describe_context(window)
     );
     tell_map(args, contents, &mapped.map, &summary, &mapped.notes)?;
-    for beyond in beyond_integers(&mapped.network) {
-        tell!("note: {beyond}");
-    }
+    tell_beyond(&beyond_integers(&mapped.network));
     if contents.context == Context::Untold && args.window.is_none() {
         tell!(
             "note: the file does not tell whether the network was trained on windows from a zero state \
