@@ -65,6 +65,8 @@ pub struct Report {
     engines: Vec<(&'static Machine, [Sections; ENGINES.len()])>,
     /// On the first machine.
     shipped: Vec<Shipped>,
+    /// Those with a memory, on every machine.
+    memories: Vec<Shipped>,
 }
 
 /// Counts every network in every format on these machines.
@@ -74,7 +76,8 @@ pub struct Report {
 /// A program that does not build or run; a machine that writes other text than the host.
 pub fn measure(machines: &'static [Machine]) -> Result<Report> {
     let files = models()?;
-    let (mut counts, mut engines, mut shipped) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut counts, mut engines) = (Vec::new(), Vec::new());
+    let (mut shipped, mut memories) = (Vec::new(), Vec::new());
     for machine in machines {
         let programs = step(&format!("building for {}", machine.name), || {
             machine.build(&["bench"], &[])
@@ -84,8 +87,9 @@ pub fn measure(machines: &'static [Machine]) -> Result<Report> {
                 counts.push(Count::new(machine, &programs.join("bench"), file)?);
             }
             if shipped.is_empty() {
-                shipped = Shipped::all(machine, &programs.join("bench"))?;
+                shipped = Shipped::all(machine, &programs.join("bench"), false)?;
             }
+            memories.extend(Shipped::all(machine, &programs.join("bench"), true)?);
             Ok(())
         })?;
         let mut sizes = [Sections::default(); ENGINES.len()];
@@ -111,6 +115,7 @@ pub fn measure(machines: &'static [Machine]) -> Result<Report> {
         counts,
         engines,
         shipped,
+        memories,
     })
 }
 
@@ -205,7 +210,8 @@ impl Report {
              Bytes of the engine in flash, built for these formats: file reader, steps, sampler, tables.\n\
              runtime: of the code, the compiler's own (memcpy, divisions, floats without an FPU).\n\n{}\n\
              The shipped models with these symbols on {}: bits a character on the test part of the\n\
-             sonnets, as their texts in models/ say, and what a character takes on average.\n\n{}",
+             sonnets, as their texts in models/ say, and what a character takes on average.\n\n{}\n\
+             Those with a memory, on every core.\n\n{}",
             100.0 * TOLERANCE,
             SYMBOLS.len(),
             networks.concat(),
@@ -214,7 +220,8 @@ impl Report {
             self.engines
                 .first()
                 .map_or("no core", |(machine, _)| machine.core),
-            shipped::table(&self.shipped)
+            shipped::table(&self.shipped),
+            shipped::memory_table(&self.memories)
         )
     }
 

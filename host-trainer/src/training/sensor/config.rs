@@ -37,16 +37,20 @@ pub struct Recipe {
 }
 
 impl TaskKind {
+    /// The recurrent layer.
+    pub const fn layer(self) -> LayerConfig {
+        match self {
+            Self::Classify => LayerConfig::new(Cell::Gru, 32),
+            Self::Regress | Self::Next => LayerConfig::new(Cell::Lstm, 32),
+        }
+    }
+
     /// For this data. Little data is read more often.
     pub fn recipe(self, data: &Sequences) -> Recipe {
         /// Updates of a run, about.
         const UPDATES: f64 = 1500.0;
         const BATCH_SIZE: usize = 16;
         let batches = (data.sequences.len() as f64 / BATCH_SIZE as f64).ceil();
-        let layer = match self {
-            Self::Classify => LayerConfig::new(Cell::Gru, 32),
-            Self::Regress | Self::Next => LayerConfig::new(Cell::Lstm, 32),
-        };
         let phase = Phase {
             name: "train".into(),
             source: Source::Train,
@@ -71,7 +75,10 @@ impl TaskKind {
             ema: None,
             patience: None,
         };
-        Recipe { layer, phase }
+        Recipe {
+            layer: self.layer(),
+            phase,
+        }
     }
 }
 
