@@ -1,8 +1,9 @@
 //! The figures of the chips follow docs/bench.txt. `BLESS=1 cargo test -p host-trainer --test cost` renews them
 //! after a new count.
 
-use host_trainer::hardware::cost::{Core, FORMATS, Fit, Shape, estimates};
+use host_trainer::hardware::cost::{Core, FORMATS, Fit, Lookups, Shape, estimates};
 use host_trainer::hardware::figures::CORES;
+use host_trainer::model::file::ModelFile;
 use lstm_core::export::COLUMN_ALIGN;
 use lstm_core::{Format, LayerShape};
 use std::fmt::Write;
@@ -25,9 +26,18 @@ struct Count {
     stack: usize,
 }
 
+/// A line about a shipped model with a memory.
+struct MemoryCount {
+    core: &'static str,
+    shape: Shape,
+    instructions: f64,
+    cycles: Option<f64>,
+}
+
 /// The counts, and for each core the bytes of the engine built for each format.
 struct Bench {
     counts: Vec<Count>,
+    memories: Vec<MemoryCount>,
     engines: Vec<(&'static str, [usize; FORMATS.len()])>,
 }
 
@@ -44,7 +54,7 @@ fn network(letter: &str) -> Option<LayerShape> {
 
 fn read(text: &'static str) -> Bench {
     let number = |cell: &str| cell.replace(',', "").parse::<usize>().ok();
-    let (mut counts, mut engines) = (Vec::new(), Vec::new());
+    let (mut counts, mut memories, mut engines) = (Vec::new(), Vec::new(), Vec::new());
     let symbols = text.lines().find_map(|line| line.strip_suffix(" symbols."));
     let symbols = symbols.and_then(|n| n.parse().ok()).unwrap_or(0);
     for line in text.lines() {
@@ -83,6 +93,18 @@ fn read(text: &'static str) -> Bench {
                     stack: number(stack).unwrap_or(0),
                 });
             }
+            [model, core, format, instructions, cycles]
+                if FORMATS.into_iter().any(|f| f.name() == format) =>
+            {
+                let path = format!("{}/../models/{model}.lstm", env!("CARGO_MANIFEST_DIR"));
+                let file = ModelFile::load(path.as_ref()).unwrap();
+                memories.push(MemoryCount {
+                    core,
+                    shape: Shape::of(&file.model().unwrap()),
+                    instructions: number(instructions).unwrap() as f64,
+                    cycles: number(cycles).map(|n| n as f64),
+                });
+            }
             [
                 _,
                 core,
@@ -114,7 +136,11 @@ fn read(text: &'static str) -> Bench {
             _ => {}
         }
     }
-    Bench { counts, engines }
+    Bench {
+        counts,
+        memories,
+        engines,
+    }
 }
 
 fn cores(bench: &Bench) -> Vec<Core> {
@@ -124,14 +150,39 @@ fn cores(bench: &Bench) -> Vec<Core> {
             let counts: Vec<&Count> = counts().filter(|c| c.shape.format == format).collect();
             fit(&counts)
         };
-        Core {
+        let core = Core {
             name,
             engines,
             stack: counts().map(|count| count.stack).max().unwrap_or(0),
             fits: FORMATS.map(fit),
+            lookups: Lookups::default(),
+        };
+        let memories = bench.memories.iter().filter(|count| count.core == name);
+        Core {
+            lookups: lookups(&core, &memories.collect::<Vec<_>>()),
+            ..core
         }
     };
     bench.engines.iter().map(core).collect()
+}
+
+/// What models with a memory take beyond their networks, on average; of a core without a cost of look-ups.
+fn lookups(core: &Core, counts: &[&MemoryCount]) -> Lookups {
+    let mean = |more: Vec<f64>| more.iter().sum::<f64>() / more.len() as f64;
+    let instructions = counts
+        .iter()
+        .map(|count| count.instructions - core.instructions(&count.shape));
+    let cycles = counts.iter().map(|count| {
+        let network = Shape {
+            has_memory: false,
+            ..count.shape.clone()
+        };
+        Some(count.cycles? - core.cycles(&network)?)
+    });
+    Lookups {
+        instructions: mean(instructions.collect()),
+        cycles: cycles.collect::<Option<Vec<f64>>>().map(mean),
+    }
 }
 
 /// The factors of what `of` gives of each count, on average and at most.
@@ -199,7 +250,7 @@ fn the_figures_are_those_of_the_bench() {
     if std::env::var_os("BLESS").is_some() {
         let mut source =
             "//! What was fitted to docs/bench.txt by the test `cost`, which renews this file.\n\n\
-                          use super::cost::{Core, Fit};\n\n\
+                          use super::cost::{Core, Fit, Lookups};\n\n\
                           /// The cores that were counted on.\n\
                           pub static CORES: [Core; 4] = ["
                 .to_owned();
@@ -217,6 +268,11 @@ fn the_figures_are_those_of_the_bench() {
             (fitted.name, fitted.stack, fitted.engines),
             (core.name, core.stack, core.engines)
         );
+        let lookups = [fitted.lookups, core.lookups];
+        let [found, expected] = lookups.map(|l| [l.instructions, l.cycles.unwrap_or(0.0)]);
+        for (found, expected) in found.into_iter().zip(expected) {
+            assert!((found - expected).abs() < 1e-6 * expected.max(1.0));
+        }
         for (fitted, fit) in fitted.fits.iter().zip(&core.fits) {
             assert_eq!(fitted.column_bytes, fit.column_bytes);
             let cycles = |fit: &Fit| fit.cycles.map_or(vec![], |cycles| cycles.concat());
@@ -237,6 +293,15 @@ fn the_figures_are_those_of_the_bench() {
 fn the_estimates_are_near_every_count() {
     let bench = read(BENCH);
     assert_eq!((bench.engines.len(), bench.counts.len()), (4, 48));
+    // Looking up costs little beside any network, and is the same on each core.
+    assert_eq!(bench.memories.len(), 4);
+    for count in &bench.memories {
+        let core = named(count.core);
+        let error = core.instructions(&count.shape) / count.instructions - 1.0;
+        assert!(error.abs() < 0.001, "{}: {error}", core.name);
+        assert!((1000.0..5000.0).contains(&core.lookups.instructions));
+        assert_eq!(core.cycles(&count.shape).is_some(), count.cycles.is_some());
+    }
     for count in &bench.counts {
         let core = named(count.core);
         let shape = &count.shape;

@@ -66,6 +66,9 @@ fn classes_go_from_data_to_the_chip() {
             assert!(told.contains(expected), "{told}");
         }
     }
+    let metrics = std::fs::read_to_string(folder.join("r/metrics.csv")).unwrap();
+    let header = "phase,update,epoch,steps,seconds,learning_rate,train_nats,validation_bits_per_answer,average_bits_per_answer\n";
+    assert!(metrics.starts_with(header), "{metrics}");
     let tuned = "quantize r/best.safetensors --data train.csv --qat --epochs 3 --learning-rate 1e-3 --format int4";
     printed(folder, &format!("{tuned} --out t.lstm"));
     let accuracy = figure(folder, "evaluate t.lstm --data test.csv", "accuracy");

@@ -119,7 +119,7 @@ def export(
     with tempfile.TemporaryDirectory(prefix="lstm-mcu-") as folder:
         place = Path(folder)
         saved = _saved(model, place)
-        imported, saturation = None, []
+        imported = None
         if isinstance(model, (str, os.PathLike)) and _native.is_network(saved):
             network = saved
         else:
@@ -139,7 +139,6 @@ def export(
                 found["map"],
                 found["notes"],
             )
-            saturation = found["saturation"]
         command, settings = _last_step(network, format, calibration, place)
         settings |= {"format": format, "name": name, "saturate": saturate, "dead_zone": dead_zone}
         flags = _native.program_words(command, settings)
@@ -149,7 +148,7 @@ def export(
         Model.load(out),
         imported,
         written["tensors"],
-        [] if format == "f32" else written.get("saturation", saturation),
+        written["saturation"],
         written.get("score"),
     )
 

@@ -3,7 +3,7 @@
 use crate::commands::evaluate::{alphabet_of, score_model};
 use crate::commands::model_name::{check_description, stem};
 use crate::commands::numbers::Window;
-use crate::commands::quantize::refuse_beyond;
+use crate::commands::quantize::{refuse_beyond, tell_beyond, told_lines};
 use crate::commands::text::{Text, trained_on};
 use crate::files::error::{Error, Result};
 use crate::files::output::refuse_input_as_output;
@@ -117,7 +117,7 @@ pub fn run(args: &Args) -> Result<()> {
         if !args.saturate {
             refuse_beyond(&args.network, &network, &beyond)?;
         }
-        beyond.iter().for_each(|beyond| tell!("note: {beyond}"));
+        tell_beyond(&beyond);
     }
     let (file, errors) = encode_file(&args.network, args.format.map(Format::from), &labels)?;
     let scores = scores(args, &ModelFile::from_bytes(&file), trained_on.as_ref())?;
@@ -137,7 +137,7 @@ pub fn run(args: &Args) -> Result<()> {
     if args.json {
         say!(
             "{}",
-            serde_json::json!({ "out": args.out, "tensors": errors, "beyond": beyond, "score": scores })
+            serde_json::json!({ "out": args.out, "tensors": errors, "beyond": beyond, "saturation": told_lines(&beyond), "score": scores })
         );
     }
     Ok(())
@@ -166,7 +166,7 @@ fn export_values(args: &Args, network: &SensorNetwork) -> Result<()> {
     if args.json {
         say!(
             "{}",
-            serde_json::json!({ "out": args.out, "tensors": [], "beyond": [], "score": null })
+            serde_json::json!({ "out": args.out, "tensors": [], "beyond": [], "saturation": [], "score": null })
         );
     }
     Ok(())

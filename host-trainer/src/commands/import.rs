@@ -1,5 +1,6 @@
 //! `import`: a network of Keras, PyTorch or ONNX becomes one as `train` writes it.
 
+use crate::commands::quantize::told_lines;
 use crate::files::error::{Error, Result};
 use crate::files::output::refuse_input_as_output;
 use crate::files::stdout::{be_quiet, say, tell};
@@ -190,7 +191,6 @@ fn import_text(
         );
     }
     let parameters = config.parameter_count();
-    let beyond = beyond_integers(&mapped.network).into_iter();
     let found = Found {
         network: format!(
             "embedding {}, {}, dense {}: {parameters} parameters; {}",
@@ -203,7 +203,7 @@ fn import_text(
         window,
         map: mapped.map,
         notes,
-        saturation: beyond.map(|beyond| beyond.to_string()).collect(),
+        saturation: told_lines(&beyond_integers(&mapped.network)),
     };
     found.tell(args, contents);
     mapped.network.save(&args.out)?;

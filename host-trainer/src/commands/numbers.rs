@@ -73,6 +73,80 @@ impl<const MIN: i64, const MAX: i64> Whole<MIN, MAX> {
     }
 }
 
+/// So many bytes, such as `393216`, `384K` or `1.1M`: K stands for 1024 of them, M for 1024 K.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "WrittenBytes", into = "i64")]
+pub struct Bytes(i64);
+
+/// Bytes in a TOML file.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum WrittenBytes {
+    Number(i64),
+    Text(String),
+}
+
+impl TryFrom<WrittenBytes> for Bytes {
+    type Error = String;
+
+    fn try_from(written: WrittenBytes) -> Result<Self, String> {
+        match written {
+            WrittenBytes::Number(number) => number.to_string().parse(),
+            WrittenBytes::Text(text) => text.parse(),
+        }
+    }
+}
+
+impl From<Bytes> for i64 {
+    fn from(bytes: Bytes) -> Self {
+        bytes.0
+    }
+}
+
+impl FromStr for Bytes {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        /// A flash of more is none of a microcontroller's.
+        const MOST: f64 = (1u64 << 40) as f64;
+        let (number, unit) = match text.strip_suffix(['K', 'k']) {
+            Some(number) => (number, 1024.0),
+            None => match text.strip_suffix(['M', 'm']) {
+                Some(number) => (number, 1024.0 * 1024.0),
+                None => (text, 1.0),
+            },
+        };
+        let bytes = number.parse::<f64>().ok().map(|number| number * unit);
+        match bytes.filter(|bytes| (0.0..=MOST).contains(bytes)) {
+            Some(bytes) => Ok(Self(bytes as i64)),
+            None => Err(format!(
+                "found {text}, expected bytes such as 393216, 384K or 1.1M"
+            )),
+        }
+    }
+}
+
+impl Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 % 1024 {
+            0 if self.0 > 0 => write!(f, "{}K", self.0 / 1024),
+            _ => self.0.fmt(f),
+        }
+    }
+}
+
+impl Bytes {
+    /// Of so many.
+    pub fn nearest(bytes: usize) -> Self {
+        Self(i64::try_from(bytes).unwrap_or(i64::MAX))
+    }
+
+    /// How many they are.
+    pub fn size(self) -> usize {
+        usize::try_from(self.0).unwrap_or(0)
+    }
+}
+
 /// A number of which `expected` says what it must be.
 macro_rules! real {
     ($(#[$doc:meta])* $name:ident, $expected:literal, $fits:expr) => {
@@ -166,5 +240,32 @@ mod tests {
         let error = toml::from_str::<File>("share = 1.5").unwrap_err();
         assert_eq!(error.message(), "found 1.5, expected 0 to 1");
         assert!(toml::from_str::<File>("share = 1").is_ok());
+    }
+
+    #[test]
+    fn bytes_may_be_in_k_and_m() {
+        for (text, bytes, shown) in [
+            ("384K", 393_216, "384K"),
+            ("393216", 393_216, "384K"),
+            ("1.1M", 1_153_433, "1153433"),
+            ("0", 0, "0"),
+            ("1m", 1 << 20, "1024K"),
+        ] {
+            let found: Bytes = text.parse().unwrap();
+            assert_eq!((found.size(), &found.to_string()[..]), (bytes, shown));
+        }
+        for text in ["-1", "K", "384 KB", "NaN", "1e30"] {
+            let error = text.parse::<Bytes>().unwrap_err();
+            assert!(error.starts_with(&format!("found {text}, expected bytes")));
+        }
+        #[derive(Debug, Deserialize)]
+        struct File {
+            memory: Bytes,
+        }
+        for text in ["memory = 2048", "memory = '2K'"] {
+            assert_eq!(toml::from_str::<File>(text).unwrap().memory.size(), 2048);
+        }
+        let error = toml::from_str::<File>("memory = '2 KB'").unwrap_err();
+        assert!(error.message().contains("expected bytes"), "{error}");
     }
 }

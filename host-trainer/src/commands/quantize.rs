@@ -9,7 +9,8 @@ use crate::model::encode::write_model;
 use crate::model::sensor::encode_integers;
 use crate::network::parameters::Network;
 use crate::network::sensor::{SensorConfig, SensorNetwork};
-use crate::quantize::range::{Beyond, beyond_integers, refusal};
+use crate::quantize::beyond::{self, Beyond};
+use crate::quantize::range::{beyond_integers, refusal};
 use crate::quantize::sensor::{SENSOR_DEAD_ZONE, observe, quantize_sensor};
 use crate::quantize::{DEAD_ZONE, error_table, quantize};
 use crate::sequences::Sequences;
@@ -64,13 +65,30 @@ impl From<QuantizedFormat> for Format {
 
 /// Refuses to round a network that the integers do not hold.
 pub(crate) fn refuse_beyond(path: &Path, network: &Network, beyond: &[Beyond]) -> Result<()> {
-    match refusal(network, beyond) {
+    refuse(path, refusal(network, beyond))
+}
+
+fn refuse(path: &Path, reason: Option<String>) -> Result<()> {
+    match reason {
         None => Ok(()),
         Some(reason) => Err(Error::bad_input(format!(
             "{}: {reason}; expected a network that stays in their range, or f32, or --saturate, which rounds it \
              all the same",
             path.display()
         ))),
+    }
+}
+
+/// What saturates, a line for each kind of numbers of a layer.
+pub(crate) fn told_lines(beyond: &[Beyond]) -> Vec<String> {
+    let told = beyond.iter().filter(|beyond| beyond.is_told());
+    told.map(Beyond::to_string).collect()
+}
+
+/// Tells what saturates, layer by layer.
+pub(crate) fn tell_beyond(beyond: &[Beyond]) {
+    for line in told_lines(beyond) {
+        tell!("note: {line}");
     }
 }
 
@@ -105,7 +123,7 @@ pub fn run(args: &Args) -> Result<()> {
         refuse_beyond(&args.network, &network, &beyond)?;
     }
     if !args.json {
-        beyond.iter().for_each(|beyond| tell!("note: {beyond}"));
+        tell_beyond(&beyond);
     }
     let (quantized, errors) = quantize(&network, args.format.into(), dead_zone)?;
     if args.tuning.is_wanted() {
@@ -116,7 +134,7 @@ pub fn run(args: &Args) -> Result<()> {
         if args.json {
             say!(
                 "{}",
-                serde_json::json!({ "out": args.out, "tensors": errors, "beyond": beyond })
+                serde_json::json!({ "out": args.out, "tensors": errors, "beyond": beyond, "saturation": told_lines(&beyond) })
             );
             return Ok(());
         }
@@ -142,8 +160,11 @@ fn quantize_values(args: &Args, mut network: SensorNetwork) -> Result<()> {
     let network = &network;
     let observed = observe(network, &sequences);
     let beyond = observed.beyond_integers();
+    if !args.saturate && !args.tuning.is_wanted() {
+        refuse(&args.network, beyond::refusal(&beyond))?;
+    }
     if !args.json {
-        beyond.iter().for_each(|beyond| tell!("note: {beyond}"));
+        tell_beyond(&beyond);
     }
     let zone = args.dead_zone.unwrap_or(SENSOR_DEAD_ZONE);
     if args.tuning.is_wanted() {
@@ -159,7 +180,7 @@ fn quantize_values(args: &Args, mut network: SensorNetwork) -> Result<()> {
     if args.json {
         say!(
             "{}",
-            serde_json::json!({ "out": args.out, "tensors": errors, "saturation": beyond })
+            serde_json::json!({ "out": args.out, "tensors": errors, "beyond": beyond, "saturation": told_lines(&beyond) })
         );
         return Ok(());
     }

@@ -1,6 +1,6 @@
 //! The flags of `quantize --qat`.
 
-use crate::commands::numbers::{Count, Natural, Positive, Share};
+use crate::commands::numbers::{Count, Natural, Positive, Share, Whole};
 use crate::commands::text::Text;
 use crate::commands::threads;
 use crate::files::error::{Error, Result};
@@ -19,6 +19,10 @@ use lstm_core::Format;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+/// Epochs over a corpus where none are asked for.
+const EPOCHS: f64 = 8.0;
+/// Rows of a batch of text where none are asked for.
+const BATCH_SIZE: usize = 64;
 /// The longest that work can be lost by a kill.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(30);
 
@@ -40,18 +44,18 @@ pub struct TuningArgs {
     /// More text, read in turn with the corpus
     #[arg(long, value_name = "FILE", requires = "qat")]
     pretrain: Option<PathBuf>,
-    /// Epochs: how often the corpus is read
-    #[arg(long, value_name = "N", default_value = "8", requires = "qat")]
-    epochs: Positive,
+    /// Epochs: how often the corpus, or the data, is read [default: 8; of data as many as a training has]
+    #[arg(long, value_name = "N", requires = "qat")]
+    epochs: Option<Positive>,
     /// Highest learning rate
     #[arg(long, value_name = "RATE", default_value = "2e-3", requires = "qat")]
     learning_rate: Positive,
     /// Share of the loss that compares with the f32 network; the rest compares with the text
     #[arg(long, value_name = "SHARE", default_value = "0.8", requires = "qat")]
     teacher: Share,
-    /// Rows of a batch: texts that are read side by side
-    #[arg(long, value_name = "N", default_value = "64", requires = "qat")]
-    batch_size: Count<4096>,
+    /// Rows of a batch: texts, or sequences, that are read side by side [default: 64; 16 sequences]
+    #[arg(long, value_name = "N", requires = "qat")]
+    batch_size: Option<Count<4096>>,
     /// Seed of every random choice
     #[arg(long, value_name = "N", default_value = "1", requires = "qat")]
     seed: Natural,
@@ -104,10 +108,10 @@ impl TuningArgs {
             rounded,
             corpus: (&text.path, &text.corpus),
             extra: pretrain.zip(extra),
-            epochs: self.epochs.into(),
+            epochs: self.epochs.map_or(EPOCHS, f64::from),
             learning_rate: self.learning_rate.into(),
             teacher: self.teacher.into(),
-            batch_size: self.batch_size.size(),
+            batch_size: self.batch_size.map_or(BATCH_SIZE, Whole::size),
             seed: self.seed.count(),
             out,
             resume: self.resume,
@@ -139,9 +143,9 @@ impl TuningArgs {
             network,
             data,
             format,
-            epochs: self.epochs.into(),
+            epochs: self.epochs.map(f64::from),
             learning_rate: self.learning_rate.into(),
-            batch_size: self.batch_size.size(),
+            batch_size: self.batch_size.map(Whole::size),
             seed: self.seed.count(),
             out,
             name,

@@ -52,7 +52,7 @@ impl Board {
     /// A model of this shape in so many bytes of flash, at `clock` hertz.
     pub fn try_model(&self, shape: &Shape, flash: usize, clock: f64) -> Outcome {
         let core = self.costs();
-        let ram = core.ram(shape) + STACK + VARIABLES;
+        let ram = core.ram(shape) + shape.window_bytes() + STACK + VARIABLES;
         let over = |what: &str, needed: usize, room: usize| {
             needed
                 .checked_sub(room + 1)

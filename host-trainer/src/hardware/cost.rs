@@ -12,6 +12,9 @@
 //! with V symbols, W weights as they are stored (columns padded to 32, or to 4 in a file of version 3, rows to 4) and H units in all
 //! layers. [`figures`](super::figures) holds the factors: least squares over the relative error.
 //!
+//! Looking up the last characters costs the same for any network: what the models with a memory took there beyond the
+//! formula ([`Lookups`]).
+//!
 //! int4 skips columns. What it takes at most counts all weights; what it takes on average counts those
 //! of columns with a dead zone as `LIVE`.
 
@@ -42,6 +45,8 @@ pub struct Shape {
     pub dense: Vec<DenseShape>,
     /// Whether it looks up the last characters.
     pub has_memory: bool,
+    /// Steps of a window that a model which reads values is run on again and again; 0 where it carries its state.
+    pub window: usize,
 }
 
 impl Shape {
@@ -54,6 +59,7 @@ impl Shape {
             channels: 0,
             dense: Vec::new(),
             has_memory: false,
+            window: 0,
         }
     }
 
@@ -66,6 +72,10 @@ impl Shape {
             channels: model.num_channels(),
             dense: model.dense_layers().to_vec(),
             has_memory: model.has_ngrams(),
+            window: match model.num_channels() {
+                0 => 0,
+                _ => model.window().unwrap_or(0),
+            },
         }
     }
 
@@ -162,6 +172,15 @@ impl Shape {
             + if self.has_memory { HISTORY } else { 0 }
     }
 
+    /// Bytes of the window's values, as the network reads them, beside [`Shape::ram`].
+    pub fn window_bytes(&self) -> usize {
+        let value = match self.format {
+            Format::F32 => 4,
+            _ => 1,
+        };
+        value * self.channels * self.window
+    }
+
     /// Columns that are packed at a time, at most.
     pub fn widest(&self) -> usize {
         let mut below = self.channels;
@@ -207,6 +226,17 @@ pub struct Core {
     pub engines: [usize; FORMATS.len()],
     /// The costs of each format.
     pub fits: [Fit; FORMATS.len()],
+    /// The costs of a memory.
+    pub lookups: Lookups,
+}
+
+/// What a memory adds to a character.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Lookups {
+    /// Instructions.
+    pub instructions: f64,
+    /// Cycles, where they are known.
+    pub cycles: Option<f64>,
 }
 
 /// The cost of a format on a core.
@@ -234,18 +264,29 @@ impl Core {
 
     /// Instructions of a character: an estimate, as the module tells.
     pub fn instructions(&self, shape: &Shape) -> f64 {
-        estimates(&self.fit(shape.format).per, shape)[0]
+        estimates(&self.fit(shape.format).per, shape)[0] + self.lookup_instructions(shape)
     }
 
     /// Instructions of a character at most, likewise.
     pub fn most_instructions(&self, shape: &Shape) -> f64 {
-        estimates(&self.fit(shape.format).per, shape)[1]
+        estimates(&self.fit(shape.format).per, shape)[1] + self.lookup_instructions(shape)
+    }
+
+    fn lookup_instructions(&self, shape: &Shape) -> f64 {
+        match shape.has_memory {
+            true => self.lookups.instructions,
+            false => 0.0,
+        }
     }
 
     /// Cycles of a character at zero wait states, likewise; `None` where `docs/CYCLES.md` has no table
     /// of the core, or floats are soft.
     pub fn cycles(&self, shape: &Shape) -> Option<f64> {
-        Some(estimates(&self.fit(shape.format).cycles?, shape)[0])
+        let cycles = estimates(&self.fit(shape.format).cycles?, shape)[0];
+        match shape.has_memory {
+            true => Some(cycles + self.lookups.cycles?),
+            false => Some(cycles),
+        }
     }
 
     /// The largest relative error of the instructions over what was counted.

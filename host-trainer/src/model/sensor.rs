@@ -18,7 +18,7 @@ use crate::quantize::sensor::{
 use crate::sequences::{Answer, SensorScore, Sequence, Sequences, Task};
 use lstm_core::export::{
     BLOCK_ROWS, DenseLayers, Layers, SENSOR_COLUMN_ALIGN, SensorDescription, encode_sensor_file,
-    round_up,
+    round_up, sensor_data_bytes,
 };
 use lstm_core::{
     DenseShape, Format, Input, InputError, LayerShape, Model, Order, OutputGolden, OutputHead,
@@ -88,6 +88,18 @@ pub fn encode_integers(
     encode(config, integers.format, order, name, &data.bytes)
 }
 
+/// The bytes of a `.lstm` file whose numbers are all zero: as large as any of this shape, with names of this length.
+///
+/// # Errors
+/// A shape that the file does not hold.
+pub fn encode_zeros(config: &SensorConfig, format: Format) -> Result<Vec<u8>> {
+    let order = Order::of(format, SENSOR_DEAD_ZONE);
+    let bytes = with_description(config, (format, order), "", &[], |description| {
+        Ok(sensor_data_bytes(description)?)
+    })?;
+    encode(config, format, order, "", &vec![0; bytes])
+}
+
 fn encode(
     config: &SensorConfig,
     format: Format,
@@ -96,6 +108,28 @@ fn encode(
     data: &[u8],
 ) -> Result<Vec<u8>> {
     check_name(name)?;
+    let file = |golden| {
+        with_description(config, (format, order), name, data, |description| {
+            encode_sensor_file(description, golden)
+                .map_err(|e| Error::failed(format!("cannot encode the model: {e}")))
+        })
+    };
+    let read = ModelFile::from_bytes(&file(None)?);
+    // What is about to be written must be what the device accepts.
+    let model = read.model()?;
+    let mut workspace = HeapWorkspace::new(&model);
+    let golden = OutputGolden::of_values(&mut workspace.sensor_session(&model)?);
+    file(Some(golden))
+}
+
+/// Gives a network as the file describes it to a function; a size that does not fit becomes one that is refused.
+fn with_description<T>(
+    config: &SensorConfig,
+    (format, order): (Format, Order),
+    name: &str,
+    data: &[u8],
+    use_it: impl FnOnce(&SensorDescription<'_>) -> Result<T>,
+) -> Result<T> {
     let size = |n: usize| u16::try_from(n).unwrap_or(u16::MAX);
     let shape = |layer: &LayerConfig| {
         let shape = LayerShape::new(layer.cell.device(), size(layer.hidden));
@@ -114,7 +148,7 @@ fn encode(
         Head::Classes(labels) => labels.join("\n"),
         Head::Values(values) => lines(values.iter().map(|value| &value.name[..]).collect()),
     };
-    let description = SensorDescription {
+    use_it(&SensorDescription {
         name,
         input: Input::Values {
             channels: &channels,
@@ -132,17 +166,7 @@ fn encode(
         },
         padding: &[],
         data,
-    };
-    let file = |golden| {
-        encode_sensor_file(&description, golden)
-            .map_err(|e| Error::failed(format!("cannot encode the model: {e}")))
-    };
-    let read = ModelFile::from_bytes(&file(None)?);
-    // What is about to be written must be what the device accepts.
-    let model = read.model()?;
-    let mut workspace = HeapWorkspace::new(&model);
-    let golden = OutputGolden::of_values(&mut workspace.sensor_session(&model)?);
-    file(Some(golden))
+    })
 }
 
 /// A network in one format.
@@ -430,6 +454,18 @@ mod tests {
                 f32::max(largest, e.abs()),
             )
         })
+    }
+
+    #[test]
+    fn zeros_are_as_many_bytes_as_any_numbers() {
+        for network in networks() {
+            let observed = observe(&network, &data(&network.config));
+            for variant in variants(&network, &observed).unwrap() {
+                let model = variant.file.model().unwrap();
+                let zeros = encode_zeros(&network.config, model.format()).unwrap();
+                assert_eq!(zeros.len(), model.file_bytes(), "{}", variant.name);
+            }
+        }
     }
 
     #[test]

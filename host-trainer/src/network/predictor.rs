@@ -3,6 +3,7 @@
 use crate::kernels::cell::Step;
 use crate::kernels::gemm::{Matrix, gemm};
 use crate::kernels::vectorize::vectorized;
+use crate::network::config::CellKind;
 use crate::network::parameters::Network;
 use crate::ngram::{MemoryReader, NATS, push};
 use lstm_core::export::ngram::History;
@@ -94,6 +95,31 @@ impl NetworkPredictor<'_> {
     /// Its gates at the last step, after their activations: `[G H]`.
     pub(crate) fn gates(&self, index: usize) -> &[f32] {
         &self.layers[index].kept[..self.network.config.layers[index].columns()]
+    }
+
+    /// Its gates at the last step, before their activations: `[G H]`.
+    pub(crate) fn gate_sums(&self, index: usize) -> Vec<f32> {
+        let layer = &self.layers[index];
+        let config = self.network.config.layers[index];
+        let sums = layer.input.iter().zip(&layer.recurrent);
+        match config.cell {
+            CellKind::Lstm | CellKind::Cifg => sums.map(|(x, h)| x + h).collect(),
+            CellKind::Gru => {
+                let candidate = 2 * config.hidden;
+                let reset = |column: usize| match column.checked_sub(candidate) {
+                    None => 1.0,
+                    Some(unit) => layer.kept[unit],
+                };
+                let sums = sums.enumerate();
+                sums.map(|(column, (x, h))| x + reset(column) * h).collect()
+            }
+        }
+    }
+
+    /// What the reset gate of a GRU was multiplied with at the last step, `[H]`.
+    pub(crate) fn candidate_sums(&self, index: usize) -> &[f32] {
+        let hidden = self.network.config.layers[index].hidden;
+        &self.layers[index].recurrent[2 * hidden..][..hidden]
     }
 
     /// Its cells after the last step, `[H]`.

@@ -2,7 +2,7 @@
 
 use crate::files::error::{Error, Result};
 use crate::ngram::perfect_hash::{perfect_hashes, slots_for};
-use crate::ngram::prune::{Context, PrunedTable};
+use crate::ngram::prune::{Context, PrunedTable, dense_length};
 use lstm_core::ModelError;
 use lstm_core::export::ngram::{Backoff, buckets, hash};
 use lstm_core::export::{BLOCK_ROWS, BackoffSection, List, MAX_ROW_BYTES, Row, encode_weight};
@@ -177,6 +177,13 @@ impl BackoffTable {
             words,
         })
     }
+}
+
+/// The fewest bytes that the data of a table take with a dense layer of so many padded columns.
+pub fn least_bytes(num_symbols: usize, columns: usize) -> usize {
+    let dense = u32::try_from(dense_length(num_symbols)).unwrap_or(0);
+    let costs = num_symbols.pow(dense + 1);
+    4 * (GATE_ROW_WORDS + columns + costs.div_ceil(4))
 }
 
 /// Bytes that the data of a table take with a dense layer of so many padded columns; `None` if it is larger than a

@@ -17,7 +17,7 @@ mod tensors;
 #[cfg(test)]
 mod tests;
 
-pub use backoff_table::{BackoffTable, Gate};
+pub use backoff_table::{BackoffTable, Gate, least_bytes};
 pub use cross_fit::{CrossFitted, CrossFittedReader, Settings, Size};
 pub use embedding_maps::{EmbeddingMaps, PackedVectors};
 #[cfg(test)]

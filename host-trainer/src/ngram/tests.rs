@@ -314,6 +314,8 @@ fn a_table_fits_its_bytes_and_uses_them() {
     }
     let error = sized(1000).unwrap_err().to_string();
     assert!(error.starts_with("found 1000 bytes for a back-off table, expected at least 19"));
+    let least = crate::ngram::least_bytes(27, 32);
+    assert!(sized(least).unwrap().whole().data_bytes(32) == least && sized(least - 1).is_err());
 }
 
 #[test]

@@ -11,6 +11,7 @@
 //! (as in OBQ and GPTQ, Frantar et al. 2022). Of some scales that clip the largest weights, a row
 //! gets the one whose sums err least.
 
+pub mod beyond;
 pub mod calibrate;
 mod error_table;
 mod file;

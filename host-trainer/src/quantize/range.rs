@@ -1,108 +1,55 @@
 //! What of a network lies beyond the ranges of the device's integers, see docs/NUMBERS.md.
 
+use crate::network::cell::GateKind;
 use crate::network::config::LayerConfig;
 use crate::network::parameters::Network;
 use crate::network::predictor::{NetworkPredictor, Predictor};
+use crate::quantize::beyond::{Beyond, GateSums, Kind, MOST, Place, Seen, found, worst};
 use crate::quantize::calibrate::{CHARACTERS, Moment, write};
 use crate::quantize::fixed_point::{INT8_LARGEST, PROJECTED_UNIT};
-use std::fmt;
 
-/// Numbers of a layer that the integers cut off.
-#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
-pub struct Beyond {
-    /// The layer, from 0.
-    pub layer: usize,
-    /// What they are.
-    pub what: &'static str,
-    /// The largest that an integer holds.
-    pub limit: f32,
-    /// The share of them beyond it.
-    pub share: f64,
-    /// The largest.
-    pub largest: f32,
-}
-
-impl fmt::Display for Beyond {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "layer {}: {:.2} % of its {} go beyond {:.0}, up to {:.1}, in {CHARACTERS} characters that the \
-             network writes: int8 and int4 stop there, so that their text is another than that of f32",
-            self.layer,
-            100.0 * self.share,
-            self.what,
-            self.limit,
-            self.largest
-        )
-    }
-}
-
-/// Numbers of one kind, of which some are looked at.
-struct Seen {
-    beyond: Beyond,
-    number: usize,
-    found: usize,
-}
-
-impl Seen {
-    fn new(layer: usize, what: &'static str, limit: f32) -> Self {
-        let beyond = Beyond {
-            layer,
-            what,
-            limit,
-            share: 0.0,
-            largest: 0.0,
-        };
-        Self {
-            beyond,
-            number: 0,
-            found: 0,
-        }
-    }
-
-    fn look(&mut self, numbers: &[f32]) {
-        self.number += numbers.len();
-        for number in numbers.iter().map(|number| number.abs()) {
-            self.found += usize::from(number > self.beyond.limit);
-            self.beyond.largest = self.beyond.largest.max(number);
-        }
-    }
-
-    fn told(self) -> Option<Beyond> {
-        let share = self.found as f64 / self.number.max(1) as f64;
-        (self.found > 0).then_some(Beyond {
-            share,
-            ..self.beyond
-        })
-    }
-}
-
-/// What lies beyond the integers of a layer while the network writes its own text: cell states, and
-/// projected hidden states.
+/// What lies beyond the integers of a layer while the network writes its own text: cell states, projected hidden states, a
+/// GRU's sums, and sums beyond the tables of the activations.
 pub fn beyond_integers(network: &Network) -> Vec<Beyond> {
-    let layers = &network.config.layers;
-    let cells = layers.iter().enumerate().filter_map(|(index, layer)| {
-        cell_limit(*layer).map(|limit| Seen::new(index, "cell states", limit))
+    let layers = network.config.layers.iter().enumerate();
+    let seen = |kind: fn(LayerConfig) -> Option<Kind>| -> Vec<Seen> {
+        let kinds = layers.clone();
+        let kinds = kinds.filter_map(|(index, layer)| Some(Seen::new(index, kind(*layer)?)));
+        kinds.collect()
+    };
+    let mut cells = seen(|layer| cell_limit(layer).map(Kind::cells));
+    let mut projected = seen(|layer| projected_limit(layer).map(Kind::projected));
+    let mut candidates = seen(|layer| layer.cell.has_unit_cell_state().then_some(Kind::CANDIDATE));
+    let sums = layers.clone().map(|(index, layer)| {
+        let gates = layer.cell.gates().iter();
+        GateSums::new(
+            index,
+            gates.map(|gate| gate.kind == GateKind::Tanh).collect(),
+        )
     });
-    let projected = layers.iter().enumerate().filter_map(|(index, layer)| {
-        let limit = projected_limit(*layer);
-        limit.map(|limit| Seen::new(index, "projected hidden states", limit))
-    });
-    let (mut cells, mut projected): (Vec<_>, Vec<_>) = (cells.collect(), projected.collect());
+    let mut sums: Vec<GateSums> = sums.collect();
     write(network, |moment, _, predictor| {
-        if moment == Moment::After {
-            cells
-                .iter_mut()
-                .for_each(|seen| seen.look(predictor.cells(seen.beyond.layer)));
-            projected
-                .iter_mut()
-                .for_each(|seen| seen.look(predictor.output(seen.beyond.layer)));
+        if moment == Moment::Before {
+            return;
+        }
+        for seen in &mut cells {
+            seen.look(predictor.cells(seen.layer));
+        }
+        for seen in &mut projected {
+            seen.look(predictor.output(seen.layer));
+        }
+        for seen in &mut candidates {
+            seen.look(predictor.candidate_sums(seen.layer));
+        }
+        for (index, seen) in sums.iter_mut().enumerate() {
+            seen.look(&predictor.gate_sums(index));
         }
     });
-    cells
-        .into_iter()
-        .chain(projected)
-        .filter_map(Seen::told)
+    let place = Place::Characters(CHARACTERS);
+    let all = cells.iter().chain(&projected).chain(&candidates);
+    let tables = sums.iter().flat_map(|sums| sums.told(place));
+    all.filter_map(|seen| seen.told(place))
+        .chain(tables)
         .collect()
 }
 
@@ -122,19 +69,10 @@ fn projected_limit(layer: LayerConfig) -> Option<f32> {
 ///
 /// The integers do not hold it if most of a layer is beyond them, or if that alone costs too much of its predictions.
 pub fn refusal(network: &Network, beyond: &[Beyond]) -> Option<String> {
-    /// The share of a layer's numbers of a kind that may lie beyond.
-    const MOST: f64 = 0.5;
     /// Bits a character that it may cost.
     const COST: f64 = 0.05;
-    let worst = beyond.iter().max_by(|a, b| a.share.total_cmp(&b.share))?;
-    let found = format!(
-        "layer {}: {:.1} % of its {} go beyond {:.0}, up to {:.1}, where int8 and int4 stop",
-        worst.layer,
-        100.0 * worst.share,
-        worst.what,
-        worst.limit,
-        worst.largest
-    );
+    let worst = worst(beyond)?;
+    let found = found(worst);
     if worst.share > MOST {
         return Some(found);
     }
@@ -212,7 +150,6 @@ mod tests {
     #[test]
     fn a_cell_that_counts_is_told() {
         let found = beyond_integers(&counter());
-        assert_eq!(found.len(), 1, "{found:?}");
         assert!(
             found[0].share > 0.5 && found[0].largest > 100.0,
             "{found:?}"
@@ -222,6 +159,14 @@ mod tests {
             line.starts_with("layer 0: 9") && line.contains("cell states go beyond 16"),
             "{line}"
         );
+        // Its gates are always open: three of three sums before a sigmoid are 12, where the table ends at 8.
+        let whats: Vec<_> = found.iter().map(|beyond| beyond.what).collect();
+        assert_eq!(
+            whats,
+            ["cell states", "sums before a sigmoid", "sums before a tanh"]
+        );
+        assert_eq!((found[1].share, found[1].largest), (1.0, 12.0));
+        assert!(found.iter().all(Beyond::is_told));
     }
 
     #[test]

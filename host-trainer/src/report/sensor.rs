@@ -5,6 +5,7 @@ use crate::files::stdout::grouped;
 use crate::model;
 use crate::network::sensor::{LayerConfig, SensorNetwork};
 use crate::quantize::TensorError;
+use crate::quantize::beyond::Beyond;
 use crate::quantize::sensor::observe;
 use crate::report::content::name_of;
 use crate::report::html::{NARROW, WIDE, document, duration, table};
@@ -175,12 +176,12 @@ fn answer_table(score: &SensorScore) -> Markup {
     }
 }
 
-fn ranges(beyond: &[String], variants: &[Variant]) -> Markup {
+fn ranges(beyond: &[Beyond], variants: &[Variant]) -> Markup {
     html! {
         section {
             h2 { "Integers" }
-            @if beyond.is_empty() { p { "No cell state goes beyond what the integers hold." } }
-            @for line in beyond { p { (line) "." } }
+            @if beyond.is_empty() { p { "Nothing goes beyond what the integers hold, and nothing beyond the tables of the activations." } }
+            @for line in beyond { p { (line.to_string()) "." } }
             @for variant in variants.iter().filter(|variant| !variant.errors.is_empty()) {
                 h3 { (variant.name) ", how far rounding moved each tensor" }
                 (table(

@@ -26,20 +26,40 @@ pub struct TrainingMemory {
     num_symbols: usize,
 }
 
-/// How many contexts of 2, 3 and 4 characters have a vector of `width` numbers: as many as half of the bytes hold, the shorter
-/// first.
-fn vectors(bytes: usize, width: usize) -> [usize; 3] {
-    let mut left = bytes / 2 / vector_bytes(width);
-    MOST_VECTORS.map(|most| {
-        let vectors = most.min(left);
-        left -= vectors;
-        vectors
-    })
+/// How the bytes of a memory are shared out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Split {
+    /// Contexts of 2, 3 and 4 characters that have a vector, at most.
+    pub vectors: [usize; 3],
+    /// Bytes of a vector, with its place in its map, at most.
+    pub vector_bytes: usize,
+    /// Bytes that the table may take if there are so many vectors.
+    pub table_bytes: usize,
 }
 
-/// Bytes of a vector of `width` numbers with its place in its map.
-fn vector_bytes(width: usize) -> usize {
-    width.div_ceil(8) * 4 + MAP_BYTES
+impl Split {
+    /// Of so many bytes, with vectors of `width` numbers: as many of them as half of the bytes hold, the shorter contexts first;
+    /// the rest goes to the table.
+    pub fn new(bytes: usize, width: usize) -> Self {
+        let vector_bytes = width.div_ceil(8) * 4 + MAP_BYTES;
+        let mut left = bytes / 2 / vector_bytes;
+        let vectors = MOST_VECTORS.map(|most| {
+            let vectors = most.min(left);
+            left -= vectors;
+            vectors
+        });
+        let taken = vector_bytes * vectors.iter().sum::<usize>();
+        Self {
+            vectors,
+            vector_bytes,
+            table_bytes: bytes.saturating_sub(taken),
+        }
+    }
+
+    /// Bytes of all vectors, at most.
+    pub fn all_vector_bytes(&self) -> usize {
+        self.vector_bytes * self.vectors.iter().sum::<usize>()
+    }
 }
 
 impl TrainingMemory {
@@ -64,8 +84,9 @@ impl TrainingMemory {
         let num_symbols = network.vocabulary();
         let occurrences = Occurrences::new(num_symbols, &texts)?;
         let width = network.layers[0].output();
-        let maps = EmbeddingMaps::new(&occurrences, vectors(config.bytes, width))?;
-        let taken = vector_bytes(width) * maps.rows().iter().sum::<usize>();
+        let split = Split::new(config.bytes, width);
+        let maps = EmbeddingMaps::new(&occurrences, split.vectors)?;
+        let taken = split.vector_bytes * maps.rows().iter().sum::<usize>();
         let settings = Settings {
             max_length: LONGEST,
             size: Size::Bytes {

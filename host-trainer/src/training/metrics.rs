@@ -1,15 +1,53 @@
 //! The course of a run: a row a validation, as CSV for people and as JSON lines for programs.
 
 use crate::files::error::{Error, Result};
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Serialize, Serializer};
 use std::path::Path;
 
-/// The first line of the CSV.
-pub const CSV_HEADER: &str = "phase,update,epoch,characters,seconds,learning_rate,train_nats,\
-                              validation_bits_per_char,average_bits_per_char\n";
+/// What the numbers of a row hold, as the files name them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Columns {
+    counted: &'static str,
+    train: &'static str,
+    validation: &'static str,
+    average: &'static str,
+}
 
-/// What one validation found.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+impl Columns {
+    /// Of a network that writes text.
+    pub const TEXT: Self = Self {
+        counted: "characters",
+        train: "train_nats",
+        validation: "validation_bits_per_char",
+        average: "average_bits_per_char",
+    };
+    /// Of one that tells classes of data.
+    pub const CLASSES: Self = Self {
+        counted: "steps",
+        train: "train_nats",
+        validation: "validation_bits_per_answer",
+        average: "average_bits_per_answer",
+    };
+    /// Of one that tells values.
+    pub const VALUES: Self = Self {
+        counted: "steps",
+        train: "train_squared_deviations",
+        validation: "validation_squared_deviations",
+        average: "average_squared_deviations",
+    };
+
+    /// The first line of the CSV.
+    pub fn header(&self) -> String {
+        format!(
+            "phase,update,epoch,{},seconds,learning_rate,{},{},{}\n",
+            self.counted, self.train, self.validation, self.average
+        )
+    }
+}
+
+/// What one validation found. Its fields are called as those of a text are; [`Columns`] has the names in the files.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Row {
     /// Name of the phase.
@@ -18,17 +56,28 @@ pub struct Row {
     pub update: u64,
     /// Epochs done in this phase.
     pub epoch: f64,
-    /// Characters read in all.
+    /// Characters, or steps of data, read in all.
+    #[serde(alias = "steps")]
     pub characters: u64,
     /// Seconds of training in all.
     pub seconds: f64,
     /// The learning rate now.
     pub learning_rate: f64,
-    /// Mean loss of the batches since the last validation, in nats.
+    /// Mean loss of the batches since the last validation, in nats or squared deviations.
+    #[serde(alias = "train_squared_deviations")]
     pub train_nats: f64,
     /// Of the weights, on the validation part.
+    #[serde(
+        alias = "validation_bits_per_answer",
+        alias = "validation_squared_deviations"
+    )]
     pub validation_bits_per_char: f64,
     /// Of the averaged weights, where they are kept.
+    #[serde(
+        default,
+        alias = "average_bits_per_answer",
+        alias = "average_squared_deviations"
+    )]
     pub average_bits_per_char: Option<f64>,
 }
 
@@ -51,8 +100,8 @@ impl Row {
     }
 
     /// The row as a line of JSON.
-    pub fn to_json(&self) -> String {
-        serde_json::to_string(self).expect("plain data") + "\n"
+    pub fn to_json(&self, columns: &Columns) -> String {
+        serde_json::to_string(&Named(self, columns)).expect("plain data") + "\n"
     }
 
     /// The epoch that ended with this validation, from one; `None` if it came within one.
@@ -82,6 +131,26 @@ impl Row {
     /// Mean loss of the batches since the last validation, in bits.
     pub fn train_bits(&self) -> f64 {
         self.train_nats / std::f64::consts::LN_2
+    }
+}
+
+/// A row with the names of its columns.
+struct Named<'a>(&'a Row, &'a Columns);
+
+impl Serialize for Named<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(row, columns) = self;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("phase", &row.phase)?;
+        map.serialize_entry("update", &row.update)?;
+        map.serialize_entry("epoch", &row.epoch)?;
+        map.serialize_entry(columns.counted, &row.characters)?;
+        map.serialize_entry("seconds", &row.seconds)?;
+        map.serialize_entry("learning_rate", &row.learning_rate)?;
+        map.serialize_entry(columns.train, &row.train_nats)?;
+        map.serialize_entry(columns.validation, &row.validation_bits_per_char)?;
+        map.serialize_entry(columns.average, &row.average_bits_per_char)?;
+        map.end()
     }
 }
 
@@ -183,7 +252,9 @@ mod tests {
             "train,747,1.000,3824400,12.3,1.000e-3,2.40000,3.25000,\n"
         );
         let fields = |line: &str| line.split(',').count();
-        assert_eq!(fields(&line), fields(CSV_HEADER));
+        for columns in [Columns::TEXT, Columns::CLASSES, Columns::VALUES] {
+            assert_eq!(fields(&line), fields(&columns.header()));
+        }
     }
 
     #[test]
@@ -194,9 +265,20 @@ mod tests {
             average_bits_per_char: Some(0.1 + 0.2),
             ..row()
         };
-        let text = row().to_json() + &averaged.to_json();
-        std::fs::write(&path, &text).unwrap();
-        assert_eq!(read(&path).unwrap(), [row(), averaged]);
+        let mut text = String::new();
+        for columns in [Columns::CLASSES, Columns::VALUES, Columns::TEXT] {
+            text = row().to_json(&columns) + &averaged.to_json(&columns);
+            // The names are those of the CSV.
+            let header = columns.header();
+            let names = header.trim().split(',');
+            assert!(
+                names
+                    .clone()
+                    .all(|name| text.contains(&format!("\"{name}\":")))
+            );
+            std::fs::write(&path, &text).unwrap();
+            assert_eq!(read(&path).unwrap(), [row(), averaged.clone()]);
+        }
         std::fs::write(&path, text.clone() + "{\"phase\": \"tra").unwrap();
         assert_eq!(read(&path).unwrap().len(), 2);
         std::fs::write(&path, text + "{\"phase\": 3}\n").unwrap();

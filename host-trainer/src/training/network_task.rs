@@ -17,7 +17,7 @@ use crate::training::checkpoint::Progress;
 use crate::training::curve::loss_curve;
 use crate::training::dropout::{drop_connect, drop_tokens};
 use crate::training::memory::TrainingRecall;
-use crate::training::metrics::{Row, notebook_table};
+use crate::training::metrics::{Columns, Row, notebook_table};
 use crate::training::phase::Phase;
 use crate::training::recipe::Sample;
 use crate::training::run_config::RunConfig;
@@ -103,7 +103,8 @@ impl Task for NetworkTask<'_> {
         phase: &Phase,
         progress: &mut Progress,
     ) -> Result<String> {
-        self.folder.add_row(&report.row, &mut progress.lengths)?;
+        self.folder
+            .add_row(&report.row, &Columns::TEXT, &mut progress.lengths)?;
         self.rows.push(report.row.clone());
         self.draw()?;
         let sample = self.write_sample(parameters, phase, progress)?;

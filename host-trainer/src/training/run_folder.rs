@@ -16,7 +16,7 @@ use crate::files::error::{Error, Result};
 use crate::files::lock::Lock;
 use crate::files::output::write_atomically;
 use crate::training::checkpoint::{Checkpoint, Lengths};
-use crate::training::metrics::{self, CSV_HEADER, Row};
+use crate::training::metrics::{self, Columns, Row};
 use crate::training::run_config::RunConfig;
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -98,7 +98,12 @@ impl RunFolder {
     ///
     /// # Errors
     /// The disk refuses, or another trainer has the folder.
-    pub fn create(path: &Path, config: &str, flags: &str, start: &mut Checkpoint) -> Result<Self> {
+    pub fn create(
+        path: &Path,
+        (config, flags): (&str, &str),
+        columns: &Columns,
+        start: &mut Checkpoint,
+    ) -> Result<Self> {
         std::fs::create_dir_all(path).map_err(|e| Error::writing(path, &e))?;
         let folder = Self::lock(path)?;
         for file in files(path) {
@@ -108,7 +113,7 @@ impl RunFolder {
         }
         write_atomically(&path.join(FLAGS), flags.as_bytes())?;
         start.progress.lengths = Lengths {
-            metrics: folder.append(METRICS, CSV_HEADER)?,
+            metrics: folder.append(METRICS, &columns.header())?,
             metric_lines: folder.append(METRIC_LINES, "")?,
             samples: folder.append(SAMPLES, "")?,
         };
@@ -187,9 +192,9 @@ impl RunFolder {
     ///
     /// # Errors
     /// The disk refuses.
-    pub fn add_row(&self, row: &Row, lengths: &mut Lengths) -> Result<()> {
+    pub fn add_row(&self, row: &Row, columns: &Columns, lengths: &mut Lengths) -> Result<()> {
         lengths.metrics = self.append(METRICS, &row.to_csv())?;
-        lengths.metric_lines = self.append(METRIC_LINES, &row.to_json())?;
+        lengths.metric_lines = self.append(METRIC_LINES, &row.to_json(columns))?;
         Ok(())
     }
 

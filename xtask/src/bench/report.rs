@@ -67,6 +67,8 @@ pub struct Report {
     engines: Vec<(&'static Machine, [Sections; ENGINES.len()])>,
     /// On the first machine.
     shipped: Vec<Shipped>,
+    /// Those with a memory, on every machine.
+    memories: Vec<Shipped>,
 }
 
 /// Counts every network in every format on these machines.
@@ -76,8 +78,8 @@ pub struct Report {
 /// A program that does not build or run; a machine that writes other text than the host.
 pub fn measure(machines: &'static [Machine]) -> Result<Report> {
     let files = models()?;
-    let (mut counts, mut layers) = (Vec::new(), Vec::new());
-    let (mut engines, mut shipped) = (Vec::new(), Vec::new());
+    let (mut counts, mut layers, mut engines) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut shipped, mut memories) = (Vec::new(), Vec::new());
     for machine in machines {
         let programs = step(&format!("building for {}", machine.name), || {
             machine.build(&["bench"], &[])
@@ -88,8 +90,9 @@ pub fn measure(machines: &'static [Machine]) -> Result<Report> {
             }
             layers.extend(LayerCount::all(machine)?);
             if shipped.is_empty() {
-                shipped = Shipped::all(machine, &programs.join("bench"))?;
+                shipped = Shipped::all(machine, &programs.join("bench"), false)?;
             }
+            memories.extend(Shipped::all(machine, &programs.join("bench"), true)?);
             Ok(())
         })?;
         let mut sizes = [Sections::default(); ENGINES.len()];
@@ -116,6 +119,7 @@ pub fn measure(machines: &'static [Machine]) -> Result<Report> {
         layers,
         engines,
         shipped,
+        memories,
     })
 }
 
@@ -212,7 +216,8 @@ impl Report {
              Bytes of the engine in flash, built for these formats: file reader, steps, sampler, tables.\n\
              runtime: of the code, the compiler's own (memcpy, divisions, floats without an FPU).\n\n{}\n\
              The shipped models with these symbols on {}: bits a character on the test part of the\n\
-             sonnets, as their texts in models/ say, and what a character takes on average.\n\n{}",
+             sonnets, as their texts in models/ say, and what a character takes on average.\n\n{}\n\
+             Those with a memory, on every core.\n\n{}",
             100.0 * TOLERANCE,
             SYMBOLS.len(),
             networks.concat(),
@@ -222,7 +227,8 @@ impl Report {
             self.engines
                 .first()
                 .map_or("no core", |(machine, _)| machine.core),
-            shipped::table(&self.shipped)
+            shipped::table(&self.shipped),
+            shipped::memory_table(&self.memories)
         )
     }
 

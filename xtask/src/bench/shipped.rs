@@ -28,8 +28,12 @@ pub(super) struct Shipped {
 }
 
 impl Shipped {
-    /// Every such model, counted on this machine.
-    pub(super) fn all(machine: &'static Machine, program: &Path) -> Result<Vec<Self>> {
+    /// Every such model, or only those with a memory, counted on this machine.
+    pub(super) fn all(
+        machine: &'static Machine,
+        program: &Path,
+        with_memory_only: bool,
+    ) -> Result<Vec<Self>> {
         let folder = root().join("models");
         let entries = fs::read_dir(&folder).with_context(|| folder.display().to_string())?;
         let mut paths = entries
@@ -47,6 +51,9 @@ impl Shipped {
             let Some(facts) = Facts::read(&text) else {
                 continue;
             };
+            if with_memory_only && !facts.has_memory {
+                continue;
+            }
             models.push(Shipped {
                 name: path.file_stem().unwrap_or_default().display().to_string(),
                 bits: facts.bits,
@@ -108,6 +115,23 @@ pub(super) fn table(models: &[Shipped]) -> String {
             model.name.clone(),
             model.count.format.to_string(),
             format!("{:.4}", model.bits),
+            grouped(model.count.mean.round() as u64),
+            model
+                .cycles()
+                .map_or("-".to_owned(), |cycles| grouped(cycles as u64)),
+        ]);
+    }
+    table.render()
+}
+
+/// The models with a memory on each machine, as text.
+pub(super) fn memory_table(models: &[Shipped]) -> String {
+    let mut table = Table::new(&["model", "core", "format", "instructions", "cycles"]);
+    for model in models.iter().filter(|model| model.has_memory) {
+        table.push(vec![
+            model.name.clone(),
+            model.count.machine.core.to_owned(),
+            model.count.format.to_string(),
             grouped(model.count.mean.round() as u64),
             model
                 .cycles()

@@ -1,7 +1,7 @@
 //! Settings as typed become a run as meant, and a run becomes the settings that stand for it.
 
 use super::settings::Settings;
-use crate::commands::numbers::{BelowOne, NotNegative, Positive, Share, Whole};
+use crate::commands::numbers::{BelowOne, Bytes, NotNegative, Positive, Share, Whole};
 use crate::files::error::{Error, Result};
 use crate::files::stdout::tell;
 use crate::network::config::{CellKind, EMBEDDING, LayerConfig, NetworkConfig};
@@ -349,7 +349,7 @@ pub(crate) fn settings_of(config: &RunConfig) -> Settings {
         projection: Some(Whole::nearest(layer.projection.unwrap_or(0))),
         layers: Some(Whole::nearest(network.layers.len())),
         embedding: Some(Whole::nearest(network.embedding)),
-        memory: Some(Whole::nearest(
+        memory: Some(Bytes::nearest(
             config.memory.map_or(0, |memory| memory.bytes),
         )),
         ..Settings::default()

@@ -10,6 +10,7 @@ use crate::engine::device::DeviceKind;
 use crate::files::error::{Error, Result};
 use crate::files::output::is_one_of;
 use crate::training::interrupt::on_ctrl_c;
+use crate::training::metrics::Columns;
 use crate::training::run::{Run, start};
 use crate::training::run_config::RunConfig;
 use crate::training::run_folder::{self, RunFolder};
@@ -99,7 +100,8 @@ pub fn run(args: Args) -> Result<()> {
         refuse_texts_of_the_run(&path, &config)?;
         checkpoint = start(&config, &texts)?;
         let flags = flags_of(&config)?;
-        folder = RunFolder::create(&path, &config.to_text()?, &flags, &mut checkpoint)?;
+        let written = (&config.to_text()?[..], &flags[..]);
+        folder = RunFolder::create(&path, written, &Columns::TEXT, &mut checkpoint)?;
         tell_doubts(&config, &texts);
     }
     let run = Run::new(&config, &texts, &folder, checkpoint, &device, call)?;

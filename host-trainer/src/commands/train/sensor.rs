@@ -61,7 +61,8 @@ pub(super) fn run(settings: &Settings, how: &How<'_>, call: Call) -> Result<()> 
         parts = config.parts()?;
         checkpoint = start(&config, &parts)?;
         let flags = flags_of(&config)?;
-        folder = RunFolder::create(how.path, &config.to_text(), &flags, &mut checkpoint)?;
+        let written = (&config.to_text()[..], &flags[..]);
+        folder = RunFolder::create(how.path, written, &config.columns(), &mut checkpoint)?;
     }
     let places = places(&parts);
     let data = (&parts, &places[..]);

@@ -1,7 +1,7 @@
 //! What decides a run, as flags and as the keys of a config file: both are defined here, once.
 
 use crate::commands::numbers::{
-    BelowOne, Count, Embedding, Hidden, Natural, NotNegative, Positive, Share,
+    BelowOne, Bytes, Count, Embedding, Hidden, Natural, NotNegative, Positive, Share,
 };
 use crate::engine::optimizer::Method;
 use crate::engine::schedule::Decay;
@@ -72,10 +72,10 @@ pub struct Settings {
     #[arg(long, value_name = "N", help_heading = NETWORK)]
     pub embedding: Option<Embedding>,
 
-    /// Bytes of flash for a memory of what was read: vectors of the last characters, and a table of counts; 0 for none [default: the
-    /// recipe's]
+    /// Bytes of flash for a memory of what was read, such as 300K: vectors of the last characters, and a table of counts; 0 for none
+    /// [default: the recipe's]
     #[arg(long, value_name = "BYTES", help_heading = NETWORK)]
-    pub memory: Option<Natural>,
+    pub memory: Option<Bytes>,
 
     /// Epochs: how often the text of --pretrain is read
     #[arg(long, value_name = "N", help_heading = TRAINING)]

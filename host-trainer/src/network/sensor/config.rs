@@ -64,6 +64,14 @@ impl Cell {
         }
     }
 
+    /// The gate whose activation is tanh; all others have sigmoid.
+    pub const fn tanh_gate(self) -> usize {
+        match self {
+            Self::Lstm | Self::Gru | Self::GruResetBefore => 2,
+            Self::Cifg => 1,
+        }
+    }
+
     /// The cell that is trained here; `None` for one that is imported only.
     pub const fn trained(self) -> Option<CellKind> {
         match self {

@@ -23,6 +23,8 @@ pub struct Look {
     pub reset: Vec<f32>,
     /// The gates before their activations, `[G H]`.
     pub sums: Vec<f32>,
+    /// What the reset gate was multiplied with in a GRU with the reset gate after the product, `[H]`; else empty.
+    pub candidate: Vec<f32>,
     /// The cell state, `[H]`; of a GRU its output.
     pub cells: Vec<f32>,
     /// The units' outputs, `[H]`, which a projection reads.
@@ -38,6 +40,7 @@ impl<'n> Forward<'n> {
             before: vec![0.0; layer.output()],
             reset: Vec::new(),
             sums: vec![0.0; layer.columns()],
+            candidate: Vec::new(),
             cells: vec![0.0; layer.hidden],
             units: vec![0.0; layer.hidden],
             output: vec![0.0; layer.output()],
@@ -144,6 +147,8 @@ impl Look {
                 let zeros = || vec![0.0; config.columns()];
                 let mut recurrent = weights.recurrent_bias.clone().unwrap_or_else(zeros);
                 add_product(&self.before, &weights.w_hh, &mut recurrent);
+                self.candidate.clear();
+                (self.candidate).extend(&recurrent[2 * config.hidden..]);
                 for u in 0..config.hidden {
                     let [r, z, n] = [0, 1, 2].map(|k| k * config.hidden + u);
                     self.sums[r] += recurrent[r];

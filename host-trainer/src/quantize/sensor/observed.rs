@@ -1,9 +1,10 @@
 //! What flows through a network while it reads a person's data.
 
 use super::{Own, gate_matrices};
-use crate::network::sensor::{Cell, Forward, SensorNetwork};
+use crate::network::sensor::{Cell, Forward, LayerConfig, Look, SensorConfig, SensorNetwork};
+use crate::quantize::beyond::{Beyond, GateSums, Kind, Place, Seen};
 use crate::quantize::calibrate::Columns;
-use crate::quantize::fixed_point::INT8_LARGEST;
+use crate::quantize::fixed_point::{INT8_LARGEST, PROJECTED_UNIT};
 use crate::sequences::Sequences;
 
 /// About so many steps are looked at, in whole sequences, evenly apart.
@@ -13,6 +14,8 @@ const STEPS: usize = 32_768;
 const CLIPS: [f32; 7] = [1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4];
 /// The largest cell state that the integers of an LSTM hold.
 const CELL_LIMIT: f32 = 16.0;
+/// The largest projected hidden state that the integers hold.
+const PROJECTED_LIMIT: f32 = INT8_LARGEST as f32 / PROJECTED_UNIT;
 
 /// What was seen.
 #[derive(Clone, Debug)]
@@ -28,8 +31,66 @@ pub struct Observed {
     dense: Vec<f32>,
     /// The largest number of each output.
     outputs: Vec<f32>,
-    /// Of each layer the largest cell state, and the share of those beyond what the integers hold.
-    cells: Vec<(f32, f64)>,
+    /// What goes beyond the integers and the tables behind the inputs.
+    beyond: Vec<Beyond>,
+    /// Steps that were looked at.
+    steps: usize,
+}
+
+/// The states and the sums of each layer, of which some may go beyond the integers.
+struct Ranges {
+    cells: Vec<Seen>,
+    projected: Vec<Seen>,
+    candidates: Vec<Seen>,
+    sums: Vec<GateSums>,
+}
+
+impl Ranges {
+    fn new(config: &SensorConfig) -> Self {
+        let layers = config.layers.iter().enumerate();
+        let seen = |kind: fn(&LayerConfig) -> Option<Kind>| {
+            let seen = layers.clone();
+            seen.filter_map(|(index, layer)| Some(Seen::new(index, kind(layer)?)))
+                .collect()
+        };
+        let sums = layers.clone().map(|(index, layer)| {
+            let gates = 0..layer.cell.gates();
+            let is_tanh = gates.map(|gate| gate == layer.cell.tanh_gate());
+            GateSums::new(index, is_tanh.collect())
+        });
+        Self {
+            cells: seen(|layer| {
+                matches!(layer.cell, Cell::Lstm | Cell::Cifg).then_some(Kind::cells(CELL_LIMIT))
+            }),
+            projected: seen(|layer| layer.projection.map(|_| Kind::projected(PROJECTED_LIMIT))),
+            candidates: seen(|layer| (layer.cell == Cell::Gru).then_some(Kind::CANDIDATE)),
+            sums: sums.collect(),
+        }
+    }
+
+    fn look(&mut self, layers: &[Look]) {
+        for seen in &mut self.cells {
+            seen.look(&layers[seen.layer].cells);
+        }
+        for seen in &mut self.projected {
+            seen.look(&layers[seen.layer].output);
+        }
+        for seen in &mut self.candidates {
+            seen.look(&layers[seen.layer].candidate);
+        }
+        for (seen, layer) in self.sums.iter_mut().zip(layers) {
+            seen.look(&layer.sums);
+        }
+    }
+
+    fn told(&self, place: Place) -> Vec<Beyond> {
+        let all = self.cells.iter().chain(&self.projected);
+        let all = all.chain(&self.candidates);
+        let tables = self.sums.iter().flat_map(|sums| sums.told(place));
+        all.filter_map(|seen| seen.told(place))
+            .chain(tables)
+            .collect()
+    }
 }
 
 /// Lets a network read data and keeps what flows through it.
@@ -45,10 +106,10 @@ pub fn observe(network: &SensorNetwork, data: &Sequences) -> Observed {
         units: vec![Vec::new(); config.layers.len()],
         dense: vec![0.0; network.dense.len()],
         outputs: vec![0.0; config.head.width()],
-        cells: vec![(0.0, 0.0); config.layers.len()],
+        beyond: Vec::new(),
+        steps: 0,
     };
-    let mut beyond = vec![0usize; config.layers.len()];
-    let mut steps = 0usize;
+    let mut ranges = Ranges::new(config);
     let every = data.steps().div_ceil(STEPS).max(1);
     let mut forward = Forward::new(network);
     for sequence in data.sequences.iter().step_by(every) {
@@ -57,7 +118,7 @@ pub fn observe(network: &SensorNetwork, data: &Sequences) -> Observed {
                 forward.reset();
             }
             forward.step(values);
-            steps += 1;
+            seen.steps += 1;
             seen.inputs.extend(forward.input());
             let mut below = forward.input();
             for (index, look) in forward.layers().iter().enumerate() {
@@ -74,13 +135,9 @@ pub fn observe(network: &SensorNetwork, data: &Sequences) -> Observed {
                 if config.layers[index].projection.is_some() {
                     seen.units[index].extend(&look.units);
                 }
-                if matches!(config.layers[index].cell, Cell::Lstm | Cell::Cifg) {
-                    seen.cells[index].0 = look.cells.iter().fold(seen.cells[index].0, largest);
-                    let above = look.cells.iter().filter(|c| c.abs() > CELL_LIMIT);
-                    beyond[index] += above.count();
-                }
                 below = &look.output;
             }
+            ranges.look(forward.layers());
             for (range, outputs) in seen.dense.iter_mut().zip(forward.dense()) {
                 *range = outputs.iter().fold(*range, largest);
             }
@@ -90,9 +147,7 @@ pub fn observe(network: &SensorNetwork, data: &Sequences) -> Observed {
             }
         }
     }
-    for ((cells, beyond), layer) in seen.cells.iter_mut().zip(beyond).zip(&config.layers) {
-        cells.1 = beyond as f64 / (steps * layer.hidden).max(1) as f64;
-    }
+    seen.beyond = ranges.told(Place::Steps(seen.steps));
     seen
 }
 
@@ -145,16 +200,18 @@ impl Observed {
         &self.outputs
     }
 
-    /// Lines about what the integers cut off; none where they hold everything.
-    pub fn beyond_integers(&self) -> Vec<String> {
-        let cells = self.cells.iter().enumerate();
-        let cells = cells.filter(|(_, (_, share))| *share > 0.0);
-        let line = |(layer, (largest, share)): (usize, &(f32, f64))| {
-            format!(
-                "layer {layer}: {:.2} % of its cell states go beyond {CELL_LIMIT:.0}, up to {largest:.1}: int8 and int4 stop there",
-                100.0 * share
-            )
-        };
-        cells.map(line).collect()
+    /// What goes beyond the integers and the tables, layer by layer; nothing where they hold everything.
+    pub fn beyond_integers(&self) -> Vec<Beyond> {
+        let units = self.input_units();
+        let reach =
+            |(at, x): (usize, &f32)| x * units[at % self.channels] / f32::from(INT8_LARGEST);
+        let inputs: Vec<f32> = self.inputs.iter().enumerate().map(reach).collect();
+        let mut seen = Seen::new(0, Kind::INPUT);
+        seen.look(inputs.iter().filter(|x| x.is_finite()));
+        let inputs = seen.told(Place::Steps(self.steps));
+        inputs
+            .into_iter()
+            .chain(self.beyond.iter().copied())
+            .collect()
     }
 }

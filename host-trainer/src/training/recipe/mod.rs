@@ -9,7 +9,7 @@ mod many_to_many;
 mod many_to_one;
 mod micro;
 mod poet;
-mod recall;
+pub mod recall;
 mod small;
 mod sonnets;
 

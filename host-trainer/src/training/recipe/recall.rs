@@ -6,10 +6,17 @@ use crate::network::config::LayerConfig;
 use crate::text::alphabet::AlphabetKind;
 use crate::training::phase::Phase;
 
-pub(super) static RECIPE: Recipe = Recipe {
+/// Networks that go with a memory, the quickest first. The second is the recipe's own.
+pub const LAYERS: [LayerConfig; 3] = [
+    LayerConfig::cifg(64, 24),
+    LayerConfig::cifg(96, 32),
+    LayerConfig::cifg(256, 64),
+];
+
+pub(crate) static RECIPE: Recipe = Recipe {
     name: "recall",
     about: "A small CIFG network with a memory in flash of the texts that it read",
-    layer: LayerConfig::cifg(96, 32),
+    layer: LAYERS[1],
     alphabet: AlphabetKind::Letters,
     from_scratch: Some(|| vec![from_scratch()]),
     pretrained: Some(pretrained),

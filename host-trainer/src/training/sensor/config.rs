@@ -9,6 +9,7 @@ use crate::network::sensor::{
 };
 use crate::sequences::{Sequence, Sequences, Target, Targets, Task, task};
 use crate::text::batches::{Feed, LossOn};
+use crate::training::metrics::Columns;
 use crate::training::phase::{Phase, Source};
 use crate::training::run_folder::config_text;
 use serde::{Deserialize, Serialize};
@@ -36,16 +37,20 @@ pub struct Recipe {
 }
 
 impl TaskKind {
+    /// The recurrent layer.
+    pub const fn layer(self) -> LayerConfig {
+        match self {
+            Self::Classify => LayerConfig::new(Cell::Gru, 32),
+            Self::Regress | Self::Next => LayerConfig::new(Cell::Lstm, 32),
+        }
+    }
+
     /// For this data. Little data is read more often.
     pub fn recipe(self, data: &Sequences) -> Recipe {
         /// Updates of a run, about.
         const UPDATES: f64 = 1500.0;
         const BATCH_SIZE: usize = 16;
         let batches = (data.sequences.len() as f64 / BATCH_SIZE as f64).ceil();
-        let layer = match self {
-            Self::Classify => LayerConfig::new(Cell::Gru, 32),
-            Self::Regress | Self::Next => LayerConfig::new(Cell::Lstm, 32),
-        };
         let phase = Phase {
             name: "train".into(),
             source: Source::Train,
@@ -70,7 +75,10 @@ impl TaskKind {
             ema: None,
             patience: None,
         };
-        Recipe { layer, phase }
+        Recipe {
+            layer: self.layer(),
+            phase,
+        }
     }
 }
 
@@ -199,6 +207,14 @@ impl SensorRunConfig {
         match &self.network.head {
             Head::Classes(_) => ("bits an answer", std::f64::consts::LN_2),
             Head::Values(_) => ("squared deviations", 1.0),
+        }
+    }
+
+    /// What the rows of its metrics hold.
+    pub fn columns(&self) -> Columns {
+        match &self.network.head {
+            Head::Classes(_) => Columns::CLASSES,
+            Head::Values(_) => Columns::VALUES,
         }
     }
 

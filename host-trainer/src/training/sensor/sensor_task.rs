@@ -91,7 +91,9 @@ impl Task for SensorTask<'_> {
         phase: &Phase,
         progress: &mut Progress,
     ) -> Result<String> {
-        self.folder.add_row(&report.row, &mut progress.lengths)?;
+        let columns = self.config.columns();
+        self.folder
+            .add_row(&report.row, &columns, &mut progress.lengths)?;
         self.rows.push(report.row.clone());
         let (unit, train_unit) = self.config.loss_unit();
         let svg = value_curve((820, 420), unit, train_unit, &self.rows);

@@ -38,12 +38,12 @@ pub struct SensorTuning<'a> {
     pub data: &'a Sequences,
     /// The format of integers, and the dead zone of int4.
     pub format: (Format, u8),
-    /// Epochs over the data.
-    pub epochs: f64,
+    /// Epochs over the data; `None` for as many as a training has.
+    pub epochs: Option<f64>,
     /// Highest learning rate.
     pub learning_rate: f64,
-    /// Sequences of a batch.
-    pub batch_size: usize,
+    /// Sequences of a batch; `None` for as many as in a training.
+    pub batch_size: Option<usize>,
     /// Seed of every random choice.
     pub seed: u64,
     /// Where the model is written, the best so far from the start on.
@@ -86,8 +86,13 @@ impl SensorTuning<'_> {
         let parts = parts_of(&self.network.config, self.data.clone(), task)?;
         let mut phase = task.recipe(self.data).phase;
         phase.name = "fine-tune".into();
-        (phase.epochs, phase.learning_rate) = (self.epochs, self.learning_rate);
-        (*phase.feed.batch_size_mut(), phase.drop_connect) = (self.batch_size, 0.0);
+        // A few epochs of few sequences would end before the learning rate has risen.
+        phase.epochs = self.epochs.unwrap_or(phase.epochs);
+        phase.learning_rate = self.learning_rate;
+        phase.drop_connect = 0.0;
+        if let Some(batch_size) = self.batch_size {
+            *phase.feed.batch_size_mut() = batch_size;
+        }
         let places = places(&parts);
         let parameters: Vec<Vec<f32>> = (self.network.parameters().into_iter())
             .map(<[f32]>::to_vec)
