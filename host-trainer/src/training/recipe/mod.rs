@@ -47,7 +47,7 @@ pub struct Recipe {
     pub from_scratch: Option<fn() -> Vec<Phase>>,
     /// The phases with a text for pre-training; `None` of a recipe that takes none.
     pub pretrained: Option<fn() -> Vec<Phase>>,
-    /// Bytes of flash for a memory; `None` for no memory.
+    /// Bytes of flash for a memory, if its texts are long enough; `None` for no memory.
     pub memory: Option<usize>,
     /// What the network writes while it trains.
     pub sample: Sample,

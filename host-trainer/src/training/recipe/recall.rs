@@ -8,7 +8,7 @@ use crate::training::phase::Phase;
 
 /// Networks that go with a memory, the quickest first. The second is the recipe's own.
 pub const LAYERS: [LayerConfig; 3] = [
-    LayerConfig::cifg(64, 24),
+    LayerConfig::cifg(64, 32),
     LayerConfig::cifg(96, 32),
     LayerConfig::cifg(256, 64),
 ];
