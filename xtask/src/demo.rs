@@ -90,7 +90,8 @@ fn train(minutes: f64, corpus: Option<&Path>) -> Result<PathBuf> {
     let what = format!("training on {} for {minutes} min", shown(&corpus));
     step(&what, || {
         let mut train = trainer("train");
-        train.args(["--recipe", "poet", "--minutes", &minutes.to_string()]);
+        train.args(["--recipe", "recall", "--alphabet", "text"]);
+        train.args(["--minutes", &minutes.to_string()]);
         train.arg("--corpus").arg(&corpus);
         shell::attach(train.arg("--out").arg(&run))
     })?;
