@@ -112,7 +112,7 @@ fn models(out: &Path) -> Result<()> {
     }
     files.sort();
     let path = out.join(format!("sonnets-{VERSION}-models.zip"));
-    archive::write(&path, &[], &files)
+    archive::write(&path, &[root().join("models/sensors")], &files)
 }
 
 fn page(out: &Path) -> Result<()> {
@@ -149,4 +149,28 @@ fn licences() -> Vec<PathBuf> {
     ["LICENSE-APACHE", "LICENSE-MIT"]
         .map(|file| root().join(file))
         .to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_models_of_a_release_are_those_of_text_and_of_sensors() {
+        let folder = tempfile::TempDir::new().unwrap();
+        make(&[Part::Models], &[], folder.path()).unwrap();
+        let path = folder.path().join(format!("sonnets-{VERSION}-models.zip"));
+        let archive = zip::ZipArchive::new(fs::File::open(path).unwrap()).unwrap();
+        let names: Vec<_> = archive
+            .file_names()
+            .map(|name| name.unwrap().into_owned())
+            .collect();
+        for name in [
+            "verse-384.lstm",
+            "verse-384.txt",
+            "sensors/motions-gru.lstm",
+        ] {
+            assert!(names.iter().any(|found| found == name), "{name}: {names:?}");
+        }
+    }
 }
