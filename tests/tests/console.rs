@@ -76,6 +76,13 @@ fn a_session() {
         let golden = format!(" digest {:08x}: right\n", model.golden().unwrap());
         assert!(answer.contains(&golden), "{answer}");
 
+        let answer = console.ask(":bench", "# text");
+        let label = format!(", on {}, ", board.name);
+        assert!(answer.contains(&label), "{answer}");
+        assert!(answer.contains("# 1000 characters, "), "{answer}");
+        let golden = format!("# text digest {:08x}: right\n", model.golden().unwrap());
+        assert!(answer.ends_with(&golden), "{answer}");
+
         // A line primes the model: the text goes on behind it.
         console.send(b":reset\rShall I \x7f compare \r:resume\r");
         console.until("> Shall I \x08 \x08 compare ");

@@ -18,6 +18,10 @@ pub(crate) struct Browser {
 }
 
 impl Board for Browser {
+    fn name(&self) -> &'static str {
+        "a browser"
+    }
+
     fn ticks(&mut self) -> u32 {
         ticks()
     }

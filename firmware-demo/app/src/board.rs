@@ -1,5 +1,8 @@
 /// What the console asks of a board besides a serial port.
 pub trait Board {
+    /// Its name and the clock of its core, for people: `"microbit, 16 MHz"`.
+    fn name(&self) -> &'static str;
+
     /// A counter that runs on while the program does, and starts again at 0 after `u32::MAX`.
     fn ticks(&mut self) -> u32;
 

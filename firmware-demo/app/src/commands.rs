@@ -4,7 +4,8 @@
 pub(crate) type Expected = &'static str;
 pub(crate) const A_COMMAND: Expected = "a command of :help";
 /// Every command.
-pub(crate) const COMMANDS: [&str; 14] = [
+pub(crate) const COMMANDS: [&str; 15] = [
+    ":bench",
     ":help",
     ":info",
     ":load",
@@ -23,7 +24,7 @@ pub(crate) const COMMANDS: [&str; 14] = [
 const LONGEST_COMMAND: usize = 9;
 
 /// What `:help` says, a line each.
-pub(crate) const HELP: [&str; 15] = [
+pub(crate) const HELP: [&str; 16] = [
     "type a line: the model reads it, and the text goes on from there",
     "\\n in a line is a line break, as between the lines of a pasted text",
     ":temp 0.8   temperature: 0 the likeliest, or 0.01 to 100",
@@ -35,6 +36,7 @@ pub(crate) const HELP: [&str; 15] = [
     ":pause      or Ctrl-S; :resume or Ctrl-Q goes on",
     ":info       model, memory, settings",
     ":stats      characters, ticks, losses",
+    ":bench      its speed, to report",
     ":selftest   checksum, 1000 golden tokens, state",
     ":save       the state as a line, for any board or the host",
     ":load ...   takes such a line back",

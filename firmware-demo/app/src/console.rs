@@ -7,13 +7,14 @@ use crate::sensor;
 use crate::{
     Board, Memory,
     base64::{CHUNK_BYTES, Decoder, TextError, encode},
+    bench::Bench,
     commands::{A_COMMAND, COMMANDS, HELP, nearest},
     editor::{Editor, Event, LONGEST_LINE, PROMPT},
     number::{decimal, divide, whole},
     output::{Output, beginning},
     poet::Poet,
     program::Program,
-    selftest::SelfTest,
+    selftest::{SelfTest, no_room},
 };
 
 /// Starts a line that is a snapshot, here and on the host.
@@ -170,6 +171,7 @@ enum Task {
     /// The snapshot goes on from this chunk.
     Save(usize),
     SelfTest(SelfTest),
+    Bench(Bench),
     /// What a model that reads values does.
     #[cfg(feature = "sensor")]
     Sensor(sensor::Task),
@@ -363,6 +365,7 @@ impl<'s, 'm> Console<'s, 'm> {
                 let figures = Figures::of(board);
                 self.stats(&figures);
             }
+            Task::Bench(_) => self.bench(board),
             _ => match self.program.sensor_steps() {
                 Some(before) => {
                     let start = board.ticks();
@@ -525,7 +528,7 @@ impl<'s, 'm> Console<'s, 'm> {
                     None => self.end_line(),
                 }
             }
-            Task::Text | Task::Info(_) | Task::Stats => {}
+            Task::Text | Task::Info(_) | Task::Stats | Task::Bench(_) => {}
         }
     }
 
@@ -639,8 +642,7 @@ impl<'s, 'm> Console<'s, 'm> {
                     Ok(Task::Save(0))
                 }
                 Err(error) => {
-                    let output = self.output.remark("no room for the state: ");
-                    output.error(&error).end();
+                    no_room(&error, self.output.remark(""));
                     Ok(Task::Text)
                 }
             },
@@ -676,7 +678,7 @@ impl<'s, 'm> Console<'s, 'm> {
                 }
             }
             (":help" | ":selftest" | ":pause" | ":resume", Some(_)) => Err("the command alone"),
-            (":temp" | ":topk" | ":topp" | ":seed" | ":reset" | ":save", _) => {
+            (":temp" | ":topk" | ":topp" | ":seed" | ":reset" | ":bench" | ":save", _) => {
                 match &mut self.program {
                     Program::Poet(poet) => command_of_poet(poet, name, argument, self.output),
                     #[cfg(feature = "sensor")]
@@ -849,27 +851,35 @@ impl<'s, 'm> Console<'s, 'm> {
         }
     }
 
+    /// Writes a token that nobody sees. Before the first one it says what runs on what.
+    #[inline(never)]
+    fn bench(&mut self, board: &mut impl Board) {
+        let is_done = match (&mut self.task, &mut self.program) {
+            (Task::Bench(bench), Program::Poet(poet)) => bench.step(poet, board, self.output),
+            _ => true,
+        };
+        if is_done {
+            self.end_line();
+        }
+    }
+
     #[inline(never)]
     fn stats(&mut self, figures: &Figures) {
-        let stats = &self.stats;
-        let mean = divide(stats.ticks, stats.characters).0;
-        self.output.remark("").number(stats.characters.into());
+        let (stats, output) = (&self.stats, &mut *self.output);
         let is_sensor = self.program.sensor_steps().is_some();
-        self.output.str(if is_sensor {
-            " steps, "
-        } else {
-            " characters, "
-        });
-        self.output.number(mean).str(" ");
-        self.output.str(figures.tick_unit).str(" each, at ");
-        self.output.number(figures.ticks_per_second.into());
-        self.output
-            .str(" a second; ")
-            .number(figures.lost_bytes.into());
-        self.output.str(" bytes lost, ");
+        let what = if is_sensor { " steps, " } else { " characters, " };
+        pace(
+            stats.characters,
+            what,
+            stats.ticks,
+            (figures.tick_unit, figures.ticks_per_second),
+            output,
+        );
+        output.str("; ").number(figures.lost_bytes.into());
+        output.str(" bytes lost, ");
         let port_errors = stats.port_errors.saturating_add(figures.port_errors);
-        self.output.number(port_errors.into());
-        self.output.str(" port errors").end();
+        output.number(port_errors.into());
+        output.str(" port errors").end();
         self.end_line();
     }
 }
@@ -896,7 +906,8 @@ fn command_of_poet(
             poet.restart();
             return Ok(Task::Text);
         }
-        (":reset", Some(_)) => return Err("the command alone"),
+        (":bench", None) => return Ok(Task::Bench(Bench::new())),
+        (":reset" | ":bench", Some(_)) => return Err("the command alone"),
         _ => {}
     }
     let sampler = poet.generator().sampler_mut();
@@ -934,8 +945,22 @@ fn command_of_poet(
     Ok(Task::Text)
 }
 
+/// How many characters or steps have taken so many ticks of this unit, of which a second has so many.
+#[inline(never)]
+pub(crate) fn pace(
+    count: u32,
+    what: &str,
+    ticks: u64,
+    (unit, second): (&str, u32),
+    output: &mut Output,
+) {
+    output.remark("").number(count.into()).str(what);
+    output.number(divide(ticks, count).0).str(" ").str(unit);
+    output.str(" each, at ").number(second.into()).str(" a second");
+}
+
 /// What is running.
-fn name(model: &Model<'_>, output: &mut Output) {
+pub(crate) fn name(model: &Model<'_>, output: &mut Output) {
     output.remark("model ").str(model.name()).str(", ");
     output.str(model.format().name()).str(", checksum ");
     output.hex(model.checksum());

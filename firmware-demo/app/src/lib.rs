@@ -47,6 +47,7 @@
 struct Sensors;
 
 mod base64;
+mod bench;
 mod board;
 mod commands;
 mod console;

@@ -145,6 +145,7 @@ pub(crate) fn whole(text: &str) -> Option<u64> {
 }
 
 /// The quotient and the rest, by long division; 0 and the dividend if the divisor is 0.
+#[inline(never)]
 pub(crate) fn divide(dividend: u64, divisor: u32) -> (u64, u32) {
     if divisor == 0 {
         return (0, dividend as u32);

@@ -1,5 +1,5 @@
 use lstm_core::{
-    Alphabet, Error, MAX_WINDOW, Model, Sampler, Session, SnapshotError, WorkspaceSlices,
+    Alphabet, Error, Golden, MAX_WINDOW, Model, Sampler, Session, SnapshotError, WorkspaceSlices,
 };
 
 use crate::{PROMPT, SEED, TEMPERATURE};
@@ -68,6 +68,19 @@ impl<'s, 'm> Poet<'s, 'm> {
         for character in PROMPT.chars() {
             self.read(character);
         }
+    }
+
+    /// Goes back to the start of the golden text.
+    // A place of their own: what is in them is large.
+    #[inline(never)]
+    pub(crate) fn start_golden(&mut self) -> Golden {
+        Golden::start(&mut self.generator)
+    }
+
+    /// Writes a token of it; after the last one it gives the digest of them all.
+    #[inline(never)]
+    pub(crate) fn step_golden(&mut self, golden: &mut Golden) -> Option<u32> {
+        golden.step(&mut self.generator)
     }
 
     /// The session and the sampler.

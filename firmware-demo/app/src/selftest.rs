@@ -1,6 +1,6 @@
 //! `:selftest`.
 
-use lstm_core::{Golden, Model, TokenDigest};
+use lstm_core::{Golden, Model, SnapshotError, TokenDigest};
 
 use crate::{output::Output, poet::Poet};
 
@@ -59,8 +59,7 @@ impl SelfTest {
             Next::Checksum => {
                 self.passed = checksum(poet.model(), region, output);
                 if let Err(error) = poet.save() {
-                    output.remark("selftest FAIL: no room for the state: ");
-                    output.error(&error).end();
+                    no_room(&error, output.remark("selftest FAIL: "));
                     return true;
                 }
                 self.next = Next::Ahead;
@@ -68,7 +67,7 @@ impl SelfTest {
             Next::Ahead => {
                 if let Some(ahead) = self.write(poet) {
                     self.ahead = ahead;
-                    self.golden = Some(Golden::start(poet.generator()));
+                    self.golden = Some(poet.start_golden());
                     self.next = Next::Golden;
                     output.remark("golden text of 1000 tokens ");
                 }
@@ -79,7 +78,7 @@ impl SelfTest {
                 }
                 self.golden_left = self.golden_left.saturating_sub(1);
                 let golden = self.golden.as_mut();
-                if let Some(digest) = golden.and_then(|g| g.step(poet.generator())) {
+                if let Some(digest) = golden.and_then(|golden| poet.step_golden(golden)) {
                     self.passed &= compare_golden(digest, poet.model().golden(), output);
                     self.restore(poet, output);
                     self.next = Next::Again;
@@ -125,6 +124,11 @@ impl SelfTest {
                 .end();
         }
     }
+}
+
+/// Says why the state is not saved.
+pub(crate) fn no_room(error: &SnapshotError, output: &mut Output) {
+    output.str("no room for the state: ").error(error).end();
 }
 
 /// Says whether the file is what it was at the start.

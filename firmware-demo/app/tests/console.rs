@@ -368,6 +368,54 @@ fn a_selftest_passes_and_leaves_no_trace() {
 }
 
 #[test]
+fn a_bench_tells_what_to_report_and_leaves_no_trace() {
+    let (model, mut ram) = (letters(), Desktop::new());
+    let mut desk = Desk::new(Ok(model), &LETTERS.0, &mut ram);
+    let expected = written(&model, "", SEED, 400);
+    let mut text = desk.chars(200);
+    let answer = desk.enter(":bench");
+    let lines: Vec<_> = answer.trim().lines().collect();
+    let (checksum, golden) = (model.checksum(), model.golden().unwrap());
+    let (name, format) = (model.name(), model.format());
+    assert_eq!(
+        lines,
+        [
+            "> :bench",
+            &format!("# model {name}, {format}, checksum {checksum:08x}, on mock, 1 MHz"),
+            // The board's clock goes on by a tick a character.
+            "# 1000 characters, 1 mock ticks each, at 10000 a second: 100000 in 10 s",
+            &format!("# text digest {golden:08x}: right"),
+        ]
+    );
+    text += &desk.chars(200);
+    assert_eq!(text, expected);
+    desk.enter(":pause");
+    assert!(desk.answer(":stats").starts_with("# 400 characters, "));
+    let answer = desk.answer(":bench 7");
+    assert_eq!(answer, "# found :bench 7, expected the command alone\n");
+    drop(desk);
+
+    // A text that is not the exporter's.
+    let file = with_wrong_golden();
+    let mut desk = Desk::new(Model::from_bytes(&file.0), &file.0, &mut ram);
+    let answer = desk.enter(":bench");
+    let line = format!("# text digest {golden:08x}, expected ");
+    assert!(answer.contains(&line), "{answer}");
+    drop(desk);
+
+    // No room to put the state aside.
+    let mut narrow = Ram::<MODEL_WORDS>::new();
+    let mut desk = Desk::new(Ok(model), &LETTERS.0, &mut narrow);
+    let answer = desk.enter(":bench");
+    assert!(answer.contains("# no room for the state: "), "{answer}");
+    drop(desk);
+
+    let mut desk = Desk::new(Err(ModelError::Description), &[], &mut ram);
+    let answer = desk.enter(":bench");
+    assert!(answer.contains("# no model runs: "), "{answer}");
+}
+
+#[test]
 fn a_selftest_tells_what_fails() {
     let model = letters();
     let expected = written(&model, "", SEED, 100);

@@ -54,7 +54,7 @@ pub static BOARDS: &[Board] = &[
         name: "microbit-sensors",
         core: "Cortex-M0",
         clock: 16000000.0,
-        model_room: 190464,
+        model_room: 189440,
         ram: 16384,
         flash_rate: None,
         copy_room: 0,

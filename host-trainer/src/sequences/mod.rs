@@ -72,6 +72,14 @@ impl Sequences {
     /// It cannot be read, or is no such file, or a number in it is not finite.
     pub fn read(path: &Path) -> Result<Self> {
         let bytes = std::fs::read(path).map_err(|e| Error::reading(path, &e))?;
+        Self::from_bytes(path, bytes)
+    }
+
+    /// As [`Sequences::read`], from the bytes of a file; `path` only names it in errors.
+    ///
+    /// # Errors
+    /// As there, but that it cannot be read.
+    pub fn from_bytes(path: &Path, bytes: Vec<u8>) -> Result<Self> {
         let read = match bytes.starts_with(b"PK") {
             true => npz::read(bytes),
             false => csv::read(&bytes),

@@ -138,6 +138,10 @@ impl Write for Port<'_> {
 struct Desk(u32);
 
 impl Board for Desk {
+    fn name(&self) -> &'static str {
+        "a desk"
+    }
+
     fn ticks(&mut self) -> u32 {
         self.0 = self.0.wrapping_add(0x1000_0001);
         self.0

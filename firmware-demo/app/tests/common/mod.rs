@@ -71,6 +71,10 @@ impl MockBoard {
 }
 
 impl Board for MockBoard {
+    fn name(&self) -> &'static str {
+        "mock, 1 MHz"
+    }
+
     fn ticks(&mut self) -> u32 {
         self.now = self.now.wrapping_add(1);
         self.now

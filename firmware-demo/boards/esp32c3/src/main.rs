@@ -59,6 +59,10 @@ fn panic(_: &PanicInfo<'_>) -> ! {
 struct Esp32C3;
 
 impl Board for Esp32C3 {
+    fn name(&self) -> &'static str {
+        env!("BOARD_LABEL")
+    }
+
     fn ticks(&mut self) -> u32 {
         Instant::now().duration_since_epoch().as_micros() as u32
     }

@@ -26,7 +26,7 @@ receive_by_interrupt!(UART, UART_INTERRUPT);
 fn main() -> ! {
     UART.start();
     listen(UART_INTERRUPT);
-    start(UART, SysTick::start(CLOCK), &WORKSPACE)
+    start(env!("BOARD_LABEL"), UART, SysTick::start(CLOCK), &WORKSPACE)
 }
 
 /// UART0, an Arm PL011.

@@ -17,5 +17,5 @@ fn main() -> ! {
     // To and from the interface chip.
     NrfUart.start(NrfPin(0, 6), NrfPin(1, 8));
     listen(NrfUart::INTERRUPT);
-    start(NrfUart, NrfTimer::start(), &WORKSPACE)
+    start(env!("BOARD_LABEL"), NrfUart, NrfTimer::start(), &WORKSPACE)
 }

@@ -33,5 +33,5 @@ fn main() -> ! {
     // To and from the interface chip.
     NrfUart.start(NrfPin(0, 24), NrfPin(0, 25));
     listen(NrfUart::INTERRUPT);
-    start(NrfUart, NrfTimer::start(), &WORKSPACE)
+    start(env!("BOARD_LABEL"), NrfUart, NrfTimer::start(), &WORKSPACE)
 }

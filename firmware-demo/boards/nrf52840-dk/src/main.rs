@@ -17,5 +17,5 @@ fn main() -> ! {
     // To and from the J-Link.
     NrfUart.start(NrfPin(0, 6), NrfPin(0, 8));
     listen(NrfUart::INTERRUPT);
-    start(NrfUart, NrfTimer::start(), &WORKSPACE)
+    start(env!("BOARD_LABEL"), NrfUart, NrfTimer::start(), &WORKSPACE)
 }

@@ -9,5 +9,5 @@ static MODEL_COPY: ModelCopy<{ bytes(env!("BOARD_MODEL_COPY")) }> = model_copy()
 
 #[support_rp::entry]
 fn main() -> ! {
-    support_rp::start(env!("BOARD_TITLE"), &MODEL_COPY)
+    support_rp::start(env!("BOARD_TITLE"), env!("BOARD_LABEL"), &MODEL_COPY)
 }

@@ -37,7 +37,7 @@ fn main() -> ! {
     #[allow(unsafe_code, reason = "the address of a device")]
     // SAFETY: the timer of this machine, which touches no memory.
     let timer = Mtime(unsafe { Device::at(0x0200_b000) });
-    start(UART, timer, &WORKSPACE)
+    start(env!("BOARD_LABEL"), UART, timer, &WORKSPACE)
 }
 
 /// The UART, an NS16550A.

@@ -40,8 +40,12 @@ bind_interrupts!(struct Interrupts {
 });
 
 /// Runs the firmware for ever, as a serial port with this name and with this room for a copy of the
-/// model. To be called once.
-pub fn start<const BYTES: usize>(title: &'static str, copy: &'static ModelCopy<BYTES>) -> ! {
+/// model. `label` is the board's name and clock for people. To be called once.
+pub fn start<const BYTES: usize>(
+    title: &'static str,
+    label: &'static str,
+    copy: &'static ModelCopy<BYTES>,
+) -> ! {
     support_memory::paint();
     let devices = embassy_rp::init(Default::default());
     support_usb::serve(
@@ -52,7 +56,7 @@ pub fn start<const BYTES: usize>(title: &'static str, copy: &'static ModelCopy<B
             name: title,
         },
         &mut Buffers::new(),
-        &mut Rp,
+        &mut Rp(label),
         support_memory::model_region(),
         &mut copy.take().0,
         WORKSPACE.take(),
@@ -79,10 +83,14 @@ unsafe fn HardFault() -> ! {
     stop()
 }
 
-/// What the console asks of the board.
-struct Rp;
+/// What the console asks of the board: its name and clock, and the rest.
+struct Rp(&'static str);
 
 impl Board for Rp {
+    fn name(&self) -> &'static str {
+        self.0
+    }
+
     fn ticks(&mut self) -> u32 {
         TIMER.timerawl().read()
     }

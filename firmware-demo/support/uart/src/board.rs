@@ -3,15 +3,22 @@ use firmware_app::Memory;
 use crate::{clock::Clock, serial::RECEIVED};
 
 /// What the console asks of a board.
-pub(crate) struct Board<C>(pub(crate) C);
+pub(crate) struct Board<C> {
+    pub(crate) label: &'static str,
+    pub(crate) clock: C,
+}
 
 impl<C: Clock> firmware_app::Board for Board<C> {
+    fn name(&self) -> &'static str {
+        self.label
+    }
+
     fn ticks(&mut self) -> u32 {
-        self.0.ticks()
+        self.clock.ticks()
     }
 
     fn ticks_per_second(&self) -> u32 {
-        self.0.hertz()
+        self.clock.hertz()
     }
 
     fn tick_unit(&self) -> &'static str {
@@ -31,6 +38,6 @@ impl<C: Clock> firmware_app::Board for Board<C> {
     }
 
     fn idle(&mut self) {
-        self.0.idle();
+        self.clock.idle();
     }
 }

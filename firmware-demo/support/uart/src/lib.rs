@@ -11,7 +11,7 @@
 //! fn main() -> ! {
 //!     UART.start();
 //!     listen(UART_INTERRUPT);
-//!     start(UART, SysTick::start(CLOCK), &WORKSPACE)
+//!     start("my-board, 48 MHz", UART, SysTick::start(CLOCK), &WORKSPACE)
 //! }
 //! ```
 //!

@@ -15,8 +15,9 @@ pub const fn ram<const WORDS: usize>() -> Ram<WORDS> {
 }
 
 /// Runs the firmware for ever: the console and the text of the model in the region that the board's
-/// `board.toml` names, on this UART.
+/// `board.toml` names, on this UART. `label` is the board's name and clock for people.
 pub fn start<U: Uart, C: Clock, const WORDS: usize>(
+    label: &'static str,
     uart: U,
     clock: C,
     ram: &'static Ram<WORDS>,
@@ -28,7 +29,7 @@ pub fn start<U: Uart, C: Clock, const WORDS: usize>(
     plant_fault();
     // The entry of a board is the only caller, so the RAM has not been taken before.
     if let Some(ram) = ram.try_take() {
-        let mut board = Board(clock);
+        let mut board = Board { label, clock };
         let mut serial = Serial(uart);
         // A UART never fails, so this does not return.
         let _: Infallible =

@@ -210,6 +210,10 @@ fn a_reset_of_the_bus_ends_the_session_and_the_next_one_works() {
 struct Ticking(u32);
 
 impl Board for Ticking {
+    fn name(&self) -> &'static str {
+        "a test"
+    }
+
     fn ticks(&mut self) -> u32 {
         self.0 += 1;
         self.0
