@@ -70,7 +70,10 @@ fn link(board: &Board) {
     println!("cargo::rustc-env=BOARD_TITLE={}", board.title);
     println!("cargo::rustc-env=BOARD_CLOCK={}", board.clock);
     let megahertz = f64::from(board.clock) / 1e6;
-    println!("cargo::rustc-env=BOARD_LABEL={}, {megahertz} MHz", board.name);
+    println!(
+        "cargo::rustc-env=BOARD_LABEL={}, {megahertz} MHz",
+        board.name
+    );
     let copy = board.memory.model_copy.map_or(0, |copy| copy.0);
     println!("cargo::rustc-env=BOARD_MODEL_COPY={copy}");
 }

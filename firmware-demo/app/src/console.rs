@@ -867,7 +867,11 @@ impl<'s, 'm> Console<'s, 'm> {
     fn stats(&mut self, figures: &Figures) {
         let (stats, output) = (&self.stats, &mut *self.output);
         let is_sensor = self.program.sensor_steps().is_some();
-        let what = if is_sensor { " steps, " } else { " characters, " };
+        let what = if is_sensor {
+            " steps, "
+        } else {
+            " characters, "
+        };
         pace(
             stats.characters,
             what,
@@ -956,7 +960,10 @@ pub(crate) fn pace(
 ) {
     output.remark("").number(count.into()).str(what);
     output.number(divide(ticks, count).0).str(" ").str(unit);
-    output.str(" each, at ").number(second.into()).str(" a second");
+    output
+        .str(" each, at ")
+        .number(second.into())
+        .str(" a second");
 }
 
 /// What is running.

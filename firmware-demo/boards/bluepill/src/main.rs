@@ -53,7 +53,12 @@ fn main() -> ! {
     connect_pins();
     USART1.start(clock);
     listen(USART1_INTERRUPT);
-    start(env!("BOARD_LABEL"), USART1, SysTick::start(clock), &WORKSPACE)
+    start(
+        env!("BOARD_LABEL"),
+        USART1,
+        SysTick::start(clock),
+        &WORKSPACE,
+    )
 }
 
 /// Takes the core and USART1 to [`CLOCK`] by the PLL, and gives their clock in hertz. The PLL goes by the

@@ -44,7 +44,12 @@ fn main() -> ! {
     connect_pins();
     USART2.start(clocks.usart2);
     listen(USART2_INTERRUPT);
-    start(env!("BOARD_LABEL"), USART2, SysTick::start(clocks.core), &WORKSPACE)
+    start(
+        env!("BOARD_LABEL"),
+        USART2,
+        SysTick::start(clocks.core),
+        &WORKSPACE,
+    )
 }
 
 /// Clocks, in hertz.
