@@ -52,9 +52,20 @@ fn shipped_models_write_as_on_the_host_on_every_board_that_has_room() {
         let mut files = files.filter(|file| file.len() <= board.memory.model.size.0 as usize);
         let first = files.next().expect("a model for every board");
         for file in [first].into_iter().chain(files) {
-            assert_writes_as_the_host(board, &file, 1_000);
+            if board.name == "microbit-sensors" && has_memory(&file) {
+                // Its firmware has no room for what reads one.
+                let line = Console::start(board, Some(&file)).line();
+                assert!(line.starts_with("# no model runs: "), "{line}");
+            } else {
+                assert_writes_as_the_host(board, &file, 1_000);
+            }
         }
     }
+}
+
+fn has_memory(file: &[u8]) -> bool {
+    let flash = Flash::new(file);
+    Model::from_bytes(flash.bytes()).unwrap().has_ngrams()
 }
 
 /// A core with an FPU and much memory, and one with neither.
@@ -101,7 +112,7 @@ fn a_model_longer_than_its_region_never_reaches_the_board() {
         .unwrap_err()
         .to_string();
     let expected = "does not fit the model region of mps2-an386: \
-                    found 3145729 bytes, expected at most 3145728; models/verse-384.lstm fits";
+                    found 3145729 bytes, expected at most 3145728; models/recall-verse-96-large.lstm fits";
     assert!(error.ends_with(expected), "{error}");
 }
 

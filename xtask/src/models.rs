@@ -51,7 +51,15 @@ pub fn shipped() -> Result<Vec<Model>> {
 
 /// The model that is shown when none is named: the best that the board has room for.
 pub fn default(board: &Board) -> PathBuf {
-    let models = ["verse-384", "verse-384-int4", "cifg-96", "cifg-96-int4"].map(path);
+    const BEST_FIRST: [&str; 6] = [
+        "recall-verse-96-large",
+        "recall-verse-96",
+        "verse-384",
+        "verse-384-int4",
+        "cifg-96",
+        "cifg-96-int4",
+    ];
+    let models = BEST_FIRST.map(path);
     let fits = |model: &&PathBuf| fs::metadata(model).is_ok_and(|file| has_room(board, file.len()));
     models.iter().find(fits).unwrap_or(&models[0]).clone()
 }
