@@ -132,7 +132,7 @@ fn cases() -> Vec<Case> {
 fn grouped(number: usize) -> String {
     let digits = number.to_string();
     let places = digits.len();
-    let place = |(index, digit)| match index > 0 && (places - index) % 3 == 0 {
+    let place = |(index, digit): (usize, char)| match index > 0 && (places - index).is_multiple_of(3) {
         true => format!(",{digit}"),
         false => format!("{digit}"),
     };
