@@ -132,10 +132,11 @@ fn cases() -> Vec<Case> {
 fn grouped(number: usize) -> String {
     let digits = number.to_string();
     let places = digits.len();
-    let place = |(index, digit): (usize, char)| match index > 0 && (places - index).is_multiple_of(3) {
-        true => format!(",{digit}"),
-        false => format!("{digit}"),
-    };
+    let place =
+        |(index, digit): (usize, char)| match index > 0 && (places - index).is_multiple_of(3) {
+            true => format!(",{digit}"),
+            false => format!("{digit}"),
+        };
     digits.chars().enumerate().map(place).collect()
 }
 
