@@ -122,14 +122,15 @@ pub fn run(args: &Args) -> Result<()> {
     if !args.saturate && !args.tuning.is_wanted() {
         refuse_beyond(&args.network, &network, &beyond)?;
     }
-    if !args.json {
-        tell_beyond(&beyond);
-    }
     let (quantized, errors) = quantize(&network, args.format.into(), dead_zone)?;
     if args.tuning.is_wanted() {
         let network = (args.network.as_path(), &network);
         args.tuning.tune(network, &quantized, &args.out)?;
+        tell_beyond(&beyond);
     } else {
+        if !args.json {
+            tell_beyond(&beyond);
+        }
         quantized.save(&args.out)?;
         if args.json {
             say!(
