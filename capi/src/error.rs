@@ -192,3 +192,12 @@ pub(crate) fn status(result: Result<(), Error>) -> Status {
         Err(error) => error.status(),
     }
 }
+
+/// The item with this number, of so many.
+pub(crate) fn nth<T>(
+    mut items: impl Iterator<Item = T>,
+    found: usize,
+    count: usize,
+) -> Result<T, Error> {
+    items.nth(found).ok_or(Error::Index { found, count })
+}

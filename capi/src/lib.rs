@@ -8,6 +8,7 @@
 //! * `object`: Rust values in memory of C
 //! * `error`: what can go wrong, and its codes
 //! * `report`: errors told to C
+//! * `workspace`, `windowed`: how a workspace is shared out; a session with its window
 //! * `model`, `sampler`, `session`, `generator`, `sensor`: the functions
 
 #![no_std]
@@ -41,6 +42,8 @@ mod session;
 mod sampler;
 
 mod sensor;
+mod windowed;
+mod workspace;
 
 pub use error::Status;
 pub use generator::*;

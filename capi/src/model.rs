@@ -6,11 +6,11 @@ use core::ffi::{c_char, c_void};
 use lstm_core::{Model, OutputHead, Token};
 
 use crate::{
-    error::{Error, Status, status},
+    error::{Error, Status, nth, status},
     object::{ErrorMemory, ModelMemory},
     pointer::{In, Out},
     report::report,
-    sensor,
+    workspace,
 };
 
 /// Bytes of a character in UTF-8, with the zero byte behind it.
@@ -105,15 +105,10 @@ fn describe(model: In<ModelMemory>, info: Out<ModelInfo>) -> Result<(), Error> {
             OutputHead::Classes { .. } => Gives::LstmGivesClasses,
             OutputHead::Values { .. } => Gives::LstmGivesValues,
         },
-        workspace_words: session_words(model) + sensor::window_words(model),
+        workspace_words: workspace::words(model),
         window: model.window().unwrap_or(0),
     };
     info.set("info", description)
-}
-
-/// Words of a session of a model: its state, and what it gives.
-pub(crate) fn session_words(model: &Model<'_>) -> usize {
-    model.workspace_words() + model.num_outputs()
 }
 
 /// The token of a character, by its number in Unicode: `'a'`. Token 0 if the alphabet lacks it.
@@ -186,15 +181,6 @@ pub unsafe extern "C" fn lstm_model_output_name(
         name.and_then(|name| write(name, Out(text), capacity)),
         Out(error),
     )
-}
-
-/// The item with this number, of so many.
-pub(crate) fn nth<T>(
-    mut items: impl Iterator<Item = T>,
-    found: usize,
-    count: usize,
-) -> Result<T, Error> {
-    items.nth(found).ok_or(Error::Index { found, count })
 }
 
 /// Writes a text and a zero byte.

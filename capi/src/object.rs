@@ -4,7 +4,7 @@ use core::mem::MaybeUninit;
 
 use lstm_core::{Generator, MAX_WINDOW, Model, Sampler, Session, WorkspaceSlices};
 
-use crate::{error::Error, sensor::Sensor};
+use crate::{error::Error, windowed::Windowed};
 
 /// Words of `lstm_model`, of the size of a pointer.
 pub const MODEL_WORDS: usize = 64;
@@ -125,7 +125,7 @@ impl Object for GeneratorMemory {
 }
 
 impl Object for SensorMemory {
-    type Content = Sensor;
+    type Content = Windowed;
     const TAG: u32 = u32::from_le_bytes(*b"LSTv");
 }
 

@@ -3,32 +3,15 @@
 
 use core::ffi::c_void;
 
-use lstm_core::{Model, Output, SensorSession, SensorWindowSlice, WorkspaceError, WorkspaceSlices};
+use lstm_core::Output;
 
 use crate::{
     error::{Error, Status, status},
-    model::{nth, session_words},
     object::{ErrorMemory, ModelMemory, SensorMemory},
     pointer::{In, Out},
     report::report,
-    session::slices,
+    windowed::Windowed,
 };
-
-/// A session, with the window of a model that has one.
-#[derive(Debug)]
-pub(crate) struct Sensor {
-    session: SensorSession<'static, WorkspaceSlices<'static>>,
-    window: Option<SensorWindowSlice<'static>>,
-    /// Whether a step was answered since the start.
-    has_output: bool,
-}
-
-/// Words of the window of a model that reads values in windows, else 0.
-pub(crate) fn window_words(model: &Model<'_>) -> usize {
-    model
-        .window()
-        .map_or(0, |length| model.window_words(length))
-}
 
 /// A model that reads values, at the zero state, with an empty window if the model was trained on windows. State and
 /// window lie in `workspace`, of so many words, which stays in use: `lstm_model_describe` tells how many the model
@@ -45,23 +28,9 @@ pub unsafe extern "C" fn lstm_sensor_init(
     report(Out(sensor).make("sensor", make), Out(error))
 }
 
-fn begin(model: In<ModelMemory>, workspace: Out<u32>, words: usize) -> Result<Sensor, Error> {
+fn begin(model: In<ModelMemory>, workspace: Out<u32>, words: usize) -> Result<Windowed, Error> {
     let model = *model.content("model")?;
-    let workspace = workspace.numbers("workspace", words)?;
-    let at = session_words(&model);
-    let (found, expected) = (words, at + window_words(&model));
-    let too_few = WorkspaceError::Words { found, expected };
-    let (of_session, of_window) = workspace.split_at_mut_checked(at).ok_or(too_few)?;
-    let window = match model.window() {
-        Some(_) if found < expected => return Err(too_few.into()),
-        Some(length) => Some(SensorWindowSlice::new(&model, of_window, length, length)?),
-        None => None,
-    };
-    Ok(Sensor {
-        session: SensorSession::new(model, slices(&model, of_session))?,
-        window,
-        has_output: false,
-    })
+    Windowed::new(model, workspace.numbers("workspace", words)?)
 }
 
 /// Changes after how many steps a window is run again, behind the next run. For a model that carries its state, which
@@ -72,10 +41,7 @@ pub unsafe extern "C" fn lstm_sensor_set_stride(
     stride: usize,
     error: *mut ErrorMemory,
 ) -> Status {
-    let set = |sensor: &mut Sensor| match &mut sensor.window {
-        Some(window) => Ok(window.set_stride(stride)?),
-        None => Ok(()),
-    };
+    let set = |sensor: &mut Windowed| sensor.set_stride(stride);
     report(Out(sensor).content("sensor").and_then(set), Out(error))
 }
 
@@ -105,37 +71,8 @@ fn step(
     let sensor = sensor.content("sensor")?;
     let values = values.numbers("values", count)?;
     let place = is_answered.place("is_answered")?;
-    let is_answered = match &mut sensor.window {
-        Some(window) => window.push(&mut sensor.session, values)?.is_some(),
-        None => {
-            sensor.session.step(values)?;
-            true
-        }
-    };
-    sensor.has_output |= is_answered;
-    place.write(is_answered);
+    place.write(sensor.step(values)?);
     Ok(())
-}
-
-impl Sensor {
-    /// The last answer.
-    fn output(&mut self) -> Result<Output<'_>, Error> {
-        match self.has_output {
-            true => Ok(self.session.output()),
-            false => Err(Error::NoOutput),
-        }
-    }
-
-    /// One of the numbers in the last answer.
-    fn number<T>(
-        &mut self,
-        index: usize,
-        number: impl FnOnce(&Output<'_>, usize) -> T,
-    ) -> Result<T, Error> {
-        let output = self.output()?;
-        let index = nth(0..output.len(), index, output.len())?;
-        Ok(number(&output, index))
-    }
 }
 
 /// The class of the last answer: the likeliest, the first of equals.
@@ -208,14 +145,7 @@ pub unsafe extern "C" fn lstm_sensor_value(
 /// Back to the zero state and an empty window, without an answer.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lstm_sensor_reset(sensor: *mut SensorMemory) -> Status {
-    let reset = |sensor: &mut Sensor| {
-        sensor.session.reset();
-        if let Some(window) = &mut sensor.window {
-            window.clear();
-        }
-        sensor.has_output = false;
-    };
-    status(Out(sensor).content("sensor").map(reset))
+    status(Out(sensor).content("sensor").map(Windowed::reset))
 }
 
 /// The bytes of a saved state.
@@ -225,10 +155,7 @@ pub unsafe extern "C" fn lstm_sensor_state_bytes(
     bytes: *mut usize,
 ) -> Status {
     let sensor = In(sensor).content("sensor");
-    let state_bytes = sensor.map(|sensor| match &sensor.window {
-        Some(window) => window.state_bytes(),
-        None => sensor.session.state_bytes(),
-    });
+    let state_bytes = sensor.map(Windowed::state_bytes);
     status(state_bytes.and_then(|found| Out(bytes).set("bytes", found)))
 }
 
@@ -241,14 +168,7 @@ pub unsafe extern "C" fn lstm_sensor_save(
     bytes: usize,
     error: *mut ErrorMemory,
 ) -> Status {
-    let save = |sensor: &Sensor| {
-        let state = Out(state).bytes("state", bytes)?;
-        match &sensor.window {
-            Some(window) => window.save(state)?,
-            None => sensor.session.save(state)?,
-        }
-        Ok(())
-    };
+    let save = |sensor: &Windowed| sensor.save(Out(state).bytes("state", bytes)?);
     report(In(sensor).content("sensor").and_then(save), Out(error))
 }
 
@@ -261,14 +181,6 @@ pub unsafe extern "C" fn lstm_sensor_restore(
     bytes: usize,
     error: *mut ErrorMemory,
 ) -> Status {
-    let restore = |sensor: &mut Sensor| {
-        let state = In(state).bytes("state", bytes)?;
-        match &mut sensor.window {
-            Some(window) => window.restore(state)?,
-            None => sensor.session.restore(state)?,
-        }
-        sensor.has_output = false;
-        Ok(())
-    };
+    let restore = |sensor: &mut Windowed| sensor.restore(In(state).bytes("state", bytes)?);
     report(Out(sensor).content("sensor").and_then(restore), Out(error))
 }

@@ -3,13 +3,14 @@
 
 use core::ffi::c_void;
 
-use lstm_core::{Model, Session, Token, WorkspaceSlices};
+use lstm_core::{Session, Token, WorkspaceSlices};
 
 use crate::{
     error::{Error, Status, status},
     object::{ErrorMemory, ModelMemory, SamplerMemory, SessionMemory},
     pointer::{In, Out},
     report::report,
+    workspace::slices,
 };
 
 /// A session of a model at the zero state. Its state lies in `workspace`, of so many words, which stays
@@ -35,13 +36,6 @@ pub(crate) fn begin(
     let model = *model.content("model")?;
     let workspace = workspace.numbers("workspace", words)?;
     Ok(Session::new(model, slices(&model, workspace))?)
-}
-
-/// The workspace for a model; where there are too few words, the session says so.
-pub(crate) fn slices<'w>(model: &Model<'_>, workspace: &'w mut [u32]) -> WorkspaceSlices<'w> {
-    let at = model.workspace_words().min(workspace.len());
-    let (words, logits) = workspace.split_at_mut_checked(at).unwrap_or_default();
-    WorkspaceSlices::new(words, logits)
 }
 
 /// Reads a token. `logits`, if it is not null, is then where the logits of the next one lie, a number in

@@ -1,21 +1,14 @@
 //! A generator.
 
-use std::sync::Arc;
-
-use host_trainer::model::file::encode;
-use host_trainer::model::generate::TEMPERATURE;
 use host_trainer::model::snapshot;
-use host_trainer::model::workspace;
-use host_trainer::network::predictor::context;
-use lstm_core::Sampler;
 use numpy::PyArray1;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use crate::convert::{raised, refused, saved};
 use crate::model::Model;
-use crate::room::{OwnedGenerator, Room, Verified};
-use crate::sampler::with;
+use crate::room::OwnedGenerator;
+use crate::sampler::{of_text, with};
 
 /// A model that writes: each character that is drawn is the next that is fed. It is an iterator over characters, without
 /// end.
@@ -23,38 +16,6 @@ use crate::sampler::with;
 /// The settings are those of Model.generate.
 #[pyclass(module = "lstm_mcu")]
 pub(crate) struct Generator(OwnedGenerator);
-
-/// The sampler of a text, at the temperature that the command `generate` has.
-pub(crate) fn sampler(seed: u64) -> PyResult<Sampler> {
-    let sampler = Sampler::new(seed).with_temperature(TEMPERATURE);
-    sampler.map_err(refused)
-}
-
-/// A generator in its room; `window` as asked for, where 0 carries the state, or the model's own.
-pub(crate) fn owned(
-    model: &Arc<Verified>,
-    sampler: Sampler,
-    window: Option<usize>,
-) -> PyResult<OwnedGenerator> {
-    OwnedGenerator::try_new(Room::of(model), |room| {
-        let session = room.session().map_err(raised)?;
-        let generator = match context(window, room.model().window()) {
-            None => workspace::Generator::stateful(session, sampler),
-            Some(length) => workspace::Generator::windowed(session, sampler, length),
-        };
-        generator.map_err(refused)
-    })
-}
-
-impl Generator {
-    pub(crate) fn new_with(
-        model: &Arc<Verified>,
-        sampler: Sampler,
-        window: Option<usize>,
-    ) -> PyResult<Self> {
-        owned(model, sampler, window).map(Self)
-    }
-}
 
 #[pymethods]
 impl Generator {
@@ -68,8 +29,8 @@ impl Generator {
         top_p: Option<f32>,
         window: Option<usize>,
     ) -> PyResult<Self> {
-        let sampler = with(sampler(seed)?, temperature, top_k, top_p)?;
-        Self::new_with(&model.0, sampler, window)
+        let sampler = with(of_text(seed)?, temperature, top_k, top_p)?;
+        OwnedGenerator::at_zero(&model.0, sampler, window).map(Self)
     }
 
     /// The model.
@@ -79,32 +40,13 @@ impl Generator {
     }
 
     /// Reads a text. A character that the alphabet lacks is read as symbol 0.
-    pub(crate) fn read(&mut self, text: &str) {
-        self.0.with_dependent_mut(|room, generator| {
-            let tokens = encode(room.model(), text);
-            tokens.into_iter().for_each(|token| generator.prime(token));
-        });
+    fn read(&mut self, text: &str) {
+        self.0.read(text);
     }
 
     /// Writes the next `length` characters.
-    pub(crate) fn write(&mut self, py: Python<'_>, length: usize) -> PyResult<String> {
-        /// Characters from one look for Ctrl-C to the next.
-        const LOOK: usize = 1000;
-        let mut text = String::new();
-        let mut left = length;
-        while left > 0 {
-            let count = left.min(LOOK);
-            py.detach(|| {
-                self.0.with_dependent_mut(|room, generator| {
-                    let alphabet = room.model().alphabet();
-                    let tokens = generator.by_ref().take(count);
-                    text.extend(tokens.map(|token| alphabet.decode(token)));
-                });
-            });
-            left -= count;
-            py.check_signals()?;
-        }
-        Ok(text)
+    fn write(&mut self, py: Python<'_>, length: usize) -> PyResult<String> {
+        self.0.write(py, length)
     }
 
     /// Writes the next token.

@@ -13,9 +13,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
 use crate::convert::{Tokens, checked, raised, refused};
-use crate::generator::Generator;
 use crate::room::{OwnedGenerator, OwnedSensorSession, OwnedSession, Verified};
-use crate::sampler::with;
+use crate::sampler::{of_text, with};
 
 /// A model of a .lstm file, checked once: every check that the chip makes.
 ///
@@ -31,10 +30,6 @@ impl Model {
 
     fn engine(&self) -> &lstm_core::Model<'_> {
         self.0.borrow_dependent()
-    }
-
-    fn generator(&self, sampler: Sampler, window: Option<usize>) -> PyResult<OwnedGenerator> {
-        crate::generator::owned(&self.0, sampler, window)
     }
 }
 
@@ -137,7 +132,7 @@ impl Model {
         py.detach(|| {
             let model = self.engine();
             if model.head() == OutputHead::Symbols {
-                let mut generator = self.generator(Sampler::new(1), None)?;
+                let mut generator = OwnedGenerator::at_zero(&self.0, Sampler::new(1), None)?;
                 return Ok(generator.with_dependent_mut(|_, generator| Golden::digest(generator)));
             }
             if model.num_channels() > 0 {
@@ -189,8 +184,8 @@ impl Model {
         top_p: Option<f32>,
         window: Option<usize>,
     ) -> PyResult<String> {
-        let sampler = with(crate::generator::sampler(seed)?, temperature, top_k, top_p)?;
-        let mut generator = Generator::new_with(&self.0, sampler, window)?;
+        let sampler = with(of_text(seed)?, temperature, top_k, top_p)?;
+        let mut generator = OwnedGenerator::at_zero(&self.0, sampler, window)?;
         generator.read(prompt.unwrap_or(PROMPT));
         generator.write(py, length)
     }

@@ -3,9 +3,14 @@
 use std::sync::Arc;
 
 use host_trainer::files::error::Result;
-use host_trainer::model::file::ModelFile;
+use host_trainer::model::file::{ModelFile, encode};
 use host_trainer::model::workspace::{Generator, HeapWorkspace, SensorSession, Session};
+use host_trainer::network::predictor::context;
+use lstm_core::Sampler;
+use pyo3::prelude::{PyResult, Python};
 use self_cell::{MutBorrow, self_cell};
+
+use crate::convert::{raised, refused};
 
 type Borrowed<'m> = lstm_core::Model<'m>;
 type TextSession<'a> = Session<'a, 'a>;
@@ -105,5 +110,52 @@ impl OwnedSensorSession {
         Self::try_new(Room::of(model), |room| {
             room.workspace.borrow_mut().sensor_session(room.model())
         })
+    }
+}
+
+impl OwnedGenerator {
+    /// A generator of a model at the zero state; `window` as asked for, where 0 carries the state, or the model's own.
+    pub(crate) fn at_zero(
+        model: &Arc<Verified>,
+        sampler: Sampler,
+        window: Option<usize>,
+    ) -> PyResult<Self> {
+        Self::try_new(Room::of(model), |room| {
+            let session = room.session().map_err(raised)?;
+            let generator = match context(window, room.model().window()) {
+                None => Generator::stateful(session, sampler),
+                Some(length) => Generator::windowed(session, sampler, length),
+            };
+            generator.map_err(refused)
+        })
+    }
+
+    /// Reads a text. A character that the alphabet lacks is read as symbol 0.
+    pub(crate) fn read(&mut self, text: &str) {
+        self.with_dependent_mut(|room, generator| {
+            let tokens = encode(room.model(), text);
+            tokens.into_iter().for_each(|token| generator.prime(token));
+        });
+    }
+
+    /// Writes the next `length` characters.
+    pub(crate) fn write(&mut self, py: Python<'_>, length: usize) -> PyResult<String> {
+        /// Characters from one look for Ctrl-C to the next.
+        const LOOK: usize = 1000;
+        let mut text = String::new();
+        let mut left = length;
+        while left > 0 {
+            let count = left.min(LOOK);
+            py.detach(|| {
+                self.with_dependent_mut(|room, generator| {
+                    let alphabet = room.model().alphabet();
+                    let tokens = generator.by_ref().take(count);
+                    text.extend(tokens.map(|token| alphabet.decode(token)));
+                });
+            });
+            left -= count;
+            py.check_signals()?;
+        }
+        Ok(text)
     }
 }

@@ -1,5 +1,6 @@
 //! A sampler.
 
+use host_trainer::model::generate::TEMPERATURE;
 use lstm_core::Sampler as Engine;
 use pyo3::prelude::*;
 
@@ -10,6 +11,12 @@ use crate::convert::refused;
 /// temperature: 0 takes the likeliest always, 1 follows the model. top_k and top_p choose among the likeliest symbols only.
 #[pyclass(module = "lstm_mcu")]
 pub(crate) struct Sampler(pub(crate) Engine);
+
+/// The sampler of a text, at the temperature that the command `generate` has.
+pub(crate) fn of_text(seed: u64) -> PyResult<Engine> {
+    let sampler = Engine::new(seed).with_temperature(TEMPERATURE);
+    sampler.map_err(refused)
+}
 
 /// The sampler with those of the settings that are given.
 pub(crate) fn with(

@@ -64,7 +64,7 @@ def interrupted(work: Callable[[], object], when: Callable[[], bool]) -> str:
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows ends a program that it is sent to")
 def test_a_run_that_is_stopped_goes_on_to_the_same_weights(corpus: Path, tmp_path: Path) -> None:
-    settings = SMALL | {"corpus": corpus, "epochs": 20, "progress": False}
+    settings = SMALL | {"corpus": corpus, "epochs": 200, "validate_every": 50, "progress": False}
     whole = lstm_mcu.train(tmp_path / "whole", **settings)
     folder = tmp_path / "stopped"
     metrics = folder / "metrics.jsonl"

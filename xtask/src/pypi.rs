@@ -10,12 +10,9 @@ use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    setup,
+    setup::{self, PYTHON},
     shell::{self, step, target, works},
 };
-
-/// The name of Python's program.
-pub const PYTHON: &str = if cfg!(windows) { "python" } else { "python3" };
 
 /// A package.
 pub(crate) struct Package {

@@ -8,10 +8,10 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use crate::{
-    pypi::PYTHON,
-    shell::{attach, line, output, root, step, works},
-};
+use crate::shell::{attach, line, output, root, step, works};
+
+/// The name of Python's program.
+pub const PYTHON: &str = if cfg!(windows) { "python" } else { "python3" };
 
 /// The targets for which lstm-core is built.
 pub const TARGETS: [&str; 7] = [

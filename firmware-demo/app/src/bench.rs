@@ -4,11 +4,11 @@ use lstm_core::Golden;
 
 use crate::{
     Board,
-    console::{name, pace},
     number::divide,
     output::Output,
     poet::Poet,
     selftest::{compare_golden, no_room},
+    told::{name, pace},
 };
 
 /// A measurement that is under way, a token at a time: how long the golden text takes, which nobody sees.

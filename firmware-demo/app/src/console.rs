@@ -10,11 +10,12 @@ use crate::{
     bench::Bench,
     commands::{A_COMMAND, COMMANDS, HELP, nearest},
     editor::{Editor, Event, LONGEST_LINE, PROMPT},
-    number::{decimal, divide, whole},
+    number::{decimal, whole},
     output::{Output, beginning},
     poet::Poet,
     program::Program,
     selftest::{SelfTest, no_room},
+    told::{name, no_model, pace},
 };
 
 /// Starts a line that is a snapshot, here and on the host.
@@ -947,32 +948,4 @@ fn command_of_poet(
     }
     .end();
     Ok(Task::Text)
-}
-
-/// How many characters or steps have taken so many ticks of this unit, of which a second has so many.
-#[inline(never)]
-pub(crate) fn pace(
-    count: u32,
-    what: &str,
-    ticks: u64,
-    (unit, second): (&str, u32),
-    output: &mut Output,
-) {
-    output.remark("").number(count.into()).str(what);
-    output.number(divide(ticks, count).0).str(" ").str(unit);
-    output
-        .str(" each, at ")
-        .number(second.into())
-        .str(" a second");
-}
-
-/// What is running.
-pub(crate) fn name(model: &Model<'_>, output: &mut Output) {
-    output.remark("model ").str(model.name()).str(", ");
-    output.str(model.format().name()).str(", checksum ");
-    output.hex(model.checksum());
-}
-
-fn no_model(error: &Error, output: &mut Output) {
-    output.str("no model runs: ").error(error).end();
 }

@@ -60,6 +60,7 @@ mod program;
 mod selftest;
 #[cfg(feature = "sensor")]
 mod sensor;
+mod told;
 
 pub use board::{Board, Memory};
 pub use console::{Console, Ram, Step};
