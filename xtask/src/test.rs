@@ -26,9 +26,8 @@ pub struct Options {
     /// Show the names of the steps and run nothing
     #[arg(long)]
     list: bool,
-    /// Also run the tests that take minutes (training that is killed, full disks, PyTorch and Keras, the page in a
-    /// browser)
-    /// or hours (a million tokens of each model on each core)
+    /// Also run the tests that take minutes (training that is killed, full disks, PyTorch and Keras, the wheel for
+    /// Python, the page in a browser) or hours (a million tokens of each model on each core)
     #[arg(long)]
     full: bool,
     /// Leave out the tests with this in their name, for example a_million_tokens; may be given again
@@ -59,10 +58,8 @@ pub fn run(options: &Options) -> Result<()> {
     }
     let steps = choose(all, &options.names);
     let has_tests = steps.iter().any(|s| matches!(s.work, Work::Tests(..)));
-    if has_tests {
-        setup::check_python()?;
-    }
     if has_tests && options.full {
+        setup::check_python()?;
         setup::install_browser()?;
     }
     setup::install(emulators().filter(|_| has_tests))?;
