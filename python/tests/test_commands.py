@@ -51,6 +51,8 @@ def interrupted(work: Callable[[], object], when: Callable[[], bool]) -> str:
         if not ended.is_set():
             os.kill(os.getpid(), signal.SIGINT)
 
+    # A shell starts what runs in its background with SIGINT ignored, and Python leaves that so.
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)
     thread = threading.Thread(target=press)
     thread.start()
     try:
@@ -59,6 +61,7 @@ def interrupted(work: Callable[[], object], when: Callable[[], bool]) -> str:
     finally:
         ended.set()
         thread.join()
+        signal.signal(signal.SIGINT, former)
     return str(stopped.value)
 
 
