@@ -430,6 +430,7 @@ fn a_network_of_every_cell_becomes_a_model_in_every_format() {
             let inspected = succeed(&format!("inspect {model}"));
             assert!(inspected.contains(described), "{inspected}");
             assert!(inspected.contains(&format!("format         {format}")));
+            assert!(inspected.contains(&format!("features       {format}")));
             let difference = (bits(&model) - float).abs();
             assert!(difference < loss, "{model}: {difference} of {float}");
             let written = succeed(&format!("generate {model} --length 50 --prompt shall"));

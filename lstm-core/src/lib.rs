@@ -162,6 +162,8 @@ mod bytes;
 mod cell;
 mod crc;
 mod error;
+#[cfg(feature = "export")]
+mod features;
 #[cfg_attr(
     not(feature = "export"),
     allow(
@@ -263,6 +265,7 @@ pub use workspace::{Memory, Workspace, WorkspaceError, WorkspaceSlices, workspac
 pub mod export {
     #[cfg(feature = "int8")]
     pub use crate::arith::values as integer;
+    pub use crate::features::Feature;
     pub use crate::format::{
         ARRAY_ALIGN, BLOCK_ROWS, COLUMN_ALIGN, DenseLayers, Description, HEAD_BYTES, Head,
         INT4_ROWS, Layers, MAGIC, MAX_DEAD_ZONE, NGRAM_VERSION, Payload, Row, SENSOR_COLUMN_ALIGN,

@@ -28,6 +28,8 @@ pub struct Board {
     pub clock: u32,
     /// What the firmware is built on.
     pub runtime: Runtime,
+    /// The features of lstm-core that the firmware has, each of which brings a kind of models.
+    pub features: Vec<String>,
     /// Where its serial port comes out, for people.
     pub serial: String,
     /// The flash.

@@ -144,6 +144,7 @@ core = "Cortex-M0"
 target = "thumbv6m-none-eabi"
 clock = 16_000_000
 runtime = "registers"
+features = ["int4", "int8"]
 serial = "USB"
 flash = { size = "64K" }
 ram = "8K"

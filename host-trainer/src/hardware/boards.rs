@@ -3,6 +3,7 @@
 pub use crate::hardware::board_table::BOARDS;
 use crate::hardware::cost::{Core, Shape};
 use crate::hardware::figures::CORES;
+use lstm_core::export::Feature;
 
 /// Bytes of RAM that the firmware keeps for its stack, as its linker script asserts.
 const STACK: usize = 4 << 10;
@@ -19,6 +20,8 @@ pub struct Board {
     pub core: &'static str,
     /// Hertz, as the firmware sets it.
     pub clock: f64,
+    /// The features of lstm-core that its firmware has.
+    pub features: &'static [&'static str],
     /// Bytes of flash for the model, beside the firmware.
     pub model_room: usize,
     /// Bytes of RAM that the firmware has.
@@ -35,7 +38,7 @@ pub struct Outcome {
     /// Characters a second: an estimate by cycles, or by instructions where the cycles are not known,
     /// and by the time that the core waits for the flash. Nobody has measured it.
     pub characters_per_second: f64,
-    /// What does not fit; `None` where all does.
+    /// What the firmware lacks to run it, or does not fit; `None` where it runs.
     pub misfit: Option<String>,
 }
 
@@ -58,6 +61,9 @@ impl Board {
                 .checked_sub(room + 1)
                 .map(|n| format!("{what} lacks {} bytes", n + 1))
         };
+        let mut needed = shape.features().map(Feature::name);
+        let lacking = needed.find(|feature| !self.features.contains(feature));
+        let lacking = lacking.map(|feature| format!("its firmware lacks {feature}"));
         let cycles = core
             .cycles(shape)
             .unwrap_or_else(|| core.instructions(shape));
@@ -67,7 +73,9 @@ impl Board {
         };
         Outcome {
             characters_per_second: 1.0 / (cycles / clock + waiting),
-            misfit: over("flash", flash, self.model_room).or_else(|| over("RAM", ram, self.ram)),
+            misfit: lacking
+                .or_else(|| over("flash", flash, self.model_room))
+                .or_else(|| over("RAM", ram, self.ram)),
         }
     }
 }
@@ -103,6 +111,32 @@ mod tests {
         let cycles = board.costs().cycles(&shape).unwrap();
         assert!(cycles > board.costs().instructions(&shape));
         assert!((seconds(100) - cycles * 1e-6).abs() < 1e-9);
+    }
+
+    #[test]
+    fn what_a_firmware_lacks_is_told() {
+        let misfit = |name, shape: &Shape| {
+            let board = BOARDS.iter().find(|board| board.name == name);
+            board.unwrap().try_model(shape, 1000, 1e6).misfit
+        };
+        let lacks = |feature| Some(format!("its firmware lacks {feature}"));
+        let lstm = vec![LayerShape::lstm(16)];
+        let text = Shape::text(Format::Int8, lstm.clone(), 27);
+        assert_eq!(misfit("bluepill", &text), None);
+        let single = Shape::text(Format::F32, lstm, 27);
+        assert_eq!(misfit("bluepill", &single), lacks("f32"));
+        let values = Shape {
+            channels: 6,
+            ..text.clone()
+        };
+        assert_eq!(misfit("microbit", &values), lacks("sensor"));
+        assert_eq!(misfit("microbit-sensors", &values), None);
+        let memory = Shape {
+            has_memory: true,
+            ..text
+        };
+        assert_eq!(misfit("microbit-sensors", &memory), lacks("ngram"));
+        assert_eq!(misfit("microbit", &memory), None);
     }
 
     #[test]

@@ -19,8 +19,9 @@
 //! of columns with a dead zone as `LIVE`.
 
 use crate::network::config;
-use lstm_core::export::HISTORY;
-use lstm_core::export::{BLOCK_ROWS, COLUMN_ALIGN, SENSOR_COLUMN_ALIGN, round_up};
+use lstm_core::export::{
+    BLOCK_ROWS, COLUMN_ALIGN, Feature, HISTORY, SENSOR_COLUMN_ALIGN, round_up,
+};
 use lstm_core::{DenseShape, Format, LayerShape, Model};
 
 /// In the order of a core's figures.
@@ -79,9 +80,19 @@ impl Shape {
         }
     }
 
+    /// Whether its file has version 3.
+    fn is_sensor(&self) -> bool {
+        self.channels > 0 || !self.dense.is_empty()
+    }
+
+    /// The features that the engine needs to run it.
+    pub fn features(&self) -> impl Iterator<Item = Feature> {
+        Feature::of_network(self.format, &self.layers, self.has_memory, self.is_sensor())
+    }
+
     /// To a multiple of which number columns are padded in the file.
     fn column_align(&self) -> usize {
-        match self.channels > 0 || !self.dense.is_empty() {
+        match self.is_sensor() {
             true => SENSOR_COLUMN_ALIGN,
             false => COLUMN_ALIGN,
         }

@@ -5,7 +5,7 @@ use crate::hardware::figures::CORES;
 use crate::network::predictor::describe_context;
 use crate::quantize::{TensorError, error_table};
 use crate::text::text_file::{TextFile, TrainingText};
-use lstm_core::export::HISTORY;
+use lstm_core::export::{Feature, HISTORY};
 use lstm_core::{Format, Golden, Input, LayerShape, Model, OutputGolden, OutputHead};
 
 /// Whether a text begins as [`describe`] does.
@@ -150,6 +150,7 @@ pub fn facts(model: &Model<'_>) -> Vec<(&'static str, String)> {
         ("context", context),
         ("flash", format!("{} bytes", model.file_bytes())),
         ("in a firmware", workspace(&Shape::of(model))),
+        ("features", features(model)),
         ("RAM", ram(&Shape::of(model))),
         (
             "multiply-adds",
@@ -166,6 +167,12 @@ pub fn facts(model: &Model<'_>) -> Vec<(&'static str, String)> {
         facts.push(("memory", memory));
     }
     facts
+}
+
+/// The features of lstm-core that a firmware needs for it.
+fn features(model: &Model<'_>) -> String {
+    let names: Vec<_> = Feature::of(model).map(Feature::name).collect();
+    format!("{} of lstm-core", names.join(", "))
 }
 
 /// So many of something, with their names where they have any.

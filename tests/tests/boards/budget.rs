@@ -23,6 +23,7 @@ fn boards() -> Vec<Board> {
         name: &board.name,
         core: board.core.counted_as().name(),
         clock: board.clock.into(),
+        features: Vec::leak(board.features.iter().map(|feature| &**feature).collect()),
         model_room: board.memory.model.size.0 as usize,
         ram: board.memory.ram.size.0 as usize,
         flash_rate: board.flash.bytes_per_second.map(f64::from),
@@ -38,10 +39,11 @@ fn source(boards: &[Board]) -> String {
         // A String takes everything.
         let _ = writeln!(
             source,
-            "    Board {{\n        name: {:?},\n        core: {:?},\n        clock: {:?},\n        model_room: {},\n        ram: {},\n        flash_rate: {:?},\n        copy_room: {},\n    }},",
+            "    Board {{\n        name: {:?},\n        core: {:?},\n        clock: {:?},\n        features: &{:?},\n        model_room: {},\n        ram: {},\n        flash_rate: {:?},\n        copy_room: {},\n    }},",
             board.name,
             board.core,
             board.clock,
+            board.features,
             board.model_room,
             board.ram,
             board.flash_rate,

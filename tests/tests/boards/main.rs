@@ -2,6 +2,7 @@
 //! `docs/BOARDS.md`, and that of `host-trainer budget`.
 
 mod budget;
+mod features;
 mod page;
 mod sizes;
 
@@ -11,6 +12,11 @@ fn sizes_and_tables_are_those_of_the_boards() {
     let is_blessed = std::env::var_os("BLESS").is_some();
     sizes::compare(is_blessed);
     page::compare(is_blessed);
+}
+
+#[test]
+fn each_board_is_built_with_the_features_of_its_file() {
+    features::compare();
 }
 
 #[test]
