@@ -8,12 +8,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use cross_tests::{
-    Console, Flash, HostText, assert_same_text, board_firmware, host_text, host_trainer,
-};
+use cross_tests::{Console, HostText, assert_same_text, board_firmware, host_text, host_trainer};
 use lstm_core::Model;
 use tempfile::TempDir;
 use xtask::{
+    aligned::AlignedBytes,
     boards::{Board, default_board, emulated},
     firmware,
     qemu::Machine,
@@ -33,12 +32,12 @@ fn path(name: &str) -> PathBuf {
     root().join("models").join(name)
 }
 
-fn shipped(name: &str) -> Flash {
-    Flash::new(&fs::read(path(name)).unwrap())
+fn shipped(name: &str) -> AlignedBytes {
+    AlignedBytes::new(&fs::read(path(name)).unwrap())
 }
 
 /// A board that has sent its banner, with this file in its model region.
-fn start(board: &Board, file: &Flash) -> Console {
+fn start(board: &Board, file: &AlignedBytes) -> Console {
     let mut console = Console::start(board, Some(file.bytes()));
     let banner = console.line();
     assert!(banner.starts_with("# model "), "{banner}");
@@ -113,7 +112,7 @@ fn poets_are_swapped_without_a_new_build() {
         let firmware = fs::read(board_firmware(board)).unwrap();
         let mut poets = 0;
         for path in cross_tests::shipped() {
-            let file = Flash::new(&fs::read(path).unwrap());
+            let file = AlignedBytes::new(&fs::read(path).unwrap());
             if file.bytes().len() > board.memory.model.size.0 as usize {
                 continue;
             }

@@ -10,10 +10,10 @@ use std::{
 };
 
 use board_list::ImageFormat;
-use cross_tests::{Console, Flash, board_firmware, shipped};
+use cross_tests::{Console, board_firmware, shipped};
 use lstm_core::export::{HEAD_BYTES, Head};
 use lstm_core::{FORMAT_VERSION, Model, ModelError};
-use xtask::{boards::Board, image, qemu::Machine};
+use xtask::{aligned::AlignedBytes, boards::Board, image, qemu::Machine};
 
 /// The polynomial of the CRC-32, bits reflected.
 const POLYNOMIAL: u32 = 0xedb8_8320;
@@ -49,7 +49,7 @@ fn on_all_cores(file: &[u8], count: usize, each: impl Fn(&mut [u8], usize) + Syn
     thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
-                let mut flash = Flash::new(file);
+                let mut flash = AlignedBytes::new(file);
                 loop {
                     let start = next.fetch_add(SHARE, Ordering::Relaxed);
                     if start >= count {
@@ -167,7 +167,7 @@ fn every_flipped_bit_of_the_shipped_models_is_refused() {
 #[test]
 fn every_truncation_and_bytes_behind_the_end_are_refused() {
     for (name, file) in models() {
-        let flash = Flash::new(&[&file[..], &[0; 64]].concat());
+        let flash = AlignedBytes::new(&[&file[..], &[0; 64]].concat());
         for found in 0..file.len() {
             let error = Model::from_bytes(&flash.bytes()[..found]).unwrap_err();
             let expected = if found < HEAD_BYTES {
@@ -241,7 +241,7 @@ fn without_the_checksum_flips_would_be_read() {
             let mut payload = file[HEAD_BYTES..].to_vec();
             flip(&mut payload, random.below(8 * (file.len() - HEAD_BYTES)));
             let head = Head::new(version, &payload).to_bytes();
-            let flash = Flash::new(&[&head[..], &payload].concat());
+            let flash = AlignedBytes::new(&[&head[..], &payload].concat());
             Model::from_bytes(flash.bytes()).is_ok()
         });
         let accepted = accepted.count();

@@ -6,10 +6,10 @@ use std::{
     process::{Command, Output},
 };
 
-use cross_tests::{Console, Flash, assert_same_text, board_firmware, host_text};
+use cross_tests::{Console, assert_same_text, board_firmware, host_text};
 use lstm_core::Model;
 use tempfile::TempDir;
-use xtask::{boards::Board, image, models, qemu::Machine, shell::root};
+use xtask::{aligned::AlignedBytes, boards::Board, image, models, qemu::Machine, shell::root};
 
 /// `cargo xtask flash`, with this folder as the drive and the firmware of `board_firmware`.
 fn flash(board: &Board, drive: &TempDir, arguments: &[&str]) -> Output {
@@ -39,7 +39,7 @@ fn the_drive_gets_the_image_and_the_board_starts_from_it() {
     let expected = image.encode(board.image.format).unwrap();
     assert!(fs::read(&file).unwrap() == expected, "another image");
 
-    let flash = Flash::new(&fs::read(default).unwrap());
+    let flash = AlignedBytes::new(&fs::read(default).unwrap());
     let model = Model::from_bytes(flash.bytes()).unwrap();
     let mut console = Console::of(Machine::start_images(board, &[(&file, None)]).unwrap());
     let banner = console.line();

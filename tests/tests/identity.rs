@@ -10,9 +10,9 @@ use std::{
     time::Instant,
 };
 
-use cross_tests::{Console, Flash, difference, host_text};
+use cross_tests::{Console, difference, host_text};
 use lstm_core::{Format, LayerShape, Model};
-use xtask::{boards::Board, random_model::random_model};
+use xtask::{aligned::AlignedBytes, boards::Board, random_model::random_model};
 
 /// One byte each.
 const SYMBOLS: &str = "\n abcdefghijklmnopqrstuvwxyz";
@@ -63,7 +63,7 @@ fn run(board: &Board, &Case(format, layer, chars, _): &Case) -> Option<String> {
     let start = Instant::now();
     let file = random_model(format, SYMBOLS, &[layer], SEED);
     let mut console = Console::start(board, Some(&file));
-    let flash = Flash::new(&file);
+    let flash = AlignedBytes::new(&file);
     let model = Model::from_bytes(flash.bytes()).unwrap();
     let expected = host_text(&model, chars);
     let banner = console.line();

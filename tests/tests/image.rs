@@ -7,12 +7,11 @@ use std::{
 };
 
 use board_list::ImageFormat;
-use cross_tests::{
-    Console, Flash, assert_same_text, board_firmware, flash_of_rp2040, host_text, shipped,
-};
+use cross_tests::{Console, assert_same_text, board_firmware, flash_of_rp2040, host_text, shipped};
 use lstm_core::Model;
 use tempfile::TempDir;
 use xtask::{
+    aligned::AlignedBytes,
     boards::{Board, all, emulated},
     image::{self, Segment, load_segments},
     qemu::Machine,
@@ -45,7 +44,7 @@ fn write(
 }
 
 fn assert_writes_the_text_of(machine: Machine, model: &Path) {
-    let flash = Flash::new(&fs::read(model).unwrap());
+    let flash = AlignedBytes::new(&fs::read(model).unwrap());
     let model = Model::from_bytes(flash.bytes()).unwrap();
     let mut console = Console::of(machine);
     let banner = console.line();

@@ -2,9 +2,10 @@
 
 use std::{collections::HashSet, fs, time::Duration};
 
-use cross_tests::{Console, Flash, assert_same_text, host_text, shipped};
-use lstm_core::{Format, LayerShape, Model};
+use cross_tests::{Console, assert_same_text, host_text, shipped};
+use lstm_core::{Format, LayerShape, Model, export::Feature};
 use xtask::{
+    aligned::AlignedBytes,
     boards::{Board, default_board, emulated},
     models,
     random_model::random_model,
@@ -19,7 +20,7 @@ fn random_int8(symbols: &str, hidden: &[u16], seed: u64) -> Vec<u8> {
 }
 
 fn assert_writes_as_the_host(board: &Board, file: &[u8], chars: usize) {
-    let flash = Flash::new(file);
+    let flash = AlignedBytes::new(file);
     let model = Model::from_bytes(flash.bytes()).unwrap();
     let mut console = Console::start(board, Some(file));
     let banner = format!(
@@ -52,8 +53,7 @@ fn shipped_models_write_as_on_the_host_on_every_board_that_has_room() {
         let mut files = files.filter(|file| file.len() <= board.memory.model.size.0 as usize);
         let first = files.next().expect("a model for every board");
         for file in [first].into_iter().chain(files) {
-            if board.name == "microbit-sensors" && has_memory(&file) {
-                // Its firmware has no room for what reads one.
+            if lacks(board, &file) {
                 let line = Console::start(board, Some(&file)).line();
                 assert!(line.starts_with("# no model runs: "), "{line}");
             } else {
@@ -63,9 +63,11 @@ fn shipped_models_write_as_on_the_host_on_every_board_that_has_room() {
     }
 }
 
-fn has_memory(file: &[u8]) -> bool {
-    let flash = Flash::new(file);
-    Model::from_bytes(flash.bytes()).unwrap().has_ngrams()
+/// Whether the firmware of the board is built without something that the model needs.
+fn lacks(board: &Board, file: &[u8]) -> bool {
+    let flash = AlignedBytes::new(file);
+    let model = Model::from_bytes(flash.bytes()).unwrap();
+    models::lacking(board, Feature::of(&model)).is_some()
 }
 
 /// A core with an FPU and much memory, and one with neither.
@@ -119,7 +121,7 @@ fn a_model_longer_than_its_region_never_reaches_the_board() {
 #[test]
 fn the_random_model_writes_varied_text() {
     let file = random_int8("abcdefgh", &[16], 3);
-    let flash = Flash::new(&file);
+    let flash = AlignedBytes::new(&file);
     let text = host_text(&Model::from_bytes(flash.bytes()).unwrap(), 1000);
     let windows: HashSet<_> = text.as_bytes().windows(8).collect();
     assert!(windows.len() > 900, "{text}");

@@ -2,14 +2,14 @@
 
 use std::fs;
 
-use cross_tests::{Flash, host_text};
+use cross_tests::host_text;
 use lstm_core::Model;
-use xtask::{record, shell::root};
+use xtask::{aligned::AlignedBytes, record, shell::root};
 
 /// The first line of the firmware, and the text of the host, which the firmware writes as other tests show.
 fn expected(chars: usize) -> String {
     let (_, path) = record::default();
-    let flash = Flash::new(&fs::read(path).unwrap());
+    let flash = AlignedBytes::new(&fs::read(path).unwrap());
     let model = Model::from_bytes(flash.bytes()).unwrap();
     let (name, format, checksum) = (model.name(), model.format(), model.checksum());
     let first = format!("# model {name}, {format}, checksum {checksum:08x}; type :help\n");

@@ -2,10 +2,11 @@
 
 use std::{collections::BTreeSet, fs, path::Path, process::Command};
 
-use cross_tests::{Console, Flash, assert_same_text, host_text};
+use cross_tests::{Console, assert_same_text, host_text};
 use lstm_core::Model;
 use tempfile::TempDir;
 use xtask::{
+    aligned::AlignedBytes,
     boards::{Board, all},
     models,
     qemu::Machine,
@@ -32,7 +33,7 @@ fn start_images(board: &Board, folder: &Path) -> usize {
         let is_bin = image.extension().is_some_and(|end| end == "bin");
         let place = is_bin.then_some(board.memory.code.start);
         let mut console = Console::of(Machine::start_images(board, &[(image, place)]).unwrap());
-        let flash = Flash::new(&fs::read(model).unwrap());
+        let flash = AlignedBytes::new(&fs::read(model).unwrap());
         let model = Model::from_bytes(flash.bytes()).unwrap();
         let banner = console.line();
         let expected = format!("checksum {:08x}; type :help", model.checksum());

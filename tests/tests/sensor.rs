@@ -2,9 +2,10 @@
 
 use std::fs;
 
-use cross_tests::{Console, Flash, board_firmware};
+use cross_tests::{Console, board_firmware};
 use lstm_core::Model;
 use xtask::{
+    aligned::AlignedBytes,
     boards::Board,
     motions::{self, Sequence},
     qemu::Lines,
@@ -14,8 +15,8 @@ use xtask::{
 
 const WINDOW: usize = 100;
 
-fn model() -> Flash {
-    Flash::new(&fs::read(root().join("models/sensors/motions-gru.lstm")).unwrap())
+fn model() -> AlignedBytes {
+    AlignedBytes::new(&fs::read(root().join("models/sensors/motions-gru.lstm")).unwrap())
 }
 
 fn recorded() -> Vec<Sequence> {

@@ -13,14 +13,14 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use board_list::ImageFormat;
 use ihex::Record;
-use lstm_core::Model;
+use lstm_core::{Model, export::Feature};
 use object::{
     Endianness,
     elf::PT_LOAD,
     read::elf::{ElfFile32, FileHeader, ProgramHeader},
 };
 
-use crate::{boards::Board, models, shell::target};
+use crate::{aligned::AlignedBytes, boards::Board, models, shell::target};
 
 /// What an image is for.
 #[derive(clap::Args)]
@@ -182,14 +182,18 @@ pub fn load_segments(elf: &Path) -> Result<Vec<Segment>> {
 /// The model as a segment, if it is a model and fits.
 fn model_segment(board: &Board, path: &Path) -> Result<Segment> {
     models::check(board, path)?;
-    let bytes = fs::read(path).with_context(|| path.display().to_string())?;
-    let mut words = vec![0u128; bytes.len().div_ceil(size_of::<u128>())];
-    let aligned = bytemuck::cast_slice_mut(&mut words);
-    aligned[..bytes.len()].copy_from_slice(&bytes);
-    Model::from_bytes(&aligned[..bytes.len()]).with_context(|| path.display().to_string())?;
+    let file = AlignedBytes::read(path)?;
+    let model = Model::from_bytes(file.bytes()).with_context(|| path.display().to_string())?;
+    if let Some(feature) = models::lacking(board, Feature::of(&model)) {
+        bail!(
+            "{} needs {feature}, found the firmware of {} without it",
+            path.display(),
+            board.name
+        );
+    }
     Ok(Segment {
         address: board.memory.model.start,
-        bytes,
+        bytes: file.bytes().to_vec(),
     })
 }
 

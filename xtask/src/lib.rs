@@ -2,6 +2,7 @@
 //!
 //! The command line is in [`cli`]; the cross-crate tests use the same [`boards`] and [`qemu`].
 
+pub mod aligned;
 pub mod bench;
 pub mod boards;
 pub mod capi;

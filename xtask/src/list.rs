@@ -36,7 +36,7 @@ pub fn run(options: &Options) -> Result<()> {
     print!("{}", table(boards::all(), &models, &attached));
     println!(
         "\nroom: bytes of flash for a model. fits: how many of the {} models in models/ are no \
-         larger; `cargo xtask boards BOARD` names them. default: the model that `flash` and `run` take.\n\
+         larger and run in its firmware; `cargo xtask boards BOARD` names them. default: the model that `flash` and `run` take.\n\
          `cargo xtask flash BOARD` writes a board that is attached and opens its console; `image BOARD --model \
          FILE` writes a file for its flash; `qemu BOARD` runs it under QEMU.",
         models.len()
@@ -66,7 +66,7 @@ fn table(boards: &[Board], models: &[Model], attached: &Attached) -> String {
             grouped(board.memory.model.size.0.into()),
             models
                 .iter()
-                .filter(|model| fits(board, model))
+                .filter(|model| models::runs(board, model))
                 .count()
                 .to_string(),
             default
@@ -84,13 +84,9 @@ fn table(boards: &[Board], models: &[Model], attached: &Attached) -> String {
     table.render()
 }
 
-fn fits(board: &Board, model: &Model) -> bool {
-    model.bytes <= board.memory.model.size.0.into()
-}
-
 fn fitting(board: &Board, models: &[Model]) -> String {
     let mut table = Table::new(&["model", "bytes"]);
-    for model in models.iter().filter(|model| fits(board, model)) {
+    for model in models.iter().filter(|model| models::runs(board, model)) {
         table.push(vec![model.name.clone(), grouped(model.bytes)]);
     }
     table.render()
@@ -137,20 +133,28 @@ mod tests {
     use std::fs;
 
     use board_list::Bytes;
+    use lstm_core::export::Feature;
     use tempfile::TempDir;
 
     use super::*;
     use crate::flash::Drive;
 
     #[test]
-    fn a_model_fits_where_its_bytes_do() {
+    fn a_model_fits_where_its_bytes_do_and_the_firmware_runs_it() {
         let mut board = boards::default_board().clone();
         board.memory.model.size = Bytes(1000);
-        let model = |name: &str, bytes| Model {
+        board.features.retain(|feature| feature != "gru");
+        let model = |name: &str, bytes, feature| Model {
             name: name.to_owned(),
             bytes,
+            features: vec![feature],
         };
-        let models = [model("a", 900), model("b", 1000), model("c", 1001)];
+        let models = [
+            model("a", 900, Feature::Int8),
+            model("b", 1000, Feature::Int8),
+            model("c", 1001, Feature::Int8),
+            model("d", 900, Feature::Gru),
+        ];
         assert_eq!(
             fitting(&board, &models),
             "model  bytes\na        900\nb      1,000\n"
@@ -192,7 +196,7 @@ mod tests {
     fn every_board_has_a_shipped_model_that_fits() {
         let models = models::shipped().unwrap();
         for board in boards::all() {
-            let fits = models.iter().any(|model| fits(board, model));
+            let fits = models.iter().any(|model| models::runs(board, model));
             assert!(fits, "{}", board.name);
         }
     }

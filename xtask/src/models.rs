@@ -7,7 +7,9 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use crate::{boards::Board, shell::root};
+use lstm_core::export::Feature;
+
+use crate::{aligned::AlignedBytes, boards::Board, shell::root};
 
 /// A shipped model.
 #[derive(Debug)]
@@ -16,6 +18,8 @@ pub struct Model {
     pub name: String,
     /// Of its file.
     pub bytes: u64,
+    /// What an engine needs to run it.
+    pub features: Vec<Feature>,
 }
 
 impl Model {
@@ -40,9 +44,13 @@ pub fn shipped() -> Result<Vec<Model>> {
     for entry in fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
         let entry = entry?;
         if let Some(name) = entry.file_name().to_string_lossy().strip_suffix(".lstm") {
+            let file = AlignedBytes::read(&entry.path())?;
+            let model = lstm_core::Model::from_bytes(file.bytes());
+            let model = model.with_context(|| entry.path().display().to_string())?;
             models.push(Model {
                 name: name.to_owned(),
-                bytes: entry.metadata()?.len(),
+                bytes: file.bytes().len() as u64,
+                features: Feature::of(&model).collect(),
             });
         }
     }
@@ -62,6 +70,17 @@ pub fn default(board: &Board) -> PathBuf {
     let models = BEST_FIRST.map(path);
     let fits = |model: &&PathBuf| fs::metadata(model).is_ok_and(|file| has_room(board, file.len()));
     models.iter().find(fits).unwrap_or(&models[0]).clone()
+}
+
+/// The first of these features that the firmware of the board is built without.
+pub fn lacking(board: &Board, needed: impl IntoIterator<Item = Feature>) -> Option<&'static str> {
+    let mut needed = needed.into_iter().map(Feature::name);
+    needed.find(|&name| !board.features.iter().any(|feature| feature == name))
+}
+
+/// Whether the board runs a shipped model.
+pub fn runs(board: &Board, model: &Model) -> bool {
+    has_room(board, model.bytes) && lacking(board, model.features.iter().copied()).is_none()
 }
 
 fn has_room(board: &Board, bytes: u64) -> bool {

@@ -305,6 +305,7 @@ mod tests {
     use lstm_core::{Model, Sampler, Session, Token, WorkspaceSlices};
 
     use super::*;
+    use crate::aligned::AlignedBytes;
 
     const SYMBOLS: &str = "abcdefg";
 
@@ -316,23 +317,13 @@ mod tests {
         LayerShape::cifg(hidden)
     }
 
-    /// In words, for the alignment.
-    fn aligned(file: &[u8]) -> Vec<u128> {
-        let chunks = file.chunks(16).map(|chunk| {
-            let mut word = [0; 16];
-            word[..chunk.len()].copy_from_slice(chunk);
-            u128::from_ne_bytes(word)
-        });
-        chunks.collect()
-    }
-
     #[test]
     fn a_saturated_model_is_full_of_large_values() {
         for format in [Format::Int8, Format::Int4] {
             let layers = [lstm(20), cifg(21), cifg(18).project(10)];
             let file = saturated_model(format, SYMBOLS, &layers, 1);
-            let flash = aligned(&file);
-            let model = Model::from_region(bytemuck::cast_slice(&flash)).unwrap();
+            let flash = AlignedBytes::new(&file);
+            let model = Model::from_bytes(flash.bytes()).unwrap();
             let mut words = vec![0; model.workspace_words()];
             let mut logits = [0; SYMBOLS.len()];
             let workspace = WorkspaceSlices::new(&mut words, &mut logits);
@@ -364,8 +355,8 @@ mod tests {
                 &[cifg(32), cifg(18).project(18), lstm(16).project(7)],
             ] {
                 let file = random_model(format, SYMBOLS, layers, 1);
-                let flash = aligned(&file);
-                let model = Model::from_region(bytemuck::cast_slice(&flash)).unwrap();
+                let flash = AlignedBytes::new(&file);
+                let model = Model::from_bytes(flash.bytes()).unwrap();
                 let mut words = vec![0; model.workspace_words()];
                 let mut logits = [0; SYMBOLS.len()];
                 let workspace = WorkspaceSlices::new(&mut words, &mut logits);

@@ -13,6 +13,7 @@ use anyhow::{Context, Result, bail};
 use lstm_core::{Model, Output, SensorSession, SensorWindow, WorkspaceSlices};
 
 use crate::{
+    aligned::AlignedBytes,
     boards::{Board, emulator},
     firmware, models,
     motions::{self, Motions, Sequence},
@@ -101,12 +102,8 @@ fn train(data: &Motions) -> Result<PathBuf> {
 
 /// The last answer to each sequence by the engine on the desk, as the board writes it.
 fn desk_answers(path: &Path, sequences: &[Sequence]) -> Result<Vec<String>> {
-    let bytes = fs::read(path).with_context(|| path.display().to_string())?;
-    // At an aligned address, as in flash.
-    let mut words = vec![0u128; bytes.len().div_ceil(size_of::<u128>())];
-    bytemuck::cast_slice_mut(&mut words)[..bytes.len()].copy_from_slice(&bytes);
-    let model = Model::from_region(bytemuck::cast_slice(&words))?;
-    answers(model, sequences)
+    let file = AlignedBytes::read(path)?;
+    answers(Model::from_bytes(file.bytes())?, sequences)
 }
 
 /// The last answer of this model to each sequence, as the board writes it.

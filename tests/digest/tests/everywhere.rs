@@ -29,11 +29,12 @@ use common::{
     sensors::{F32SensorNet, Head, Int8SensorNet},
 };
 use crc::{CRC_32_ISO_HDLC, Crc};
-use cross_tests::{Flash, shipped};
+use cross_tests::shipped;
 use lstm_core::{Activation, CellKind, DenseShape, Format, LayerShape, Model, WorkspaceSlices};
 use text_digest::{Digest, Run};
 use wasmtime::{Engine, Instance, Module, Store};
 use xtask::{
+    aligned::AlignedBytes,
     bench::{MACHINES, Machine},
     shell::{cargo, root, run, target},
 };
@@ -179,7 +180,7 @@ fn lines(
 
 /// The digests of the kernel of this CPU.
 fn host(path: &Path, [tokens, blocks]: [u32; 2]) -> Vec<String> {
-    let flash = Flash::new(&fs::read(path).unwrap());
+    let flash = AlignedBytes::new(&fs::read(path).unwrap());
     let model = Model::from_bytes(flash.bytes()).unwrap();
     let mut words = vec![0; model.workspace_words()];
     let mut logits = vec![0; model.num_outputs()];
@@ -199,7 +200,7 @@ struct Shipped {
 
 impl Shipped {
     fn new(path: PathBuf) -> Self {
-        let flash = Flash::new(&fs::read(&path).unwrap());
+        let flash = AlignedBytes::new(&fs::read(&path).unwrap());
         let model = Model::from_bytes(flash.bytes()).unwrap();
         Shipped {
             path,

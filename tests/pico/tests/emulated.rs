@@ -7,9 +7,10 @@ use std::{
     process::Command,
 };
 
-use cross_tests::{Flash, assert_same_text, board_firmware, flash_of_rp2040, host_text};
+use cross_tests::{assert_same_text, board_firmware, flash_of_rp2040, host_text};
 use lstm_core::Model;
 use xtask::{
+    aligned::AlignedBytes,
     boards::Board,
     image, models, release, setup,
     shell::{root, target},
@@ -51,7 +52,7 @@ fn run(uf2: &[u8], path: &Path) {
     let file = folder.path().join("flash");
     fs::write(&file, flash).unwrap();
 
-    let flash = Flash::new(&fs::read(path).unwrap());
+    let flash = AlignedBytes::new(&fs::read(path).unwrap());
     let model = Model::from_bytes(flash.bytes()).unwrap();
     let banner = format!(
         "# model {}, {}, checksum {:08x}; type :help\r\n",

@@ -8,11 +8,12 @@ use std::{
     process::{Command, Stdio},
 };
 
-use cross_tests::{Flash, assert_same_text, host_text, host_trainer};
+use cross_tests::{assert_same_text, host_text, host_trainer};
 use lstm_core::Model;
 use serde_json::{Value, json};
 use web_tests::module;
 use xtask::{
+    aligned::AlignedBytes,
     models,
     pypi::environment,
     setup,
@@ -91,9 +92,9 @@ fn the_page_writes_refuses_and_moves_states_in_a_browser() {
     fs::create_dir_all(&pictures).unwrap();
 
     let verse = path("verse-384");
-    let flash = Flash::new(&fs::read(&verse).unwrap());
+    let flash = AlignedBytes::new(&fs::read(&verse).unwrap());
     let model = Model::from_bytes(flash.bytes()).unwrap();
-    let mut damaged = Flash::new(flash.bytes());
+    let mut damaged = AlignedBytes::new(flash.bytes());
     damaged.bytes_mut()[100_000] ^= 1;
     let refused = Model::from_bytes(damaged.bytes()).unwrap_err();
     fs::write(file("damaged.lstm"), damaged.bytes()).unwrap();
@@ -152,7 +153,7 @@ fn the_page_writes_refuses_and_moves_states_in_a_browser() {
     assert_eq!(text(&seen, "refused"), format!("# damaged.lstm: {refused}"));
     assert_eq!(number(&seen, "lines"), 1);
     assert_eq!(seen["runs_on"], json!(true));
-    let dropped = Flash::new(&small);
+    let dropped = AlignedBytes::new(&small);
     let dropped = Model::from_bytes(dropped.bytes()).unwrap();
     assert_same_text(text(&seen, "dropped"), &host_text(&dropped, CHARACTERS));
 

@@ -3,10 +3,10 @@
 
 use std::fs;
 
-use cross_tests::{Flash, assert_same_text, host_text, shipped};
+use cross_tests::{assert_same_text, host_text, shipped};
 use lstm_core::{Generator, Model, Sampler, Session, WorkspaceSlices};
 use web_tests::{Page, module};
-use xtask::shell::root;
+use xtask::{aligned::AlignedBytes, shell::root};
 
 /// The most bytes of the module, before compression.
 const MOST: u64 = 76 * 1024;
@@ -40,7 +40,7 @@ fn the_module_is_small() {
 #[test]
 fn every_shipped_model_writes_the_text_of_the_host_and_its_golden_text() {
     for path in shipped() {
-        let flash = Flash::new(&fs::read(&path).unwrap());
+        let flash = AlignedBytes::new(&fs::read(&path).unwrap());
         let model = Model::from_bytes(flash.bytes()).unwrap();
         let mut page = open(flash.bytes());
         assert_same_text(&page.write(300).unwrap(), &host_text(&model, 300));
@@ -63,7 +63,7 @@ fn a_damaged_model_is_refused_in_the_words_of_the_engine() {
         damaged.push(bytes);
     }
     for bytes in damaged {
-        let flash = Flash::new(&bytes);
+        let flash = AlignedBytes::new(&bytes);
         let expected = Model::from_bytes(flash.bytes()).unwrap_err().to_string();
         // The page is built without models that read values.
         let expected = expected.replace("version 1 to 3", "version 1 to 2");
@@ -75,7 +75,7 @@ fn a_damaged_model_is_refused_in_the_words_of_the_engine() {
 
 #[test]
 fn a_state_moves_to_another_page_and_a_damaged_one_changes_nothing() {
-    let flash = Flash::new(&file("verse-384"));
+    let flash = AlignedBytes::new(&file("verse-384"));
     let model = Model::from_bytes(flash.bytes()).unwrap();
     let expected = host_text(&model, 500);
     let mut page = open(flash.bytes());
@@ -103,7 +103,7 @@ fn a_state_moves_to_another_page_and_a_damaged_one_changes_nothing() {
 
 #[test]
 fn the_page_sees_the_state_and_the_choices_of_the_network() {
-    let flash = Flash::new(&file("verse-384-int4"));
+    let flash = AlignedBytes::new(&file("verse-384-int4"));
     let model = Model::from_bytes(flash.bytes()).unwrap();
     let mut words = vec![0; model.workspace_words()];
     let mut logits = vec![0; model.alphabet().len()];

@@ -14,6 +14,7 @@ use super::{
     machine::{CmsisNn, MODEL_ROOM, Machine},
 };
 use crate::{
+    aligned::AlignedBytes,
     random_model::{random_model, saturated_model},
     shell::{root, target},
     table::{Table, grouped},
@@ -75,23 +76,18 @@ pub(super) struct ModelFile {
     /// The index of the network, if it is one of [`NETWORKS`].
     network: Option<usize>,
     path: PathBuf,
-    /// In words, for the alignment.
-    words: Vec<u128>,
-    len: usize,
+    bytes: AlignedBytes,
     /// A model of the same shape and format that takes longest, where the time depends on the text.
     longest: Option<Box<ModelFile>>,
 }
 
 impl ModelFile {
     pub(super) fn new(name: String, network: Option<usize>, path: PathBuf, bytes: &[u8]) -> Self {
-        let mut words = vec![0; bytes.len().div_ceil(size_of::<u128>())];
-        bytemuck::cast_slice_mut(&mut words)[..bytes.len()].copy_from_slice(bytes);
         ModelFile {
             name,
             network,
             path,
-            words,
-            len: bytes.len(),
+            bytes: AlignedBytes::new(bytes),
             longest: None,
         }
     }
@@ -102,9 +98,12 @@ impl ModelFile {
         Ok(Self::new(name, None, path.to_owned(), &bytes))
     }
 
+    fn len(&self) -> usize {
+        self.bytes.bytes().len()
+    }
+
     pub(super) fn model(&self) -> Result<Model<'_>> {
-        let bytes = &bytemuck::cast_slice(&self.words)[..self.len];
-        Model::from_bytes(bytes).with_context(|| self.path.display().to_string())
+        Model::from_bytes(self.bytes.bytes()).with_context(|| self.path.display().to_string())
     }
 }
 
@@ -194,10 +193,10 @@ impl Count {
     /// the host.
     pub(super) fn new(machine: &'static Machine, program: &Path, file: &ModelFile) -> Result<Self> {
         ensure!(
-            file.len <= MODEL_ROOM,
+            file.len() <= MODEL_ROOM,
             "{} does not fit: found {} bytes, expected at most {MODEL_ROOM}",
             file.path.display(),
-            file.len
+            file.len()
         );
         let model = file.model()?;
         let loader = machine.loader(&file.path, 0);
@@ -256,7 +255,7 @@ impl Count {
             longest_cycles,
             multiply_adds: model.multiply_adds(),
             cmsis_nn: cmsis_nn.and_then(|network| machine.cmsis_nn.get(network).copied()),
-            model_bytes: file.len,
+            model_bytes: file.len(),
             workspace: number("workspace")?,
             stack: number("stack")?.max(number("load-stack")?),
         })
