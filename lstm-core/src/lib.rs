@@ -15,7 +15,7 @@
 //!
 //! 1. [`Model::from_bytes`] reads a `.lstm` file where it lies. It checks the magic, the version,
 //!    the length, the CRC-32, the shapes and the range of every sum. A model that exists is valid,
-//!    so nothing after it can fail. Weights are never copied.
+//!    so nothing after it can fail. Weights are not copied, unless [`Model::with_network_in`] is asked to.
 //! 2. [`Workspace`] is the only RAM: its size is a constant, which [`ModelShape`] reads from the file
 //!    at compile time, or [`workspace_words`] computes for shapes.
 //! 3. [`Session`] holds both. [`Session::step`] feeds one [`Token`] and gives the [`Logits`] of

@@ -206,6 +206,41 @@ impl<'m> Model<'m> {
         &self.lookups
     }
 
+    /// Bytes of the network: its weights, scales and biases, which each step reads, without n-gram sections, of
+    /// which a step reads little.
+    pub fn network_bytes(&self) -> usize {
+        size_of_val(self.data)
+    }
+
+    /// The same model with a copy of its network in `ram`, for a chip that reads RAM faster than flash. N-gram sections
+    /// stay where they are. `None` where `ram` is shorter than [`network_bytes`](Self::network_bytes), or its address
+    /// no multiple of 4.
+    ///
+    /// ```
+    /// # use lstm_core::{Aligned, Model};
+    /// # static FILE: &Aligned<[u8]> = &Aligned(*include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/tiny.lstm")));
+    /// let model = Model::from_bytes(&FILE.0)?;
+    /// let mut ram = Aligned([0; 8192]);
+    /// let faster = model.with_network_in(&mut ram.0).expect("room for a tiny network");
+    /// assert_eq!(faster.checksum(), model.checksum());
+    /// # Ok::<(), lstm_core::Error>(())
+    /// ```
+    pub fn with_network_in<'r>(&self, ram: &'r mut [u8]) -> Option<Model<'r>>
+    where
+        'm: 'r,
+    {
+        let ram = ram.get_mut(..self.network_bytes())?;
+        let copy: &mut [u32] = bytemuck::try_cast_slice_mut(ram).ok()?;
+        for (to, from) in copy.iter_mut().zip(self.data) {
+            *to = *from;
+        }
+        let model: Model<'r> = *self;
+        Some(Model {
+            data: copy,
+            ..model
+        })
+    }
+
     /// How many logits a step gives: one for each symbol, class or value.
     pub fn num_outputs(&self) -> usize {
         #[cfg(feature = "sensor")]

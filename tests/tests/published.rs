@@ -89,6 +89,54 @@ fn the_packages_have_what_a_registry_shows_and_need_nothing_beside_them() {
     }
 }
 
+/// The files of a package with this end.
+fn files(folder: &Path, end: &str) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(self::files(&path, end));
+        } else if path.extension().is_some_and(|extension| extension == end) {
+            files.push(path);
+        }
+    }
+    files
+}
+
+/// What a source file names by a path that begins or goes on with `..`, as from its own folder, or from that of the
+/// package where the path begins with a slash.
+fn named_above(source: &Path, package: &Path) -> Vec<PathBuf> {
+    let text = fs::read_to_string(source).unwrap();
+    let starts = text
+        .match_indices("\"../")
+        .chain(text.match_indices("\"/../"));
+    let above = starts.filter_map(|(at, _)| text[at + 1..].split('"').next());
+    let folder = |literal: &str| match literal.starts_with('/') {
+        true => package.to_owned(),
+        false => source.parent().unwrap().to_owned(),
+    };
+    let join = |literal: &str| folder(literal).join(literal.trim_start_matches('/'));
+    above.map(join).collect()
+}
+
+#[test]
+fn no_source_of_a_package_names_a_file_outside_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut count = 0;
+    for package in unpack(folder.path()) {
+        for source in files(&package, "rs") {
+            for named in named_above(&source, &package) {
+                let file = named.canonicalize();
+                let is_inside =
+                    file.is_ok_and(|file| file.starts_with(package.canonicalize().unwrap()));
+                assert!(is_inside, "{} names {}", source.display(), named.display());
+                count += 1;
+            }
+        }
+    }
+    assert!(count > 0, "no source names a file");
+}
+
 #[test]
 #[ignore = "builds both crates anew: with --full"]
 fn the_tests_of_the_packages_pass_in_a_folder_of_their_own() {

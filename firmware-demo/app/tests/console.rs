@@ -314,21 +314,25 @@ fn info_tells_model_and_memory() {
     });
 }
 
-/// A board with a slow flash copies the model to RAM, if it fits there.
+/// A board with a slow flash copies the model to RAM, if it fits there, else its network, if that fits.
 #[test]
 fn info_tells_that_a_model_runs_from_ram() {
     let (len, model) = (LETTERS.0.len(), letters());
-    for (room, is_copied) in [(len - 1, false), (len, true), (len + 100, true)] {
+    let network = model.network_bytes();
+    assert!(network < len);
+    for (room, end) in [
+        (network - 1, "\n"),
+        (network, ", its network runs from a copy in RAM\n"),
+        (len - 1, ", its network runs from a copy in RAM\n"),
+        (len, ", runs from a copy in RAM\n"),
+        (len + 100, ", runs from a copy in RAM\n"),
+    ] {
         let mut copy = vec![0u128; room.div_ceil(16)];
         let copy = &mut bytemuck::cast_slice_mut(&mut copy)[..room];
         let mut ram = Desktop::new();
         let mut desk = Desk::of(Console::copied(&LETTERS.0, copy, &mut ram));
         assert_eq!(desk.chars(200), written(&model, "", SEED, 200));
         desk.enter(":pause");
-        let end = match is_copied {
-            true => ", runs from a copy in RAM\n",
-            false => "\n",
-        };
         let expected = format!("; model {len} of {len} bytes{end}");
         let info = desk.answer(":info");
         assert!(info.contains(&expected), "{info}");

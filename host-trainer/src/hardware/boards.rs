@@ -3,6 +3,7 @@
 pub use crate::hardware::board_table::BOARDS;
 use crate::hardware::cost::{Core, Shape};
 use crate::hardware::figures::CORES;
+use lstm_core::Model;
 use lstm_core::export::Feature;
 
 /// Bytes of RAM that the firmware keeps for its stack, as its linker script asserts.
@@ -28,8 +29,27 @@ pub struct Board {
     pub ram: usize,
     /// Bytes a second that the flash lets through, where the core waits for it.
     pub flash_rate: Option<f64>,
-    /// Bytes of a model that is copied to RAM at start.
+    /// Bytes of RAM into which a model is copied at start, or its network alone.
     pub copy_room: usize,
+}
+
+/// What a model takes of a board's flash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ModelBytes {
+    /// Of its file.
+    pub file: usize,
+    /// Of those, what each step reads: all but names and a memory.
+    pub network: usize,
+}
+
+impl ModelBytes {
+    /// Those of a model.
+    pub fn of(model: &Model<'_>) -> Self {
+        Self {
+            file: model.file_bytes(),
+            network: model.network_bytes(),
+        }
+    }
 }
 
 /// How a model does on a board.
@@ -52,8 +72,8 @@ impl Board {
         core.expect("a core that was counted on")
     }
 
-    /// A model of this shape in so many bytes of flash, at `clock` hertz.
-    pub fn try_model(&self, shape: &Shape, flash: usize, clock: f64) -> Outcome {
+    /// A model of this shape and these bytes, at `clock` hertz.
+    pub fn try_model(&self, shape: &Shape, bytes: ModelBytes, clock: f64) -> Outcome {
         let core = self.costs();
         let ram = core.ram(shape) + shape.window_bytes() + STACK + VARIABLES;
         let over = |what: &str, needed: usize, room: usize| {
@@ -68,13 +88,13 @@ impl Board {
             .cycles(shape)
             .unwrap_or_else(|| core.instructions(shape));
         let waiting = match self.flash_rate {
-            Some(rate) if flash > self.copy_room => shape.bytes_read() / rate,
+            Some(rate) if bytes.network > self.copy_room => shape.bytes_read() / rate,
             _ => 0.0,
         };
         Outcome {
             characters_per_second: 1.0 / (cycles / clock + waiting),
             misfit: lacking
-                .or_else(|| over("flash", flash, self.model_room))
+                .or_else(|| over("flash", bytes.file, self.model_room))
                 .or_else(|| over("RAM", ram, self.ram)),
         }
     }
@@ -84,6 +104,14 @@ impl Board {
 mod tests {
     use super::*;
     use lstm_core::{Format, LayerShape};
+
+    /// A file that is all network.
+    fn of(file: usize) -> ModelBytes {
+        ModelBytes {
+            file,
+            network: file,
+        }
+    }
 
     #[test]
     fn each_board_has_a_counted_core() {
@@ -104,7 +132,13 @@ mod tests {
             copy_room: 100,
             ..BOARDS[0]
         };
-        let seconds = |flash| 1.0 / board.try_model(&shape, flash, 1e6).characters_per_second;
+        let seconds = |network| {
+            let bytes = ModelBytes {
+                file: 1000,
+                network,
+            };
+            1.0 / board.try_model(&shape, bytes, 1e6).characters_per_second
+        };
         // 256 rows and 28 of the dense layer, of 64 columns: a byte a microsecond.
         let waiting = seconds(101) - seconds(100);
         assert!((waiting - 284.0 * 64e-6).abs() < 1e-9, "{waiting}");
@@ -117,7 +151,7 @@ mod tests {
     fn what_a_firmware_lacks_is_told() {
         let misfit = |name, shape: &Shape| {
             let board = BOARDS.iter().find(|board| board.name == name);
-            board.unwrap().try_model(shape, 1000, 1e6).misfit
+            board.unwrap().try_model(shape, of(1000), 1e6).misfit
         };
         let lacks = |feature| Some(format!("its firmware lacks {feature}"));
         let lstm = vec![LayerShape::lstm(16)];
@@ -144,7 +178,7 @@ mod tests {
         let shape = Shape::text(Format::Int8, vec![LayerShape::lstm(256)], 27);
         let micro = BOARDS.iter().find(|board| board.name == "microbit");
         let micro = micro.unwrap();
-        let misfit = |flash| micro.try_model(&shape, flash, 16e6).misfit;
+        let misfit = |flash| micro.try_model(&shape, of(flash), 16e6).misfit;
         let room = micro.model_room;
         assert_eq!(misfit(room), None);
         assert_eq!(misfit(room + 7), Some("flash lacks 7 bytes".into()));
@@ -152,7 +186,7 @@ mod tests {
             ram: micro.costs().ram(&shape) + STACK + VARIABLES - 1,
             ..*micro
         };
-        let found = tight.try_model(&shape, 1, 16e6).misfit;
+        let found = tight.try_model(&shape, of(1), 16e6).misfit;
         assert_eq!(found, Some("RAM lacks 1 bytes".into()));
     }
 }

@@ -1,4 +1,4 @@
-//! The tables against their definitions, on the sonnets.
+//! The tables against their definitions.
 
 use super::backoff_table::{BackoffTable, Gate, data_bytes};
 use super::discounts::Discounts;
@@ -7,7 +7,6 @@ use super::{CrossFitted, EmbeddingMaps, Occurrences, PARTS, Settings, Size, Text
 use crate::files::error::Error;
 use crate::kernels::pool::Pool;
 use crate::kernels::random::Random;
-use crate::text::alphabet::Alphabet;
 use crate::text::corpus::Split;
 use lstm_core::export::ngram::{Backoff, Embeddings, History};
 use lstm_core::export::{HISTORY, Row, decode_weight};
@@ -15,8 +14,24 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-fn sonnets() -> Vec<u8> {
-    Alphabet::letters().encode(include_str!("../../../data/sonnets.txt"))
+/// As many tokens as the sonnets have: random words of one to seven letters, and blanks (0). A word comes the rarer,
+/// the later it was made, as in a language (Zipf).
+fn text() -> Vec<u8> {
+    let mut random = Random::new(1);
+    let mut word = || -> Vec<u8> {
+        let letters = 1 + random.below(7);
+        let letter = |_| 1 + random.below(26).min(random.below(26)) as u8;
+        (0..letters).map(letter).collect()
+    };
+    let words: Vec<_> = (0..3000).map(|_| word()).collect();
+    let mut tokens = Vec::new();
+    while tokens.len() < 95_650 {
+        let rank = (words.len() as f32).powf(random.uniform()) as usize;
+        tokens.extend(&words[rank]);
+        tokens.push(0);
+    }
+    tokens.truncate(95_650);
+    tokens
 }
 
 fn history(tokens: &[u8], position: usize) -> History {
@@ -127,7 +142,7 @@ fn by_definition(
 
 #[test]
 fn a_table_is_that_of_the_definition() {
-    let text = &sonnets()[..20_000];
+    let text = &text()[..20_000];
     // Three alphabets, whose dense contexts have 2, 1 and 0 tokens.
     let spread = |factor: u8| text.iter().map(|t| t * factor).collect::<Vec<u8>>();
     for (tokens, num_symbols) in [(spread(1), 27), (spread(4), 120), (spread(9), 256)] {
@@ -174,7 +189,7 @@ fn a_table_is_that_of_the_definition() {
 
 #[test]
 fn costs_are_those_of_probabilities() {
-    let tokens = sonnets();
+    let tokens = text();
     let table = prune(&counted(&tokens[..80_000], 27), 9, 2.0);
     for at in (80_000..tokens.len()).step_by(37) {
         let (costs, _) = look_up(&table, &history(&tokens, at));
@@ -188,7 +203,7 @@ fn costs_are_those_of_probabilities() {
 
 #[test]
 fn the_device_finds_what_was_counted() {
-    let tokens = sonnets();
+    let tokens = text();
     for (num_symbols, factor) in [(27, 1), (53, 2), (256, 9)] {
         let tokens: Vec<u8> = tokens.iter().map(|t| t * factor).collect();
         let pruned = prune(&counted(&tokens[..80_000], num_symbols), 7, 3.0);
@@ -220,7 +235,7 @@ fn the_device_finds_what_was_counted() {
 
 #[test]
 fn a_gate_stands_before_the_table() {
-    let tokens = &sonnets()[..30_000];
+    let tokens = &text()[..30_000];
     let pruned = prune(&counted(tokens, 27), 6, 3.0);
     let table = BackoffTable::new(&pruned).unwrap();
     let gate = Gate {
@@ -259,7 +274,7 @@ fn a_gate_stands_before_the_table() {
 
 #[test]
 fn a_weight_of_all_texts_says_nothing() {
-    let tokens = sonnets();
+    let tokens = text();
     let weighed = |weight| {
         let text = Text {
             tokens: &tokens,
@@ -274,7 +289,7 @@ fn a_weight_of_all_texts_says_nothing() {
 }
 
 fn build(size: Size, is_stopped: &(dyn Fn() -> bool + Sync)) -> Result<CrossFitted, Error> {
-    let tokens = sonnets();
+    let tokens = text();
     let texts = [(0..50_000, 1), (50_000..86_085, 2)];
     let texts = texts.map(|(range, weight)| Text {
         tokens: &tokens[range],
@@ -338,7 +353,7 @@ fn counting_stops_when_it_is_to() {
 
 #[test]
 fn a_part_is_new_to_its_table() {
-    let mut tokens = sonnets();
+    let mut tokens = text();
     let saying: Vec<u8> = (0..60).map(|i| i * 7 % 26 + 1).collect();
     let part = 3;
     let range = part_range(tokens.len(), part);
@@ -385,7 +400,7 @@ fn tables_and_maps_are_read_back() {
         error,
         "tensor ngram.backoff is a back-off table of 27 symbols, expected 26"
     );
-    let maps = EmbeddingMaps::new(&counted(&sonnets(), 27), [300, 0, 900]).unwrap();
+    let maps = EmbeddingMaps::new(&counted(&text(), 27), [300, 0, 900]).unwrap();
     let bytes = maps.to_bytes();
     assert_eq!(EmbeddingMaps::from_bytes("maps", &bytes).unwrap(), maps);
     for damaged in [&bytes[1..], &bytes[..bytes.len() - 1]] {
@@ -396,7 +411,7 @@ fn tables_and_maps_are_read_back() {
 
 #[test]
 fn the_most_frequent_contexts_have_rows_of_their_own() {
-    let tokens = sonnets();
+    let tokens = text();
     let most = [200, 500, 1000];
     let maps = EmbeddingMaps::new(&counted(&tokens, 27), most).unwrap();
     let reader = maps.reader().unwrap();
@@ -439,7 +454,7 @@ fn the_most_frequent_contexts_have_rows_of_their_own() {
 
 #[test]
 fn vectors_are_added_as_they_were_packed() {
-    let tokens = sonnets();
+    let tokens = text();
     let maps = EmbeddingMaps::new(&counted(&tokens, 27), [200, 0, 300]).unwrap();
     let mut random = Random::new(3);
     for (width, shift) in [(5, 0), (8, 2), (19, 4)] {
@@ -485,7 +500,7 @@ fn bits(tokens: &[u8], part: Range<usize>, costs: impl Fn(usize, &History, &mut 
 /// the same text are far too good.
 #[test]
 fn costs_in_training_are_those_of_a_new_text() {
-    let tokens = sonnets();
+    let tokens = text();
     let train = Split::Train.range(tokens.len());
     let text = Text {
         tokens: &tokens[train.clone()],

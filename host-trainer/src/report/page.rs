@@ -1,7 +1,7 @@
 //! The page of a report.
 
 use crate::files::stdout::grouped;
-use crate::hardware::boards::BOARDS;
+use crate::hardware::boards::{BOARDS, ModelBytes};
 use crate::hardware::cost::Shape;
 use crate::model::compare::Variant;
 use crate::network::config::LayerConfig;
@@ -321,11 +321,11 @@ fn boards(report: &Report) -> Markup {
                     html! { (board.clock / 1e6) },
                 ];
                 for variant in &report.variants {
-                    let Some((Ok(model), flash)) = variant.file.as_ref().map(|f| f.model()).zip(variant.bytes()) else {
+                    let Some(Ok(model)) = variant.file.as_ref().map(|f| f.model()) else {
                         cells.push(html! {});
                         continue;
                     };
-                    let outcome = board.try_model(&Shape::of(&model), flash, board.clock);
+                    let outcome = board.try_model(&Shape::of(&model), ModelBytes::of(&model), board.clock);
                     cells.push(match outcome.misfit {
                         None => html! { (format!("{:.1}", outcome.characters_per_second)) },
                         Some(misfit) => html! { span.misfit { (misfit) } },

@@ -1,9 +1,14 @@
 //! The tables of `docs/BOARDS.md` say what the folders of the boards and the measured figures say.
 
-use std::fs;
+use std::{fs, path::Path};
 
-use board_list::{Board, Core};
-use xtask::{boards, shell::root, table::grouped};
+use board_list::Board;
+use host_trainer::hardware::{
+    boards::{BOARDS, ModelBytes},
+    cost::Shape,
+};
+use lstm_core::Model;
+use xtask::{aligned::AlignedBytes, boards, models, shell::root, table::grouped};
 
 const PAGE: &str = "docs/BOARDS.md";
 
@@ -79,59 +84,38 @@ fn flashing_table() -> Table {
 
 /// What fits, and how fast it may be.
 fn fitting_table() -> Table {
-    let head = "| board | room for a model: flash, copy in RAM | firmware: flash, variables | \
-                instructions a character, cifg-96 | characters a second, cifg-96 | the same for \
-                cifg-384, in its faster format |";
+    let head = "| board | room for a model: flash, copy in RAM | firmware: flash, variables | its model \
+                where none is named | characters a second | the same for cifg-96 |";
     Table::new(head, |board| {
         board.flashing.as_ref()?;
         let copy = board.memory.model_copy;
         let [flash, variables] = firmware_bytes(&board.name);
         let variables = variables - copy.map_or(0.0, |copy| copy.0.into());
         let [flash, variables] = [flash, variables].map(|bytes| (bytes / 1024.0).round());
-        let cifg_96 = instructions(board.core, "int8", "D");
-        let formats = [("cifg-384.lstm", "int8"), ("cifg-384-int4.lstm", "int4")];
-        let fitting = formats
-            .iter()
-            .filter(|(file, _)| bytes_of(file) <= board.memory.model.size.0.into());
-        let rates = fitting.map(|(file, format)| {
-            let instructions = instructions(board.core, format, "C");
-            (rate(board, instructions, bytes_of(file)), format)
-        });
-        let fastest = rates.max_by(|a, b| a.0.total_cmp(&b.0));
-        let cifg_384 = fastest.map_or("too large".into(), |(rate, format)| {
-            format!("{} ({format})", grouped(rate as u64))
-        });
+        let default = models::default(board);
         Some(format!(
-            "| `{}` | {}, {} | {flash} KB, {variables} KB | {} | {} | {cifg_384} |",
+            "| `{}` | {}, {} | {flash} KB, {variables} KB | `{}` | {} | {} |",
             board.name,
             board.memory.model.size,
             copy.map_or("-".to_owned(), |copy| copy.to_string()),
-            grouped(cifg_96 as u64),
-            grouped(rate(board, cifg_96, bytes_of("cifg-96.lstm")) as u64),
+            default.file_stem().unwrap().display(),
+            rate(board, &default),
+            rate(board, &root().join("models/cifg-96.lstm")),
         ))
     })
 }
 
-/// Characters a second: an instruction a cycle, and the whole model from flash, unless it runs from RAM
-/// or the flash is as fast as the core.
-fn rate(board: &Board, instructions: f64, bytes: u64) -> f64 {
-    let computing = instructions / f64::from(board.clock);
-    let is_copied = board
-        .memory
-        .model_copy
-        .is_some_and(|copy| bytes <= copy.0.into());
-    let reading = match board.flash.bytes_per_second {
-        Some(rate) if !is_copied => bytes as f64 / f64::from(rate),
-        _ => 0.0,
-    };
-    two_digits(1.0 / (computing + reading))
-}
-
-/// Bytes of a shipped model.
-fn bytes_of(model: &str) -> u64 {
-    fs::metadata(root().join("models").join(model))
-        .unwrap()
-        .len()
+/// Characters a second, as `host-trainer budget` estimates them.
+fn rate(board: &Board, model: &Path) -> String {
+    let file = AlignedBytes::read(model).unwrap();
+    let model = Model::from_bytes(file.bytes()).unwrap();
+    let known = BOARDS.iter().find(|known| known.name == board.name);
+    let known = known.expect("a board of budget");
+    let outcome = known.try_model(&Shape::of(&model), ModelBytes::of(&model), known.clock);
+    match outcome.misfit {
+        None => grouped(two_digits(outcome.characters_per_second) as u64),
+        Some(misfit) => format!("none: {misfit}"),
+    }
 }
 
 fn read(path: &str) -> String {
@@ -159,12 +143,6 @@ fn number(word: &str) -> f64 {
 fn firmware_bytes(board: &str) -> [f64; 2] {
     let line = line("docs/sizes.txt", 0, &[board]);
     [number(&line[2]), number(&line[3])]
-}
-
-/// The mean of a network's instructions a character, in `docs/bench.txt`.
-fn instructions(core: Core, format: &str, network: &str) -> f64 {
-    let words = [core.counted_as().name(), format, network];
-    number(&line("docs/bench.txt", 1, &words)[4])
 }
 
 fn two_digits(number: f64) -> f64 {

@@ -55,8 +55,16 @@ impl Figures {
 pub(super) struct Place {
     /// Bytes for one in the flash.
     pub(super) region: usize,
-    /// Whether it runs from a copy in RAM.
-    pub(super) is_copied: bool,
+    pub(super) copied: Copied,
+}
+
+/// What of a model lies in RAM too, and is read there.
+#[derive(Clone, Copy)]
+pub(super) enum Copied {
+    Nothing,
+    /// All but its memory.
+    Network,
+    Model,
 }
 
 /// The first line that a person sees.
@@ -124,10 +132,12 @@ pub(super) fn info(
             output.str(" bytes; model ").number(model as u64);
             output.str(" of ").number(place.region as u64);
             output.str(" bytes");
-            if place.is_copied {
-                output.str(", runs from a copy in RAM");
+            match place.copied {
+                Copied::Nothing => output,
+                Copied::Network => output.str(", its network runs from a copy in RAM"),
+                Copied::Model => output.str(", runs from a copy in RAM"),
             }
-            output.end();
+            .end();
         }
         (3, _) => {
             output

@@ -20,7 +20,7 @@ use crate::{
 };
 
 use self::{
-    info::{Figures, Place, Stats},
+    info::{Copied, Figures, Place, Stats},
     load::{LOAD, Load},
     pace::{Pace, Quiet},
     task::{Prime, Task},
@@ -82,8 +82,7 @@ pub enum Step<'c> {
 pub struct Console<'s, 'm> {
     program: Program<'s, 'm>,
     region: &'m [u8],
-    /// Whether the model runs from a copy in RAM.
-    is_copied: bool,
+    copied: Copied,
     editor: &'s mut Editor,
     output: &'s mut Output,
     task: Task,
@@ -107,7 +106,7 @@ impl<'s, 'm> Console<'s, 'm> {
         Console {
             program: Program::new(model, words, logits),
             region,
-            is_copied: false,
+            copied: Copied::Nothing,
             editor: &mut ram.buffers.editor,
             output: &mut ram.buffers.output,
             task: Task::Start,
@@ -120,23 +119,22 @@ impl<'s, 'm> Console<'s, 'm> {
     }
 
     /// A console for the model that is found in `region`, and runs from `copy`, which is faster to read,
-    /// if it fits.
+    /// if it fits; else its network does, if that fits alone.
     pub fn copied<const WORDS: usize>(
         region: &'m [u8],
         copy: &'m mut [u8],
         ram: &'s mut Ram<WORDS>,
     ) -> Self {
         let model = Model::from_region(region);
-        let bytes = model.as_ref().map_or(0, Model::file_bytes);
-        let (model, is_copied) = match (region.get(..bytes), copy.get_mut(..bytes)) {
-            (Some(file), Some(copy)) if bytes > 0 => {
-                copy.copy_from_slice(file);
-                (Model::from_bytes(copy), true)
+        let (model, copied) = match model {
+            Ok(model) => {
+                let (model, copied) = copy_of(model, region, copy);
+                (Ok(model), copied)
             }
-            _ => (model, false),
+            Err(error) => (Err(error), Copied::Nothing),
         };
         Console {
-            is_copied,
+            copied,
             ..Console::new(model, region, ram)
         }
     }
@@ -469,7 +467,7 @@ impl<'s, 'm> Console<'s, 'm> {
     fn info(&mut self, line: u8, memory: &Memory) {
         let place = Place {
             region: self.region.len(),
-            is_copied: self.is_copied,
+            copied: self.copied,
         };
         let of_text = (&place, &self.pace);
         match info::info(line, &mut self.program, of_text, memory, self.output) {
@@ -499,4 +497,24 @@ fn next_of_line(poet: &Poet<'_, '_>, rest: &str) -> (usize, char) {
     }
     let character = rest.chars().next().unwrap_or(' ');
     (character.len_utf8(), character)
+}
+
+/// A model of this region as far as there is room for it in RAM.
+fn copy_of<'m>(model: Model<'m>, region: &[u8], ram: &'m mut [u8]) -> (Model<'m>, Copied) {
+    let file = region.get(..model.file_bytes()).unwrap_or_default();
+    if file.len() > ram.len() {
+        return match model.with_network_in(ram) {
+            Some(model) => (model, Copied::Network),
+            None => (model, Copied::Nothing),
+        };
+    }
+    let Some(copy) = ram.get_mut(..file.len()) else {
+        return (model, Copied::Nothing);
+    };
+    copy.copy_from_slice(file);
+    // The file is that of the model.
+    match Model::from_bytes(copy) {
+        Ok(copied) => (copied, Copied::Model),
+        Err(_) => (model, Copied::Nothing),
+    }
 }

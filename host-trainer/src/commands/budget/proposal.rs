@@ -86,7 +86,7 @@ pub(super) fn propose(args: &Args, flash: Bytes) -> Result<(Subject, Proposal)> 
 impl Choice {
     fn new(config: NetworkConfig, format: Format, flash: Bytes) -> Result<Self> {
         let mut subject = Subject::of_text(&config, format)?;
-        let network = subject.file_bytes;
+        let network = subject.bytes.file;
         let whole = flash.size().saturating_sub(network + LABELS);
         let memory = Bytes::nearest(whole / 1024 * 1024);
         let width = config.layers[0].output();
@@ -104,7 +104,7 @@ impl Choice {
                 grouped(least),
             )));
         }
-        subject.file_bytes = network + LABELS + memory.size();
+        subject.bytes.file = network + LABELS + memory.size();
         subject.shape.has_memory = true;
         Ok(Self {
             config,
@@ -183,7 +183,7 @@ impl fmt::Display for Proposal {
                 grouped(vectors.iter().sum()),
                 grouped(choice.split.all_vector_bytes()),
                 grouped(table_bytes),
-                grouped(choice.subject.file_bytes),
+                grouped(choice.subject.bytes.file),
                 cycles("Cortex-M4F"),
                 cycles("Cortex-M0"),
             ]
@@ -229,7 +229,7 @@ impl Proposal {
                 "vectors": choice.split.vectors,
                 "vector_bytes": choice.split.all_vector_bytes(),
                 "table_bytes": choice.split.table_bytes,
-                "file_bytes": choice.subject.file_bytes,
+                "file_bytes": choice.subject.bytes.file,
             })
         };
         json!({

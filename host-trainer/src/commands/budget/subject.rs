@@ -2,6 +2,7 @@
 
 use super::Args;
 use crate::files::error::{Error, Result};
+use crate::hardware::boards::ModelBytes;
 use crate::hardware::cost::Shape;
 use crate::model::encode::{Labels, encode_in, encode_quantized, encode_zeros};
 use crate::model::file::ModelFile;
@@ -24,9 +25,9 @@ pub(super) struct Subject {
     /// Numbers that are trained, where a network tells them.
     pub(super) parameters: Option<usize>,
     pub(super) shape: Shape,
-    /// Of the file, at most.
-    pub(super) file_bytes: usize,
-    /// Of those, its name.
+    /// At most.
+    pub(super) bytes: ModelBytes,
+    /// Of the file's bytes, its name.
     pub(super) name_bytes: usize,
     /// Of a character or a step.
     pub(super) multiply_adds: usize,
@@ -93,7 +94,7 @@ impl Subject {
         Self {
             parameters,
             shape: Shape::of(model),
-            file_bytes: model.file_bytes(),
+            bytes: ModelBytes::of(model),
             name_bytes: model.name().len(),
             multiply_adds: model.multiply_adds(),
         }

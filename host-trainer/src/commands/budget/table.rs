@@ -25,7 +25,7 @@ pub(super) fn as_json(subject: &Subject, clock: Option<f64>) -> serde_json::Valu
     });
     let boards = BOARDS.iter().map(|board| {
         let clock = clock.unwrap_or(board.clock);
-        let outcome = board.try_model(shape, subject.file_bytes, clock);
+        let outcome = board.try_model(shape, subject.bytes, clock);
         let mut told = json!({
             "name": board.name,
             "core": board.core,
@@ -40,7 +40,7 @@ pub(super) fn as_json(subject: &Subject, clock: Option<f64>) -> serde_json::Valu
     let mut report = json!({
         "layers": shape.layers.iter().copied().map(layer_name).collect::<Vec<_>>(),
         "format": shape.format.to_string(),
-        "file_bytes": subject.file_bytes,
+        "file_bytes": subject.bytes.file,
         "multiply_adds": subject.multiply_adds,
         "cores": cores.collect::<Vec<_>>(),
         "boards": boards.collect::<Vec<_>>(),
@@ -104,7 +104,7 @@ pub(super) fn table(subject: &Subject, clock: Option<f64>) -> String {
             "model",
             format!(
                 "{} bytes of flash, of which the name takes {}",
-                grouped(subject.file_bytes),
+                grouped(subject.bytes.file),
                 subject.name_bytes
             ),
         ),
@@ -147,7 +147,7 @@ pub(super) fn table(subject: &Subject, clock: Option<f64>) -> String {
     ];
     let row = |board: &Board| {
         let clock = clock.unwrap_or(board.clock);
-        let outcome = board.try_model(shape, subject.file_bytes, clock);
+        let outcome = board.try_model(shape, subject.bytes, clock);
         [
             board.name.to_owned(),
             board.core.to_owned(),
