@@ -5,6 +5,10 @@ use core::ops::Range;
 use super::bits::Bits;
 use super::hash::{PerfectHash, extend};
 use super::{History, values};
+#[cfg(feature = "export")]
+use crate::bytes::split;
+#[cfg(feature = "export")]
+use crate::format::MAX_SYMBOLS;
 use crate::format::{BLOCK_ROWS, MAX_BACKOFF_LENGTHS, Row, round_up};
 
 /// The low bits of a slot say where its row is, the others are its tag.
@@ -29,6 +33,8 @@ pub struct Backoff<'m> {
     pub(super) symbol_bits: u8,
     /// Where the arrays of the lengths start in the data, in words: behind the costs.
     pub(super) lengths_start: u32,
+    /// Where the rows start in the data, in bytes: behind the last length.
+    pub(super) rows_start: u32,
     /// Of the lengths `dense + 1` and so on; zeros behind the last.
     pub(super) slots: [u16; MAX_BACKOFF_LENGTHS],
     pub(super) coefficients: [i16; MAX_BACKOFF_LENGTHS + 1],
@@ -38,39 +44,44 @@ pub struct Backoff<'m> {
 impl<'m> Backoff<'m> {
     /// Writes what each symbol costs after the last tokens, in quarter bits, and gives the number of
     /// the longest length found: 1 is `dense + 1` tokens, 0 stands for none. `costs` is `[V]`.
+    #[cfg(feature = "export")]
     pub fn costs(&self, history: &History, costs: &mut [u8]) -> usize {
-        let mut starts = [0; MAX_BACKOFF_LENGTHS];
-        let found = self.find(history, &mut starts);
-        let starts = starts.get(..found.count).unwrap_or_default();
-        // What the rows send back with, from the longest: to each, and at last to all symbols.
-        let mut backoffs = [0; MAX_BACKOFF_LENGTHS];
-        let mut backoff = 0u8;
-        for (row, &start) in backoffs.iter_mut().zip(starts.iter()).rev() {
-            *row = backoff;
-            backoff = backoff.saturating_add(RowReader::backoff(self.data, start));
+        let mut words = [0; MAX_SYMBOLS];
+        let (words, _) = split(&mut words, costs.len());
+        let longest = self.write_costs(history, words);
+        for (to, &from) in costs.iter_mut().zip(words.iter()) {
+            *to = values::cost(from);
         }
-        let line: &[u8] = bytemuck::cast_slice(self.data);
-        add_to_all(costs, line.get(found.line..).unwrap_or_default(), backoff);
-        // From the shortest to the longest, which counts.
-        for (&start, &backoff) in starts.iter().zip(&backoffs) {
-            write_row(self.data, start, self.symbol_bits.into(), backoff, costs);
-        }
-        found.longest
+        longest
     }
 
-    /// Takes the costs of all symbols off their logits, Q12. `hidden` is the hidden state that the
-    /// dense layer reads; `costs` is scratch, `[V]`.
-    pub(super) fn apply(
-        &self,
-        history: &History,
-        hidden: &[i8],
-        costs: &mut [u8],
-        logits: &mut [i32],
-    ) {
-        let longest = self.costs(history, costs);
+    /// Writes what each symbol costs, for [`values::cost`], and gives what a quarter bit takes off a
+    /// logit, as [`values::factor`]. `hidden` is the hidden state that the dense layer reads; `costs` is
+    /// `[V]`.
+    pub(crate) fn weigh(&self, history: &History, hidden: &[i8], costs: &mut [i32]) -> i32 {
+        let longest = self.write_costs(history, costs);
         let coefficient = self.coefficients.get(longest).copied().unwrap_or_default();
-        let factor = values::factor(values::coefficient(coefficient, self.gate(hidden)));
-        subtract(costs, factor, logits);
+        values::factor(values::coefficient(coefficient, self.gate(hidden)))
+    }
+
+    /// As [`Backoff::costs`], but for the saturation.
+    fn write_costs(&self, history: &History, costs: &mut [i32]) -> usize {
+        let mut rows = [0; MAX_BACKOFF_LENGTHS];
+        let found = self.find(history, &mut rows);
+        let rows = rows.get(..found.count).unwrap_or_default();
+        let bytes: &[u8] = bytemuck::cast_slice(self.data);
+        // All rows send back to the costs of all symbols, the longer rows to each.
+        let backoff_of = |&row: &u32| bytes.get(row as usize + 1).map_or(0, |&b| i32::from(b));
+        let mut backoff = rows.iter().map(backoff_of).sum();
+        let line = bytes.get(found.line..).unwrap_or_default();
+        for (to, &cost) in costs.iter_mut().zip(line) {
+            *to = i32::from(cost) + backoff;
+        }
+        // From the shortest to the longest, which counts.
+        for &start in rows {
+            write_row(self.data, start, self.symbol_bits.into(), &mut backoff, costs);
+        }
+        found.longest
     }
 
     /// Where the weights of the gate are in the data, in words.
@@ -89,41 +100,36 @@ impl<'m> Backoff<'m> {
         usize::from(self.num_symbols).pow(u32::from(self.dense) + 1)
     }
 
-    /// The costs after the last tokens. `starts` become the bytes of the data where the rows of the
+    /// The costs after the last tokens. `rows` become the bytes of the data where the rows of the
     /// lengths start that have one, from the shortest.
     #[inline(never)]
-    fn find(&self, history: &History, starts: &mut [u32; MAX_BACKOFF_LENGTHS]) -> Found {
+    fn find(&self, history: &History, rows: &mut [u32; MAX_BACKOFF_LENGTHS]) -> Found {
         let (mut x, mut line, mut place) = (self.salt, 0, 1);
-        let dense = usize::from(self.dense);
-        for &token in history.iter().take(dense) {
+        let mut tokens = history.iter();
+        for &token in tokens.by_ref().take(self.dense.into()) {
             x = extend(x, token);
             line += place * usize::from(token);
             place *= usize::from(self.num_symbols);
         }
         let (mut count, mut longest) = (0, 0);
         let mut start = self.lengths_start as usize;
-        let tokens = history.get(dense..).unwrap_or_default();
-        for (n, (&token, &slots)) in tokens.iter().zip(&self.slots).enumerate() {
+        for (n, (&slots, &token)) in self.slots.iter().zip(tokens).enumerate() {
             x = extend(x, token);
             if slots == 0 {
                 continue;
             }
             let map = PerfectHash::at(start, slots);
+            start = map.end() + map.slots();
             let (slot, y) = map.place(self.data, x);
             let word = self.data.get(map.end() + slot).copied();
             let word = word.map_or(EMPTY, u32::from_le);
-            start = map.end() + map.slots();
             if word >> OFFSET_BITS == y & TAG && word & EMPTY != EMPTY {
-                if let Some(start) = starts.get_mut(count) {
-                    *start = word & EMPTY;
+                if let Some(row) = rows.get_mut(count) {
+                    *row = self.rows_start + (word & EMPTY);
                 }
                 count += 1;
                 longest = n + 1;
             }
-        }
-        // The rows stand behind the last length.
-        for row in starts.iter_mut().take(count) {
-            *row += 4 * start as u32;
         }
         Found {
             count,
@@ -173,48 +179,19 @@ pub(super) fn weights_of(word: u32) -> [i32; 4] {
     ]
 }
 
-/// Writes the costs of all symbols, with the back-offs of the rows that send to them.
-#[inline(never)]
-fn add_to_all(costs: &mut [u8], line: &[u8], backoff: u8) {
-    let (costs4, costs1) = costs.as_chunks_mut::<4>();
-    let (line4, _) = line.as_chunks::<4>();
-    let line1 = line.get(4 * costs4.len()..).unwrap_or_default();
-    for (to, &[a, b, c, d]) in costs4.iter_mut().zip(line4) {
-        let add = |cost: u8| cost.saturating_add(backoff);
-        *to = [add(a), add(b), add(c), add(d)];
-    }
-    for (to, &from) in costs1.iter_mut().zip(line1) {
-        *to = from.saturating_add(backoff);
-    }
-}
-
-/// Writes the costs of a row's symbols, with the back-offs of longer rows.
+/// Writes the costs of a row's symbols. `backoff` is what this row and the longer ones send back with,
+/// and becomes that of the longer ones alone.
 // With its registers for the bits.
 #[inline(never)]
-fn write_row(data: &[u32], start: u32, symbol_bits: u32, backoff: u8, costs: &mut [u8]) {
+fn write_row(data: &[u32], start: u32, symbol_bits: u32, backoff: &mut i32, costs: &mut [i32]) {
     let mut row = RowReader::at(data, start, symbol_bits);
+    *backoff -= i32::from(row.backoff);
+    let backoff = *backoff;
     for _ in 0..row.entries {
         let (symbol, cost) = row.next();
         if let Some(place) = costs.get_mut(symbol) {
-            *place = cost.saturating_add(backoff);
+            *place = i32::from(cost) + backoff;
         }
-    }
-}
-
-/// Takes costs off logits.
-#[inline(never)]
-fn subtract(costs: &[u8], factor: i32, logits: &mut [i32]) {
-    let (costs4, costs1) = costs.as_chunks::<4>();
-    let (logits4, logits1) = logits.as_chunks_mut::<4>();
-    for (logits, &[a, b, c, d]) in logits4.iter_mut().zip(costs4) {
-        let [l0, l1, l2, l3] = logits;
-        *l0 = values::logit(*l0, a, factor);
-        *l1 = values::logit(*l1, b, factor);
-        *l2 = values::logit(*l2, c, factor);
-        *l3 = values::logit(*l3, d, factor);
-    }
-    for (logit, &cost) in logits1.iter_mut().zip(costs1) {
-        *logit = values::logit(*logit, cost, factor);
     }
 }
 
@@ -261,13 +238,6 @@ impl<'m> RowReader<'m> {
             bits,
             symbol_bits,
         }
-    }
-
-    /// The back-off of such a row.
-    #[inline(always)]
-    fn backoff(data: &[u32], start: u32) -> u8 {
-        let bytes: &[u8] = bytemuck::cast_slice(data);
-        bytes.get(start as usize + 1).copied().unwrap_or_default()
     }
 
     /// The next symbol and its cost in quarter bits.

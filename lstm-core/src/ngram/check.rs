@@ -121,6 +121,7 @@ impl<'m> Backoff<'m> {
             dense: section.dense,
             symbol_bits: symbol_bits(num_symbols) as u8,
             lengths_start: 0,
+            rows_start: 0,
             slots: [0; MAX_BACKOFF_LENGTHS],
             coefficients: [0; MAX_BACKOFF_LENGTHS + 1],
             data: &[],
@@ -135,7 +136,9 @@ impl<'m> Backoff<'m> {
         let row_bytes = section.row_bytes as usize;
         let costs_end = backoff.costs_start() + backoff.cost_bytes().div_ceil(4);
         backoff.lengths_start = costs_end as u32;
-        let words = backoff.rows_start() + row_bytes.div_ceil(4);
+        let rows_start = backoff.rows_start();
+        backoff.rows_start = 4 * rows_start as u32;
+        let words = rows_start + row_bytes.div_ceil(4);
         backoff.data = aligned_words(section.data, words)?;
         backoff.check_arrays(row_bytes)?;
         backoff.check_gate()?;

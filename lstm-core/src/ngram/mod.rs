@@ -40,20 +40,6 @@ impl Lookups<'_> {
         }
     }
 
-    /// Takes what the symbols cost off their logits, Q12. `hidden` is the hidden state that the dense
-    /// layer reads, `scratch` has a byte for each symbol.
-    pub(crate) fn behind_dense(
-        &self,
-        history: &History,
-        hidden: &[i8],
-        scratch: &mut [u8],
-        logits: &mut [i32],
-    ) {
-        if let Some(backoff) = &self.backoff {
-            backoff.apply(history, hidden, scratch, logits);
-        }
-    }
-
     /// Bytes of the data of each.
     pub(crate) fn bytes(&self) -> (usize, usize) {
         let bytes = |data: Option<&[u32]>| data.map_or(0, size_of_val);
