@@ -224,10 +224,23 @@ fn run_with_lookups(
         };
         lookups.before_layers(state.history, token, state.hidden);
     }
-    let history = ngram::history(state.history);
-    let (Some(backoff), Some(history)) = (&lookups.backoff, history) else {
-        return run_in::<Integer>(model, state, token, logits);
-    };
+    match &lookups.backoff {
+        Some(backoff) => run_with_costs(model, backoff, state, token, logits),
+        None => run_in::<Integer>(model, state, token, logits),
+    }
+}
+
+/// As [`run_in`], with what a table says that the symbols cost.
+// Apart, so that only one of them has a batch on the stack.
+#[cfg(feature = "ngram")]
+#[inline(never)]
+fn run_with_costs(
+    model: &Model<'_>,
+    backoff: &ngram::Backoff<'_>,
+    state: &mut State<'_>,
+    token: Token,
+    logits: Option<&mut [u32]>,
+) {
     let mut scratch = Scratch::<Integer>::new(&mut *state.columns, &mut *state.cell_output);
     let (mut arrays, hidden) = layers(
         model,
@@ -236,16 +249,15 @@ fn run_with_lookups(
         &mut *state.cell_state,
         &mut scratch,
     );
-    if let Some(logits) = logits {
+    if let (Some(logits), Some(history)) = (logits, ngram::history(state.history)) {
         let logits = bytemuck::cast_slice_mut(logits);
+        let hidden = hidden.get(..arrays.input()).unwrap_or_default();
         // What the symbols cost waits where their logits will be.
-        let width = arrays.input();
-        let factor = backoff.weigh(history, hidden.get(..width).unwrap_or_default(), logits);
+        let factor = backoff.weigh(history, hidden, logits);
         let matrix = arrays.dense(model.num_outputs());
         let Scratch { columns, batch, .. } = &mut scratch;
         cell::head::<Integer>(&matrix, hidden, logits, columns, batch, |sum, cost| {
-            let cost = ngram::values::cost(cost);
-            ngram::values::logit(Integer::logit(sum), cost, factor)
+            ngram::values::logit(Integer::logit(sum), ngram::values::cost(cost), factor)
         });
     }
 }

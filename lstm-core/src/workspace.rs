@@ -227,8 +227,7 @@ impl ModelShape {
         };
         #[cfg(not(feature = "sensor"))]
         let room = Room::of(self.format(), self.layers());
-        room.with_ngrams(self.has_ngrams())
-            .words()
+        room.with_ngrams(self.has_ngrams()).words()
     }
 }
 

@@ -13,7 +13,8 @@ pub(crate) struct Integer;
 
 /// The sigmoid of `z`, Q12 saturated to -8..8; Q15.
 ///
-/// A table of 256 intervals of 1/16, linear in between.
+/// A table of 256 intervals of 1/16, linear in between. A line is counted from 0 and not from the start
+/// of its interval: that is as exact, as an interval is 256 of `z`.
 #[inline(always)]
 pub(crate) fn sigmoid_q12(z: i32) -> i32 {
     #[cfg(lstm_kernel = "cortex_m0")]
@@ -31,14 +32,20 @@ pub(crate) fn sigmoid_q12(z: i32) -> i32 {
 pub(crate) fn portable_sigmoid_q12(z: i32) -> i32 {
     let z = z.clamp(-0x8000, 0x7fff);
     let word = SIGMOID[usize::from((z >> 8) as u8)];
-    let value = (word >> 16) as i32;
-    // A rise is at most 512. Each CPU takes the low half of a word in its own way.
-    let rise = if cfg!(target_arch = "riscv32") {
-        (word & 0x3ff) as i32
-    } else {
-        i32::from(word as i16)
-    };
-    value + ((rise * (z & 0xff)) >> 8)
+    let at_zero = (word >> 16) as i32;
+    at_zero + (rise(word, z) >> 8)
+}
+
+/// The lower half of a word of the table, at most 512, times `z`, which has 16 bits.
+#[inline(always)]
+fn rise(word: u32, z: i32) -> i32 {
+    #[cfg(lstm_kernel = "cortex_m4")]
+    return kernel::product_of_lower_halves(word, z as u32);
+    // Each CPU takes the lower half of a word in its own way.
+    #[cfg(target_arch = "riscv32")]
+    return (word & 0x3ff) as i32 * z;
+    #[cfg(not(any(lstm_kernel = "cortex_m4", target_arch = "riscv32")))]
+    return i32::from(word as i16) * z;
 }
 
 /// The packed columns of a matrix, by the format of its weights.

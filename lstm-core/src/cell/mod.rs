@@ -245,10 +245,14 @@ pub(crate) fn dense<A: Arithmetic>(
     let packed = A::pack(matrix, split(units, below).0, columns);
     let (units, _) = split(units, shape.width.into());
     match shape.activation {
-        Activation::Linear => rows::<A, _>(matrix, packed, units, |sum, _| A::projected(sum), batch),
+        Activation::Linear => {
+            rows::<A, _>(matrix, packed, units, |sum, _| A::projected(sum), batch)
+        }
         Activation::Relu => rows::<A, _>(matrix, packed, units, |sum, _| A::relu(sum), batch),
         Activation::Tanh => rows::<A, _>(matrix, packed, units, |sum, _| A::dense_tanh(sum), batch),
-        Activation::Sigmoid => rows::<A, _>(matrix, packed, units, |sum, _| A::dense_sigmoid(sum), batch),
+        Activation::Sigmoid => {
+            rows::<A, _>(matrix, packed, units, |sum, _| A::dense_sigmoid(sum), batch)
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! A back-off table: what each symbol costs after the last tokens.
 
+use core::convert::Infallible;
 use core::ops::Range;
 
-use super::bits::Bits;
 use super::hash::{PerfectHash, extend};
 use super::{History, values};
 #[cfg(feature = "export")]
@@ -72,15 +72,12 @@ impl<'m> Backoff<'m> {
         let bytes: &[u8] = bytemuck::cast_slice(self.data);
         // All rows send back to the costs of all symbols, the longer rows to each.
         let backoff_of = |&row: &u32| bytes.get(row as usize + 1).map_or(0, |&b| i32::from(b));
-        let mut backoff = rows.iter().map(backoff_of).sum();
+        let backoff = rows.iter().map(backoff_of).sum();
         let line = bytes.get(found.line..).unwrap_or_default();
         for (to, &cost) in costs.iter_mut().zip(line) {
             *to = i32::from(cost) + backoff;
         }
-        // From the shortest to the longest, which counts.
-        for &start in rows {
-            write_row(self.data, start, self.symbol_bits.into(), &mut backoff, costs);
-        }
+        self.write_rows(rows, backoff, costs);
         found.longest
     }
 
@@ -138,6 +135,23 @@ impl<'m> Backoff<'m> {
         }
     }
 
+    /// Writes the costs of the symbols of rows, from the shortest to the longest, which counts. `backoff`
+    /// is what all of them send back with.
+    // With its registers for the bits.
+    #[inline(never)]
+    fn write_rows(&self, rows: &[u32], mut backoff: i32, costs: &mut [i32]) {
+        for &start in rows {
+            let row = RowReader::at(self.data, start, self.symbol_bits.into());
+            backoff -= i32::from(row.backoff);
+            let Ok(_) = row.each(|symbol, cost| {
+                if let Some(place) = costs.get_mut(symbol) {
+                    *place = i32::from(cost) + backoff;
+                }
+                Ok::<_, Infallible>(())
+            });
+        }
+    }
+
     /// The gate's sum over a hidden state, Q18.
     #[inline(never)]
     fn gate(&self, hidden: &[i8]) -> i32 {
@@ -179,22 +193,6 @@ pub(super) fn weights_of(word: u32) -> [i32; 4] {
     ]
 }
 
-/// Writes the costs of a row's symbols. `backoff` is what this row and the longer ones send back with,
-/// and becomes that of the longer ones alone.
-// With its registers for the bits.
-#[inline(never)]
-fn write_row(data: &[u32], start: u32, symbol_bits: u32, backoff: &mut i32, costs: &mut [i32]) {
-    let mut row = RowReader::at(data, start, symbol_bits);
-    *backoff -= i32::from(row.backoff);
-    let backoff = *backoff;
-    for _ in 0..row.entries {
-        let (symbol, cost) = row.next();
-        if let Some(place) = costs.get_mut(symbol) {
-            *place = i32::from(cost) + backoff;
-        }
-    }
-}
-
 /// The costs after some tokens.
 struct Found {
     /// Of the rows.
@@ -223,7 +221,10 @@ pub(super) struct RowReader<'m> {
     pub(super) entries: usize,
     /// In quarter bits.
     pub(super) backoff: u8,
-    bits: Bits<'m>,
+    /// The first byte of the symbols and costs, where it is the upper one of a half word.
+    first: Option<u8>,
+    /// The half words behind that.
+    halves: &'m [u16],
     symbol_bits: u32,
 }
 
@@ -231,28 +232,126 @@ impl<'m> RowReader<'m> {
     /// The row that starts at a byte of the data.
     #[inline(always)]
     pub(super) fn at(data: &'m [u32], start: u32, symbol_bits: u32) -> Self {
-        let mut bits = Bits::at(data, start as usize);
+        let start = start as usize;
+        let bytes: &[u8] = bytemuck::cast_slice(data);
+        let row = bytes.get(start..).and_then(|row| row.first_chunk());
+        let &[entries, backoff, first] = row.unwrap_or(&[0; 3]);
+        let halves: &[u16] = bytemuck::cast_slice(data);
         RowReader {
-            entries: bits.next(8) as usize + 1,
-            backoff: bits.next(8) as u8,
-            bits,
+            entries: usize::from(entries) + 1,
+            backoff,
+            first: (start % 2 == 1).then_some(first),
+            halves: halves.get(start.div_ceil(2) + 1..).unwrap_or_default(),
             symbol_bits,
         }
     }
 
-    /// The next symbol and its cost in quarter bits.
+    /// Gives each symbol with its cost in quarter bits, until `visit` fails. At last come the bits that
+    /// fill up the row's last byte.
     #[inline(always)]
-    pub(super) fn next(&mut self) -> (usize, u8) {
+    pub(super) fn each<E>(
+        self,
+        mut visit: impl FnMut(usize, u8) -> Result<(), E>,
+    ) -> Result<u32, E> {
         const COST: u32 = (1 << COST_BITS) - 1;
-        let ahead = self.bits.peek(self.symbol_bits + COST_BITS);
-        let symbol = ahead & ((1 << self.symbol_bits) - 1);
-        let cost = ahead >> self.symbol_bits & COST;
-        self.bits.skip(self.symbol_bits + COST_BITS);
-        (symbol as usize, cost as u8)
+        let bits = self.symbol_bits + COST_BITS;
+        let symbol = (1 << self.symbol_bits) - 1;
+        // The bits that have been read, the next one lowest, and 2 to their number.
+        let (mut ahead, mut unit) = match self.first {
+            Some(first) => (u32::from(first), 1u32 << 8),
+            None => (0, 1),
+        };
+        let mut left = self.entries;
+        let mut halves = self.halves.iter();
+        loop {
+            while unit >> bits != 0 {
+                visit(
+                    (ahead & symbol) as usize,
+                    (ahead >> self.symbol_bits & COST) as u8,
+                )?;
+                ahead >>= bits;
+                unit >>= bits;
+                left -= 1;
+                if left == 0 {
+                    return Ok(ahead & ((1 << (unit.trailing_zeros() % 8)) - 1));
+                }
+            }
+            let Some(&half) = halves.next() else {
+                return Ok(0);
+            };
+            ahead += u32::from(u16::from_le(half)) * unit;
+            unit <<= 16;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec::Vec;
+
+    /// A row's bytes, written bit by bit.
+    fn row(symbol_bits: u32, backoff: u8, entries: &[(usize, u8)], filling: bool) -> Vec<u8> {
+        let mut bits = Vec::new();
+        let mut push = |number: usize, width: u32| bits.extend((0..width).map(|i| number >> i & 1));
+        push(entries.len() - 1, 8);
+        push(backoff.into(), 8);
+        for &(symbol, cost) in entries {
+            push(symbol, symbol_bits);
+            push(cost.into(), COST_BITS);
+        }
+        bits.resize(round_up(bits.len(), 8), filling.into());
+        let bytes = bits
+            .chunks(8)
+            .map(|byte| byte.iter().rev().fold(0, |b, &bit| 2 * b + bit));
+        bytes.map(|byte| byte as u8).collect()
     }
 
-    /// The bits behind the last entry.
-    pub(super) fn padding(mut self) -> u32 {
-        self.bits.rest_of_byte()
+    #[test]
+    fn rows_are_read_from_any_byte_in_any_width() {
+        for symbol_bits in 1..=8 {
+            for count in 1..=20usize.min(1 << symbol_bits) {
+                let entries: Vec<_> = (0..count)
+                    .map(|i| ((i * 37 + 5) % (1 << symbol_bits), (i * 29 + 3) as u8 % 64))
+                    .collect();
+                for (start, filling) in (0..8).flat_map(|start| [(start, false), (start, true)]) {
+                    let row = row(symbol_bits, 41, &entries, filling);
+                    assert_eq!(row.len(), row_bytes(count, symbol_bits));
+                    let mut data = [0xffff_ffffu32; 16];
+                    let bytes = bytemuck::cast_slice_mut::<_, u8>(&mut data);
+                    bytes[start..start + row.len()].copy_from_slice(&row);
+                    let end = (start + row.len()).div_ceil(4);
+                    let reader = RowReader::at(&data[..end], start as u32, symbol_bits);
+                    assert_eq!((reader.entries, reader.backoff), (count, 41));
+                    let mut found = Vec::new();
+                    let padding = reader.each(|symbol, cost| {
+                        found.push((symbol, cost));
+                        Ok::<_, Infallible>(())
+                    });
+                    assert_eq!(found, entries, "{symbol_bits} {start}");
+                    let used = 8 - count * (symbol_bits + COST_BITS) as usize % 8;
+                    let expected = u32::from(filling) * ((1 << (used % 8)) - 1);
+                    assert_eq!(padding, Ok(expected), "{symbol_bits} {start}");
+                }
+            }
+        }
+    }
+
+    /// A row whose end would lie behind the data, as only a file that is refused has.
+    #[test]
+    fn a_row_is_read_no_further_than_the_data() {
+        for words in 0..3 {
+            let data = [u32::MAX; 3];
+            for start in 0..=4 * words as u32 {
+                let mut entries = 0;
+                let row = RowReader::at(&data[..words], start, 8);
+                let padding = row.each(|_, _| {
+                    entries += 1;
+                    Ok::<_, Infallible>(())
+                });
+                assert_eq!(padding, Ok(0));
+                assert!(14 * entries <= 32 * words);
+            }
+        }
     }
 }

@@ -213,7 +213,7 @@ fn check_row(
     num_symbols: usize,
 ) -> Result<(), ModelError> {
     let width = symbol_bits(num_symbols);
-    let mut row = RowReader::at(rows, offset, width);
+    let row = RowReader::at(rows, offset, width);
     let found = offset as usize + row_bytes(row.entries, width);
     if found > expected {
         return Err(ModelError::RowEnd { found, expected });
@@ -226,16 +226,16 @@ fn check_row(
         return Err(ModelError::RowBackoff { found: row.backoff });
     }
     let mut symbols = Symbols([0; MAX_SYMBOLS / 32]);
-    for _ in 0..row.entries {
-        let (found, _) = row.next();
+    let padding = row.each(|found, _| {
         if found >= expected {
             return Err(ModelError::RowSymbol { found, expected });
         }
-        if !symbols.insert(found) {
-            return Err(ModelError::RowRepetition { found });
+        match symbols.insert(found) {
+            true => Ok(()),
+            false => Err(ModelError::RowRepetition { found }),
         }
-    }
-    match row.padding() {
+    })?;
+    match padding {
         0 => Ok(()),
         found => Err(ModelError::NgramPadding { found: found as u8 }),
     }

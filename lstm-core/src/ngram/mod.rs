@@ -6,7 +6,6 @@
 #![deny(clippy::float_arithmetic)]
 
 mod backoff;
-mod bits;
 mod check;
 mod embeddings;
 mod hash;
