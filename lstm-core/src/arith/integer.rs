@@ -170,7 +170,7 @@ impl Arithmetic for Integer {
     /// Q18 to Q4, saturating at 127.
     #[inline(always)]
     fn projected(z: i32) -> i8 {
-        (z >> 14).clamp(-127, 127) as i8
+        ((z >> 14).clamp(-128, 127) as i8).max(-127)
     }
 
     /// Q15 times units of 1/127, in units of 1/127.

@@ -78,6 +78,29 @@ pub(crate) fn product_of_lower_halves(a: u32, b: u32) -> i32 {
     product
 }
 
+/// The sums of bytes in two's complement, from -127 to 127.
+#[inline(always)]
+pub(crate) fn symmetric_sum(x: u32, y: u32) -> u32 {
+    let sum;
+    // SAFETY: arithmetic on registers alone.
+    unsafe {
+        core::arch::asm!(
+            "qadd8 {sum}, {x}, {y}",
+            // The larger of each byte and -127.
+            "ssub8 {t}, {sum}, {least}",
+            "sel {sum}, {sum}, {least}",
+            sum = out(reg) sum,
+            t = out(reg) _,
+            x = in(reg) x,
+            y = in(reg) y,
+            least = in(reg) 0x8181_8181u32,
+            // SSUB8 writes flags (GE).
+            options(pure, nomem, nostack),
+        );
+    }
+    sum
+}
+
 /// Three instructions for four products of a row; the sums are 256 times the dot products.
 ///
 /// A turn takes 32 columns. A block begins with those that fill no turn: four, if their number is odd in fours,
