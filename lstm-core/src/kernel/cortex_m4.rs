@@ -63,7 +63,7 @@ impl Int8Assembly for CortexM4 {
 
 /// The product of the lower halves, in two's complement. LLVM would take them out first.
 #[inline(always)]
-pub(crate) fn product_of_lower_halves(a: u32, b: u32) -> i32 {
+pub(crate) fn product_of_lower_halves(a: u32, b: i32) -> i32 {
     let product;
     // SAFETY: arithmetic on registers alone.
     unsafe {

@@ -14,6 +14,9 @@ pub mod values;
 
 pub use backoff::Backoff;
 pub use embeddings::Embeddings;
+#[cfg(feature = "__kernel-test")]
+pub(crate) use swar::{portable_symmetric_sum, symmetric_sum};
+
 #[cfg(feature = "export")]
 pub use hash::{bucket, buckets, hash, place};
 
