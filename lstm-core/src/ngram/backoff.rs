@@ -310,7 +310,8 @@ mod tests {
     #[test]
     fn rows_are_read_from_any_byte_in_any_width() {
         for symbol_bits in 1..=8 {
-            for count in 1..=20usize.min(1 << symbol_bits) {
+            let step = if cfg!(miri) { 7 } else { 1 };
+            for count in (1..=20usize.min(1 << symbol_bits)).step_by(step) {
                 let entries: Vec<_> = (0..count)
                     .map(|i| ((i * 37 + 5) % (1 << symbol_bits), (i * 29 + 3) as u8 % 64))
                     .collect();
