@@ -67,6 +67,13 @@ pub const SIGMOIDS: [fn(i32) -> i32; 2] = [
     crate::arith::portable_sigmoid_q12,
 ];
 
+/// The sums of four bytes in two's complement, from -127 to 127, by this CPU and by the portable code.
+#[cfg(feature = "ngram")]
+pub const BYTE_SUMS: [fn(u32, u32) -> u32; 2] = [
+    crate::ngram::symmetric_sum,
+    crate::ngram::portable_symmetric_sum,
+];
+
 fn mismatched<K: kernel::Kernel>(case: &Case<'_>, packed_for: usize) -> usize {
     let mut scratch = [0; SCRATCH_WORDS];
     let matrix = &matrix(case);

@@ -5,13 +5,11 @@ use crate::arith::Arithmetic;
 use crate::arith::F32;
 #[cfg(feature = "int8")]
 use crate::arith::Integer;
-#[cfg(feature = "ngram")]
-use crate::bytes::prefix;
 use crate::bytes::split;
 use crate::cell::Scratch;
 use crate::format::Format;
-use crate::kernel::Batch;
 #[cfg(feature = "sensor")]
+use crate::kernel::Batch;
 use crate::layout::Arrays;
 #[cfg(feature = "ngram")]
 use crate::ngram;
@@ -216,7 +214,7 @@ fn run_with_lookups(
     model: &Model<'_>,
     state: &mut State<'_>,
     token: Token,
-    mut logits: Option<&mut [u32]>,
+    logits: Option<&mut [u32]>,
 ) {
     let lookups = model.lookups();
     if !state.history.is_empty() {
@@ -226,17 +224,41 @@ fn run_with_lookups(
         };
         lookups.before_layers(state.history, token, state.hidden);
     }
-    run_in::<Integer>(model, state, token, logits.as_deref_mut());
-    if let (Some(history), Some(logits)) = (ngram::history(state.history), logits) {
-        let widths = model.layers().iter().map(|shape| shape.output());
-        let (start, top) = widths.fold((0, 0), |(start, below), width| (start + below, width));
-        let hidden = bytemuck::cast_slice::<_, i8>(state.hidden).get(start..start + top);
-        lookups.behind_dense(
-            history,
-            hidden.unwrap_or_default(),
-            prefix(state.columns, logits.len()),
-            bytemuck::cast_slice_mut(logits),
-        );
+    match &lookups.backoff {
+        Some(backoff) => run_with_costs(model, backoff, state, token, logits),
+        None => run_in::<Integer>(model, state, token, logits),
+    }
+}
+
+/// As [`run_in`], with what a table says that the symbols cost.
+// Apart, so that only one of them has a batch on the stack.
+#[cfg(feature = "ngram")]
+#[inline(never)]
+fn run_with_costs(
+    model: &Model<'_>,
+    backoff: &ngram::Backoff<'_>,
+    state: &mut State<'_>,
+    token: Token,
+    logits: Option<&mut [u32]>,
+) {
+    let mut scratch = Scratch::<Integer>::new(&mut *state.columns, &mut *state.cell_output);
+    let (mut arrays, hidden) = layers(
+        model,
+        token,
+        &mut *state.hidden,
+        &mut *state.cell_state,
+        &mut scratch,
+    );
+    if let (Some(logits), Some(history)) = (logits, ngram::history(state.history)) {
+        let logits = bytemuck::cast_slice_mut(logits);
+        let hidden = hidden.get(..arrays.input()).unwrap_or_default();
+        // What the symbols cost waits where their logits will be.
+        let factor = backoff.weigh(history, hidden, logits);
+        let matrix = arrays.dense(model.num_outputs());
+        let Scratch { columns, batch, .. } = &mut scratch;
+        cell::head::<Integer>(&matrix, hidden, logits, columns, batch, |sum, cost| {
+            ngram::values::logit(Integer::logit(sum), ngram::values::cost(cost), factor)
+        });
     }
 }
 
@@ -247,39 +269,55 @@ fn run_in<A: Arithmetic>(
     token: Token,
     logits: Option<&mut [u32]>,
 ) {
-    let mut scratch = Scratch::<A> {
-        columns: &mut *state.columns,
-        cell_output: bytemuck::cast_slice_mut(&mut *state.cell_output),
-        batch: Batch::new(),
-    };
+    let mut scratch = Scratch::<A>::new(&mut *state.columns, &mut *state.cell_output);
+    let (mut arrays, hidden) = layers(
+        model,
+        token,
+        &mut *state.hidden,
+        &mut *state.cell_state,
+        &mut scratch,
+    );
+    if let Some(logits) = logits {
+        let Scratch {
+            columns,
+            batch,
+            #[cfg(feature = "sensor")]
+            cell_output,
+            ..
+        } = &mut scratch;
+        #[cfg(feature = "sensor")]
+        let hidden = dense_layers::<A>(model, &mut arrays, hidden, columns, cell_output, batch);
+        let matrix = arrays.dense(model.num_outputs());
+        let logits = bytemuck::cast_slice_mut(logits);
+        cell::head::<A>(&matrix, hidden, logits, columns, batch, |sum, _| {
+            A::logit(sum)
+        });
+    }
+}
+
+/// One step of the recurrent layers. Gives the hidden state of the last, and the arrays behind it.
+#[inline(never)]
+fn layers<'m, 's, A: Arithmetic>(
+    model: &Model<'m>,
+    token: Token,
+    hidden: &'s mut [u32],
+    cell_state: &mut [u32],
+    scratch: &mut Scratch<'_, A>,
+) -> (Arrays<'m>, &'s [A::Hidden]) {
     // The channels or those of the layer below, then those of the layer and of all above.
-    let mut hidden = bytemuck::cast_slice_mut::<_, A::Hidden>(&mut *state.hidden);
-    let mut cell_state = bytemuck::cast_slice_mut::<_, A::CellState>(&mut *state.cell_state);
+    let mut hidden = bytemuck::cast_slice_mut::<_, A::Hidden>(hidden);
+    let mut cell_state = bytemuck::cast_slice_mut::<_, A::CellState>(cell_state);
     let mut arrays = model.arrays();
     for &shape in model.layers() {
         let input = arrays.input();
         let layer = arrays.layer(shape, token);
         let (columns, _) = split(&mut *hidden, input + shape.output());
         let (c, above) = split(cell_state, shape.hidden.into());
-        cell::step::<A>(shape.cell, &layer, input, columns, c, &mut scratch);
+        cell::step::<A>(shape.cell, &layer, input, columns, c, scratch);
         cell_state = above;
         hidden = split(hidden, input).1;
     }
-    if let Some(logits) = logits {
-        let hidden = &*hidden;
-        #[cfg(feature = "sensor")]
-        let hidden = dense_layers::<A>(
-            model,
-            &mut arrays,
-            hidden,
-            scratch.columns,
-            scratch.cell_output,
-            &mut scratch.batch,
-        );
-        let matrix = arrays.dense(model.num_outputs());
-        let logits = bytemuck::cast_slice_mut(logits);
-        cell::head::<A>(&matrix, hidden, logits, scratch.columns, &mut scratch.batch);
-    }
+    (arrays, hidden)
 }
 
 /// What the head reads: the hidden state of the last layer, or what the dense layers make of it.

@@ -1,8 +1,8 @@
 //! The tables of the integer formats, computed by the compiler, so that every target has the same.
 
-/// The sigmoid over 256 intervals of 1/16. Interval `k`, from `k / 16` on, is at index `k` modulo
-/// 256, `k` in -128..128. The upper half of a word is the value at the start of the interval in
-/// Q15, the lower half the rise over the interval.
+/// The sigmoid over 256 intervals of 1/16, a line in each. That of the interval `k`, from `k / 16` on, is
+/// at index `k` modulo 256, `k` in -128..128. The upper half of a word is where the line passes 0, in Q15;
+/// the lower half its rise over the interval.
 pub(crate) static SIGMOID: [u32; 256] = sigmoid_table();
 
 /// `2^(-i/256)` for `i` in 0..256, as a fraction of 65,535.
@@ -46,7 +46,8 @@ const fn sigmoid_table() -> [u32; 256] {
     let mut k = -128;
     while k < 128 {
         let (value, next) = (sigmoid_q15(k), sigmoid_q15(k + 1));
-        table[(k & 0xff) as usize] = (value << 16 | (next - value)) as u32;
+        let rise = next - value;
+        table[(k & 0xff) as usize] = ((value - k * rise) << 16 | rise) as u32;
         k += 1;
     }
     table
@@ -79,7 +80,8 @@ mod tests {
         for k in -128..128i32 {
             let word = SIGMOID[(k & 0xff) as usize];
             let at = |k: i32| 32768.0 / (1.0 + (-f64::from(k) / 16.0).exp());
-            let (value, rise) = (f64::from(word >> 16), f64::from(word & 0xffff));
+            let rise = f64::from(word & 0xffff);
+            let value = f64::from(word >> 16) + f64::from(k) * rise;
             assert!((value - at(k)).abs() <= 0.5 + 1e-9);
             assert!((value + rise - at(k + 1)).abs() <= 0.5 + 1e-9);
         }

@@ -161,8 +161,7 @@ mod sealed {
 /// columns of the widest matrix, 1 to 4.25 bytes a column in the integer formats (it depends on the
 /// CPU's kernel), 4 in F32; and the cell's output of the largest layer with a projection, as `h`.
 ///
-/// A model with n-gram sections takes 3 words more, for its last 12 tokens; and its scratch is at
-/// least a byte for each symbol.
+/// A model with n-gram sections takes 3 words more, for its last 12 tokens.
 pub const fn workspace_words(format: Format, layers: &[LayerShape]) -> usize {
     Room::of(format, layers).words()
 }
@@ -228,8 +227,7 @@ impl ModelShape {
         };
         #[cfg(not(feature = "sensor"))]
         let room = Room::of(self.format(), self.layers());
-        room.with_ngrams(self.has_ngrams(), self.num_symbols())
-            .words()
+        room.with_ngrams(self.has_ngrams()).words()
     }
 }
 
@@ -242,7 +240,7 @@ pub(crate) struct Room {
     cell_state: usize,
     /// The last tokens, for a model with n-gram sections.
     history: usize,
-    /// Scratch: the packed columns of the widest matrix, then what each symbol costs.
+    /// Scratch: the packed columns of the widest matrix.
     columns: usize,
     /// Scratch: the cell's output of the largest layer with a projection, and the units of dense layers.
     cell_output: usize,
@@ -256,7 +254,7 @@ pub(crate) struct State<'w> {
     pub(crate) cell_state: &'w mut [u32],
     /// The last tokens, from the newest, a byte each; empty for a model without n-gram sections.
     pub(crate) history: &'w mut [u32],
-    /// Scratch: the packed columns of a matrix, then what each symbol costs.
+    /// Scratch: the packed columns of a matrix.
     pub(crate) columns: &'w mut [u32],
     /// Scratch: the cell's output before a projection, and the units of dense layers.
     pub(crate) cell_output: &'w mut [u32],
@@ -272,7 +270,7 @@ impl Room {
         };
         #[cfg(not(feature = "sensor"))]
         let room = Self::of(model.format(), model.layers());
-        room.with_ngrams(model.has_ngrams(), model.alphabet().len())
+        room.with_ngrams(model.has_ngrams())
     }
 
     /// Enough for these layers, from the input up.
@@ -320,17 +318,10 @@ impl Room {
         }
     }
 
-    /// And enough for the last tokens, and for a byte of scratch for each symbol, where a model has
-    /// n-gram sections.
-    const fn with_ngrams(self, has_ngrams: bool, num_symbols: usize) -> Self {
-        if !has_ngrams {
-            return self;
-        }
-        Room {
-            history: words(HISTORY),
-            columns: max(self.columns, words(num_symbols)),
-            ..self
-        }
+    /// And room for the last tokens, where a model has n-gram sections.
+    const fn with_ngrams(self, has_ngrams: bool) -> Self {
+        let history = if has_ngrams { words(HISTORY) } else { 0 };
+        Room { history, ..self }
     }
 
     /// Words that hold it all.

@@ -13,32 +13,47 @@ pub(crate) struct Integer;
 
 /// The sigmoid of `z`, Q12 saturated to -8..8; Q15.
 ///
-/// A table of 256 intervals of 1/16, linear in between.
+/// A table of 256 intervals of 1/16, linear in between. A line is counted from 0 and not from the start
+/// of its interval: that is as exact, as an interval is 256 of `z`.
 #[inline(always)]
 pub(crate) fn sigmoid_q12(z: i32) -> i32 {
     #[cfg(lstm_kernel = "cortex_m0")]
-    return crate::kernel::sigmoid_q12(z);
-    #[cfg(not(lstm_kernel = "cortex_m0"))]
+    return kernel::sigmoid_q12(z);
+    #[cfg(lstm_kernel = "cortex_m4")]
+    return sigmoid(z, kernel::product_of_lower_halves);
+    #[cfg(not(any(lstm_kernel = "cortex_m0", lstm_kernel = "cortex_m4")))]
     portable_sigmoid_q12(z)
 }
 
 /// The definition of [`sigmoid_q12`].
 #[inline(always)]
 #[cfg_attr(
-    lstm_kernel = "cortex_m0",
+    any(lstm_kernel = "cortex_m0", lstm_kernel = "cortex_m4"),
     allow(dead_code, reason = "the kernel has its own")
 )]
 pub(crate) fn portable_sigmoid_q12(z: i32) -> i32 {
+    sigmoid(z, |word, z| {
+        // A rise is at most 512. Each CPU takes the lower half of a word in its own way.
+        let rise = if cfg!(target_arch = "riscv32") {
+            (word & 0x3ff) as i32
+        } else {
+            i32::from(word as i16)
+        };
+        rise * z
+    })
+}
+
+/// `product` is that of the lower half of a word of the table with a number of 16 bits.
+#[inline(always)]
+#[cfg_attr(
+    lstm_kernel = "cortex_m0",
+    allow(dead_code, reason = "the kernel has its own")
+)]
+fn sigmoid(z: i32, product: impl Fn(u32, i32) -> i32) -> i32 {
     let z = z.clamp(-0x8000, 0x7fff);
     let word = SIGMOID[usize::from((z >> 8) as u8)];
-    let value = (word >> 16) as i32;
-    // A rise is at most 512. Each CPU takes the low half of a word in its own way.
-    let rise = if cfg!(target_arch = "riscv32") {
-        (word & 0x3ff) as i32
-    } else {
-        i32::from(word as i16)
-    };
-    value + ((rise * (z & 0xff)) >> 8)
+    let at_zero = (word >> 16) as i32;
+    at_zero + (product(word, z) >> 8)
 }
 
 /// The packed columns of a matrix, by the format of its weights.
@@ -163,7 +178,7 @@ impl Arithmetic for Integer {
     /// Q18 to Q4, saturating at 127.
     #[inline(always)]
     fn projected(z: i32) -> i8 {
-        (z >> 14).clamp(-127, 127) as i8
+        ((z >> 14).clamp(-128, 127) as i8).max(-127)
     }
 
     /// Q15 times units of 1/127, in units of 1/127.
@@ -226,6 +241,18 @@ mod tests {
         // docs/NUMBERS.md states these bounds.
         assert!(sigmoid_error < 8.5e-5, "{sigmoid_error}");
         assert!(tanh_error < 2.3e-4, "{tanh_error}");
+    }
+
+    /// As docs/NUMBERS.md says it, with a line from the start of each interval.
+    #[test]
+    fn the_sigmoid_is_that_of_the_definition() {
+        let at = |k: i32| (32768.0 / (1.0 + (-f64::from(k) / 16.0).exp())).round() as i32;
+        for z in arguments() {
+            let k = z >> 8;
+            let (start, end) = (at(k), at(k + 1));
+            let expected = start + (((end - start) * (z & 255)) >> 8);
+            assert_eq!(sigmoid_q12(z), expected, "{z}");
+        }
     }
 
     #[test]

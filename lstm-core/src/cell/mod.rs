@@ -59,6 +59,17 @@ pub(crate) struct Scratch<'s, A: Arithmetic> {
     pub(crate) batch: Batch<A::Sum>,
 }
 
+impl<'s, A: Arithmetic> Scratch<'s, A> {
+    /// In these parts of a workspace.
+    pub(crate) fn new(columns: &'s mut [u32], cell_output: &'s mut [u32]) -> Self {
+        Scratch {
+            columns,
+            cell_output: bytemuck::cast_slice_mut(cell_output),
+            batch: Batch::new(),
+        }
+    }
+}
+
 /// One step of a layer.
 ///
 /// `hidden` is that of the layer below, `[input]`, then the layer's own, which goes forward by one
@@ -90,7 +101,7 @@ pub(crate) fn step<A: Arithmetic>(
     let (output, _) = split(cell_output, cell_state.len());
     units(kind, layer.line, products, output, cell_state, batch);
     let packed = A::pack(projection, output, columns);
-    rows::<A, _>(projection, packed, own, A::projected, batch);
+    rows::<A, _>(projection, packed, own, |sum, _| A::projected(sum), batch);
 }
 
 #[cfg_attr(
@@ -206,16 +217,18 @@ fn apart<A: Arithmetic, C: CellApart>(
     }
 }
 
-/// The head: `logits = V h + d`, `[vocab]`.
+/// The head: `logits = V h + d`, `[vocab]`. `finish` makes a logit of a row's sum and of what stands in
+/// its place.
 pub(crate) fn head<A: Arithmetic>(
     matrix: &Matrix<'_>,
     hidden: &[A::Hidden],
     logits: &mut [A::Logit],
     columns: &mut [u32],
     batch: &mut Batch<A::Sum>,
+    finish: impl Fn(A::Sum, A::Logit) -> A::Logit,
 ) {
     let packed = A::pack(matrix, hidden, columns);
-    rows::<A, _>(matrix, packed, logits, A::logit, batch);
+    rows::<A, _>(matrix, packed, logits, finish, batch);
 }
 
 /// A dense layer before the head: `units`, of which the first `below` hold what it reads, become what it
@@ -232,19 +245,24 @@ pub(crate) fn dense<A: Arithmetic>(
     let packed = A::pack(matrix, split(units, below).0, columns);
     let (units, _) = split(units, shape.width.into());
     match shape.activation {
-        Activation::Linear => rows::<A, _>(matrix, packed, units, A::projected, batch),
-        Activation::Relu => rows::<A, _>(matrix, packed, units, A::relu, batch),
-        Activation::Tanh => rows::<A, _>(matrix, packed, units, A::dense_tanh, batch),
-        Activation::Sigmoid => rows::<A, _>(matrix, packed, units, A::dense_sigmoid, batch),
+        Activation::Linear => {
+            rows::<A, _>(matrix, packed, units, |sum, _| A::projected(sum), batch)
+        }
+        Activation::Relu => rows::<A, _>(matrix, packed, units, |sum, _| A::relu(sum), batch),
+        Activation::Tanh => rows::<A, _>(matrix, packed, units, |sum, _| A::dense_tanh(sum), batch),
+        Activation::Sigmoid => {
+            rows::<A, _>(matrix, packed, units, |sum, _| A::dense_sigmoid(sum), batch)
+        }
     }
 }
 
-/// A matrix times the packed columns; each row's sum goes through `finish`.
-fn rows<A: Arithmetic, T>(
+/// A matrix times the packed columns; `finish` makes a value of each row's sum and of what stands in its
+/// place.
+fn rows<A: Arithmetic, T: Copy>(
     matrix: &Matrix<'_>,
     packed: A::Packed<'_>,
     values: &mut [T],
-    finish: impl Fn(A::Sum) -> T,
+    finish: impl Fn(A::Sum, T) -> T,
     batch: &mut Batch<A::Sum>,
 ) {
     let mut first = 0;
@@ -255,7 +273,7 @@ fn rows<A: Arithmetic, T>(
         }
         let values = values.get_mut(BLOCK_ROWS * first..).unwrap_or_default();
         for (value, &sum) in values.iter_mut().zip(sums.as_flattened()) {
-            *value = finish(sum);
+            *value = finish(sum, *value);
         }
         first += sums.len();
     }

@@ -61,6 +61,46 @@ impl Int8Assembly for CortexM4 {
     const ROWS: Assembly = int8_rows;
 }
 
+/// The product of the lower halves, in two's complement. LLVM would take them out first.
+#[inline(always)]
+pub(crate) fn product_of_lower_halves(a: u32, b: i32) -> i32 {
+    let product;
+    // SAFETY: arithmetic on registers alone.
+    unsafe {
+        core::arch::asm!(
+            "smulbb {product}, {a}, {b}",
+            product = lateout(reg) product,
+            a = in(reg) a,
+            b = in(reg) b,
+            options(pure, nomem, nostack, preserves_flags),
+        );
+    }
+    product
+}
+
+/// The sums of bytes in two's complement, from -127 to 127.
+#[inline(always)]
+pub(crate) fn symmetric_sum(x: u32, y: u32) -> u32 {
+    let sum;
+    // SAFETY: arithmetic on registers alone.
+    unsafe {
+        core::arch::asm!(
+            "qadd8 {sum}, {x}, {y}",
+            // The larger of each byte and -127.
+            "ssub8 {t}, {sum}, {least}",
+            "sel {sum}, {sum}, {least}",
+            sum = out(reg) sum,
+            t = out(reg) _,
+            x = in(reg) x,
+            y = in(reg) y,
+            least = in(reg) 0x8181_8181u32,
+            // SSUB8 writes flags (GE).
+            options(pure, nomem, nostack),
+        );
+    }
+    sum
+}
+
 /// Three instructions for four products of a row; the sums are 256 times the dot products.
 ///
 /// A turn takes 32 columns. A block begins with those that fill no turn: four, if their number is odd in fours,
@@ -68,16 +108,19 @@ impl Int8Assembly for CortexM4 {
 #[unsafe(naked)]
 unsafe extern "C" fn int8_rows(weights: *const u8, call: &mut Call) {
     // r0 weights, r1 columns, r2-r5 sums, r6-r9 weights of four rows, r10-r12 lr columns.
-    // On the stack: a copy of the call, the call; where a block begins, where it enters the turn; saved registers.
+    // On the stack: what a block begins with, from the columns and four times the start of a sum to where it
+    // enters the turn; where the eights enter it; the end of the columns, rows, entries, sums and their end; the
+    // call; saved registers.
     naked_asm!(
         env!("CPU_DIRECTIVE"),
         "push {{r4-r11, lr}}",
+        "mov r9, r1",
         "ldm r1, {{r2, r3, r4, r5, r6, r7, r8}}",
-        "sub r4, r4, r2",
+        "sub r1, r4, r2",
         "adr.w r10, 5f",
         // Eights that fill no turn; a whole turn where nothing is left.
-        "ubfx r11, r4, #4, #2",
-        "tst r4, #0x38",
+        "ubfx r11, r1, #4, #2",
+        "tst r1, #0x38",
         "it eq",
         "moveq r11, #4",
         // 27 instructions of four bytes are 8 columns.
@@ -87,19 +130,16 @@ unsafe extern "C" fn int8_rows(weights: *const u8, call: &mut Call) {
         "orr r11, r11, #1",
         "adr.w r10, 6f",
         "orr r10, r10, #1",
-        "tst r4, #8",
+        "tst r1, #8",
         "it eq",
         "moveq r10, r11",
-        "add r4, r4, r2",
-        "push {{r10, r11}}",
-        "mov r9, r1",
-        "push {{r2, r3, r4, r5, r6, r7, r8, r9}}",
+        "push {{r4, r5, r6, r7, r8, r9}}",
+        "mov r4, r3",
+        "mov r5, r3",
+        "mov r6, r3",
+        "push {{r2, r3, r4, r5, r6, r10, r11}}",
         "1:",
-        "ldrd r1, r2, [sp]",
-        "mov r3, r2",
-        "mov r4, r2",
-        "mov r5, r2",
-        "ldr pc, [sp, #32]",
+        "ldm sp, {{r1, r2, r3, r4, r5, pc}}",
         // Four columns of four rows.
         ".macro four even, odd",
         "ldm r0!, {{r6, r7, r8, r9}}",
@@ -119,7 +159,7 @@ unsafe extern "C" fn int8_rows(weights: *const u8, call: &mut Call) {
         "6:",
         "ldm r1!, {{r10, r11}}",
         "four r10, r11",
-        "ldr pc, [sp, #36]",
+        "ldr pc, [sp, #24]",
         "2:",
         ".rept 4",
         "ldm r1!, {{r10, r11, r12, lr}}",
@@ -128,41 +168,53 @@ unsafe extern "C" fn int8_rows(weights: *const u8, call: &mut Call) {
         ".endr",
         ".purgem four",
         "5:",
-        "ldr r6, [sp, #8]",
+        "ldr r6, [sp, #28]",
         "cmp r1, r6",
         "bne 2b",
         // The parameters of the rows and the entries of the table.
-        "add r7, sp, #12",
-        "ldm r7, {{r8, r9, r10}}",
+        "ldrd r8, r9, [sp, #32]",
         "cmp r9, #0",
         "beq 4f",
         "ldr r12, [r9], #4",
-        ".irp sum, 2, 3, 4, 5",
-        "asrs r\\sum, r\\sum, #8",
-        "ldrd r11, r6, [r8], #8",
-        "uxth r1, r6",
-        "mla r\\sum, r\\sum, r1, r11",
-        "sxtb r11, r12, ror #8 * (\\sum - 2)",
-        "lsrs r6, r6, #16",
-        "mla r\\sum, r6, r11, r\\sum",
-        ".endr",
+        ".macro with_entry sum, bias, scales, shift",
+        "asrs \\sum, \\sum, #8",
+        "uxth lr, \\scales",
+        "mla \\sum, \\sum, lr, \\bias",
+        "sxtb lr, r12, ror #\\shift",
+        "lsrs \\scales, \\scales, #16",
+        "mla \\sum, \\scales, lr, \\sum",
+        ".endm",
+        "ldm r8!, {{r1, r6, r7, r11}}",
+        "with_entry r2, r1, r6, 0",
+        "with_entry r3, r7, r11, 8",
+        "ldm r8!, {{r1, r6, r7, r11}}",
+        "with_entry r4, r1, r6, 16",
+        "with_entry r5, r7, r11, 24",
+        ".purgem with_entry",
         "3:",
+        "ldrd r10, r11, [sp, #40]",
+        "strd r8, r9, [sp, #32]",
         "stm r10!, {{r2, r3, r4, r5}}",
-        "stm r7, {{r8, r9, r10}}",
-        "ldr r11, [sp, #24]",
+        "str r10, [sp, #40]",
         "cmp r10, r11",
         "bne 1b",
-        "ldr r1, [sp, #28]",
+        "ldr r1, [sp, #48]",
         "strd r8, r9, [r1, #12]",
-        "add sp, #40",
+        "add sp, #52",
         "pop {{r4-r11, pc}}",
         "4:",
-        ".irp sum, 2, 3, 4, 5",
-        "asrs r\\sum, r\\sum, #8",
-        "ldrd r11, r6, [r8], #8",
-        "uxth r1, r6",
-        "mla r\\sum, r\\sum, r1, r11",
-        ".endr",
+        ".macro without_entry sum, bias, scales",
+        "asrs \\sum, \\sum, #8",
+        "uxth lr, \\scales",
+        "mla \\sum, \\sum, lr, \\bias",
+        ".endm",
+        "ldm r8!, {{r1, r6, r7, r11}}",
+        "without_entry r2, r1, r6",
+        "without_entry r3, r7, r11",
+        "ldm r8!, {{r1, r6, r7, r11}}",
+        "without_entry r4, r1, r6",
+        "without_entry r5, r7, r11",
+        ".purgem without_entry",
         "b 3b",
     )
 }

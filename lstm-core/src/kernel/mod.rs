@@ -31,8 +31,12 @@ mod thumb2;
 mod vector;
 
 pub(crate) use batch::{Batch, Room};
+#[cfg(all(lstm_kernel = "cortex_m4", feature = "int8"))]
+pub(crate) use cpu::product_of_lower_halves;
 #[cfg(all(lstm_kernel = "cortex_m0", feature = "int8"))]
 pub(crate) use cpu::sigmoid_q12;
+#[cfg(all(lstm_kernel = "cortex_m4", feature = "ngram"))]
+pub(crate) use cpu::symmetric_sum;
 pub(crate) use cpu::{Int4, Int8};
 
 use crate::format::{BLOCK_ROWS, Row};

@@ -1,10 +1,14 @@
 //! A back-off table: what each symbol costs after the last tokens.
 
+use core::convert::Infallible;
 use core::ops::Range;
 
-use super::bits::Bits;
 use super::hash::{PerfectHash, extend};
 use super::{History, values};
+#[cfg(feature = "export")]
+use crate::bytes::split;
+#[cfg(feature = "export")]
+use crate::format::MAX_SYMBOLS;
 use crate::format::{BLOCK_ROWS, MAX_BACKOFF_LENGTHS, Row, round_up};
 
 /// The low bits of a slot say where its row is, the others are its tag.
@@ -29,6 +33,8 @@ pub struct Backoff<'m> {
     pub(super) symbol_bits: u8,
     /// Where the arrays of the lengths start in the data, in words: behind the costs.
     pub(super) lengths_start: u32,
+    /// Where the rows start in the data, in bytes: behind the last length.
+    pub(super) rows_start: u32,
     /// Of the lengths `dense + 1` and so on; zeros behind the last.
     pub(super) slots: [u16; MAX_BACKOFF_LENGTHS],
     pub(super) coefficients: [i16; MAX_BACKOFF_LENGTHS + 1],
@@ -38,39 +44,41 @@ pub struct Backoff<'m> {
 impl<'m> Backoff<'m> {
     /// Writes what each symbol costs after the last tokens, in quarter bits, and gives the number of
     /// the longest length found: 1 is `dense + 1` tokens, 0 stands for none. `costs` is `[V]`.
+    #[cfg(feature = "export")]
     pub fn costs(&self, history: &History, costs: &mut [u8]) -> usize {
-        let mut starts = [0; MAX_BACKOFF_LENGTHS];
-        let found = self.find(history, &mut starts);
-        let starts = starts.get(..found.count).unwrap_or_default();
-        // What the rows send back with, from the longest: to each, and at last to all symbols.
-        let mut backoffs = [0; MAX_BACKOFF_LENGTHS];
-        let mut backoff = 0u8;
-        for (row, &start) in backoffs.iter_mut().zip(starts.iter()).rev() {
-            *row = backoff;
-            backoff = backoff.saturating_add(RowReader::backoff(self.data, start));
+        let mut words = [0; MAX_SYMBOLS];
+        let (words, _) = split(&mut words, costs.len());
+        let longest = self.write_costs(history, words);
+        for (to, &from) in costs.iter_mut().zip(words.iter()) {
+            *to = values::cost(from);
         }
-        let line: &[u8] = bytemuck::cast_slice(self.data);
-        add_to_all(costs, line.get(found.line..).unwrap_or_default(), backoff);
-        // From the shortest to the longest, which counts.
-        for (&start, &backoff) in starts.iter().zip(&backoffs) {
-            write_row(self.data, start, self.symbol_bits.into(), backoff, costs);
-        }
-        found.longest
+        longest
     }
 
-    /// Takes the costs of all symbols off their logits, Q12. `hidden` is the hidden state that the
-    /// dense layer reads; `costs` is scratch, `[V]`.
-    pub(super) fn apply(
-        &self,
-        history: &History,
-        hidden: &[i8],
-        costs: &mut [u8],
-        logits: &mut [i32],
-    ) {
-        let longest = self.costs(history, costs);
+    /// Writes what each symbol costs, for [`values::cost`], and gives what a quarter bit takes off a
+    /// logit, as [`values::factor`]. `hidden` is the hidden state that the dense layer reads; `costs` is
+    /// `[V]`.
+    pub(crate) fn weigh(&self, history: &History, hidden: &[i8], costs: &mut [i32]) -> i32 {
+        let longest = self.write_costs(history, costs);
         let coefficient = self.coefficients.get(longest).copied().unwrap_or_default();
-        let factor = values::factor(values::coefficient(coefficient, self.gate(hidden)));
-        subtract(costs, factor, logits);
+        values::factor(values::coefficient(coefficient, self.gate(hidden)))
+    }
+
+    /// As [`Backoff::costs`], but for the saturation.
+    fn write_costs(&self, history: &History, costs: &mut [i32]) -> usize {
+        let mut rows = [0; MAX_BACKOFF_LENGTHS];
+        let found = self.find(history, &mut rows);
+        let rows = rows.get(..found.count).unwrap_or_default();
+        let bytes: &[u8] = bytemuck::cast_slice(self.data);
+        // All rows send back to the costs of all symbols, the longer rows to each.
+        let backoff_of = |&row: &u32| bytes.get(row as usize + 1).map_or(0, |&b| i32::from(b));
+        let backoff = rows.iter().map(backoff_of).sum();
+        let line = bytes.get(found.line..).unwrap_or_default();
+        for (to, &cost) in costs.iter_mut().zip(line) {
+            *to = i32::from(cost) + backoff;
+        }
+        self.write_rows(rows, backoff, costs);
+        found.longest
     }
 
     /// Where the weights of the gate are in the data, in words.
@@ -89,46 +97,58 @@ impl<'m> Backoff<'m> {
         usize::from(self.num_symbols).pow(u32::from(self.dense) + 1)
     }
 
-    /// The costs after the last tokens. `starts` become the bytes of the data where the rows of the
+    /// The costs after the last tokens. `rows` become the bytes of the data where the rows of the
     /// lengths start that have one, from the shortest.
     #[inline(never)]
-    fn find(&self, history: &History, starts: &mut [u32; MAX_BACKOFF_LENGTHS]) -> Found {
+    fn find(&self, history: &History, rows: &mut [u32; MAX_BACKOFF_LENGTHS]) -> Found {
         let (mut x, mut line, mut place) = (self.salt, 0, 1);
-        let dense = usize::from(self.dense);
-        for &token in history.iter().take(dense) {
+        let mut tokens = history.iter();
+        for &token in tokens.by_ref().take(self.dense.into()) {
             x = extend(x, token);
             line += place * usize::from(token);
             place *= usize::from(self.num_symbols);
         }
         let (mut count, mut longest) = (0, 0);
         let mut start = self.lengths_start as usize;
-        let tokens = history.get(dense..).unwrap_or_default();
-        for (n, (&token, &slots)) in tokens.iter().zip(&self.slots).enumerate() {
+        for (n, (&slots, &token)) in self.slots.iter().zip(tokens).enumerate() {
             x = extend(x, token);
             if slots == 0 {
                 continue;
             }
             let map = PerfectHash::at(start, slots);
+            start = map.end() + map.slots();
             let (slot, y) = map.place(self.data, x);
             let word = self.data.get(map.end() + slot).copied();
             let word = word.map_or(EMPTY, u32::from_le);
-            start = map.end() + map.slots();
             if word >> OFFSET_BITS == y & TAG && word & EMPTY != EMPTY {
-                if let Some(start) = starts.get_mut(count) {
-                    *start = word & EMPTY;
+                if let Some(row) = rows.get_mut(count) {
+                    *row = self.rows_start + (word & EMPTY);
                 }
                 count += 1;
                 longest = n + 1;
             }
         }
-        // The rows stand behind the last length.
-        for row in starts.iter_mut().take(count) {
-            *row += 4 * start as u32;
-        }
         Found {
             count,
             longest,
             line: 4 * self.costs_start() + line * usize::from(self.num_symbols),
+        }
+    }
+
+    /// Writes the costs of the symbols of rows, from the shortest to the longest, which counts. `backoff`
+    /// is what all of them send back with.
+    // With its registers for the bits.
+    #[inline(never)]
+    fn write_rows(&self, rows: &[u32], mut backoff: i32, costs: &mut [i32]) {
+        for &start in rows {
+            let row = RowReader::at(self.data, start, self.symbol_bits.into());
+            backoff -= i32::from(row.backoff);
+            let Ok(_) = row.each(|symbol, cost| {
+                if let Some(place) = costs.get_mut(symbol) {
+                    *place = i32::from(cost) + backoff;
+                }
+                Ok::<_, Infallible>(())
+            });
         }
     }
 
@@ -173,51 +193,6 @@ pub(super) fn weights_of(word: u32) -> [i32; 4] {
     ]
 }
 
-/// Writes the costs of all symbols, with the back-offs of the rows that send to them.
-#[inline(never)]
-fn add_to_all(costs: &mut [u8], line: &[u8], backoff: u8) {
-    let (costs4, costs1) = costs.as_chunks_mut::<4>();
-    let (line4, _) = line.as_chunks::<4>();
-    let line1 = line.get(4 * costs4.len()..).unwrap_or_default();
-    for (to, &[a, b, c, d]) in costs4.iter_mut().zip(line4) {
-        let add = |cost: u8| cost.saturating_add(backoff);
-        *to = [add(a), add(b), add(c), add(d)];
-    }
-    for (to, &from) in costs1.iter_mut().zip(line1) {
-        *to = from.saturating_add(backoff);
-    }
-}
-
-/// Writes the costs of a row's symbols, with the back-offs of longer rows.
-// With its registers for the bits.
-#[inline(never)]
-fn write_row(data: &[u32], start: u32, symbol_bits: u32, backoff: u8, costs: &mut [u8]) {
-    let mut row = RowReader::at(data, start, symbol_bits);
-    for _ in 0..row.entries {
-        let (symbol, cost) = row.next();
-        if let Some(place) = costs.get_mut(symbol) {
-            *place = cost.saturating_add(backoff);
-        }
-    }
-}
-
-/// Takes costs off logits.
-#[inline(never)]
-fn subtract(costs: &[u8], factor: i32, logits: &mut [i32]) {
-    let (costs4, costs1) = costs.as_chunks::<4>();
-    let (logits4, logits1) = logits.as_chunks_mut::<4>();
-    for (logits, &[a, b, c, d]) in logits4.iter_mut().zip(costs4) {
-        let [l0, l1, l2, l3] = logits;
-        *l0 = values::logit(*l0, a, factor);
-        *l1 = values::logit(*l1, b, factor);
-        *l2 = values::logit(*l2, c, factor);
-        *l3 = values::logit(*l3, d, factor);
-    }
-    for (logit, &cost) in logits1.iter_mut().zip(costs1) {
-        *logit = values::logit(*logit, cost, factor);
-    }
-}
-
 /// The costs after some tokens.
 struct Found {
     /// Of the rows.
@@ -246,7 +221,10 @@ pub(super) struct RowReader<'m> {
     pub(super) entries: usize,
     /// In quarter bits.
     pub(super) backoff: u8,
-    bits: Bits<'m>,
+    /// The first byte of the symbols and costs, where it is the upper one of a half word.
+    first: Option<u8>,
+    /// The half words behind that.
+    halves: &'m [u16],
     symbol_bits: u32,
 }
 
@@ -254,35 +232,127 @@ impl<'m> RowReader<'m> {
     /// The row that starts at a byte of the data.
     #[inline(always)]
     pub(super) fn at(data: &'m [u32], start: u32, symbol_bits: u32) -> Self {
-        let mut bits = Bits::at(data, start as usize);
+        let start = start as usize;
+        let bytes: &[u8] = bytemuck::cast_slice(data);
+        let row = bytes.get(start..).and_then(|row| row.first_chunk());
+        let &[entries, backoff, first] = row.unwrap_or(&[0; 3]);
+        let halves: &[u16] = bytemuck::cast_slice(data);
         RowReader {
-            entries: bits.next(8) as usize + 1,
-            backoff: bits.next(8) as u8,
-            bits,
+            entries: usize::from(entries) + 1,
+            backoff,
+            first: (start % 2 == 1).then_some(first),
+            halves: halves.get(start.div_ceil(2) + 1..).unwrap_or_default(),
             symbol_bits,
         }
     }
 
-    /// The back-off of such a row.
+    /// Gives each symbol with its cost in quarter bits, until `visit` fails. At last come the bits that
+    /// fill up the row's last byte.
     #[inline(always)]
-    fn backoff(data: &[u32], start: u32) -> u8 {
-        let bytes: &[u8] = bytemuck::cast_slice(data);
-        bytes.get(start as usize + 1).copied().unwrap_or_default()
-    }
-
-    /// The next symbol and its cost in quarter bits.
-    #[inline(always)]
-    pub(super) fn next(&mut self) -> (usize, u8) {
+    pub(super) fn each<E>(
+        self,
+        mut visit: impl FnMut(usize, u8) -> Result<(), E>,
+    ) -> Result<u32, E> {
         const COST: u32 = (1 << COST_BITS) - 1;
-        let ahead = self.bits.peek(self.symbol_bits + COST_BITS);
-        let symbol = ahead & ((1 << self.symbol_bits) - 1);
-        let cost = ahead >> self.symbol_bits & COST;
-        self.bits.skip(self.symbol_bits + COST_BITS);
-        (symbol as usize, cost as u8)
+        let bits = self.symbol_bits + COST_BITS;
+        let symbol = (1 << self.symbol_bits) - 1;
+        // The bits that have been read, the next one lowest, and 2 to their number.
+        let (mut ahead, mut unit) = match self.first {
+            Some(first) => (u32::from(first), 1u32 << 8),
+            None => (0, 1),
+        };
+        let mut left = self.entries;
+        let mut halves = self.halves.iter();
+        loop {
+            while unit >> bits != 0 {
+                visit(
+                    (ahead & symbol) as usize,
+                    (ahead >> self.symbol_bits & COST) as u8,
+                )?;
+                ahead >>= bits;
+                unit >>= bits;
+                left -= 1;
+                if left == 0 {
+                    return Ok(ahead & ((1 << (unit.trailing_zeros() % 8)) - 1));
+                }
+            }
+            let Some(&half) = halves.next() else {
+                return Ok(0);
+            };
+            ahead += u32::from(u16::from_le(half)) * unit;
+            unit <<= 16;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec::Vec;
+
+    /// A row's bytes, written bit by bit.
+    fn row(symbol_bits: u32, backoff: u8, entries: &[(usize, u8)], filling: bool) -> Vec<u8> {
+        let mut bits = Vec::new();
+        let mut push = |number: usize, width: u32| bits.extend((0..width).map(|i| number >> i & 1));
+        push(entries.len() - 1, 8);
+        push(backoff.into(), 8);
+        for &(symbol, cost) in entries {
+            push(symbol, symbol_bits);
+            push(cost.into(), COST_BITS);
+        }
+        bits.resize(round_up(bits.len(), 8), filling.into());
+        let bytes = bits
+            .chunks(8)
+            .map(|byte| byte.iter().rev().fold(0, |b, &bit| 2 * b + bit));
+        bytes.map(|byte| byte as u8).collect()
     }
 
-    /// The bits behind the last entry.
-    pub(super) fn padding(mut self) -> u32 {
-        self.bits.rest_of_byte()
+    #[test]
+    fn rows_are_read_from_any_byte_in_any_width() {
+        for symbol_bits in 1..=8 {
+            let step = if cfg!(miri) { 7 } else { 1 };
+            for count in (1..=20usize.min(1 << symbol_bits)).step_by(step) {
+                let entries: Vec<_> = (0..count)
+                    .map(|i| ((i * 37 + 5) % (1 << symbol_bits), (i * 29 + 3) as u8 % 64))
+                    .collect();
+                for (start, filling) in (0..8).flat_map(|start| [(start, false), (start, true)]) {
+                    let row = row(symbol_bits, 41, &entries, filling);
+                    assert_eq!(row.len(), row_bytes(count, symbol_bits));
+                    let mut data = [0xffff_ffffu32; 16];
+                    let bytes = bytemuck::cast_slice_mut::<_, u8>(&mut data);
+                    bytes[start..start + row.len()].copy_from_slice(&row);
+                    let end = (start + row.len()).div_ceil(4);
+                    let reader = RowReader::at(&data[..end], start as u32, symbol_bits);
+                    assert_eq!((reader.entries, reader.backoff), (count, 41));
+                    let mut found = Vec::new();
+                    let padding = reader.each(|symbol, cost| {
+                        found.push((symbol, cost));
+                        Ok::<_, Infallible>(())
+                    });
+                    assert_eq!(found, entries, "{symbol_bits} {start}");
+                    let used = 8 - count * (symbol_bits + COST_BITS) as usize % 8;
+                    let expected = u32::from(filling) * ((1 << (used % 8)) - 1);
+                    assert_eq!(padding, Ok(expected), "{symbol_bits} {start}");
+                }
+            }
+        }
+    }
+
+    /// A row whose end would lie behind the data, as only a file that is refused has.
+    #[test]
+    fn a_row_is_read_no_further_than_the_data() {
+        for words in 0..3 {
+            let data = [u32::MAX; 3];
+            for start in 0..=4 * words as u32 {
+                let mut entries = 0;
+                let row = RowReader::at(&data[..words], start, 8);
+                let padding = row.each(|_, _| {
+                    entries += 1;
+                    Ok::<_, Infallible>(())
+                });
+                assert_eq!(padding, Ok(0));
+                assert!(14 * entries <= 32 * words);
+            }
+        }
     }
 }

@@ -121,6 +121,7 @@ impl<'m> Backoff<'m> {
             dense: section.dense,
             symbol_bits: symbol_bits(num_symbols) as u8,
             lengths_start: 0,
+            rows_start: 0,
             slots: [0; MAX_BACKOFF_LENGTHS],
             coefficients: [0; MAX_BACKOFF_LENGTHS + 1],
             data: &[],
@@ -135,7 +136,9 @@ impl<'m> Backoff<'m> {
         let row_bytes = section.row_bytes as usize;
         let costs_end = backoff.costs_start() + backoff.cost_bytes().div_ceil(4);
         backoff.lengths_start = costs_end as u32;
-        let words = backoff.rows_start() + row_bytes.div_ceil(4);
+        let rows_start = backoff.rows_start();
+        backoff.rows_start = 4 * rows_start as u32;
+        let words = rows_start + row_bytes.div_ceil(4);
         backoff.data = aligned_words(section.data, words)?;
         backoff.check_arrays(row_bytes)?;
         backoff.check_gate()?;
@@ -210,7 +213,7 @@ fn check_row(
     num_symbols: usize,
 ) -> Result<(), ModelError> {
     let width = symbol_bits(num_symbols);
-    let mut row = RowReader::at(rows, offset, width);
+    let row = RowReader::at(rows, offset, width);
     let found = offset as usize + row_bytes(row.entries, width);
     if found > expected {
         return Err(ModelError::RowEnd { found, expected });
@@ -223,16 +226,16 @@ fn check_row(
         return Err(ModelError::RowBackoff { found: row.backoff });
     }
     let mut symbols = Symbols([0; MAX_SYMBOLS / 32]);
-    for _ in 0..row.entries {
-        let (found, _) = row.next();
+    let padding = row.each(|found, _| {
         if found >= expected {
             return Err(ModelError::RowSymbol { found, expected });
         }
-        if !symbols.insert(found) {
-            return Err(ModelError::RowRepetition { found });
+        match symbols.insert(found) {
+            true => Ok(()),
+            false => Err(ModelError::RowRepetition { found }),
         }
-    }
-    match row.padding() {
+    })?;
+    match padding {
         0 => Ok(()),
         found => Err(ModelError::NgramPadding { found: found as u8 }),
     }

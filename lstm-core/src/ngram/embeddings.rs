@@ -2,7 +2,7 @@
 
 use super::History;
 use super::hash::{PerfectHash, extend, half, half_words};
-use super::swar::{ShiftLeft, saturating_add, sums, symmetric};
+use super::swar::{ShiftLeft, sums, symmetric_sum};
 use crate::bytes::split;
 use crate::format::{EMBEDDING_LENGTHS, MAX_INTEGER_COLUMNS, round_up};
 
@@ -165,5 +165,5 @@ fn add([a, b, c]: [&[u32]; EMBEDDING_LENGTHS], hidden: &mut [[u32; 2]], shift: u
 /// Four elements with a change.
 #[inline(always)]
 fn changed(elements: u32, change: u32) -> u32 {
-    symmetric(saturating_add(u32::from_le(elements), change)).to_le()
+    symmetric_sum(u32::from_le(elements), change).to_le()
 }

@@ -6,7 +6,6 @@
 #![deny(clippy::float_arithmetic)]
 
 mod backoff;
-mod bits;
 mod check;
 mod embeddings;
 mod hash;
@@ -15,6 +14,9 @@ pub mod values;
 
 pub use backoff::Backoff;
 pub use embeddings::Embeddings;
+#[cfg(feature = "__kernel-test")]
+pub(crate) use swar::{portable_symmetric_sum, symmetric_sum};
+
 #[cfg(feature = "export")]
 pub use hash::{bucket, buckets, hash, place};
 
@@ -37,20 +39,6 @@ impl Lookups<'_> {
         push(history, token);
         if let (Some(embeddings), Some(history)) = (&self.embeddings, self::history(history)) {
             embeddings.add_to_words(history, hidden);
-        }
-    }
-
-    /// Takes what the symbols cost off their logits, Q12. `hidden` is the hidden state that the dense
-    /// layer reads, `scratch` has a byte for each symbol.
-    pub(crate) fn behind_dense(
-        &self,
-        history: &History,
-        hidden: &[i8],
-        scratch: &mut [u8],
-        logits: &mut [i32],
-    ) {
-        if let Some(backoff) = &self.backoff {
-            backoff.apply(history, hidden, scratch, logits);
         }
     }
 

@@ -37,9 +37,28 @@ impl ShiftLeft {
     }
 }
 
+/// The sums of bytes in two's complement, from -127 to 127.
+#[inline(always)]
+pub(crate) fn symmetric_sum(x: u32, y: u32) -> u32 {
+    #[cfg(lstm_kernel = "cortex_m4")]
+    return crate::kernel::symmetric_sum(x, y);
+    #[cfg(not(lstm_kernel = "cortex_m4"))]
+    portable_symmetric_sum(x, y)
+}
+
+/// The definition of [`symmetric_sum`].
+#[inline(always)]
+#[cfg_attr(
+    lstm_kernel = "cortex_m4",
+    allow(dead_code, reason = "the kernel has its own")
+)]
+pub(crate) fn portable_symmetric_sum(x: u32, y: u32) -> u32 {
+    symmetric(saturating_add(x, y))
+}
+
 /// The sums of bytes in two's complement, from -128 to 127.
 #[inline(always)]
-pub(super) fn saturating_add(x: u32, y: u32) -> u32 {
+fn saturating_add(x: u32, y: u32) -> u32 {
     let sum = ((x & LOW) + (y & LOW)) ^ ((x ^ y) & !LOW);
     // Both have one sign, and the sum has the other.
     let overflow = !(x ^ y) & (x ^ sum) & !LOW;
@@ -53,7 +72,7 @@ pub(super) fn saturating_add(x: u32, y: u32) -> u32 {
 
 /// With -127 where a byte is -128.
 #[inline(always)]
-pub(super) fn symmetric(x: u32) -> u32 {
+fn symmetric(x: u32) -> u32 {
     let least = x & !((x & LOW) + LOW) & !LOW;
     x | least >> 7
 }
@@ -79,7 +98,8 @@ mod tests {
                     let expected = [0, 1, 2, 3].map(|i| a[i].saturating_add(b[i]));
                     let sum = saturating_add(words[0], words[1]);
                     assert_eq!(sum.to_le_bytes().map(|byte| byte as i8), expected);
-                    let found = symmetric(sum).to_le_bytes().map(|byte| byte as i8);
+                    let sum = symmetric_sum(words[0], words[1]);
+                    let found = sum.to_le_bytes().map(|byte| byte as i8);
                     assert_eq!(found, expected.map(|sum| sum.max(-127)));
                 }
             }

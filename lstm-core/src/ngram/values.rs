@@ -18,6 +18,12 @@ pub fn factor(k: i32) -> i32 {
     k.wrapping_mul(11_357) >> 12
 }
 
+/// A cost, in quarter bits, that is the sum of some.
+#[inline(always)]
+pub fn cost(sum: i32) -> u8 {
+    sum.min(0xff) as u8
+}
+
 /// The logit, Q12, less a cost in quarter bits times `factor`.
 #[inline(always)]
 pub fn logit(logit: i32, cost: u8, factor: i32) -> i32 {

@@ -1,4 +1,4 @@
-//! Compares the dot products and the sigmoid of this CPU with the portable ones, bit for bit.
+//! Compares the dot products, the sigmoid and the sums of bytes of this CPU with the portable ones, bit for bit.
 //!
 //! Prints `kernel-test 12345 cases equal`, or the first difference, and then exits with 1.
 
@@ -8,6 +8,8 @@
 use firmware_bench::entry;
 use lstm_core::Aligned;
 
+#[cfg(feature = "ngram")]
+use lstm_core::kernel_test::BYTE_SUMS;
 use lstm_core::kernel_test::{
     BLOCK_ROWS, Case, KERNELS, Kernel, SENSOR_COLUMN_ALIGN, SIGMOIDS, Sums, round_up,
 };
@@ -65,6 +67,8 @@ fn main() -> ! {
             process::exit(1)
         }
     }
+    #[cfg(feature = "ngram")]
+    test.byte_sums();
     println!("kernel-test {} cases equal", test.cases);
     process::exit(0)
 }
@@ -77,6 +81,24 @@ struct Test {
 }
 
 impl Test {
+    /// Every pair of bytes, in each place of a word, between others.
+    #[cfg(feature = "ngram")]
+    fn byte_sums(&mut self) {
+        for [x, y] in (0..=u16::MAX).map(u16::to_le_bytes) {
+            let place = 8 * (u32::from(x) + u32::from(y)) % 32;
+            let word =
+                |byte: u8, others: u32| (others & !0xff | u32::from(byte)).rotate_left(place);
+            let [a, b] = [x, y].map(|byte| word(byte, self.next() << 8 | self.next()));
+            let [found, expected] = BYTE_SUMS.map(|sum| sum(a, b));
+            if found != expected {
+                println!(
+                    "kernel-test bytes of {a:08x} and {b:08x}: found {found:08x}, expected {expected:08x}"
+                );
+                process::exit(1)
+            }
+        }
+    }
+
     /// Every filling of weights and columns, with and without padding.
     fn shape(&mut self, kernel: &Kernel, columns: usize) {
         for weights in 0..EXTREMES.len() + 2 {
