@@ -234,3 +234,109 @@ fn what_cannot_be_used_is_one_line() {
     refuses(folder, &format!("evaluate {network}"), "reads values");
     assert!(!folder.join("q.lstm").exists());
 }
+
+/// An array of NumPy's `.npy` format, of numbers of a byte each.
+fn array(shape: &str, numbers: &[i8]) -> Vec<u8> {
+    let header = format!("{{'descr': '|i1', 'fortran_order': False, 'shape': ({shape}), }}\n");
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    bytes.extend((header.len() as u16).to_le_bytes());
+    bytes.extend(header.as_bytes());
+    bytes.extend(numbers.iter().map(|&x| x as u8));
+    bytes
+}
+
+fn npz(arrays: &[(&str, Vec<u8>)]) -> Vec<u8> {
+    let mut archive = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for (name, bytes) in arrays {
+        let options = zip::write::SimpleFileOptions::default();
+        archive.start_file(format!("{name}.npy"), options).unwrap();
+        std::io::Write::write_all(&mut archive, bytes).unwrap();
+    }
+    archive.finish().unwrap().into_inner()
+}
+
+/// With `--qat` and without, data that cannot be used is refused before anything is written.
+#[test]
+fn data_that_does_not_fit_a_network_is_not_quantized_by() {
+    let folder = folder();
+    let folder = folder.path();
+    printed(
+        folder,
+        "train --data train.csv --hidden 8 --epochs 1 --out s",
+    );
+    let write = |name: &str, bytes: &[u8]| std::fs::write(folder.join(name), bytes).unwrap();
+    let x = ("x", array("5, 2, 2", &[1; 20]));
+    let y = |numbers: &[i8]| npz(&[x.clone(), ("y", array("5,", numbers))]);
+    write("empty.csv", b"");
+    write("names.csv", b"sequence,class,a,b\n");
+    write("one.csv", b"sequence,class,a\n1,slow,1\n");
+    write("nan.csv", b"sequence,class,a,b\n1,slow,1,2\n2,fast,nan,2\n");
+    write("infinite.csv", b"sequence,class,a,b\n1,slow,1,-inf\n");
+    write("short.csv", b"sequence,class,a,b\n1,slow,1\n");
+    write("text.csv", b"sequence,class,a,b\n1,slow,1,high\n");
+    write("empty.npz", &npz(&[]));
+    write("cut.npz", &y(&[0; 5])[..200]);
+    write("three.npz", &npz(&[("x", array("5, 2, 3", &[1; 30]))]));
+    write(
+        "none.npz",
+        &npz(&[("x", array("0, 9000000000000000000, 2", &[]))]),
+    );
+    write("below.npz", &y(&[0, 1, 0, 1, -1]));
+    let listed = binary::listing(folder);
+    let unusable = [
+        ("nowhere.csv", "cannot read nowhere.csv"),
+        ("s", "cannot read s"),
+        (
+            "empty.csv",
+            "found 0 columns of channels, expected 1 to 256",
+        ),
+        ("names.csv", "found no sequence, expected at least one"),
+        ("one.csv", "found 1 channels, expected 2"),
+        (
+            "nan.csv",
+            "found NaN in sequence 1, expected finite numbers",
+        ),
+        (
+            "infinite.csv",
+            "found -inf in sequence 0, expected finite numbers",
+        ),
+        (
+            "short.csv",
+            "found record with 3 fields, but the previous record has 4 fields",
+        ),
+        ("text.csv", "found \"high\" in line 2, expected a number"),
+        ("empty.npz", "found no array x, expected values of shape"),
+        ("cut.npz", "found a damaged zip file"),
+        ("three.npz", "found 3 channels, expected 2"),
+        ("none.npz", "expected at least one sequence and one step"),
+        ("below.npz", "found class -1 in array y, expected 0 to 255"),
+    ];
+    for (data, expected) in unusable {
+        for qat in ["", "--qat"] {
+            let line = format!("quantize s/best.safetensors --data {data} --out q.lstm {qat}");
+            refuses(folder, &line, expected);
+        }
+    }
+    assert_eq!(binary::listing(folder), listed);
+    // Only what is learned has to be told by the network; for ranges the values alone matter.
+    write("third.npz", &y(&[0, 1, 0, 1, 2]));
+    write(
+        "other.csv",
+        b"sequence,class,a,b\n1,slow,1,2\n2,still,1,2\n",
+    );
+    let listed = binary::listing(folder);
+    for (data, expected) in [
+        (
+            "third.npz",
+            "found classes 0, 1, 2, expected those of the network: fast, slow",
+        ),
+        (
+            "other.csv",
+            "found classes slow, still, expected those of the network: fast, slow",
+        ),
+    ] {
+        let line = format!("quantize s/best.safetensors --data {data} --out q.lstm --qat");
+        refuses(folder, &line, expected);
+    }
+    assert_eq!(binary::listing(folder), listed);
+}

@@ -11,6 +11,7 @@ use host_trainer::network::sensor::{
     Activation, Cell, Channel, DenseConfig, Head, LayerConfig, OutputValue, SensorConfig,
 };
 use host_trainer::text::alphabet::Alphabet;
+use indicatif::HumanCount;
 use lstm_core::Format;
 use std::path::PathBuf;
 
@@ -129,15 +130,9 @@ fn cases() -> Vec<Case> {
     ]
 }
 
+/// `12,345`.
 fn grouped(number: usize) -> String {
-    let digits = number.to_string();
-    let places = digits.len();
-    let place =
-        |(index, digit): (usize, char)| match index > 0 && (places - index).is_multiple_of(3) {
-            true => format!(",{digit}"),
-            false => format!("{digit}"),
-        };
-    digits.chars().enumerate().map(place).collect()
+    HumanCount(number as u64).to_string()
 }
 
 /// Of a network in a format.

@@ -112,11 +112,16 @@ def keras_cases():
     window.save(at("backwards.keras"))
     imports("backwards.keras", "backwards.npz", "values", window=9)
 
-    for name, says, layer in [
-        ("bidirectional", "has direction bidirectional, expected forward", L.Bidirectional(L.LSTM(2))),
-        ("simple", "(Loop) has a body that computes something else, expected a loop that is", L.SimpleRNN(2)),
+    for name, says, layers in [
+        ("bidirectional", "has direction bidirectional, expected forward", [L.Bidirectional(L.LSTM(2))]),
+        ("simple", "(Loop) has a body that computes something else, expected a loop that is", [L.SimpleRNN(2)]),
+        # Without a layer: the operators of each step follow each other.
+        ("unrolled", "/unstack (Split), expected an embedding or a normalization, LSTMs or GRUs, dense layers",
+         [L.GRU(2, unroll=True)]),
+        ("distributed", "(Slice) takes a part of what it reads, expected all of it or the last step of a layer",
+         [L.LSTM(2, return_sequences=True), L.TimeDistributed(L.Dense(3))]),
     ]:
-        model = keras_model(keras, (5, 2), layer, L.Dense(2))
+        model = keras_model(keras, (5, 2), *layers, L.Dense(2))
         model.export(at(f"{name}.onnx"), format="onnx", verbose=False)
         refuses(f"{name}.onnx", says)
 

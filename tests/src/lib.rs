@@ -11,7 +11,7 @@ mod text;
 pub use boot_rom::flash_of_rp2040;
 pub use console::Console;
 pub use figures::compare_figures;
-pub use model::shipped;
+pub use model::{models_in, shipped};
 pub use sizes::{Sizes, sections};
 pub use text::{HostText, assert_same_text, difference, host_text};
 

@@ -1,13 +1,24 @@
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use xtask::shell::root;
 
 /// The shipped models, by path.
 pub fn shipped() -> Vec<PathBuf> {
-    let folder = root().join("models");
-    let entries = fs::read_dir(&folder).expect("models/ is there");
+    models_in(&root().join("models"))
+}
+
+/// The `.lstm` files of a folder, by name.
+///
+/// # Panics
+///
+/// There is none.
+pub fn models_in(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
     let mut paths: Vec<_> = entries
-        .map(|e| e.expect("models/ is read").path())
+        .map(|e| e.expect("the folder is read").path())
         .collect();
     paths.retain(|path| path.extension().is_some_and(|e| e == "lstm"));
     paths.sort();

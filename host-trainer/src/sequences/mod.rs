@@ -11,6 +11,7 @@ pub use score::{SensorScore, ValueScore, largest};
 pub use task::{Answer, Task, are_numbers, task};
 
 use crate::files::error::{Error, Result};
+use crate::files::hash::sha256;
 use crate::network::sensor::{Head, SensorConfig};
 use std::path::Path;
 
@@ -92,6 +93,26 @@ impl Sequences {
     pub fn steps(&self) -> usize {
         let steps = |sequence: &Sequence| sequence.values.len() / self.channels.len();
         self.sequences.iter().map(steps).sum()
+    }
+
+    /// A hash of every value and target, by which the same data are known again.
+    pub fn hash(&self) -> String {
+        let mut bytes = Vec::new();
+        let mut push = |kind: u8, numbers: &[f32]| {
+            bytes.push(kind);
+            bytes.extend((numbers.len() as u64).to_le_bytes());
+            bytes.extend(numbers.iter().flat_map(|number| number.to_le_bytes()));
+        };
+        for sequence in &self.sequences {
+            push(0, &sequence.values);
+            match &sequence.target {
+                Target::None => push(1, &[]),
+                Target::Class(class) => push(2, &[*class as f32]),
+                Target::Last(values) => push(3, values),
+                Target::Each(values) => push(4, values),
+            }
+        }
+        sha256(&bytes)
     }
 
     /// For people: what there is.

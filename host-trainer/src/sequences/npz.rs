@@ -42,9 +42,10 @@ pub(super) fn read(bytes: Vec<u8>) -> Result<Sequences, String> {
             ));
         }
     };
-    if steps == 0 || !(1..=MAX_CHANNELS).contains(&channels) {
+    // Without numbers the shape may be of any size.
+    if count == 0 || steps == 0 || !(1..=MAX_CHANNELS).contains(&channels) {
         return Err(format!(
-            "array x has shape {:?}, expected at least one step, and 1 to {MAX_CHANNELS} channels",
+            "array x has shape {:?}, expected at least one sequence and one step, and 1 to {MAX_CHANNELS} channels",
             x.shape
         ));
     }
@@ -74,9 +75,9 @@ pub(super) fn read(bytes: Vec<u8>) -> Result<Sequences, String> {
     let y = arrays.remove("y");
     let (mut targets, target) = targets(y, [count, steps], &lengths)?;
     if let (Targets::Classes(labels), Some(names)) = (&mut targets, texts.remove("classes")) {
-        if names.len() < labels.len() {
+        if !(labels.len()..=MAX_CHANNELS).contains(&names.len()) {
             return Err(format!(
-                "found {} names in array classes, expected at least {}",
+                "found {} names in array classes, expected {} to {MAX_CHANNELS}",
                 names.len(),
                 labels.len()
             ));

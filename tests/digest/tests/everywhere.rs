@@ -4,7 +4,8 @@
 //!
 //! A million tokens of every model on every core take more than an hour. A pair of model and computer that came
 //! to its end is recorded under `target/equal`, and is not run again as long as neither the program,
-//! nor what runs it, nor the model changes. `DIGEST_MODEL=cifg-96` takes the models alone whose file begins so.
+//! nor what runs it, nor the model changes. `DIGEST_MODEL=cifg-96` takes the models alone whose file begins so,
+//! `DIGEST_FOLDER=FOLDER` the networks of values in a folder: its path as seen from the root of the repository.
 
 #[path = "../../../lstm-core/tests/common/mod.rs"]
 mod common;
@@ -29,7 +30,7 @@ use common::{
     sensors::{F32SensorNet, Head, Int8SensorNet},
 };
 use crc::{CRC_32_ISO_HDLC, Crc};
-use cross_tests::shipped;
+use cross_tests::{models_in, shipped};
 use lstm_core::{Activation, CellKind, DenseShape, Format, LayerShape, Model, WorkspaceSlices};
 use text_digest::{Digest, Run};
 use wasmtime::{Engine, Instance, Module, Store};
@@ -210,9 +211,13 @@ impl Shipped {
     }
 }
 
-/// Networks of random weights that read values, or read symbols and give classes; of all cells and activations
-/// together, and the last in floats.
+/// The shipped network of values, and networks of random weights that read values, or read symbols and give classes; of all
+/// cells and activations together, and the last in floats. `DIGEST_FOLDER` takes the models of a folder instead.
 fn networks_of_values() -> Vec<Shipped> {
+    if let Some(folder) = std::env::var_os("DIGEST_FOLDER") {
+        let models = models_in(&root().join(folder));
+        return models.into_iter().map(Shipped::new).collect();
+    }
     // Millions of instructions a step, were it as large as the others.
     let small = Plan {
         channels: 3,
@@ -236,7 +241,11 @@ fn networks_of_values() -> Vec<Shipped> {
         fs::write(&path, file).unwrap();
         Shipped::new(path)
     };
-    files.into_iter().enumerate().map(network).collect()
+    let shipped = models_in(&root().join("models/sensors"));
+    let shipped = shipped.into_iter().map(Shipped::new);
+    shipped
+        .chain(files.into_iter().enumerate().map(network))
+        .collect()
 }
 
 /// Models of random weights with both n-gram sections, of which the text meets many contexts.

@@ -7,6 +7,8 @@
 
 #[cfg(feature = "trainer")]
 mod checkpoint;
+#[path = "../../../lstm-core/tests/common/mod.rs"]
+mod common;
 mod console;
 #[cfg(feature = "trainer")]
 mod corpus;
@@ -20,6 +22,9 @@ mod model_file;
 mod ngrams;
 mod payload;
 mod sensor_model;
+mod sensor_steps;
+#[cfg(feature = "trainer")]
+mod sequences;
 
 use flash::Flash;
 use std::{
@@ -64,6 +69,7 @@ pub const TARGETS: &[Target] = targets![
     model_file,
     payload,
     sensor_model,
+    sensor_steps,
     ngrams,
     kernels,
     console,
@@ -73,6 +79,8 @@ pub const TARGETS: &[Target] = targets![
     corpus,
     #[cfg(feature = "trainer")]
     import,
+    #[cfg(feature = "trainer")]
+    sequences,
 ];
 
 thread_local! {

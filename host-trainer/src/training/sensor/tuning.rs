@@ -61,6 +61,16 @@ impl SensorTuning<'_> {
     /// The data do not have what the network tells, the checkpoint is missing, of another tuning or not asked for, the disk
     /// refuses, or it was stopped by Ctrl-C.
     pub fn run(&self, call: Call) -> Result<()> {
+        let layers = &self.network.config.layers;
+        if let Some(at) = layers
+            .iter()
+            .position(|layer| layer.cell.trained().is_none())
+        {
+            return Err(Error::bad_input(format!(
+                "layer {at} is a GRU whose reset gate comes before the product, expected a cell that is trained here (LSTM, CIFG, \
+                 GRU); quantize without --qat rounds it"
+            )));
+        }
         let path = self.out.with_added_extension("checkpoint");
         match (self.resume, path.exists()) {
             (false, true) => {
@@ -103,7 +113,7 @@ impl SensorTuning<'_> {
                 "format": format!("{} with dead zone {}", self.format.0, self.format.1),
                 "seed": self.seed,
                 "network": sha256(&bytes.collect::<Vec<u8>>()),
-                "sequences": parts.train.summary(),
+                "sequences": self.data.hash(),
                 "phases": [&phase],
             }),
             minutes: None,

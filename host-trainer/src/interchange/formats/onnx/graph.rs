@@ -5,20 +5,17 @@
 //! cannot run here is told only if the answer follows from it.
 
 use super::array::{Budget, Whole, Wholes, axis};
-use super::chain::{Op, Operand, Sign, plan};
+use super::chain::{Op, Sign, plan};
 use super::constant::Constant;
-use super::data::{Axes, Axis};
+use super::data::Axis;
 use super::evaluate::evaluate;
 use super::message::{Graph, Node, ValueInfo};
 use super::moves;
-use super::recurrent;
-use super::repeat::{self, Output, Repeated};
 use super::value::{Answers, Data, Value};
 use crate::interchange::context::Context;
-use crate::interchange::plan::{End, Plan, Recurrent};
+use crate::interchange::plan::{End, Plan};
 use crate::network::sensor::Activation;
 use std::collections::BTreeMap;
-use std::rc::Rc;
 
 /// More nodes than this are in no network that runs here.
 const MAX_NODES: usize = 20_000;
@@ -35,15 +32,15 @@ struct Step {
 }
 
 /// A walk along a graph.
-struct Walk<'g> {
-    budget: &'g Budget,
+pub(super) struct Walk<'g> {
+    pub(super) budget: &'g Budget,
     opset: i64,
-    values: BTreeMap<String, Value>,
+    pub(super) values: BTreeMap<String, Value>,
     steps: Vec<Step>,
     /// Recurrent layers so far.
-    layers: usize,
+    pub(super) layers: usize,
     /// Whether a layer starts from a state that the graph is given.
-    is_given_state: bool,
+    pub(super) is_given_state: bool,
 }
 
 /// The layers of a graph.
@@ -244,7 +241,8 @@ impl Walk<'_> {
         }
     }
 
-    fn step(&mut self, data: Data, op: Op, node: &Node) -> Value {
+    /// The input becomes what a step makes of it.
+    pub(super) fn step(&mut self, data: Data, op: Op, node: &Node) -> Value {
         self.steps.push(Step {
             before: data.step,
             op,
@@ -254,289 +252,6 @@ impl Walk<'_> {
             step: Some(self.steps.len() - 1),
             ..data
         })
-    }
-
-    /// A constant, one of all or one of each feature, is added or multiplied.
-    fn affine(
-        &mut self,
-        node: &Node,
-        data: Data,
-        inputs: &[Option<Value>],
-        op: fn(Operand, Sign) -> Op,
-        sign: Sign,
-    ) -> Result<Value, String> {
-        let other = inputs
-            .iter()
-            .flatten()
-            .find(|value| !matches!(value, Value::Data(_)));
-        let operand = match other {
-            Some(Value::Given(name)) => Operand::Missing(name.clone()),
-            Some(Value::Constant(Constant::Floats(array))) => {
-                let last = array.shape.last().copied().unwrap_or(1);
-                let fits = match data.axes.0.last() {
-                    Some(Axis::Features(Some(n))) => last == *n,
-                    Some(Axis::Features(None)) => true,
-                    _ => false,
-                };
-                let one = array.values.len() == 1;
-                let each = array.values.len() == last && array.vector().is_some() && last > 0;
-                if !(one || each && fits) {
-                    return Err(format!(
-                        "{} reads {} {:?}, expected one number of all or one of each",
-                        node.label(),
-                        array.from,
-                        array.shape
-                    ));
-                }
-                Operand::Numbers(array.clone())
-            }
-            _ => {
-                return Err(format!(
-                    "{} reads what is no constant of the file, expected numbers",
-                    node.label()
-                ));
-            }
-        };
-        Ok(self.step(data, op(operand, sign), node))
-    }
-
-    fn gemm(&mut self, node: &Node, data: Data, inputs: &[Option<Value>]) -> Result<Value, String> {
-        let constant = |index: usize| match inputs.get(index) {
-            Some(Some(Value::Constant(constant))) => Some(constant),
-            _ => None,
-        };
-        if node.int("transA", 0) != 0 {
-            return Err(format!("{} has transA 1, expected 0", node.label()));
-        }
-        let is_turned = node.int("transB", 0) != 0;
-        let alpha = node.float("alpha", 1.0);
-        let product = self.product(node, data, constant(1), is_turned, alpha)?;
-        let (Value::Data(data), Some(bias)) = (&product, inputs.get(2).and_then(Option::as_ref))
-        else {
-            return Ok(product);
-        };
-        let beta = node.float("beta", 1.0);
-        let scaled = match bias {
-            Value::Constant(Constant::Floats(array)) if beta != 1.0 => {
-                let scaled = array.each(self.budget, |x| x * beta);
-                let scaled = scaled.ok_or_else(|| format!("{} is too large", array.from))?;
-                Value::Constant(Constant::Floats(Rc::new(scaled)))
-            }
-            other => other.clone(),
-        };
-        self.affine(node, data.clone(), &[Some(scaled)], Op::Shift, Sign::Forth)
-    }
-
-    /// A product with a constant matrix, perhaps of rows for columns.
-    fn product(
-        &mut self,
-        node: &Node,
-        mut data: Data,
-        weight: Option<&Constant>,
-        is_turned: bool,
-        factor: f32,
-    ) -> Result<Value, String> {
-        let Some(Constant::Floats(weight)) = weight else {
-            return Err(format!(
-                "{} multiplies with what is no constant of the file, expected a matrix",
-                node.label()
-            ));
-        };
-        let matrix = weight.matrix(is_turned, self.budget).ok_or_else(|| {
-            format!(
-                "{} multiplies with {} {:?}, expected a matrix",
-                node.label(),
-                weight.from,
-                weight.shape
-            )
-        })?;
-        let matrix = match factor == 1.0 {
-            true => Some(matrix),
-            false => matrix.each(self.budget, |x| x * factor),
-        };
-        let matrix = matrix.ok_or_else(|| format!("{} is too large", weight.from))?;
-        let [inputs, outputs] = [matrix.shape[0], matrix.shape[1]];
-        let fits = match data.axes.0.last() {
-            Some(Axis::Features(length)) => length.is_none_or(|n| n == inputs),
-            Some(Axis::One) => inputs == 1,
-            _ => false,
-        };
-        let Some(last) = data.axes.0.last_mut().filter(|_| fits) else {
-            return Err(format!(
-                "{} multiplies {:?} with {} {:?}, expected as many numbers as rows",
-                node.label(),
-                data.axes.shape().values,
-                weight.from,
-                [inputs, outputs]
-            ));
-        };
-        *last = Axis::features(outputs);
-        Ok(self.step(data, Op::Product(Rc::new(matrix)), node))
-    }
-
-    fn recurrent(&mut self, node: &Node, inputs: &[Option<Value>]) -> Result<Vec<Value>, String> {
-        let input = |index: usize| inputs.get(index).and_then(Option::as_ref);
-        let array = |index: usize, what: &str| match input(index) {
-            Some(Value::Constant(Constant::Floats(array))) => Ok(array.clone()),
-            _ => Err(format!(
-                "{} has no constant {what}, expected it in the file",
-                node.label()
-            )),
-        };
-        let (w, r) = (array(1, "W")?, array(2, "R")?);
-        let b = input(3).map(|_| array(3, "B")).transpose()?;
-        if input(4).is_some() {
-            return Err(format!(
-                "{} reads sequence_lens, expected none: export the network without packed series",
-                node.label()
-            ));
-        }
-        let is_lstm = node.op_type == "LSTM";
-        let layer = recurrent::layer(node, &w, &r, b.as_deref(), self.budget)?;
-        self.start(node, input(5), layer.hidden)?;
-        if is_lstm {
-            self.start(node, input(6), layer.hidden)?;
-            let peepholes = input(7);
-            let are_none = matches!(peepholes, None | Some(Value::Constant(Constant::Zeros)))
-                || matches!(peepholes, Some(Value::Constant(c)) if c.is_zero());
-            if !are_none {
-                return Err(format!("{} has peepholes, expected none", node.label()));
-            }
-        }
-        let Some(Value::Data(data)) = input(0) else {
-            return Err(format!(
-                "{} does not read what the input has become, expected that",
-                node.label()
-            ));
-        };
-        let is_batch_first = node.int("layout", 0) != 0;
-        let [sequence, last] = self.series(node, data.clone(), layer, is_batch_first)?;
-        let mut values = vec![sequence, last, Value::Constant(Constant::Unknown)];
-        values.truncate(node.outputs.len());
-        Ok(values)
-    }
-
-    fn repeat(&mut self, node: &Node, inputs: &[Option<Value>]) -> Result<Vec<Value>, String> {
-        let Repeated {
-            layer,
-            series,
-            starts,
-            outputs,
-        } = repeat::read(node, inputs, &self.values, self.budget)?;
-        for start in &starts {
-            self.start(node, Some(start), layer.hidden)?;
-        }
-        let [sequence, last] = self.series(node, series, layer, false)?;
-        let values = outputs
-            .into_iter()
-            .map(|output| match (output, &sequence, &last) {
-                (Output::EachStep, Value::Data(data), _) => Value::Data(data.without(1)),
-                (Output::Last, _, Value::Data(data)) => Value::Data(data.without(0)),
-                _ => Value::Constant(Constant::Unknown),
-            });
-        Ok(values.collect())
-    }
-
-    /// A layer reads `[steps, series, features]`, or the first two the other way round. Gives its outputs, with an axis
-    /// of one direction: `[steps, 1, series, units]` and, at the last step, `[1, series, units]`; of the other
-    /// layout `[series, steps, 1, units]` and `[series, 1, units]`.
-    fn series(
-        &mut self,
-        node: &Node,
-        data: Data,
-        layer: Recurrent,
-        is_batch_first: bool,
-    ) -> Result<[Value; 2], String> {
-        self.layers += 1;
-        let &[first, second, features] = &data.axes.0[..] else {
-            return Err(format!(
-                "{} reads {:?}, expected series, steps and values",
-                node.label(),
-                data.axes.shape().values
-            ));
-        };
-        let (steps, series) = match is_batch_first {
-            false => (first, second),
-            true => (second, first),
-        };
-        let place = |axis: Axis| match axis {
-            Axis::Input(place, _) => Some(Some(place)),
-            Axis::One => Some(None),
-            Axis::Features(_) => None,
-        };
-        let inputs = layer.w_ih.shape[0];
-        let fits = match features {
-            Axis::Features(length) => length.is_none_or(|n| n == inputs),
-            Axis::One => inputs == 1,
-            Axis::Input(..) => false,
-        };
-        let (Some(time), Some(_), true) = (place(steps), place(series), fits) else {
-            return Err(format!(
-                "{} reads {:?}, expected steps of {inputs} values",
-                node.label(),
-                data.axes.shape().values
-            ));
-        };
-        if data.time.is_some_and(|before| before != time) || data.answers != Answers::EachStep {
-            return Err(format!(
-                "{} reads along another axis than the layer below it, expected the steps of all",
-                node.label()
-            ));
-        }
-        let units = Axis::features(layer.output());
-        let Value::Data(data) = self.step(data, Op::Recurrent(Rc::new(layer)), node) else {
-            return Err("found no layer, expected one".into());
-        };
-        let (all, last) = match is_batch_first {
-            false => (
-                vec![steps, Axis::One, series, units],
-                vec![Axis::One, series, units],
-            ),
-            true => (
-                vec![series, steps, Axis::One, units],
-                vec![series, Axis::One, units],
-            ),
-        };
-        let time = Some(time);
-        Ok([
-            Value::Data(Data {
-                axes: Axes(all),
-                time,
-                ..data.clone()
-            }),
-            Value::Data(Data {
-                axes: Axes(last),
-                time,
-                answers: Answers::AtTheEnd(steps.length()),
-                ..data
-            }),
-        ])
-    }
-
-    /// Refuses a state to start from that is not zero, or not of so many units.
-    fn start(&mut self, node: &Node, state: Option<&Value>, units: usize) -> Result<(), String> {
-        match state {
-            Some(Value::Constant(Constant::Floats(array)))
-                if array.shape.last().is_some_and(|&n| n != units && n != 1) =>
-            {
-                Err(format!(
-                    "{} starts from a state of shape {:?}, expected {units} units: PyTorch exports an LSTM with \
-                     projections so, which is no such LSTM any more; import its state_dict",
-                    node.label(),
-                    array.shape
-                ))
-            }
-            None => Ok(()),
-            Some(Value::Constant(constant)) if constant.is_zero() => Ok(()),
-            Some(Value::Given(_)) => {
-                self.is_given_state = true;
-                Ok(())
-            }
-            _ => Err(format!(
-                "{} starts from a state of its own, expected zeros",
-                node.label()
-            )),
-        }
     }
 
     /// The layers of the first output that is an answer.

@@ -1,5 +1,6 @@
 //! ONNX: a graph of operators, in which the layers are found again.
 
+mod affine;
 mod array;
 mod beside;
 mod body;
@@ -13,6 +14,7 @@ mod message;
 mod moves;
 mod recurrent;
 mod repeat;
+mod series;
 mod value;
 
 use super::format::{File, Format};
