@@ -1,7 +1,7 @@
 use core::marker::PhantomData;
 
 use super::Assembly;
-use crate::bytes::{prefix, split};
+use crate::bytes::prefix;
 use crate::format::{BLOCK_ROWS, COLUMN_ALIGN, SENSOR_COLUMN_ALIGN, WeightFormat};
 use crate::kernel::{Kernel, Room, Rows};
 use crate::layout::Matrix;
@@ -72,14 +72,14 @@ pub(in crate::kernel) fn pack_groups<E, const N: usize>(
     mut pack: impl FnMut(&[i8; 4]) -> [E; N],
 ) {
     let (whole, rest) = columns.as_chunks();
-    let (groups, filled) = split(packed.as_chunks_mut().0, whole.len());
-    for (group, columns) in groups.iter_mut().zip(whole) {
-        *group = pack(columns);
-    }
+    let mut whole = whole.iter();
     let rest = |n: usize| rest.get(n).copied().unwrap_or(0);
     let mut last = [rest(0), rest(1), rest(2), 0];
-    for group in filled {
-        *group = pack(&core::mem::take(&mut last));
+    for group in packed.as_chunks_mut().0 {
+        *group = pack(&match whole.next() {
+            Some(columns) => *columns,
+            None => core::mem::take(&mut last),
+        });
     }
 }
 
