@@ -383,6 +383,28 @@ fn bad_input_is_one_line_and_exit_code_2() {
 
 /// Files cut off at every step, and many thousand damaged ones: each is refused in one line, or is a network whose
 /// numbers are finite and that runs.
+/// The reset gate before the product is run, and rounded, but not trained.
+#[test]
+fn a_cell_that_is_not_trained_is_not_fine_tuned() {
+    let folder = folder();
+    let folder = folder.path();
+    printed(
+        folder,
+        "import keras_gru20_before_motions.onnx --out gru.safetensors",
+    );
+    let head = "sequence,class,a,b,c,d,e,f\n";
+    let step = |class: usize| format!("{class},{class},0.1,0.2,0.3,0.4,0.5,0.6\n");
+    let steps: String = (0..4).map(step).collect();
+    std::fs::write(folder.join("data.csv"), head.to_owned() + &steps).unwrap();
+    let quantize = "quantize gru.safetensors --data data.csv --out gru.lstm";
+    refuses(
+        folder,
+        &format!("{quantize} --qat"),
+        "layer 0 is a GRU whose reset gate comes before the product, expected a cell that is trained",
+    );
+    printed(folder, quantize);
+}
+
 #[test]
 fn damage_is_one_line_and_never_a_panic() {
     let mut files: Vec<Case> = cases();

@@ -124,6 +124,19 @@ fn the_next_values_are_told_better_than_by_the_last() {
     let integers = figure(folder, "evaluate m.lstm --data wave.csv --next", "mse");
     assert!(float < repeating / 2.0, "{float} {repeating}");
     assert!(integers < 1.1 * float + 0.01, "{integers} {float}");
+    // Data that tell classes too.
+    let without_last = |line: &str| line.rsplit_once(',').unwrap().0.to_owned() + "\n";
+    let with_classes: String = self::waves(0, 60).lines().map(without_last).collect();
+    std::fs::write(folder.join("classes.csv"), with_classes).unwrap();
+    let tune = "quantize r/best.safetensors --data classes.csv --qat --epochs 1 --out q.lstm";
+    refuses(
+        folder,
+        tune,
+        "found data with 2 classes, expected 1 values (or --next)",
+    );
+    printed(folder, &format!("{tune} --next"));
+    let tuned = figure(folder, "evaluate q.lstm --data wave.csv --next", "mse");
+    assert!(tuned < 1.1 * float + 0.01, "{tuned} {float}");
 }
 
 #[test]
@@ -316,6 +329,20 @@ fn data_that_does_not_fit_a_network_is_not_quantized_by() {
             let line = format!("quantize s/best.safetensors --data {data} --out q.lstm {qat}");
             refuses(folder, &line, expected);
         }
+    }
+    for (flag, expected) in [
+        (
+            "--teacher 0.5",
+            "found --corpus, --pretrain or --teacher for a network that reads values",
+        ),
+        (
+            "--next",
+            "found a network that gives classes, expected one that gives values for --next",
+        ),
+    ] {
+        let line =
+            format!("quantize s/best.safetensors --data train.csv --qat {flag} --out q.lstm");
+        refuses(folder, &line, expected);
     }
     assert_eq!(binary::listing(folder), listed);
     // Only what is learned has to be told by the network; for ranges the values alone matter.

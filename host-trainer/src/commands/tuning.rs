@@ -23,6 +23,8 @@ use std::time::Duration;
 const EPOCHS: f64 = 8.0;
 /// Rows of a batch of text where none are asked for.
 const BATCH_SIZE: usize = 64;
+/// The teacher's share of the loss where none is asked for.
+const TEACHER: f64 = 0.8;
 /// The longest that work can be lost by a kill.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(30);
 
@@ -50,9 +52,12 @@ pub struct TuningArgs {
     /// Highest learning rate
     #[arg(long, value_name = "RATE", default_value = "2e-3", requires = "qat")]
     learning_rate: Positive,
-    /// Share of the loss that compares with the f32 network; the rest compares with the text
-    #[arg(long, value_name = "SHARE", default_value = "0.8", requires = "qat")]
-    teacher: Share,
+    /// Share of the loss that compares with the f32 network; the rest compares with the text [default: 0.8]
+    #[arg(long, value_name = "SHARE", requires = "qat")]
+    teacher: Option<Share>,
+    /// With --data: what the network gives are the next step's first channels, whatever targets the data have
+    #[arg(long, requires = "qat")]
+    next: bool,
     /// Rows of a batch: texts, or sequences, that are read side by side [default: 64; 16 sequences]
     #[arg(long, value_name = "N", requires = "qat")]
     batch_size: Option<Count<4096>>,
@@ -93,6 +98,11 @@ impl TuningArgs {
         rounded: &QuantizedNetwork,
         out: &Path,
     ) -> Result<()> {
+        if self.next {
+            return Err(Error::bad_input(
+                "found --next for a network that reads text, expected it for one that reads values",
+            ));
+        }
         let alphabet = || network.config.alphabet();
         let trained_on = network.config.corpus.as_ref();
         let text = Text::read(self.corpus.as_deref(), trained_on, file, alphabet())?;
@@ -110,7 +120,7 @@ impl TuningArgs {
             extra: pretrain.zip(extra),
             epochs: self.epochs.map_or(EPOCHS, f64::from),
             learning_rate: self.learning_rate.into(),
-            teacher: self.teacher.into(),
+            teacher: self.teacher.map_or(TEACHER, f64::from),
             batch_size: self.batch_size.map_or(BATCH_SIZE, Whole::size),
             seed: self.seed.count(),
             out,
@@ -134,14 +144,15 @@ impl TuningArgs {
         format: (Format, u8),
         (out, name): (&Path, &str),
     ) -> Result<()> {
-        if self.corpus.is_some() || self.pretrain.is_some() {
+        if self.corpus.is_some() || self.pretrain.is_some() || self.teacher.is_some() {
             return Err(Error::bad_input(
-                "found --corpus or --pretrain for a network that reads values, expected them for one that reads text",
+                "found --corpus, --pretrain or --teacher for a network that reads values, expected them for one that reads text",
             ));
         }
         let tuning = SensorTuning {
             network,
             data,
+            next: self.next,
             format,
             epochs: self.epochs.map(f64::from),
             learning_rate: self.learning_rate.into(),

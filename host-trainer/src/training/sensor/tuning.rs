@@ -36,6 +36,8 @@ pub struct SensorTuning<'a> {
     pub network: &'a SensorNetwork,
     /// The data; of each class every fifth sequence is held out to choose the best by.
     pub data: &'a Sequences,
+    /// Whether the values that it gives are those of the next step, whatever the data have to be told.
+    pub next: bool,
     /// The format of integers, and the dead zone of int4.
     pub format: (Format, u8),
     /// Epochs over the data; `None` for as many as a training has.
@@ -89,8 +91,13 @@ impl SensorTuning<'_> {
             _ => {}
         }
         let task = match &self.network.config.head {
+            Head::Classes(_) if self.next => {
+                return Err(Error::bad_input(
+                    "found a network that gives classes, expected one that gives values for --next",
+                ));
+            }
             Head::Classes(_) => TaskKind::Classify,
-            Head::Values(_) if self.data.targets == Targets::None => TaskKind::Next,
+            Head::Values(_) if self.next || self.data.targets == Targets::None => TaskKind::Next,
             Head::Values(_) => TaskKind::Regress,
         };
         let parts = parts_of(&self.network.config, self.data.clone(), task)?;
