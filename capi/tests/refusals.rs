@@ -6,9 +6,9 @@ use std::{
     ptr::{null, null_mut},
 };
 
-use cross_tests::Flash;
 use lstm::*;
 use lstm_core::{Model, SensorSession, SensorWindow, WorkspaceSlices};
+use xtask::aligned::AlignedBytes;
 
 const MODEL: &[u8] = include_bytes!("../../models/sonnets-64.lstm");
 
@@ -45,14 +45,14 @@ fn line(error: &ErrorMemory) -> String {
 
 /// A model, read from its file at an offset from an aligned address.
 struct Files {
-    flash: Flash,
+    flash: AlignedBytes,
     bytes: usize,
 }
 
 impl Files {
     fn new() -> Self {
         Files {
-            flash: Flash::new(&[MODEL, &[0; 16]].concat()),
+            flash: AlignedBytes::new(&[MODEL, &[0; 16]].concat()),
             bytes: MODEL.len(),
         }
     }
@@ -117,7 +117,7 @@ fn a_model_at_an_odd_address_or_cut_or_damaged_is_refused_by_the_engine() {
     let mut model = memory!(ModelMemory);
     let bytes = files.bytes;
     let shifted = [&[0; 1], MODEL].concat();
-    let shifted = Flash::new(&shifted);
+    let shifted = AlignedBytes::new(&shifted);
     // SAFETY: the files have so many bytes.
     unsafe {
         let odd = shifted.bytes()[1..].as_ptr().cast();
@@ -411,7 +411,7 @@ fn a_line_is_cut_where_there_is_no_room_and_every_code_has_a_text() {
 }
 
 /// A model that reads values, in `flash`.
-fn sensor_model(flash: &Flash) -> ModelMemory {
+fn sensor_model(flash: &AlignedBytes) -> ModelMemory {
     let mut model = memory!(ModelMemory);
     let file = flash.bytes();
     // SAFETY: the file has so many bytes, and stays as long as `flash`.
@@ -425,7 +425,7 @@ const CLASSIFIER: &[u8] = include_bytes!("../../models/sensors/motions-gru.lstm"
 
 #[test]
 fn a_model_tells_its_channels_and_its_classes() {
-    let flash = Flash::new(CLASSIFIER);
+    let flash = AlignedBytes::new(CLASSIFIER);
     let model = sensor_model(&flash);
     let mut error = memory!(ErrorMemory);
     let mut info = std::mem::MaybeUninit::uninit();
@@ -463,7 +463,7 @@ fn a_model_tells_its_channels_and_its_classes() {
 
 #[test]
 fn a_sensor_without_room_or_values_or_answer_or_of_text_is_refused() {
-    let flash = Flash::new(CLASSIFIER);
+    let flash = AlignedBytes::new(CLASSIFIER);
     let model = sensor_model(&flash);
     let enough = words_of(&model);
     let mut words = vec![0u32; enough];
@@ -553,7 +553,7 @@ fn a_sensor_without_room_or_values_or_answer_or_of_text_is_refused() {
 #[test]
 fn a_sensor_tells_what_the_engine_tells_and_goes_on_from_a_saved_state() {
     const STEPS: usize = 100;
-    let flash = Flash::new(CLASSIFIER);
+    let flash = AlignedBytes::new(CLASSIFIER);
     let engine = Model::from_bytes(flash.bytes()).unwrap();
     let (mut words, mut logits) = (vec![0; engine.workspace_words()], [0; 4]);
     let memory = WorkspaceSlices::new(&mut words, &mut logits);

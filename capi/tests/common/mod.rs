@@ -8,9 +8,9 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use cross_tests::{Flash, HostText};
+use cross_tests::HostText;
 use lstm_core::{MAX_SYMBOLS, Model};
-use xtask::{capi, sensor_demo::answers, shell::root};
+use xtask::{aligned::AlignedBytes, capi, sensor_demo::answers, shell::root};
 
 /// The folder of a kind of thing in this crate.
 pub(crate) fn folder(name: &str) -> PathBuf {
@@ -53,7 +53,7 @@ pub(crate) fn model() -> Vec<u8> {
 
 /// What the host writes with that model, in Rust.
 pub(crate) fn host_text(prompt: &str, temperature: f32, characters: usize) -> String {
-    let flash = Flash::new(&model());
+    let flash = AlignedBytes::new(&model());
     let model = Model::from_bytes(flash.bytes()).unwrap();
     let text = HostText {
         prompt,
@@ -77,7 +77,7 @@ pub(crate) fn example_text(example: &str) -> String {
 
 /// What the engine tells of the recorded motions on the desk, in Rust.
 fn classifier_text() -> String {
-    let flash = Flash::new(&classifier());
+    let flash = AlignedBytes::new(&classifier());
     let model = Model::from_bytes(flash.bytes()).unwrap();
     let answers = answers(model, &capi::sequences().unwrap()).unwrap();
     answers.iter().map(|answer| format!("{answer}\n")).collect()
