@@ -296,7 +296,6 @@ fn run_in<A: Arithmetic>(
 }
 
 /// One step of the recurrent layers. Gives the hidden state of the last, and the arrays behind it.
-#[inline(never)]
 fn layers<'m, 's, A: Arithmetic>(
     model: &Model<'m>,
     token: Token,

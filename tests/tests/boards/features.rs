@@ -9,14 +9,7 @@ use xtask::{
 /// The features of lstm-core that cargo resolves for the firmware of this board.
 fn built_with(board: &Board) -> Vec<String> {
     let mut tree = cargo(&firmware::folder(board));
-    tree.args([
-        "tree",
-        "--offline",
-        "--package",
-        &board.folder,
-        "--target",
-        &board.target,
-    ]);
+    tree.args(["tree", "--target", &board.target]);
     tree.args([
         "--edges", "normal", "--prefix", "none", "--format", "{p} {f}",
     ]);

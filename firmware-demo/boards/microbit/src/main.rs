@@ -14,7 +14,7 @@ use support_uart::{
 };
 
 /// Nearly half of the RAM: the stack takes less than half of what is left.
-const WORDS: usize = (8 * 1024 - 64) / size_of::<u32>();
+const WORDS: usize = (8 * 1024 - 256) / size_of::<u32>();
 // More fits in it than in the flash: an integer layer of any width, or each of these.
 const _: () = {
     let widest = LayerShape::lstm(MAX_INTEGER_COLUMNS as u16).project(MAX_INTEGER_COLUMNS as u16);
