@@ -79,6 +79,7 @@ pub(crate) fn product_of_lower_halves(a: u32, b: i32) -> i32 {
 }
 
 /// The sums of bytes in two's complement, from -127 to 127.
+#[cfg(feature = "ngram")]
 #[inline(always)]
 pub(crate) fn symmetric_sum(x: u32, y: u32) -> u32 {
     let sum;
