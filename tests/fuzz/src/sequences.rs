@@ -11,10 +11,10 @@ const X: &[u8] = b"\x93NUMPY\x01\x00\x3f\x00{'descr': '<i2', 'fortran_order': Fa
     \x01\x00\x02\x00\x03\x00\x04\x00\x05\x00\x06\x00\x07\x00\x08\x00\x09\x00\x0a\x00\x0b\x00\x0c\x00";
 /// A number for each of them, which is a number of steps, or a class.
 const Y: &[u8] =
-    b"\x93NUMPY\x01\x00\x3a\x00{'descr': '|u1', 'fortran_order': False, 'shape': (2,), }  \n\x01\x01";
+    b"\x93NUMPY\x01\x00\x3a\x00{'descr': '|u1', 'fortran_order': False, 'shape': (2,), }\n\x01\x01";
 /// Two names.
 const NAMES: &[u8] =
-    b"\x93NUMPY\x01\x00\x3a\x00{'descr': '<U1', 'fortran_order': False, 'shape': (2,), }  \n\
+    b"\x93NUMPY\x01\x00\x3a\x00{'descr': '<U1', 'fortran_order': False, 'shape': (2,), }\n\
     a\x00\x00\x00b\x00\x00\x00";
 /// The arrays that may stand in a file.
 const ARRAYS: [&str; 6] = [
