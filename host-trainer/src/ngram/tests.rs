@@ -437,15 +437,17 @@ fn the_most_frequent_contexts_have_rows_of_their_own() {
         sorted.sort_unstable_by_key(|&count| std::cmp::Reverse(count));
         let last = sorted[most[i] - 1];
         let mut is_used = vec![false; others];
+        let mut false_hits = 0;
         for (&context, &count) in counts {
             let row = row(context);
             assert!(count <= last || row != others, "{context:?}");
-            // Two tags of 16 bits are hardly ever the same.
-            assert!(count >= last || row == others, "{context:?}");
+            // A tag of 16 bits takes a context for another once in 65,536 times.
+            false_hits += usize::from(count < last && row != others);
             if count > last {
                 assert!(!std::mem::replace(&mut is_used[row], true));
             }
         }
+        assert!(false_hits * 1000 < counts.len(), "{false_hits}");
     }
     let none = EmbeddingMaps::new(&counted(&tokens, 27), [0, 9, 0]).unwrap();
     assert_eq!(none.rows(), [0, 11, 0]);
