@@ -1,3 +1,5 @@
+//! What an engine must be built with to run a model.
+
 use crate::{CellKind, Format, LayerShape, Model, SENSOR_VERSION};
 
 /// A feature of this crate without which some models do not run.
