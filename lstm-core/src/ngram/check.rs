@@ -213,7 +213,7 @@ fn check_row(
     num_symbols: usize,
 ) -> Result<(), ModelError> {
     let width = symbol_bits(num_symbols);
-    let row = RowReader::at(rows, offset, width);
+    let row = RowReader::at(rows, offset, width as u8);
     let found = offset as usize + row_bytes(row.entries, width);
     if found > expected {
         return Err(ModelError::RowEnd { found, expected });
