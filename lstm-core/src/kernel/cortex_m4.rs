@@ -110,12 +110,11 @@ pub(crate) fn symmetric_sum(x: u32, y: u32) -> u32 {
 unsafe extern "C" fn int8_rows(weights: *const u8, call: &mut Call) {
     // r0 weights, r1 columns, r2-r5 sums, r6-r9 weights of four rows, r10-r12 lr columns.
     // On the stack: what a block begins with, from the columns and four times the start of a sum to where it
-    // enters the turn; where the eights enter it; the end of the columns, rows, entries, sums and their end; the
-    // call; saved registers.
+    // enters the turn; where the eights enter it; the end of the columns, rows, entries, sums and their end;
+    // saved registers.
     naked_asm!(
         env!("CPU_DIRECTIVE"),
         "push {{r4-r11, lr}}",
-        "mov r9, r1",
         "ldm r1, {{r2, r3, r4, r5, r6, r7, r8}}",
         "sub r1, r4, r2",
         "adr.w r10, 5f",
@@ -134,7 +133,7 @@ unsafe extern "C" fn int8_rows(weights: *const u8, call: &mut Call) {
         "tst r1, #8",
         "it eq",
         "moveq r10, r11",
-        "push {{r4, r5, r6, r7, r8, r9}}",
+        "push {{r4, r5, r6, r7, r8}}",
         "mov r4, r3",
         "mov r5, r3",
         "mov r6, r3",
@@ -204,9 +203,7 @@ unsafe extern "C" fn int8_rows(weights: *const u8, call: &mut Call) {
         "cmp r10, r11",
         "it ne",
         "ldmne sp, {{r1, r2, r3, r4, r5, pc}}",
-        "ldr r1, [sp, #48]",
-        "strd r8, r9, [r1, #12]",
-        "add sp, #52",
+        "add sp, #48",
         "pop {{r4-r11, pc}}",
         "4:",
         ".macro two_rows sum, next_sum",
