@@ -8,6 +8,11 @@ mod gru;
 mod gru_reset_before;
 mod lstm;
 
+#[cfg(feature = "__kernel-test")]
+pub(crate) use cifg::Cifg;
+#[cfg(feature = "__kernel-test")]
+pub(crate) use lstm::Lstm;
+
 use crate::arith::Arithmetic;
 use crate::bytes::split;
 #[cfg(feature = "sensor")]
@@ -18,7 +23,15 @@ use crate::layout::{Gates, Layer, Matrix};
 
 /// The equations of a recurrent cell whose gates take the sum of the products with the input and with
 /// the recurrent state.
-trait Cell {
+pub(crate) trait Cell {
+    #[cfg_attr(
+        not(all(
+            any(lstm_kernel = "cortex_m3", lstm_kernel = "cortex_m4"),
+            feature = "int8"
+        )),
+        allow(dead_code, reason = "only some kernels have equations of their own")
+    )]
+    const KIND: CellKind;
     /// So many blocks of four rows hold the gates of [`Cell::UNITS`] units.
     const BLOCKS: usize;
     const UNITS: usize;
@@ -185,7 +198,7 @@ fn summed<A: Arithmetic, C: Cell>(
         let unit = first / C::BLOCKS * C::UNITS;
         let hidden = hidden.get_mut(unit..).unwrap_or_default();
         let cell_state = cell_state.get_mut(unit..).unwrap_or_default();
-        C::step::<A>(sums, hidden, cell_state);
+        A::step::<C>(sums, hidden, cell_state);
         first += sums.len();
     }
 }

@@ -38,6 +38,11 @@ pub(crate) use cpu::sigmoid_q12;
 #[cfg(all(lstm_kernel = "cortex_m4", feature = "ngram"))]
 pub(crate) use cpu::symmetric_sum;
 pub(crate) use cpu::{Int4, Int8};
+#[cfg(all(
+    any(lstm_kernel = "cortex_m3", lstm_kernel = "cortex_m4"),
+    feature = "int8"
+))]
+pub(crate) use thumb2::{cifg_units, lstm_units};
 
 use crate::format::{BLOCK_ROWS, Row};
 use crate::layout::Matrix;
