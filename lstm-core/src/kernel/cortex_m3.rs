@@ -31,8 +31,10 @@ impl Int8Assembly for CortexM3 {
 
     /// The offsets are taken off in each product.
     fn pack(columns: &[i8], packed: &mut [i32]) -> i32 {
-        pack_groups(columns, packed, |x| {
-            let [x0, x1, x2, x3] = x.map(i32::from);
+        pack_groups(columns, packed, |&[x0, x1, x2, x3]| {
+            // Without a loop over four.
+            let (x0, x1) = (i32::from(x0), i32::from(x1));
+            let (x2, x3) = (i32::from(x2), i32::from(x3));
             let [even, odd] = [x2 + (x0 << 16), x3 + (x1 << 16)];
             [even, added(even), odd, added(odd)]
         });
