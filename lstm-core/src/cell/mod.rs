@@ -18,7 +18,7 @@ use crate::bytes::split;
 #[cfg(feature = "sensor")]
 use crate::format::{Activation, DenseShape};
 use crate::format::{BLOCK_ROWS, CellKind};
-use crate::kernel::Batch;
+use crate::kernel::{Batch, MAX_BATCH};
 use crate::layout::{Gates, Layer, Matrix};
 
 /// The equations of a recurrent cell whose gates take the sum of the products with the input and with
@@ -189,17 +189,18 @@ fn summed<A: Arithmetic, C: Cell>(
     let Products::Summed(matrix, packed) = products else {
         return;
     };
-    let mut first = 0;
+    let (mut first, mut unit) = (0, 0);
     while first < matrix.blocks() {
         let sums = A::rows(matrix, line, packed, first, batch.whole());
         if sums.is_empty() {
             break;
         }
-        let unit = first / C::BLOCKS * C::UNITS;
         let hidden = hidden.get_mut(unit..).unwrap_or_default();
         let cell_state = cell_state.get_mut(unit..).unwrap_or_default();
         A::step::<C>(sums, hidden, cell_state);
         first += sums.len();
+        // All batches but the last are full.
+        unit += MAX_BATCH / C::BLOCKS * C::UNITS;
     }
 }
 
