@@ -7,7 +7,7 @@ use crate::format::{BLOCK_ROWS, COLUMN_ALIGN, WeightFormat};
 use crate::kernel::{self, Int4, Int8, Kernel, Room, Rows};
 use crate::layout::Matrix;
 use crate::tables::SIGMOID;
-#[cfg(any(lstm_kernel = "cortex_m3", lstm_kernel = "cortex_m4"))]
+#[cfg(lstm_units)]
 use crate::{cell::Cell, format::CellKind};
 
 /// The arithmetic of the integer formats.
@@ -117,7 +117,7 @@ impl Arithmetic for Integer {
         }
     }
 
-    #[cfg(any(lstm_kernel = "cortex_m3", lstm_kernel = "cortex_m4"))]
+    #[cfg(lstm_units)]
     #[inline(always)]
     fn step<C: Cell>(sums: &[[i32; BLOCK_ROWS]], hidden: &mut [i8], cell_state: &mut [i16]) {
         match C::KIND {

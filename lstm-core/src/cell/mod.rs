@@ -25,10 +25,7 @@ use crate::layout::{Gates, Layer, Matrix};
 /// the recurrent state.
 pub(crate) trait Cell {
     #[cfg_attr(
-        not(all(
-            any(lstm_kernel = "cortex_m3", lstm_kernel = "cortex_m4"),
-            feature = "int8"
-        )),
+        not(all(lstm_units, feature = "int8")),
         allow(dead_code, reason = "only some kernels have equations of their own")
     )]
     const KIND: CellKind;

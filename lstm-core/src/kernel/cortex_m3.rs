@@ -9,6 +9,8 @@ use core::arch::naked_asm;
 
 use super::assembly::{self, Assembly, Call, Int8Assembly, added, pack_groups};
 pub(crate) use super::thumb2::Int4;
+#[cfg(feature = "int8")]
+pub(super) use super::thumb2::units_until;
 
 /// 8-bit weights: two columns a multiply with MLA.
 ///

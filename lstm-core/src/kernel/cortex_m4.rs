@@ -12,6 +12,8 @@ use core::arch::naked_asm;
 
 use super::assembly::{self, Assembly, Call, Int8Assembly, pack_groups};
 pub(crate) use super::thumb2::Int4;
+#[cfg(feature = "int8")]
+pub(super) use super::thumb2::units_until;
 
 /// 8-bit weights.
 pub(crate) type Int8 = assembly::Int8<CortexM4>;

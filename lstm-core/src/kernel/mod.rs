@@ -30,6 +30,8 @@ mod thumb2;
 #[cfg(any(lstm_kernel = "aarch64", lstm_kernel = "x86_64"))]
 mod vector;
 
+#[cfg(all(lstm_units, feature = "int8"))]
+pub(crate) use assembly::{cifg_units, lstm_units};
 pub(crate) use batch::{Batch, MAX_BATCH, Room};
 #[cfg(all(lstm_kernel = "cortex_m4", feature = "int8"))]
 pub(crate) use cpu::product_of_lower_halves;
@@ -38,11 +40,6 @@ pub(crate) use cpu::sigmoid_q12;
 #[cfg(all(lstm_kernel = "cortex_m4", feature = "ngram"))]
 pub(crate) use cpu::symmetric_sum;
 pub(crate) use cpu::{Int4, Int8};
-#[cfg(all(
-    any(lstm_kernel = "cortex_m3", lstm_kernel = "cortex_m4"),
-    feature = "int8"
-))]
-pub(crate) use thumb2::{cifg_units, lstm_units};
 
 use crate::format::{BLOCK_ROWS, Row};
 use crate::layout::Matrix;

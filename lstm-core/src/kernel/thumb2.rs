@@ -189,40 +189,6 @@ unsafe extern "C" fn int4_rows(weights: *const u8, call: &mut Call) {
     )
 }
 
-/// Takes units of an LSTM one step on, as many as there are sums for.
-#[cfg(feature = "int8")]
-pub(crate) fn lstm_units(sums: &[[i32; BLOCK_ROWS]], hidden: &mut [i8], cell_state: &mut [i16]) {
-    // A block of sums is a unit.
-    step_units::<false>(sums.len(), sums, hidden, cell_state);
-}
-
-/// Takes units of a CIFG one step on, as many as there are sums for.
-#[cfg(feature = "int8")]
-pub(crate) fn cifg_units(sums: &[[i32; BLOCK_ROWS]], hidden: &mut [i8], cell_state: &mut [i16]) {
-    // Three blocks of sums are four units.
-    step_units::<true>(sums.len() / 3 * BLOCK_ROWS, sums, hidden, cell_state);
-}
-
-/// Takes as many units one step on as there are hidden and cell states for, at most `most`, for which there
-/// are sums.
-#[cfg(feature = "int8")]
-#[inline(always)]
-fn step_units<const IS_CIFG: bool>(
-    most: usize,
-    sums: &[[i32; BLOCK_ROWS]],
-    hidden: &mut [i8],
-    cell_state: &mut [i16],
-) {
-    let units = most.min(hidden.len()).min(cell_state.len());
-    if units == 0 {
-        return;
-    }
-    let hidden = hidden.as_mut_ptr();
-    let end = hidden.wrapping_add(units);
-    // SAFETY: so many units, and sums for them, were counted.
-    unsafe { units_until::<IS_CIFG>(sums.as_ptr(), hidden, cell_state.as_mut_ptr(), end) }
-}
-
 /// Takes units one step on, at least one, until their hidden states end at `end`.
 ///
 /// The equations are those of [`Integer`](crate::arith::Integer). Loads of a kind follow each other: all but
@@ -230,11 +196,10 @@ fn step_units<const IS_CIFG: bool>(
 ///
 /// # Safety
 ///
-/// There are as many cell states as hidden states, and sums for them: for an LSTM a block of i, f, g, o for each,
-/// for a CIFG three blocks of i, g, o for each four, or for the rest.
+/// As `Units` says.
 #[cfg(feature = "int8")]
 #[unsafe(naked)]
-unsafe extern "C" fn units_until<const IS_CIFG: bool>(
+pub(super) unsafe extern "C" fn units_until<const IS_CIFG: bool>(
     sums: *const [i32; BLOCK_ROWS],
     hidden: *mut i8,
     cell_state: *mut i16,
