@@ -34,7 +34,9 @@ pub struct Backoff<'m> {
     pub(super) lengths_start: u32,
     /// Where the rows start in the data, in bytes: behind the last length.
     pub(super) rows_start: u32,
-    /// Of the lengths `dense + 1` and so on; zeros behind the last.
+    /// How many lengths there may be: `dense + 1` and so on.
+    pub(super) lengths: u8,
+    /// Of each length; zeros behind the last.
     pub(super) slots: [u16; MAX_BACKOFF_LENGTHS],
     pub(super) coefficients: [i16; MAX_BACKOFF_LENGTHS + 1],
     pub(super) data: &'m [u32],
@@ -103,7 +105,8 @@ impl<'m> Backoff<'m> {
             costs,
         };
         let mut start = self.lengths_start as usize;
-        for (n, (&slots, &token)) in self.slots.iter().zip(tokens).enumerate() {
+        let slots = self.slots.get(..self.lengths.into()).unwrap_or_default();
+        for (n, (&slots, &token)) in slots.iter().zip(tokens).enumerate() {
             x = extend(x, token);
             if slots > 0 {
                 let map = PerfectHash::at(start, slots);

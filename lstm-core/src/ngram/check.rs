@@ -122,6 +122,7 @@ impl<'m> Backoff<'m> {
             symbol_bits: symbol_bits(num_symbols) as u8,
             lengths_start: 0,
             rows_start: 0,
+            lengths: section.slots.len() as u8,
             slots: [0; MAX_BACKOFF_LENGTHS],
             coefficients: [0; MAX_BACKOFF_LENGTHS + 1],
             data: &[],
