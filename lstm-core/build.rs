@@ -22,6 +22,11 @@ fn main() {
         _ => kernel(&target),
     };
     println!("cargo::rustc-cfg=lstm_kernel=\"{kernel}\"");
+    // Those with the equations of cells in assembly.
+    println!("cargo::rustc-check-cfg=cfg(lstm_units)");
+    if kernel.starts_with("cortex_m") {
+        println!("cargo::rustc-cfg=lstm_units");
+    }
     // LLVM reads a naked function without what rustc was told of the CPU.
     let is_v8 = target.name.starts_with("thumbv8m");
     let directive = if is_v8 { ".cpu cortex-m33" } else { "" };

@@ -1,6 +1,8 @@
 //! The sums of the rows of each weight format, by this CPU's kernel and by the portable one, for the
 //! test that compares them on the CPU itself. Not part of the interface.
 
+use crate::arith::{Arithmetic, Integer};
+use crate::cell::{Cell, Cifg, Lstm};
 use crate::format::COLUMN_ALIGN;
 use crate::format::MAX_HIDDEN;
 pub use crate::format::{BLOCK_ROWS, SENSOR_COLUMN_ALIGN, WeightFormat, round_up};
@@ -65,6 +67,15 @@ pub const KERNELS: &[Kernel] = &[
 pub const SIGMOIDS: [fn(i32) -> i32; 2] = [
     crate::arith::sigmoid_q12,
     crate::arith::portable_sigmoid_q12,
+];
+
+/// Units taken one step on: the sums of the rows of their gates, their hidden and their cell states.
+pub type Units = fn(&[[i32; BLOCK_ROWS]], &mut [i8], &mut [i16]);
+
+/// The equations of the LSTM and of the CIFG, each by this CPU and by the portable code.
+pub const UNITS: [[Units; 2]; 2] = [
+    [Integer::step::<Lstm>, Lstm::step::<Integer>],
+    [Integer::step::<Cifg>, Cifg::step::<Integer>],
 ];
 
 /// The sums of four bytes in two's complement, from -127 to 127, by this CPU and by the portable code.

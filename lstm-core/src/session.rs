@@ -253,11 +253,11 @@ fn run_with_costs(
         let logits = bytemuck::cast_slice_mut(logits);
         let hidden = hidden.get(..arrays.input()).unwrap_or_default();
         // What the symbols cost waits where their logits will be.
-        let factor = backoff.weigh(history, hidden, logits);
+        let costs = backoff.weigh(history, hidden, logits);
         let matrix = arrays.dense(model.num_outputs());
         let Scratch { columns, batch, .. } = &mut scratch;
         cell::head::<Integer>(&matrix, hidden, logits, columns, batch, |sum, cost| {
-            ngram::values::logit(Integer::logit(sum), ngram::values::cost(cost), factor)
+            costs.logit(Integer::logit(sum), cost)
         });
     }
 }

@@ -7,6 +7,8 @@ use crate::format::{BLOCK_ROWS, COLUMN_ALIGN, WeightFormat};
 use crate::kernel::{self, Int4, Int8, Kernel, Room, Rows};
 use crate::layout::Matrix;
 use crate::tables::SIGMOID;
+#[cfg(lstm_units)]
+use crate::{cell::Cell, format::CellKind};
 
 /// The arithmetic of the integer formats.
 pub(crate) struct Integer;
@@ -112,6 +114,16 @@ impl Arithmetic for Integer {
             Packed::Int8(packed) => Int8::rows(&rows, packed, first, batch),
             #[cfg(feature = "int4")]
             Packed::Int4(packed) => Int4::rows(&rows, packed, first, batch),
+        }
+    }
+
+    #[cfg(lstm_units)]
+    #[inline(always)]
+    fn step<C: Cell>(sums: &[[i32; BLOCK_ROWS]], hidden: &mut [i8], cell_state: &mut [i16]) {
+        match C::KIND {
+            CellKind::Lstm => kernel::lstm_units(sums, hidden, cell_state),
+            CellKind::Cifg => kernel::cifg_units(sums, hidden, cell_state),
+            _ => C::step::<Self>(sums, hidden, cell_state),
         }
     }
 

@@ -16,6 +16,7 @@ pub(crate) use integer::{portable_sigmoid_q12, sigmoid_q12};
 
 use bytemuck::Pod;
 
+use crate::cell::Cell;
 use crate::format::BLOCK_ROWS;
 use crate::kernel::Room;
 use crate::layout::Matrix;
@@ -60,6 +61,18 @@ pub(crate) trait Arithmetic {
         first: usize,
         batch: Room<'b, Self::Sum>,
     ) -> &'b [[Self::Sum; BLOCK_ROWS]];
+
+    /// Takes units one step on by the equations of their cell, as [`Cell::step`].
+    #[inline(always)]
+    fn step<C: Cell>(
+        sums: &[[Self::Sum; BLOCK_ROWS]],
+        hidden: &mut [Self::Hidden],
+        cell_state: &mut [Self::CellState],
+    ) where
+        Self: Sized,
+    {
+        C::step::<Self>(sums, hidden, cell_state);
+    }
 
     /// The logistic function.
     fn sigmoid(z: Self::Sum) -> Self::Gate;

@@ -1,6 +1,6 @@
 use super::Cell;
 use crate::arith::Arithmetic;
-use crate::format::BLOCK_ROWS;
+use crate::format::{BLOCK_ROWS, CellKind};
 
 /// CIFG, the LSTM with a coupled input and forget gate (Greff et al. 2015):
 ///
@@ -10,9 +10,10 @@ use crate::format::BLOCK_ROWS;
 /// ```
 ///
 /// Three blocks are four units: their rows i, then g, then o.
-pub(super) struct Cifg;
+pub(crate) struct Cifg;
 
 impl Cell for Cifg {
+    const KIND: CellKind = CellKind::Cifg;
     const BLOCKS: usize = 3;
     const UNITS: usize = BLOCK_ROWS;
 

@@ -1,6 +1,6 @@
 use super::Cell;
 use crate::arith::Arithmetic;
-use crate::format::BLOCK_ROWS;
+use crate::format::{BLOCK_ROWS, CellKind};
 
 /// The LSTM (Hochreiter and Schmidhuber 1997) with a forget gate (Gers et al. 2000):
 ///
@@ -10,9 +10,10 @@ use crate::format::BLOCK_ROWS;
 /// ```
 ///
 /// A block is a unit: i, f, g, o.
-pub(super) struct Lstm;
+pub(crate) struct Lstm;
 
 impl Cell for Lstm {
+    const KIND: CellKind = CellKind::Lstm;
     const BLOCKS: usize = 1;
     const UNITS: usize = 1;
 

@@ -8,17 +8,27 @@ mod gru;
 mod gru_reset_before;
 mod lstm;
 
+#[cfg(feature = "__kernel-test")]
+pub(crate) use cifg::Cifg;
+#[cfg(feature = "__kernel-test")]
+pub(crate) use lstm::Lstm;
+
 use crate::arith::Arithmetic;
 use crate::bytes::split;
 #[cfg(feature = "sensor")]
 use crate::format::{Activation, DenseShape};
 use crate::format::{BLOCK_ROWS, CellKind};
-use crate::kernel::Batch;
+use crate::kernel::{Batch, MAX_BATCH};
 use crate::layout::{Gates, Layer, Matrix};
 
 /// The equations of a recurrent cell whose gates take the sum of the products with the input and with
 /// the recurrent state.
-trait Cell {
+pub(crate) trait Cell {
+    #[cfg_attr(
+        not(all(lstm_units, feature = "int8")),
+        allow(dead_code, reason = "only some kernels have equations of their own")
+    )]
+    const KIND: CellKind;
     /// So many blocks of four rows hold the gates of [`Cell::UNITS`] units.
     const BLOCKS: usize;
     const UNITS: usize;
@@ -176,17 +186,18 @@ fn summed<A: Arithmetic, C: Cell>(
     let Products::Summed(matrix, packed) = products else {
         return;
     };
-    let mut first = 0;
+    let (mut first, mut unit) = (0, 0);
     while first < matrix.blocks() {
         let sums = A::rows(matrix, line, packed, first, batch.whole());
         if sums.is_empty() {
             break;
         }
-        let unit = first / C::BLOCKS * C::UNITS;
         let hidden = hidden.get_mut(unit..).unwrap_or_default();
         let cell_state = cell_state.get_mut(unit..).unwrap_or_default();
-        C::step::<A>(sums, hidden, cell_state);
+        A::step::<C>(sums, hidden, cell_state);
         first += sums.len();
+        // All batches but the last are full.
+        unit += MAX_BATCH / C::BLOCKS * C::UNITS;
     }
 }
 

@@ -8,6 +8,8 @@
 use core::arch::{asm, naked_asm};
 
 use super::assembly::{self, Assembly, Call, Int4Assembly, Int8Assembly, added, pack_groups};
+#[cfg(feature = "int8")]
+use crate::format::BLOCK_ROWS;
 use crate::tables::SIGMOID;
 
 /// 8-bit weights: the two even columns of a word with one multiply, the odd ones with one each.
@@ -31,8 +33,10 @@ impl Int8Assembly for CortexM0 {
 
     /// The offsets are taken off in each product.
     fn pack(columns: &[i8], packed: &mut [i32]) -> i32 {
-        pack_groups(columns, packed, |x| {
-            let [x0, x1, x2, x3] = x.map(i32::from);
+        pack_groups(columns, packed, |&[x0, x1, x2, x3]| {
+            // Without a loop over four.
+            let (x0, x1) = (i32::from(x0), i32::from(x1));
+            let (x2, x3) = (i32::from(x2), i32::from(x3));
             let even = x2 + (x0 << 16);
             [even, added(even), x1, x3]
         });
@@ -368,5 +372,148 @@ unsafe extern "C" fn int4_rows(weights: *const u8, call: &mut Call) {
         "cmp r0, r11",
         "bne 8b",
         "b 9b",
+    )
+}
+
+/// Takes units one step on, at least one, until their hidden states end at `end`, by the equations of
+/// [`Integer`](crate::arith::Integer).
+///
+/// # Safety
+///
+/// As `Units` says.
+#[cfg(feature = "int8")]
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn units_until<const IS_CIFG: bool>(
+    sums: *const [i32; BLOCK_ROWS],
+    hidden: *mut i8,
+    cell_state: *mut i16,
+    end: *const i8,
+) {
+    // r0 sums, r1 hidden states, r2 cell states, r3 table, r4 what is computed, r7 f c, then tanh(c); r8 end, r9 -2^14, r10 2^15, r11 2^21,
+    // r12 where the sums began, lr i.
+    naked_asm!(
+        "push {{r4, r5, r6, r7, lr}}",
+        "mov r4, r8",
+        "mov r5, r9",
+        "mov r6, r10",
+        "mov r7, r11",
+        "push {{r4, r5, r6, r7}}",
+        "mov r8, r3",
+        "movs r4, #1",
+        "lsls r5, r4, #14",
+        "rsbs r5, r5, #0",
+        "mov r9, r5",
+        "lsls r5, r4, #15",
+        "mov r10, r5",
+        "lsls r5, r4, #21",
+        "mov r11, r5",
+        "mov r12, r0",
+        "ldr r3, 3f",
+        // Saturates r4 to 16 bits.
+        ".macro saturate",
+        "sxth r5, r4",
+        "cmp r5, r4",
+        "beq 7f",
+        "asrs r4, r4, #31",
+        "mov r5, r10",
+        "subs r5, #1",
+        "eors r4, r5",
+        "7:",
+        ".endm",
+        // The sigmoid of r4, Q12.
+        ".macro sigmoid",
+        "saturate",
+        "lsls r5, r4, #16",
+        "lsrs r5, r5, #24",
+        "lsls r5, r5, #2",
+        "ldr r5, [r3, r5]",
+        "uxth r6, r5",
+        "muls r4, r6, r4",
+        "asrs r4, r4, #8",
+        "lsrs r5, r5, #16",
+        "adds r4, r4, r5",
+        ".endm",
+        "1:",
+        "ldr r4, [r0]",
+        "asrs r4, r4, #6",
+        "sigmoid",
+        "mov lr, r4",
+        ".if {is_cifg}",
+        "mov r7, r10",
+        "subs r7, r7, r4",
+        ".else",
+        "ldr r4, [r0, #4]",
+        "asrs r4, r4, #6",
+        "sigmoid",
+        "mov r7, r4",
+        ".endif",
+        "movs r5, #0",
+        "ldrsh r5, [r2, r5]",
+        "muls r7, r5, r7",
+        ".if {is_cifg}",
+        "ldr r4, [r0, #16]",
+        ".else",
+        "ldr r4, [r0, #8]",
+        ".endif",
+        "asrs r4, r4, #5",
+        "sigmoid",
+        "add r4, r9",
+        "mov r5, lr",
+        "muls r4, r5, r4",
+        "asrs r4, r4, #3",
+        "adds r4, r4, r7",
+        "mov r5, r9",
+        "subs r4, r4, r5",
+        "asrs r4, r4, #15",
+        "saturate",
+        "strh r4, [r2]",
+        "adds r2, #2",
+        "lsls r4, r4, #2",
+        "sigmoid",
+        "add r4, r9",
+        "mov r7, r4",
+        ".if {is_cifg}",
+        "ldr r4, [r0, #32]",
+        ".else",
+        "ldr r4, [r0, #12]",
+        ".endif",
+        "asrs r4, r4, #6",
+        "sigmoid",
+        "muls r4, r7, r4",
+        "asrs r5, r4, #7",
+        "subs r4, r4, r5",
+        "add r4, r11",
+        "asrs r4, r4, #22",
+        "strb r4, [r1]",
+        "adds r1, #1",
+        ".if {is_cifg}",
+        "adds r0, #4",
+        // Behind four units follow the sums of the next.
+        "mov r5, r12",
+        "subs r5, r0, r5",
+        "lsls r5, r5, #28",
+        "bne 2f",
+        "adds r0, #32",
+        "2:",
+        ".else",
+        "adds r0, #16",
+        ".endif",
+        "cmp r1, r8",
+        "beq 4f",
+        "b 1b",
+        ".purgem saturate",
+        ".purgem sigmoid",
+        "4:",
+        "pop {{r4, r5, r6, r7}}",
+        "mov r8, r4",
+        "mov r9, r5",
+        "mov r10, r6",
+        "mov r11, r7",
+        "pop {{r4, r5, r6, r7, pc}}",
+        ".p2align 2",
+        "3:",
+        ".word {table}",
+        table = sym SIGMOID,
+        is_cifg = const IS_CIFG as usize,
     )
 }

@@ -9,6 +9,8 @@ use core::arch::naked_asm;
 
 use super::assembly::{self, Assembly, Call, Int8Assembly, added, pack_groups};
 pub(crate) use super::thumb2::Int4;
+#[cfg(feature = "int8")]
+pub(super) use super::thumb2::units_until;
 
 /// 8-bit weights: two columns a multiply with MLA.
 ///
@@ -31,8 +33,10 @@ impl Int8Assembly for CortexM3 {
 
     /// The offsets are taken off in each product.
     fn pack(columns: &[i8], packed: &mut [i32]) -> i32 {
-        pack_groups(columns, packed, |x| {
-            let [x0, x1, x2, x3] = x.map(i32::from);
+        pack_groups(columns, packed, |&[x0, x1, x2, x3]| {
+            // Without a loop over four.
+            let (x0, x1) = (i32::from(x0), i32::from(x1));
+            let (x2, x3) = (i32::from(x2), i32::from(x3));
             let [even, odd] = [x2 + (x0 << 16), x3 + (x1 << 16)];
             [even, added(even), odd, added(odd)]
         });
@@ -48,32 +52,30 @@ impl Int8Assembly for CortexM3 {
 unsafe extern "C" fn int8_rows(weights: *const u8, call: &mut Call) {
     // r0 weights, r1 columns, r2-r5 sums, r6 r7 weights of two rows, r8-r11 columns, r12 product,
     // lr mask.
-    // On the stack: call, input_end, where a block enters the turn, saved registers.
+    // On the stack: what a block begins with, from the columns and four times the start of a sum to where it
+    // enters the turn; call, input_end, saved registers.
     naked_asm!(
         "push {{r4-r11, lr}}",
-        "ldrd r2, r3, [r1]",
-        "ldr r3, [r1, #8]",
-        "sub r2, r3, r2",
+        "ldm r1, {{r2, r3, r4}}",
+        "push {{r1, r4}}",
+        "sub r4, r4, r2",
         // Fours that fill no turn; a whole turn where nothing is left.
-        "ubfx r4, r2, #4, #2",
+        "ubfx r4, r4, #4, #2",
         "cmp r4, #0",
         "it eq",
         "moveq r4, #4",
         // 31 instructions of four bytes are 4 columns.
         "movs r5, #124",
         "adr.w r6, 5f",
-        "mls r4, r4, r5, r6",
+        "mls r7, r4, r5, r6",
         // An address of Thumb code.
-        "orr r4, r4, #1",
-        "push {{r1, r3, r4}}",
+        "orr r7, r7, #1",
+        "mov r4, r3",
+        "mov r5, r3",
+        "mov r6, r3",
+        "push {{r2, r3, r4, r5, r6, r7}}",
         "mov lr, #0x00ff00ff",
-        "1:",
-        "ldr r6, [sp]",
-        "ldrd r1, r2, [r6]",
-        "mov r3, r2",
-        "mov r4, r2",
-        "mov r5, r2",
-        "ldr pc, [sp, #8]",
+        "ldm sp, {{r1, r2, r3, r4, r5, pc}}",
         "2:",
         ".macro row sum, word",
         "eor \\word, \\word, #0x80008000",
@@ -95,35 +97,37 @@ unsafe extern "C" fn int8_rows(weights: *const u8, call: &mut Call) {
         ".endr",
         ".purgem row",
         "5:",
-        "ldr r6, [sp, #4]",
+        "ldr r6, [sp, #28]",
         "cmp r1, r6",
         "bne 2b",
-        // The parameters of the rows and the entries of the table.
-        "ldr r6, [sp]",
+        // The parameters of the rows and the entries of the table: one load after the other takes a cycle.
+        "ldr r6, [sp, #24]",
         "add r7, r6, #12",
         "ldm r7, {{r8, r9, r10}}",
         "cmp r9, #0",
         "beq 4f",
         ".irp sum, r2, r3, r4, r5",
-        "ldrd r11, r12, [r8], #8",
-        "uxth r1, r12",
-        "mla \\sum, \\sum, r1, r11",
-        "ldrsb r11, [r9], #1",
-        "lsr r12, r12, #16",
-        "mla \\sum, r12, r11, \\sum",
+        "ldrh r11, [r8, #4]",
+        "ldrh r12, [r8, #6]",
+        "ldrsb lr, [r9], #1",
+        "ldr r1, [r8], #8",
+        "mla \\sum, \\sum, r11, r1",
+        "mla \\sum, r12, lr, \\sum",
         ".endr",
+        "mov lr, #0x00ff00ff",
         "3:",
         "stm r10!, {{r2, r3, r4, r5}}",
         "stm r7, {{r8, r9, r10}}",
         "ldr r11, [r6, #24]",
         "cmp r10, r11",
-        "bne 1b",
-        "add sp, #12",
+        "it ne",
+        "ldmne sp, {{r1, r2, r3, r4, r5, pc}}",
+        "add sp, #32",
         "pop {{r4-r11, pc}}",
         "4:",
         ".irp sum, r2, r3, r4, r5",
-        "ldrd r11, r12, [r8], #8",
-        "uxth r12, r12",
+        "ldrh r12, [r8, #4]",
+        "ldr r11, [r8], #8",
         "mla \\sum, \\sum, r12, r11",
         ".endr",
         "b 3b",

@@ -12,6 +12,8 @@ use core::arch::naked_asm;
 
 use super::assembly::{self, Assembly, Call, Int8Assembly, pack_groups};
 pub(crate) use super::thumb2::Int4;
+#[cfg(feature = "int8")]
+pub(super) use super::thumb2::units_until;
 
 /// 8-bit weights.
 pub(crate) type Int8 = assembly::Int8<CortexM4>;
@@ -110,12 +112,11 @@ pub(crate) fn symmetric_sum(x: u32, y: u32) -> u32 {
 unsafe extern "C" fn int8_rows(weights: *const u8, call: &mut Call) {
     // r0 weights, r1 columns, r2-r5 sums, r6-r9 weights of four rows, r10-r12 lr columns.
     // On the stack: what a block begins with, from the columns and four times the start of a sum to where it
-    // enters the turn; where the eights enter it; the end of the columns, rows, entries, sums and their end; the
-    // call; saved registers.
+    // enters the turn; where the eights enter it; the end of the columns, rows, entries, sums and their end;
+    // saved registers.
     naked_asm!(
         env!("CPU_DIRECTIVE"),
         "push {{r4-r11, lr}}",
-        "mov r9, r1",
         "ldm r1, {{r2, r3, r4, r5, r6, r7, r8}}",
         "sub r1, r4, r2",
         "adr.w r10, 5f",
@@ -134,12 +135,11 @@ unsafe extern "C" fn int8_rows(weights: *const u8, call: &mut Call) {
         "tst r1, #8",
         "it eq",
         "moveq r10, r11",
-        "push {{r4, r5, r6, r7, r8, r9}}",
+        "push {{r4, r5, r6, r7, r8}}",
         "mov r4, r3",
         "mov r5, r3",
         "mov r6, r3",
         "push {{r2, r3, r4, r5, r6, r10, r11}}",
-        "1:",
         "ldm sp, {{r1, r2, r3, r4, r5, pc}}",
         // Four columns of four rows.
         ".macro four even, odd",
@@ -172,25 +172,30 @@ unsafe extern "C" fn int8_rows(weights: *const u8, call: &mut Call) {
         "ldr r6, [sp, #28]",
         "cmp r1, r6",
         "bne 2b",
-        // The parameters of the rows and the entries of the table.
+        // The parameters of the rows and the entries of the table: one load after the other takes a cycle.
         "ldrd r8, r9, [sp, #32]",
         "cmp r9, #0",
         "beq 4f",
-        "ldr r12, [r9], #4",
-        ".macro with_entry sum, bias, scales, shift",
+        ".macro with_entry sum, bias, weight_scale, table_scale, shift",
         "asrs \\sum, \\sum, #8",
-        "uxth lr, \\scales",
-        "mla \\sum, \\sum, lr, \\bias",
-        "sxtb lr, r12, ror #\\shift",
-        "lsrs \\scales, \\scales, #16",
-        "mla \\sum, \\scales, lr, \\sum",
+        "mla \\sum, \\sum, \\weight_scale, \\bias",
+        "sxtb \\bias, r12, ror #\\shift",
+        "mla \\sum, \\table_scale, \\bias, \\sum",
         ".endm",
-        "ldm r8!, {{r1, r6, r7, r11}}",
-        "with_entry r2, r1, r6, 0",
-        "with_entry r3, r7, r11, 8",
-        "ldm r8!, {{r1, r6, r7, r11}}",
-        "with_entry r4, r1, r6, 16",
-        "with_entry r5, r7, r11, 24",
+        "ldr r12, [r9], #4",
+        ".macro two_rows sum, shift, next_sum, next_shift",
+        "ldrh r6, [r8, #4]",
+        "ldrh r7, [r8, #6]",
+        "ldr r10, [r8, #8]",
+        "ldrh r11, [r8, #12]",
+        "ldrh lr, [r8, #14]",
+        "ldr r1, [r8], #16",
+        "with_entry \\sum, r1, r6, r7, \\shift",
+        "with_entry \\next_sum, r10, r11, lr, \\next_shift",
+        ".endm",
+        "two_rows r2, 0, r3, 8",
+        "two_rows r4, 16, r5, 24",
+        ".purgem two_rows",
         ".purgem with_entry",
         "3:",
         "ldrd r10, r11, [sp, #40]",
@@ -198,24 +203,24 @@ unsafe extern "C" fn int8_rows(weights: *const u8, call: &mut Call) {
         "stm r10!, {{r2, r3, r4, r5}}",
         "str r10, [sp, #40]",
         "cmp r10, r11",
-        "bne 1b",
-        "ldr r1, [sp, #48]",
-        "strd r8, r9, [r1, #12]",
-        "add sp, #52",
+        "it ne",
+        "ldmne sp, {{r1, r2, r3, r4, r5, pc}}",
+        "add sp, #48",
         "pop {{r4-r11, pc}}",
         "4:",
-        ".macro without_entry sum, bias, scales",
+        ".macro two_rows sum, next_sum",
+        "ldrh r6, [r8, #4]",
+        "ldr r10, [r8, #8]",
+        "ldrh r11, [r8, #12]",
+        "ldr r1, [r8], #16",
         "asrs \\sum, \\sum, #8",
-        "uxth lr, \\scales",
-        "mla \\sum, \\sum, lr, \\bias",
+        "mla \\sum, \\sum, r6, r1",
+        "asrs \\next_sum, \\next_sum, #8",
+        "mla \\next_sum, \\next_sum, r11, r10",
         ".endm",
-        "ldm r8!, {{r1, r6, r7, r11}}",
-        "without_entry r2, r1, r6",
-        "without_entry r3, r7, r11",
-        "ldm r8!, {{r1, r6, r7, r11}}",
-        "without_entry r4, r1, r6",
-        "without_entry r5, r7, r11",
-        ".purgem without_entry",
+        "two_rows r2, r3",
+        "two_rows r4, r5",
+        ".purgem two_rows",
         "b 3b",
     )
 }

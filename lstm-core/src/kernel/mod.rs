@@ -30,7 +30,9 @@ mod thumb2;
 #[cfg(any(lstm_kernel = "aarch64", lstm_kernel = "x86_64"))]
 mod vector;
 
-pub(crate) use batch::{Batch, Room};
+#[cfg(all(lstm_units, feature = "int8"))]
+pub(crate) use assembly::{cifg_units, lstm_units};
+pub(crate) use batch::{Batch, MAX_BATCH, Room};
 #[cfg(all(lstm_kernel = "cortex_m4", feature = "int8"))]
 pub(crate) use cpu::product_of_lower_halves;
 #[cfg(all(lstm_kernel = "cortex_m0", feature = "int8"))]

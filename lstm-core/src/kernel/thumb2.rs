@@ -1,4 +1,5 @@
-//! The 4-bit kernel of Cortex-M3, M4, M7 and M33: shifts for free, and a multiply that adds.
+//! The 4-bit kernel of Cortex-M3, M4, M7 and M33: shifts for free, and a multiply that adds. And the equations
+//! of the LSTM and the CIFG.
 #![allow(
     unsafe_code,
     reason = "assembly: LLVM would reorder the loads and spill"
@@ -8,6 +9,8 @@
 use core::arch::naked_asm;
 
 use super::assembly::{self, Assembly, Call, Int4Assembly};
+#[cfg(feature = "int8")]
+use crate::{format::BLOCK_ROWS, tables::SIGMOID};
 
 /// 4-bit weights, a column at a time: two rows a multiply with MLA.
 pub(crate) type Int4 = assembly::Int4<Thumb2>;
@@ -183,5 +186,123 @@ unsafe extern "C" fn int4_rows(weights: *const u8, call: &mut Call) {
         "cmp r12, r10",
         "bne 8b",
         "b 7b",
+    )
+}
+
+/// Takes units one step on, at least one, until their hidden states end at `end`.
+///
+/// The equations are those of [`Integer`](crate::arith::Integer). Loads of a kind follow each other: all but
+/// the first of them take a cycle.
+///
+/// # Safety
+///
+/// As `Units` says.
+#[cfg(feature = "int8")]
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn units_until<const IS_CIFG: bool>(
+    sums: *const [i32; BLOCK_ROWS],
+    hidden: *mut i8,
+    cell_state: *mut i16,
+    end: *const i8,
+) {
+    // r0 sums, r1 hidden states, r2 cell states, r3 end, r4 i and tanh(c), r5 f and c, r6 g, r7 o, r8-r11 their
+    // lines of the sigmoid, r9 c before, r12 table; lr of a CIFG has a bit for the last of each four units.
+    naked_asm!(
+        env!("CPU_DIRECTIVE"),
+        "push {{r4-r11, lr}}",
+        "movw r12, #:lower16:{table}",
+        "movt r12, #:upper16:{table}",
+        ".if {is_cifg}",
+        "mov lr, #0x88888888",
+        ".endif",
+        // Saturates an argument in Q18, of which it cuts off bits; then where its line is.
+        ".macro argument z, line, cut",
+        "ssat \\z, #16, \\z, asr #\\cut",
+        "ubfx \\line, \\z, #8, #8",
+        ".endm",
+        // The argument times the rise of its line.
+        ".macro product z, line",
+        ".if {has_dsp}",
+        "smulbb \\z, \\line, \\z",
+        ".elseif {is_cifg}",
+        "uxth r5, \\line",
+        "mul \\z, r5, \\z",
+        ".else",
+        "uxth lr, \\line",
+        "mul \\z, lr, \\z",
+        ".endif",
+        ".endm",
+        // The sigmoid.
+        ".macro value z, line",
+        "lsr \\line, \\line, #16",
+        "add \\z, \\line, \\z, asr #8",
+        ".endm",
+        "1:",
+        ".if {is_cifg}",
+        "ldr r4, [r0], #4",
+        "ldr r6, [r0, #12]",
+        "ldr r7, [r0, #28]",
+        "ldrsh r9, [r2]",
+        "argument r4, r8, 6",
+        "argument r6, r10, 5",
+        "argument r7, r11, 6",
+        "ldr r8, [r12, r8, lsl #2]",
+        "ldr r10, [r12, r10, lsl #2]",
+        "ldr r11, [r12, r11, lsl #2]",
+        ".else",
+        "ldm r0!, {{r4, r5, r6, r7}}",
+        "argument r4, r8, 6",
+        "argument r5, r9, 6",
+        "argument r6, r10, 5",
+        "argument r7, r11, 6",
+        "ldr r8, [r12, r8, lsl #2]",
+        "ldr r9, [r12, r9, lsl #2]",
+        "ldr r10, [r12, r10, lsl #2]",
+        "ldr r11, [r12, r11, lsl #2]",
+        "product r5, r9",
+        "value r5, r9",
+        "ldrsh r9, [r2]",
+        ".endif",
+        "product r4, r8",
+        "value r4, r8",
+        "product r6, r10",
+        "value r6, r10",
+        "sub r6, r6, #0x4000",
+        "mul r6, r4, r6",
+        ".if {is_cifg}",
+        "rsb r5, r4, #0x8000",
+        ".endif",
+        "mul r5, r5, r9",
+        "add r5, r5, r6, asr #3",
+        "add r5, r5, #0x4000",
+        "ssat r5, #16, r5, asr #15",
+        "strh r5, [r2], #2",
+        "ssat r4, #16, r5, lsl #2",
+        "ubfx r8, r4, #8, #8",
+        "product r7, r11",
+        "ldr r8, [r12, r8, lsl #2]",
+        "value r7, r11",
+        "product r4, r8",
+        "value r4, r8",
+        "sub r4, r4, #0x4000",
+        "mul r4, r7, r4",
+        "sub r4, r4, r4, asr #7",
+        "add r4, r4, #0x200000",
+        "asr r4, r4, #22",
+        "strb r4, [r1], #1",
+        ".if {is_cifg}",
+        "rors lr, lr, #1",
+        "it cs",
+        "addcs r0, r0, #32",
+        ".endif",
+        "cmp r1, r3",
+        "bne 1b",
+        ".purgem argument",
+        ".purgem product",
+        ".purgem value",
+        "pop {{r4-r11, pc}}",
+        table = sym SIGMOID,
+        is_cifg = const IS_CIFG as usize,
+        has_dsp = const cfg!(lstm_kernel = "cortex_m4") as usize,
     )
 }

@@ -2,6 +2,7 @@
 
 use core::convert::Infallible;
 use core::ops::Range;
+use core::slice;
 
 use super::hash::{PerfectHash, extend};
 use super::{History, values};
@@ -15,8 +16,6 @@ use crate::format::{BLOCK_ROWS, MAX_BACKOFF_LENGTHS, Row, round_up};
 const OFFSET_BITS: u32 = 20;
 /// The offset of a slot that has no row.
 pub(super) const EMPTY: u32 = (1 << OFFSET_BITS) - 1;
-/// The bits of a tag.
-const TAG: u32 = (1 << (32 - OFFSET_BITS)) - 1;
 /// Words of the parameters of the gate's block of rows.
 const GATE_ROW_WORDS: usize = BLOCK_ROWS * Row::BYTES / 4;
 /// Bits of a cost in a row.
@@ -35,7 +34,9 @@ pub struct Backoff<'m> {
     pub(super) lengths_start: u32,
     /// Where the rows start in the data, in bytes: behind the last length.
     pub(super) rows_start: u32,
-    /// Of the lengths `dense + 1` and so on; zeros behind the last.
+    /// How many lengths there may be: `dense + 1` and so on.
+    pub(super) lengths: u8,
+    /// Of each length; zeros behind the last.
     pub(super) slots: [u16; MAX_BACKOFF_LENGTHS],
     pub(super) coefficients: [i16; MAX_BACKOFF_LENGTHS + 1],
     pub(super) data: &'m [u32],
@@ -48,37 +49,21 @@ impl<'m> Backoff<'m> {
     pub fn costs(&self, history: &History, costs: &mut [u8]) -> usize {
         let mut words = [0; MAX_SYMBOLS];
         let (words, _) = split(&mut words, costs.len());
-        let longest = self.write_costs(history, words);
+        let (longest, backoff) = self.write_costs(history, words);
         for (to, &from) in costs.iter_mut().zip(words.iter()) {
-            *to = values::cost(from);
+            *to = values::cost(from + backoff);
         }
         longest
     }
 
-    /// Writes what each symbol costs, for [`values::cost`], and gives what a quarter bit takes off a
-    /// logit, as [`values::factor`]. `hidden` is the hidden state that the dense layer reads; `costs` is
-    /// `[V]`.
-    pub(crate) fn weigh(&self, history: &History, hidden: &[i8], costs: &mut [i32]) -> i32 {
-        let longest = self.write_costs(history, costs);
+    /// Writes what each symbol costs, as [`Costs::logit`] takes it. `hidden` is the hidden state that the
+    /// dense layer reads; `costs` is `[V]`.
+    pub(crate) fn weigh(&self, history: &History, hidden: &[i8], costs: &mut [i32]) -> Costs {
+        let (longest, backoff) = self.write_costs(history, costs);
         let coefficient = self.coefficients.get(longest).copied().unwrap_or_default();
-        values::factor(values::coefficient(coefficient, self.gate(hidden)))
-    }
-
-    /// As [`Backoff::costs`], but for the saturation.
-    fn write_costs(&self, history: &History, costs: &mut [i32]) -> usize {
-        let mut rows = [0; MAX_BACKOFF_LENGTHS];
-        let found = self.find(history, &mut rows);
-        let rows = rows.get(..found.count).unwrap_or_default();
-        let bytes: &[u8] = bytemuck::cast_slice(self.data);
-        // All rows send back to the costs of all symbols, the longer rows to each.
-        let backoff_of = |&row: &u32| bytes.get(row as usize + 1).map_or(0, |&b| i32::from(b));
-        let backoff = rows.iter().map(backoff_of).sum();
-        let line = bytes.get(found.line..).unwrap_or_default();
-        for (to, &cost) in costs.iter_mut().zip(line) {
-            *to = i32::from(cost) + backoff;
-        }
-        self.write_rows(rows, backoff, costs);
-        found.longest
+        let k = values::coefficient(coefficient, self.gate(hidden));
+        let factor = values::factor(k);
+        Costs { factor, backoff }
     }
 
     /// Where the weights of the gate are in the data, in words.
@@ -97,10 +82,10 @@ impl<'m> Backoff<'m> {
         usize::from(self.num_symbols).pow(u32::from(self.dense) + 1)
     }
 
-    /// The costs after the last tokens. `rows` become the bytes of the data where the rows of the
-    /// lengths start that have one, from the shortest.
+    /// Writes what each symbol costs, less what all rows found send back with.
+    /// Gives the number of the longest length found, and that sum.
     #[inline(never)]
-    fn find(&self, history: &History, rows: &mut [u32; MAX_BACKOFF_LENGTHS]) -> Found {
+    fn write_costs(&self, history: &History, costs: &mut [i32]) -> (usize, i32) {
         let (mut x, mut line, mut place) = (self.salt, 0, 1);
         let mut tokens = history.iter();
         for &token in tokens.by_ref().take(self.dense.into()) {
@@ -108,48 +93,38 @@ impl<'m> Backoff<'m> {
             line += place * usize::from(token);
             place *= usize::from(self.num_symbols);
         }
-        let (mut count, mut longest) = (0, 0);
+        let line = 4 * self.costs_start() + line * usize::from(self.num_symbols);
+        let bytes: &[u8] = bytemuck::cast_slice(self.data);
+        let line = bytes.get(line..).unwrap_or_default();
+        for (to, &cost) in costs.iter_mut().zip(line) {
+            *to = i32::from(cost);
+        }
+        let mut found = Found {
+            longest: 0,
+            backoff: 0,
+            costs,
+        };
         let mut start = self.lengths_start as usize;
-        for (n, (&slots, &token)) in self.slots.iter().zip(tokens).enumerate() {
+        let slots = self.slots.get(..self.lengths.into()).unwrap_or_default();
+        for (n, (&slots, &token)) in slots.iter().zip(tokens).enumerate() {
             x = extend(x, token);
-            if slots == 0 {
-                continue;
-            }
-            let map = PerfectHash::at(start, slots);
-            start = map.end() + map.slots();
-            let (slot, y) = map.place(self.data, x);
-            let word = self.data.get(map.end() + slot).copied();
-            let word = word.map_or(EMPTY, u32::from_le);
-            if word >> OFFSET_BITS == y & TAG && word & EMPTY != EMPTY {
-                if let Some(row) = rows.get_mut(count) {
-                    *row = self.rows_start + (word & EMPTY);
+            if slots > 0 {
+                let map = PerfectHash::at(start, slots);
+                start = map.end() + map.slots();
+                let place = map.place(self.data, x);
+                let word = place.and_then(|(slot, y)| {
+                    // Without its tag, if that is the one of the context.
+                    let &word = self.data.get(map.end() + slot)?;
+                    Some(u32::from_le(word) ^ y << OFFSET_BITS)
+                });
+                if let Some(row) = word
+                    && row < EMPTY
+                {
+                    found.add_row(self, n, row);
                 }
-                count += 1;
-                longest = n + 1;
             }
         }
-        Found {
-            count,
-            longest,
-            line: 4 * self.costs_start() + line * usize::from(self.num_symbols),
-        }
-    }
-
-    /// Writes the costs of the symbols of rows, from the shortest to the longest, which counts. `backoff`
-    /// is what all of them send back with.
-    // With its registers for the bits.
-    #[inline(never)]
-    fn write_rows(&self, rows: &[u32], mut backoff: i32, costs: &mut [i32]) {
-        for &start in rows {
-            let row = RowReader::at(self.data, start, self.symbol_bits.into());
-            backoff -= i32::from(row.backoff);
-            let Ok(_) = row.each(|symbol, cost| {
-                if let Some(place) = costs.get_mut(symbol) {
-                    *place = i32::from(cost) + backoff;
-                }
-                Ok::<_, Infallible>(())
-            });
-        }
+        (found.longest, found.backoff)
     }
 
     /// The gate's sum over a hidden state, Q18.
@@ -193,14 +168,50 @@ pub(super) fn weights_of(word: u32) -> [i32; 4] {
     ]
 }
 
-/// The costs after some tokens.
-struct Found {
-    /// Of the rows.
-    count: usize,
-    /// The number of the longest length that has a row, counted from 1.
+/// What a table says of the symbols after some tokens, but for what each costs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Costs {
+    /// As [`values::factor`].
+    factor: i32,
+    /// What all rows send back with, in quarter bits.
+    backoff: i32,
+}
+
+impl Costs {
+    /// A logit, Q12, less what its symbol costs: `cost` is what was written for it.
+    #[inline(always)]
+    pub(crate) fn logit(self, logit: i32, cost: i32) -> i32 {
+        values::logit(logit, values::cost(cost + self.backoff), self.factor)
+    }
+}
+
+/// The rows found so far, from the shortest length.
+struct Found<'c> {
+    /// The number of the longest length, counted from 1.
     longest: usize,
-    /// Where the costs of all symbols after the fewest tokens start in the data, in bytes.
-    line: usize,
+    /// What all of them send back with.
+    backoff: i32,
+    /// What each symbol costs, less that.
+    costs: &'c mut [i32],
+}
+
+impl Found<'_> {
+    /// Writes the costs of the symbols in a row, which starts so many bytes behind the start of the rows.
+    // Apart, with registers of its own for the bits.
+    #[inline(never)]
+    fn add_row(&mut self, table: &Backoff<'_>, length: usize, start: u32) {
+        let row = RowReader::at(table.data, table.rows_start + start, table.symbol_bits);
+        let backoff = self.backoff + i32::from(row.backoff);
+        let costs = &mut *self.costs;
+        let Ok(_) = row.each(|symbol, cost| {
+            if let Some(place) = costs.get_mut(symbol) {
+                *place = i32::from(cost) - backoff;
+            }
+            Ok::<_, Infallible>(())
+        });
+        self.backoff = backoff;
+        self.longest = length + 1;
+    }
 }
 
 /// Bits of a symbol in a row.
@@ -221,28 +232,39 @@ pub(super) struct RowReader<'m> {
     pub(super) entries: usize,
     /// In quarter bits.
     pub(super) backoff: u8,
-    /// The first byte of the symbols and costs, where it is the upper one of a half word.
-    first: Option<u8>,
-    /// The half words behind that.
-    halves: &'m [u16],
     symbol_bits: u32,
+    /// The words behind the one that has been read last.
+    words: slice::Iter<'m, u32>,
+    /// What is left of that, the next bit lowest, then zeros.
+    ahead: u32,
+    /// How many bits these are.
+    count: u32,
 }
 
 impl<'m> RowReader<'m> {
     /// The row that starts at a byte of the data.
     #[inline(always)]
-    pub(super) fn at(data: &'m [u32], start: u32, symbol_bits: u32) -> Self {
+    pub(super) fn at(data: &'m [u32], start: u32, symbol_bits: u8) -> Self {
         let start = start as usize;
         let bytes: &[u8] = bytemuck::cast_slice(data);
-        let row = bytes.get(start..).and_then(|row| row.first_chunk());
-        let &[entries, backoff, first] = row.unwrap_or(&[0; 3]);
-        let halves: &[u16] = bytemuck::cast_slice(data);
+        let head = bytes.get(start..).and_then(|row| row.first_chunk());
+        let &[entries, backoff] = head.unwrap_or(&[0; 2]);
+        let start = start + 2;
+        let mut words = data.get(start / 4..).unwrap_or_default().iter();
+        let (ahead, count) = match words.next() {
+            Some(&word) => {
+                let before = start as u32 % 4 * 8;
+                (u32::from_le(word) >> before, 32 - before)
+            }
+            None => (0, 0),
+        };
         RowReader {
             entries: usize::from(entries) + 1,
             backoff,
-            first: (start % 2 == 1).then_some(first),
-            halves: halves.get(start.div_ceil(2) + 1..).unwrap_or_default(),
-            symbol_bits,
+            symbol_bits: symbol_bits.into(),
+            words,
+            ahead,
+            count,
         }
     }
 
@@ -254,33 +276,40 @@ impl<'m> RowReader<'m> {
         mut visit: impl FnMut(usize, u8) -> Result<(), E>,
     ) -> Result<u32, E> {
         const COST: u32 = (1 << COST_BITS) - 1;
-        let bits = self.symbol_bits + COST_BITS;
-        let symbol = (1 << self.symbol_bits) - 1;
-        // The bits that have been read, the next one lowest, and 2 to their number.
-        let (mut ahead, mut unit) = match self.first {
-            Some(first) => (u32::from(first), 1u32 << 8),
-            None => (0, 1),
+        // At most 8: the mask saves those of the shifts.
+        let symbol_bits = self.symbol_bits & 0xf;
+        let bits = symbol_bits + COST_BITS;
+        let symbol = (1 << symbol_bits) - 1;
+        let mut visit = |entry: u32| {
+            visit(
+                (entry & symbol) as usize,
+                (entry >> symbol_bits & COST) as u8,
+            )
         };
-        let mut left = self.entries;
-        let mut halves = self.halves.iter();
+        let (mut ahead, mut count, mut left) = (self.ahead, self.count, self.entries);
+        let mut words = self.words;
         loop {
-            while unit >> bits != 0 {
-                visit(
-                    (ahead & symbol) as usize,
-                    (ahead >> self.symbol_bits & COST) as u8,
-                )?;
+            while count >= bits {
+                visit(ahead)?;
                 ahead >>= bits;
-                unit >>= bits;
+                count -= bits;
                 left -= 1;
                 if left == 0 {
-                    return Ok(ahead & ((1 << (unit.trailing_zeros() % 8)) - 1));
+                    return Ok(ahead & ((1 << (count % 8)) - 1));
                 }
             }
-            let Some(&half) = halves.next() else {
+            // The next entry goes on in the next word.
+            let Some(&word) = words.next() else {
                 return Ok(0);
             };
-            ahead += u32::from(u16::from_le(half)) * unit;
-            unit <<= 16;
+            let word = u32::from_le(word);
+            visit(ahead | word << count)?;
+            ahead = word >> (bits - count);
+            count += 32 - bits;
+            left -= 1;
+            if left == 0 {
+                return Ok(ahead & ((1 << (count % 8)) - 1));
+            }
         }
     }
 }
@@ -322,7 +351,7 @@ mod tests {
                     let bytes = bytemuck::cast_slice_mut::<_, u8>(&mut data);
                     bytes[start..start + row.len()].copy_from_slice(&row);
                     let end = (start + row.len()).div_ceil(4);
-                    let reader = RowReader::at(&data[..end], start as u32, symbol_bits);
+                    let reader = RowReader::at(&data[..end], start as u32, symbol_bits as u8);
                     assert_eq!((reader.entries, reader.backoff), (count, 41));
                     let mut found = Vec::new();
                     let padding = reader.each(|symbol, cost| {

@@ -122,6 +122,7 @@ impl<'m> Backoff<'m> {
             symbol_bits: symbol_bits(num_symbols) as u8,
             lengths_start: 0,
             rows_start: 0,
+            lengths: section.slots.len() as u8,
             slots: [0; MAX_BACKOFF_LENGTHS],
             coefficients: [0; MAX_BACKOFF_LENGTHS + 1],
             data: &[],
@@ -213,7 +214,7 @@ fn check_row(
     num_symbols: usize,
 ) -> Result<(), ModelError> {
     let width = symbol_bits(num_symbols);
-    let row = RowReader::at(rows, offset, width);
+    let row = RowReader::at(rows, offset, width as u8);
     let found = offset as usize + row_bytes(row.entries, width);
     if found > expected {
         return Err(ModelError::RowEnd { found, expected });

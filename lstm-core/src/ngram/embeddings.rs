@@ -2,7 +2,7 @@
 
 use super::History;
 use super::hash::{PerfectHash, extend, half, half_words};
-use super::swar::{ShiftLeft, sums, symmetric_sum};
+use super::swar::{Sums, symmetric_sum};
 use crate::bytes::split;
 use crate::format::{EMBEDDING_LENGTHS, MAX_INTEGER_COLUMNS, round_up};
 
@@ -49,10 +49,9 @@ impl Length {
     /// The row of a hash.
     #[inline(always)]
     fn row(self, data: &[u32], x: u32) -> usize {
-        let (slot, y) = self.map.place(data, x);
-        match half(data, 2 * self.tags + slot) == y as u16 {
-            true => slot,
-            false => self.map.slots(),
+        match self.map.place(data, x) {
+            Some((slot, y)) if half(data, 2 * self.tags + slot) == Some(y as u16) => slot,
+            _ => self.map.slots(),
         }
     }
 }
@@ -92,6 +91,7 @@ impl<'m> Embeddings<'m> {
 
     /// As [`Embeddings::add`], to the bytes at the start of these words; the others stay as they are,
     /// as the vectors are filled up with zeros.
+    #[inline(never)]
     pub(super) fn add_to_words(&self, history: &History, hidden: &mut [u32]) {
         let [a, b, c] = self.vectors(history);
         let (pairs, last) = hidden.as_chunks_mut();
@@ -106,10 +106,11 @@ impl<'m> Embeddings<'m> {
     }
 
     /// The vector of each length.
-    #[inline(never)]
+    #[inline(always)]
     fn vectors(&self, history: &History) -> [&'m [u32]; EMBEDDING_LENGTHS] {
         let words = self.vector_words();
-        let mut vectors = [ZEROS.get(..words).unwrap_or_default(); EMBEDDING_LENGTHS];
+        let zeros = ZEROS.get(..words).unwrap_or_default();
+        let mut vectors = [zeros; EMBEDDING_LENGTHS];
         self.each(history, |index, length, row| {
             let found = self.data.get(length.vectors + row * words..);
             let found = found.and_then(|found| found.get(..words));
@@ -144,21 +145,27 @@ impl<'m> Embeddings<'m> {
 }
 
 /// Adds three vectors to elements in the bytes of words, eight a pair.
-// Once, with registers of its own.
-#[inline(never)]
-fn add([a, b, c]: [&[u32]; EMBEDDING_LENGTHS], hidden: &mut [[u32; 2]], shift: u8) {
+#[inline(always)]
+fn add(vectors: [&[u32]; EMBEDDING_LENGTHS], hidden: &mut [[u32; 2]], shift: u8) {
     // More than fourfold would not fit a byte, but saturates as it should if it is added in parts.
     let (bits, times) = match u32::from(shift) {
         bits @ 0..=2 => (bits, 1),
         bits => (2, 1 << (bits - 2)),
     };
-    let shift = ShiftLeft::new(bits);
     for _ in 0..times {
-        for (([low, high], (a, b)), c) in hidden.iter_mut().zip(a.iter().zip(b)).zip(c) {
-            let (a, b, c) = (u32::from_le(*a), u32::from_le(*b), u32::from_le(*c));
-            *low = changed(*low, shift.of(sums(a, b, c)));
-            *high = changed(*high, shift.of(sums(a >> 4, b >> 4, c >> 4)));
-        }
+        add_fourfold(&vectors, hidden, bits);
+    }
+}
+
+/// As [`add`], for a shift of at most 2.
+// Once, with registers of its own.
+#[inline(never)]
+fn add_fourfold([a, b, c]: &[&[u32]; EMBEDDING_LENGTHS], hidden: &mut [[u32; 2]], shift: u32) {
+    let sums = Sums::shifted(shift);
+    for (([low, high], (a, b)), c) in hidden.iter_mut().zip(a.iter().zip(*b)).zip(*c) {
+        let (a, b, c) = (u32::from_le(*a), u32::from_le(*b), u32::from_le(*c));
+        *low = changed(*low, sums.of(a, b, c));
+        *high = changed(*high, sums.of(a >> 4, b >> 4, c >> 4));
     }
 }
 

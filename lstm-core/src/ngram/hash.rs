@@ -81,17 +81,18 @@ impl PerfectHash {
 
     /// As [`place`].
     #[inline(always)]
-    pub(super) fn place(self, data: &[u32], x: u32) -> (usize, u32) {
+    pub(super) fn place(self, data: &[u32], x: u32) -> Option<(usize, u32)> {
         let bucket = bucket(x, buckets(self.slots));
-        place(x, half(data, 2 * self.start + bucket), self.slots)
+        let displacement = half(data, 2 * self.start + bucket)?;
+        Some(place(x, displacement, self.slots))
     }
 }
 
 /// A number of 16 bits in the data, counted from its start.
 #[inline(always)]
-pub(super) fn half(data: &[u32], index: usize) -> u16 {
+pub(super) fn half(data: &[u32], index: usize) -> Option<u16> {
     let halves: &[u16] = bytemuck::cast_slice(data);
-    halves.get(index).copied().map_or(0, u16::from_le)
+    halves.get(index).copied().map(u16::from_le)
 }
 
 /// Words that hold so many numbers of 16 bits.
@@ -141,7 +142,7 @@ mod tests {
         assert_eq!((map.slots(), map.displacements()), (9, 1..3));
         for x in [0, 0x5555_5555, 0x5555_5556, 0xffff_ffff] {
             let displacement = [0x0201, 0x0403, 0x0005][bucket(x, 3)];
-            assert_eq!(map.place(&data, x), place(x, displacement, 9));
+            assert_eq!(map.place(&data, x), Some(place(x, displacement, 9)));
         }
     }
 }

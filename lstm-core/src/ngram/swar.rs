@@ -5,35 +5,31 @@ const ONES: u32 = 0x0101_0101;
 /// All but the sign of each byte.
 const LOW: u32 = 0x7f * ONES;
 
-/// Of three words with eight numbers of four bits, each stored plus 8, the sums of the low halves of
-/// the bytes, in two's complement.
-#[inline(always)]
-pub(super) fn sums(a: u32, b: u32, c: u32) -> u32 {
-    const HALF: u32 = 0x0f * ONES;
-    // A sum is at most 45, and then at most 149.
-    let sum = (a & HALF) + (b & HALF) + (c & HALF);
-    (sum + (0x80 - 24) * ONES) ^ !LOW
-}
-
-/// Shifts each byte to the left by at most 7 bits.
+/// Adds up three words with eight numbers of four bits, each stored plus 8, and shifts the sums to the left
+/// by at most 2 bits.
 #[derive(Clone, Copy)]
-pub(super) struct ShiftLeft {
+pub(super) struct Sums {
     bits: u32,
-    mask: u32,
+    /// What takes the offsets off a shifted sum, plus 128.
+    offset: u32,
 }
 
-impl ShiftLeft {
+impl Sums {
     #[inline(always)]
-    pub(super) fn new(bits: u32) -> Self {
-        ShiftLeft {
+    pub(super) fn shifted(bits: u32) -> Self {
+        Sums {
             bits,
-            mask: (0xff << bits & 0xff) * ONES,
+            offset: (0x80 - (24 << bits)) * ONES,
         }
     }
 
+    /// Of the low halves of the bytes, in two's complement.
     #[inline(always)]
-    pub(super) fn of(self, x: u32) -> u32 {
-        x << self.bits & self.mask
+    pub(super) fn of(self, a: u32, b: u32, c: u32) -> u32 {
+        const HALF: u32 = 0x0f * ONES;
+        // A sum is at most 45, shifted 180, and then at most 212: none leaves its byte.
+        let sum = (a & HALF) + (b & HALF) + (c & HALF);
+        ((sum << self.bits) + self.offset) ^ !LOW
     }
 }
 
@@ -107,31 +103,22 @@ mod tests {
     }
 
     #[test]
-    fn bytes_are_shifted_alone() {
-        for x in -24..=21i8 {
+    fn halves_of_bytes_are_summed_and_shifted() {
+        let words = [0xf123_4567u32, 0xf89a_bcde, 0xf008_0f77];
+        for words in [words, [0; 3], [u32::MAX; 3], [0xf0f0_0f0f; 3]] {
+            let [a, b, c] = words;
             for bits in 0..=2 {
-                for place in 0..4 {
-                    let shift = |x| ShiftLeft::new(bits).of(x).to_le_bytes();
-                    let shifted = shift(word(x as u8, place));
-                    assert_eq!(shifted[place] as i8, x << bits);
-                    let next = (place + 1) % 4;
-                    assert_eq!(shifted[next], word(0, place).to_le_bytes()[next] << bits);
+                let sums = Sums::shifted(bits);
+                let low = sums.of(a, b, c).to_le_bytes();
+                let high = sums.of(a >> 4, b >> 4, c >> 4).to_le_bytes();
+                for i in 0..4 {
+                    let half = |word: u32, shift: usize| (word >> shift & 0xf) as i32 - 8;
+                    let sum =
+                        |shift: usize| words.iter().map(|&word| half(word, shift)).sum::<i32>();
+                    assert_eq!(i32::from(low[i] as i8), sum(8 * i) << bits);
+                    assert_eq!(i32::from(high[i] as i8), sum(8 * i + 4) << bits);
                 }
             }
-        }
-    }
-
-    #[test]
-    fn halves_of_bytes_are_summed() {
-        let words = [0xf123_4567, 0xf89a_bcde, 0xf008_0f77];
-        let [a, b, c] = words;
-        let low = sums(a, b, c).to_le_bytes();
-        let high = sums(a >> 4, b >> 4, c >> 4).to_le_bytes();
-        for i in 0..4 {
-            let half = |word: u32, shift: usize| (word >> shift & 0xf) as i32 - 8;
-            let sum = |shift: usize| words.iter().map(|&word| half(word, shift)).sum::<i32>();
-            assert_eq!(i32::from(low[i] as i8), sum(8 * i));
-            assert_eq!(i32::from(high[i] as i8), sum(8 * i + 4));
         }
     }
 }

@@ -18,10 +18,10 @@ pub fn factor(k: i32) -> i32 {
     k.wrapping_mul(11_357) >> 12
 }
 
-/// A cost, in quarter bits, that is the sum of some.
+/// A cost, in quarter bits, that is the sum of some; they are not negative.
 #[inline(always)]
 pub fn cost(sum: i32) -> u8 {
-    sum.min(0xff) as u8
+    (sum as u32).min(0xff) as u8
 }
 
 /// The logit, Q12, less a cost in quarter bits times `factor`.

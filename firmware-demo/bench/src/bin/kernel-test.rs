@@ -1,4 +1,5 @@
-//! Compares the dot products, the sigmoid and the sums of bytes of this CPU with the portable ones, bit for bit.
+//! Compares the dot products, the sigmoid, the equations of the cells and the sums of bytes of this CPU with the
+//! portable ones, bit for bit.
 //!
 //! Prints `kernel-test 12345 cases equal`, or the first difference, and then exits with 1.
 
@@ -11,7 +12,7 @@ use lstm_core::Aligned;
 #[cfg(feature = "ngram")]
 use lstm_core::kernel_test::BYTE_SUMS;
 use lstm_core::kernel_test::{
-    BLOCK_ROWS, Case, KERNELS, Kernel, SENSOR_COLUMN_ALIGN, SIGMOIDS, Sums, round_up,
+    BLOCK_ROWS, Case, KERNELS, Kernel, SENSOR_COLUMN_ALIGN, SIGMOIDS, Sums, UNITS, Units, round_up,
 };
 use semihosting::{println, process};
 
@@ -67,6 +68,9 @@ fn main() -> ! {
             process::exit(1)
         }
     }
+    for units in UNITS {
+        test.units(units);
+    }
     #[cfg(feature = "ngram")]
     test.byte_sums();
     println!("kernel-test {} cases equal", test.cases);
@@ -80,7 +84,47 @@ struct Test {
     cases: u32,
 }
 
+/// The most units whose sums a batch holds in the order of an LSTM: blocks.
+const MAX_UNITS: usize = 24;
+
 impl Test {
+    /// Any number of units, and fewer sums than there are units: the others stay as they are.
+    fn units(&mut self, [cpu, portable]: [Units; 2]) {
+        for round in 0..2000 {
+            let blocks = self.below(MAX_UNITS + 1);
+            let units = self.below(MAX_UNITS + 9);
+            // Of all sizes; with the ends of 32 bits now and then.
+            let cut = round % 32;
+            let sums = [(); MAX_UNITS].map(|()| {
+                [(); BLOCK_ROWS].map(|()| match self.below(64) {
+                    0 => i32::MAX,
+                    1 => i32::MIN,
+                    _ => (self.next() << 16 ^ self.next()) as i32 >> cut,
+                })
+            });
+            let hidden = [(); MAX_UNITS + 8].map(|()| self.next() as i8);
+            let cell_state = [(); MAX_UNITS + 8].map(|()| self.next() as i16);
+            let stepped = |step: Units| {
+                let (mut hidden, mut cell_state) = (hidden, cell_state);
+                step(
+                    &sums[..blocks],
+                    &mut hidden[..units],
+                    &mut cell_state[..units],
+                );
+                (hidden, cell_state)
+            };
+            let (found, expected) = (stepped(cpu), stepped(portable));
+            if found != expected {
+                println!(
+                    "kernel-test units {cell_state:?}, {:?}: found {found:?}, expected {expected:?}",
+                    &sums[..blocks]
+                );
+                process::exit(1)
+            }
+            self.cases += 1;
+        }
+    }
+
     /// Every pair of bytes, in each place of a word, between others.
     #[cfg(feature = "ngram")]
     fn byte_sums(&mut self) {

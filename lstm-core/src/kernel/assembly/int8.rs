@@ -72,14 +72,14 @@ pub(in crate::kernel) fn pack_groups<E, const N: usize>(
     mut pack: impl FnMut(&[i8; 4]) -> [E; N],
 ) {
     let (whole, rest) = columns.as_chunks();
-    let mut whole = whole.iter();
+    let (groups, _) = packed.as_chunks_mut();
+    for (group, columns) in groups.iter_mut().zip(whole) {
+        *group = pack(columns);
+    }
     let rest = |n: usize| rest.get(n).copied().unwrap_or(0);
     let mut last = [rest(0), rest(1), rest(2), 0];
-    for group in packed.as_chunks_mut().0 {
-        *group = pack(&match whole.next() {
-            Some(columns) => *columns,
-            None => core::mem::take(&mut last),
-        });
+    for group in groups.get_mut(whole.len()..).unwrap_or_default() {
+        *group = pack(&core::mem::take(&mut last));
     }
 }
 

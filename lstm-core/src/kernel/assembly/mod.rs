@@ -3,6 +3,8 @@
 
 mod int4;
 mod int8;
+#[cfg(all(lstm_units, feature = "int8"))]
+mod units;
 
 pub(super) use int4::{Int4, Int4Assembly};
 #[cfg(any(lstm_kernel = "cortex_m0", lstm_kernel = "cortex_m3"))]
@@ -12,6 +14,8 @@ pub(super) use int8::pack_groups;
 #[cfg(lstm_kernel = "riscv32")]
 pub(super) use int8::pack_words;
 pub(super) use int8::{Int8, Int8Assembly};
+#[cfg(all(lstm_units, feature = "int8"))]
+pub(crate) use units::{cifg_units, lstm_units};
 
 use core::ops::Range;
 
