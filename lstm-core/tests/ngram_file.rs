@@ -115,14 +115,44 @@ fn embeddings_are_refused_for_each_defect() {
         let found = embeddings(|_, data| set(data, byte, 7));
         assert_eq!(found, Some(ModelError::NgramPadding { found: 7 }));
     }
-    // Three of eight numbers of a vector are the width's.
-    for (byte, value, is_refused) in [(0, 0x80, false), (0, 0x70, true), (3, 0x89, true)] {
-        let found = embeddings(|_, data| set(data, vector + byte, value));
-        assert_eq!(found.is_some(), is_refused, "{byte} {value}");
-        assert!(matches!(
-            found,
-            None | Some(ModelError::NgramPadding { .. })
-        ));
+    // Three of eight numbers of a vector are the width's; the others are stored as 8. What differs from that is
+    // told, of the first byte that has it.
+    let changed = |bytes: &[(usize, u8)]| {
+        embeddings(|_, data| {
+            for &(byte, value) in bytes {
+                set(data, vector + byte, value);
+            }
+        })
+    };
+    assert_eq!(changed(&[(0, 0x80)]), None);
+    for (bytes, found) in [
+        (&[(0, 0x70)][..], 0xf0),
+        (&[(3, 0x89)], 0x01),
+        (&[(1, 0x85), (2, 0x97), (3, 0x68)], 0x10),
+    ] {
+        assert_eq!(changed(bytes), Some(ModelError::NgramPadding { found }));
+    }
+}
+
+/// In a file they are aligned as it is; a section may also stand alone.
+#[test]
+fn data_that_is_not_aligned_is_refused_with_its_place() {
+    let (vectors, table) = (vectors(), table());
+    let (embeddings, backoff) = (vectors.section(), table.section());
+    for offset in 0..16 {
+        let at = At::new(embeddings.data, offset);
+        let section = EmbeddingsSection {
+            data: at.bytes(),
+            ..embeddings.clone()
+        };
+        let refused = (offset % 4 > 0).then_some(ModelError::Alignment { found: offset });
+        assert_eq!(Embeddings::new(WIDTH, &section).err(), refused);
+        let at = At::new(backoff.data, offset);
+        let section = BackoffSection {
+            data: at.bytes(),
+            ..backoff.clone()
+        };
+        assert_eq!(Backoff::new(VOCAB, 32, &section).err(), refused);
     }
 }
 
