@@ -307,6 +307,111 @@ fn text_and_values_are_told_apart() {
     }
 }
 
+/// Weights of these shapes, in a file whose names are sorted.
+fn weights(path: &Path, shapes: &[(&str, &[usize], f64)]) {
+    let device = &candle_core::Device::Cpu;
+    let tensor = |shape: &[usize], value| Tensor::full(value, shape, device).unwrap();
+    let tensors = shapes
+        .iter()
+        .map(|&(name, shape, value)| (name.to_owned(), tensor(shape, value as f32)));
+    candle_core::safetensors::save(&tensors.collect::<HashMap<_, _>>(), path).unwrap();
+}
+
+const LSTM: [(&str, &[usize], f64); 2] = [
+    ("rnn.weight_ih_l0", &[20, 5], 0.1),
+    ("rnn.weight_hh_l0", &[20, 5], 0.1),
+];
+
+/// A dense layer that may stand before the recurrent ones is not silently run behind them.
+#[test]
+fn a_dense_layer_in_front_is_asked_about() {
+    let folder = folder();
+    let path = folder.path().join("net.safetensors");
+    let import = "import net.safetensors --classes 3 --out net";
+    let save = |names: [&'static str; 2], widths: [usize; 2]| {
+        let [first, second] = [[5, widths[0]], widths];
+        let dense: [(&str, &[usize], f64); 2] = [
+            (names[0], &[first[1], first[0]], 0.1),
+            (names[1], &[second[1], second[0]], 0.1),
+        ];
+        weights(&path, &[LSTM, dense].concat());
+    };
+    save(["first.weight", "out.weight"], [5, 3]);
+    refuses(
+        folder.path(),
+        import,
+        "found dense layer first, which may stand before layer rnn.0, expected dense layers behind the recurrent \
+         layers: --order rnn.0,first,out if they do",
+    );
+    let told = printed(folder.path(), &format!("{import} --order rnn.0,first,out"));
+    assert!(told.contains("LSTM 5, dense 5 relu, classes"), "{told}");
+    refuses(
+        folder.path(),
+        &format!("{import} --order first,rnn.0,out"),
+        "found layer first before layer rnn.0 in --order",
+    );
+    // It cannot stand there, or its name tells that it does not.
+    save(["first.weight", "out.weight"], [4, 3]);
+    printed(folder.path(), import);
+    save(["head.0.weight", "head.2.weight"], [5, 3]);
+    printed(folder.path(), import);
+}
+
+/// Tied weights that a file holds twice: the embedding and the dense layer are one matrix, whichever is taken for which.
+#[test]
+fn two_matrices_of_the_same_numbers_are_one_network() {
+    let folder = folder();
+    let save = |value: f64| {
+        let ends: [(&str, &[usize], f64); 2] = [
+            ("tok.weight", &[27, 5], 0.1),
+            ("lm.weight", &[27, 5], value),
+        ];
+        let path = folder.path().join("tied.safetensors");
+        weights(&path, &[LSTM, ends].concat());
+    };
+    let import = "import tied.safetensors --out net";
+    save(0.1);
+    let told = printed(folder.path(), import);
+    assert!(told.contains("embedding 5, LSTM 5, dense 27"), "{told}");
+    save(0.2);
+    refuses(
+        folder.path(),
+        import,
+        "of which either may be the embedding",
+    );
+}
+
+#[test]
+fn what_a_module_of_pytorch_normalizes_with_is_taken() {
+    let folder = folder();
+    let path = folder.path().join("net.safetensors");
+    let buffers: [(&str, &[usize], f64); 3] = [
+        ("out.weight", &[3, 5], 0.1),
+        ("scaler.mean", &[1, 1, 5], 2.0),
+        ("scaler.std", &[1, 1, 5], 4.0),
+    ];
+    weights(&path, &[&LSTM[..], &buffers].concat());
+    let import = "import net.safetensors --classes 3 --out net";
+    let told = printed(folder.path(), import);
+    let note = "note: (x - scaler.mean) / scaler.std normalizes the input";
+    assert!(told.contains(note), "{told}");
+    let network = SensorNetwork::load(&folder.path().join("net"));
+    let channels = network.unwrap().unwrap().config.channels;
+    assert!(channels.iter().all(|c| (c.mean, c.scale) == (2.0, 0.25)));
+    let told = printed(folder.path(), &format!("{import} --ignore scaler"));
+    assert!(told.contains("nothing normalizes the input"), "{told}");
+}
+
+#[test]
+fn the_identity_stands_for_a_dense_layer_that_is_not_there() {
+    let folder = folder();
+    weights(&folder.path().join("net.safetensors"), &LSTM);
+    let import = "import net.safetensors --out net";
+    refuses(folder.path(), import, "expected --classes A,B,..");
+    let told = printed(folder.path(), &format!("{import} --values a,b,c,d,e"));
+    assert!(told.contains("the identity is one"), "{told}");
+}
+
 /// What a person may give and should not.
 #[test]
 fn bad_input_is_one_line_and_exit_code_2() {

@@ -370,7 +370,7 @@ fn what_does_not_fit_is_refused_with_found_and_expected() {
         ),
         (
             rename("lstm.weight_hh_l0", "lstm.weight_hh_l0_reverse"),
-            "lstm.weight_hh_l0_reverse of a layer that reads backwards, expected layers that read",
+            "lstm.weight_hh_l0_reverse of a bidirectional layer, expected layers that read",
         ),
         (
             remove("lstm.bias_hh_l0"),

@@ -125,6 +125,13 @@ def keras_cases():
         model.export(at(f"{name}.onnx"), format="onnx", verbose=False)
         refuses(f"{name}.onnx", says)
 
+    each = keras_model(
+        keras, (None, 2), L.LSTM(3, return_sequences=True), L.Dense(4, activation="relu"), L.Dense(2),
+    )
+    answers("each_step.npz", each, 9, 2)
+    each.export(at("each_step.onnx"), format="onnx", verbose=False)
+    imports("each_step.onnx", "each_step.npz", "values")
+
 
 def torch_cases():
     import torch
@@ -197,7 +204,7 @@ def torch_cases():
     refuses("flipped.onnx", "turns the steps around", "--values x,y,z")
     network = Network("GRU", bidirectional=True)
     torch.save(network.state_dict(), at("bidirectional.pt"))
-    refuses("bidirectional.pt", "of a layer that reads backwards", "--values x,y,z")
+    refuses("bidirectional.pt", "of a bidirectional layer", "--values x,y,z")
 
 
 {"keras": keras_cases, "torch": torch_cases}[FRAMEWORK]()

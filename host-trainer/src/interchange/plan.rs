@@ -156,6 +156,35 @@ impl Recurrent {
 }
 
 impl Dense {
+    /// The identity, behind a recurrent layer that no dense layer follows.
+    ///
+    /// # Errors
+    /// It would be wider than any dense layer.
+    pub(super) fn behind(
+        last: &Recurrent,
+        end: End,
+        notes: &mut Vec<String>,
+    ) -> Result<Self, String> {
+        let name = &last.name;
+        notes.push(format!(
+            "no dense layer follows layer {name}: the identity is one"
+        ));
+        Self::identity(name, last.output(), end)
+    }
+
+    /// Adds to the sums, after a multiplication: one number of all, or one of each.
+    pub(super) fn affine(&mut self, scale: &[f32], shift: &[f32]) {
+        let outputs = self.bias.values.len();
+        for piece in [&mut self.weight, &mut self.bias] {
+            for (at, x) in piece.values.iter_mut().enumerate() {
+                *x *= scale[at % outputs % scale.len()];
+            }
+        }
+        for (at, x) in self.bias.values.iter_mut().enumerate() {
+            *x += shift[at % shift.len()];
+        }
+    }
+
     /// One that gives what it is given, but for `end`.
     ///
     /// # Errors

@@ -30,8 +30,8 @@ impl Groups {
         for (name, tensor) in tensors {
             if name.ends_with("_reverse") || name.contains("backward") {
                 return Err(format!(
-                    "found tensor {name} of a layer that reads backwards, expected layers that read \
-                     forwards: a chip has not what is still to come"
+                    "found tensor {name} of a bidirectional layer, expected layers that read forwards alone: a chip \
+                     has not the values that are still to come"
                 ));
             }
             let (group, part) = split(name).ok_or_else(|| {

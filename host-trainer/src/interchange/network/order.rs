@@ -32,6 +32,21 @@ impl Chain {
             std::mem::replace(&mut input, output) == rows
         }) && self.dense.layout.in_out(&tensors[&self.dense.weight].shape)[0] == input
     }
+
+    /// Whether the other one has its embedding for the dense layer and the other way round, of the same numbers.
+    fn is_same(&self, other: &Self, tensors: &Tensors) -> bool {
+        let numbers = |linear: &Linear| {
+            let tensor = &tensors[&linear.weight];
+            (&tensor.shape, &tensor.values)
+        };
+        let embeddings = [&self.embedding, &other.embedding];
+        embeddings
+            .into_iter()
+            .flatten()
+            .all(|embedding| numbers(embedding) == numbers(&self.dense) && embedding.bias.is_none())
+            && self.dense.bias.is_none()
+            && other.dense.bias.is_none()
+    }
 }
 
 /// The layers in their order; `order` is that of the file's tensors, or empty.
@@ -88,6 +103,8 @@ pub(super) fn chain(
     let names: Vec<&str> = layers.iter().map(|layer| &layer.name[..]).collect();
     match fitting[..] {
         [chain] if is_told => return Ok(chain.clone()),
+        // Tied, and stored twice: both ways are the same network.
+        [chain, other] if is_told && chain.is_same(other, tensors) => return Ok(chain.clone()),
         [first, _, ..] if is_told => {
             let names = [
                 &first.dense.name,

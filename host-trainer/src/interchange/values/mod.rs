@@ -60,8 +60,8 @@ pub fn reads(contents: &Contents, told: &Told, symbols: usize) -> Reads {
     };
     let may_be_text = match &contents.plan {
         Some(Ok(plan)) => is_one_hot(plan),
-        Some(Err(_)) => contents.not_text.is_none(),
-        None => match named(contents, told) {
+        Some(Err(_)) if contents.not_text.is_some() => false,
+        Some(Err(_)) | None => match named(contents, told) {
             // It is refused as it always was.
             Err(_) => true,
             Ok((named, tensors, _)) if named.has_embedding(&tensors) => true,

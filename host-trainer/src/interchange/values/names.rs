@@ -5,7 +5,7 @@ use crate::interchange::names::{Part, counted, numbered, split};
 use crate::interchange::network::{
     Groups, Layout, Linear, Recurrent, Tensors, layers, permutations, places,
 };
-use crate::interchange::plan::{End, Input, Normalization, Numbers, Plan};
+use crate::interchange::plan::{Dense, End, Input, Normalization, Numbers, Plan};
 use crate::interchange::told::Told;
 use crate::network::config::MAX_LAYERS;
 use std::borrow::Cow;
@@ -15,6 +15,13 @@ use std::collections::BTreeMap;
 const MAX_LINEARS: usize = 6;
 /// The least deviation that Keras divides by.
 const EPSILON: f32 = 1e-7;
+/// What a module of PyTorch that computes `(x - mean) / std` calls its two buffers.
+const BUFFERS: [[&str; 2]; 4] = [
+    ["mean", "std"],
+    ["mu", "sigma"],
+    ["x_mean", "x_std"],
+    ["input_mean", "input_std"],
+];
 
 /// What the names say of a network, before its layers have an order.
 pub(super) struct Named {
@@ -26,7 +33,10 @@ impl Named {
     /// # Errors
     /// A tensor is of no layer that is known.
     pub(super) fn sort(tensors: &Tensors) -> Result<Self, String> {
-        let normalization = normalization(tensors)?;
+        let normalization = match normalization(tensors)? {
+            None => buffers(tensors)?,
+            found => found,
+        };
         let mut rest = Cow::Borrowed(tensors);
         for name in normalization.iter().flat_map(|(_, names)| names) {
             rest.to_mut().remove(name);
@@ -112,17 +122,22 @@ impl Named {
                 let shape = &tensors[&linear.weight].shape;
                 (&linear.name, linear.layout.in_out(shape))
             })?;
+            orders.refuse_dense_in_front(&recurrent, &linears, tensors)?;
         }
         let layers = recurrent.iter();
         let layers = layers.map(|layer| layers::recurrent(layer, tensors, None, &mut notes));
-        let layers = layers.collect::<Result<_, _>>()?;
+        let layers: Vec<_> = layers.collect::<Result<_, String>>()?;
         let dense = linears.iter();
         let dense = dense.map(|linear| layers::dense(linear, tensors, End::Untold));
+        let mut dense: Vec<Dense> = dense.collect::<Result<_, _>>()?;
+        if let ([], Some(last)) = (&dense[..], layers.last()) {
+            dense.push(Dense::behind(last, End::Untold, &mut notes)?);
+        }
         Ok(Plan {
             backwards: false,
             input: Input::Values(normalization),
             layers,
-            dense: dense.collect::<Result<_, _>>()?,
+            dense,
             context: Context::Untold,
             notes,
         })
@@ -183,6 +198,107 @@ impl Orders<'_> {
             }
         }
     }
+}
+
+impl Orders<'_> {
+    /// Refuses a dense layer that is told to stand before a recurrent layer, or that may stand before the first where
+    /// nothing tells: it would be run behind the last.
+    fn refuse_dense_in_front(
+        &self,
+        layers: &[Recurrent],
+        linears: &[Linear],
+        tensors: &Tensors,
+    ) -> Result<(), String> {
+        let (Some(last), false) = (layers.last(), linears.is_empty()) else {
+            return Ok(());
+        };
+        let widths = |linear: &Linear| linear.layout.in_out(&tensors[&linear.weight].shape);
+        let place = |name: &String| self.places.get(name).copied();
+        // The layer that would read what a dense layer gives.
+        let reader = |linear: &Linear| match place(&linear.name) {
+            Some(at) => layers.iter().find(|layer| place(&layer.name) > Some(at)),
+            None => layers.first(),
+        };
+        let modules = linears.iter().map(|linear| numbered_module(&linear.name));
+        let modules: Option<Vec<&str>> = modules.collect();
+        // Numbers of one Sequential stand together, unless the recurrent layers are in it too.
+        let are_together = modules.is_some_and(|modules| {
+            let holds = |layer: &Recurrent| layer.name.starts_with(&format!("{}.", modules[0]));
+            modules.iter().all(|module| *module == modules[0]) && !layers.iter().any(holds)
+        });
+        for (at, linear) in linears.iter().enumerate() {
+            let Some(layer) = reader(linear) else {
+                continue;
+            };
+            let is_told = place(&linear.name).is_some();
+            // Where nothing tells, the first behind the recurrent layers.
+            if !is_told && at > 0 {
+                continue;
+            }
+            let mut rest = linears[..at].iter().chain(&linears[at + 1..]).peekable();
+            let mut width = last.widths(tensors)[1];
+            let fits_without = rest.peek().is_some()
+                && rest.all(|other| {
+                    let [input, output] = widths(other);
+                    std::mem::replace(&mut width, output) == input
+                });
+            let may_stand_there = widths(linear)[1] == layer.widths(tensors)[0] && fits_without;
+            if self.is_asked && is_told {
+                return Err(format!(
+                    "found layer {} before layer {} in --order, expected recurrent layers, and then dense layers",
+                    linear.name, layer.name
+                ));
+            }
+            if !self.is_asked && may_stand_there && (is_told || !are_together) {
+                let names = layers.iter().map(|layer| &layer.name[..]);
+                let names = names.chain(linears.iter().map(|linear| &linear.name[..]));
+                return Err(format!(
+                    "found dense layer {}, which may stand before layer {}, expected dense layers behind the recurrent \
+                     layers: --order {} if they do",
+                    linear.name,
+                    layer.name,
+                    names.collect::<Vec<_>>().join(",")
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The module of which a name is a numbered child, as in a Sequential.
+fn numbered_module(name: &str) -> Option<&str> {
+    let (module, child) = name.rsplit_once('.')?;
+    child.parse::<usize>().is_ok().then_some(module)
+}
+
+/// The mean and the deviation that a module of PyTorch keeps as buffers, and the names of the two tensors.
+fn buffers(tensors: &Tensors) -> Result<Option<(Normalization, [String; 2])>, String> {
+    let mut found: Option<(Normalization, [String; 2])> = None;
+    for (name, mean) in tensors {
+        let (module, own) = name.rsplit_once('.').unwrap_or(("", name));
+        let Some([_, second]) = BUFFERS.iter().find(|[first, _]| *first == own) else {
+            continue;
+        };
+        let other = match module {
+            "" => (*second).to_owned(),
+            module => format!("{module}.{second}"),
+        };
+        let Some(std) = tensors.get(&other) else {
+            continue;
+        };
+        if let Some((_, [before, _])) = &found {
+            return Err(format!(
+                "found {before} and {name} to normalize the input with, expected one of them (--ignore leaves one out)"
+            ));
+        }
+        let normalization = Normalization {
+            mean: Numbers::Given(mean.values.clone()),
+            scale: Numbers::Given(std.values.iter().map(|std| 1.0 / std).collect()),
+            from: format!("(x - {name}) / {other}"),
+        };
+        found = Some((normalization, [name.clone(), other]));
+    }
+    Ok(found)
 }
 
 /// The mean and the variance of Keras's Normalization, and the names of the two tensors.
@@ -278,6 +394,14 @@ fn layers_of_list(tensors: &Tensors, names: &[String]) -> Result<Groups, String>
         if is_recurrent(at) {
             let bias = bias(at + 2, columns);
             let used = 2 + usize::from(bias.is_some());
+            let mut before = groups.linears.iter();
+            if let Some(dense) = before.find(|linear| linear.is_embedding == Some(false)) {
+                return Err(format!(
+                    "found dense layer {} before the recurrent layer of {}, expected dense layers behind the recurrent \
+                     layers",
+                    dense.weight, names[at]
+                ));
+            }
             groups.layers.push(Recurrent {
                 name,
                 layout: Layout::InOut,

@@ -390,6 +390,11 @@ mod tests {
             ),
             (&two, softmax, "found layer s (Softmax) at a place"),
             (
+                &two,
+                r#", {"class_name": "Softmax", "config": {"name": "s", "axis": 1}}"#,
+                "layer s (Softmax) has axis 1, expected -1",
+            ),
+            (
                 r#"{"class_name": "SimpleRNN"}"#,
                 "",
                 "found a layer SimpleRNN (of no name), expected an Embedding",

@@ -83,7 +83,10 @@ impl Walk {
                     false => Ok(()),
                 }
             }
-            "Softmax" => self.step(layer, Place::Softmax),
+            "Softmax" => {
+                layer.expect("axis", &[(-1).into()])?;
+                self.step(layer, Place::Softmax)
+            }
             other => Err(format!(
                 "found a layer {other} ({}), expected {EXPECTED}",
                 layer.name()

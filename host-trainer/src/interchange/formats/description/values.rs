@@ -3,7 +3,7 @@
 use super::{Description, INERT, Layer, Object, context, unreadable};
 use crate::interchange::context::Context;
 use crate::interchange::names::numbered;
-use crate::interchange::network::{Groups, Tensors, layers};
+use crate::interchange::network::{Groups, Recurrent as Group, Tensors, layers};
 use crate::interchange::plan::{Dense, End, Input, Normalization, Numbers, Plan, Recurrent};
 use crate::network::cell::Framework;
 use crate::network::sensor::Activation;
@@ -40,12 +40,13 @@ impl Description {
         for layer in &self.layers {
             walk.layer(layer)?;
         }
-        if walk.layers.is_empty() || walk.dense.is_empty() {
-            let missing = match walk.layers.is_empty() {
-                true => "recurrent layer",
-                false => "Dense layer at the end",
-            };
-            return Err(format!("found no {missing}, expected {EXPECTED}"));
+        let Some(last) = walk.layers.last() else {
+            return Err(format!("found no recurrent layer, expected {EXPECTED}"));
+        };
+        if walk.dense.is_empty() {
+            let linear = End::Of(Activation::Linear);
+            walk.dense
+                .push(Dense::behind(last, linear, &mut walk.notes)?);
         }
         let context = context(walk.is_stateful, walk.every_step, self.length)?;
         if walk.backwards && context == Context::Carried {
@@ -159,12 +160,13 @@ impl Walk<'_> {
 
     fn normalization(&mut self, layer: &Layer) -> Result<(), String> {
         let object = &layer.object;
-        object.expect("invert", &[false.into()])?;
         let last = [
             serde_json::json!([-1]),
             serde_json::json!(-1),
             serde_json::json!([2]),
             serde_json::json!(2),
+            // One number of all.
+            serde_json::json!([]),
         ];
         object.expect("axis", &last)?;
         let names = self.description.tensors_of(layer, self.tensors);
@@ -188,8 +190,18 @@ impl Walk<'_> {
                 object.name()
             ));
         };
-        let scale = variance.iter().map(|v| 1.0 / v.sqrt().max(EPSILON));
-        self.affine(object, mean, scale.collect())
+        let deviation = variance.iter().map(|v| v.sqrt().max(EPSILON));
+        let n = mean.len().max(variance.len());
+        let scale: Vec<f32> = match object.config["invert"] == true {
+            true => {
+                // x s + m = (x + m / s) s.
+                let scale: Vec<f32> = deviation.collect();
+                let mean = (0..n).map(|i| -mean[i % mean.len()] / scale[i % scale.len()]);
+                return self.affine(object, mean.collect(), scale);
+            }
+            false => deviation.map(|s| 1.0 / s).collect(),
+        };
+        self.affine(object, mean, scale)
     }
 
     fn rescaling(&mut self, object: &Object) -> Result<(), String> {
@@ -210,7 +222,26 @@ impl Walk<'_> {
     }
 
     fn affine(&mut self, object: &Object, mean: Vec<f32>, scale: Vec<f32>) -> Result<(), String> {
-        if self.affine.is_some() || !self.layers.is_empty() || !self.dense.is_empty() {
+        if !self.layers.is_empty() {
+            let n = mean.len().max(scale.len());
+            let shift = (0..n).map(|i| -mean[i % mean.len()] * scale[i % scale.len()]);
+            let shift: Vec<f32> = shift.collect();
+            let dense = self.linear(object)?;
+            let outputs = dense.bias.values.len();
+            if let Some(n) = [scale.len(), n]
+                .into_iter()
+                .find(|n| *n != 1 && *n != outputs)
+            {
+                return Err(format!(
+                    "layer {} ({}) has {n} numbers, expected {outputs}, one of each value",
+                    object.name(),
+                    object.class_name
+                ));
+            }
+            dense.affine(&scale, &shift);
+            return Ok(());
+        }
+        if self.affine.is_some() {
             return Err(misplaced(object));
         }
         self.affine = Some(Normalization {
@@ -264,8 +295,18 @@ impl Walk<'_> {
         if found.len() != cells.len() || !groups.linears.is_empty() {
             return Err(self.not_its_tensors(layer, cells.len()));
         }
-        for (&cell, found) in cells.iter().zip(found) {
+        for &cell in cells {
             let class = class(cell);
+            // Groups of several kinds of cells are sorted by kind, and count within it.
+            let is_of_class = |group: &Group| {
+                let [_, columns] = self.tensors[&group.w_hh].shape[..] else {
+                    return false;
+                };
+                let gates = columns / group.widths(self.tensors)[1].max(1);
+                (gates == 4) == (class == "LSTM")
+            };
+            let at = found.iter().position(is_of_class).unwrap_or(0);
+            let found = found.remove(at);
             let reset_after = cell.config["reset_after"].as_bool();
             let mut read = layers::recurrent(&found, self.tensors, reset_after, &mut self.notes)?;
             let gates = read.cell.gates();
@@ -303,15 +344,31 @@ impl Walk<'_> {
 
     /// A layer that is an activation alone.
     fn end(&mut self, object: &Object, end: End) -> Result<(), String> {
-        let linear = End::Of(Activation::Linear);
-        match self.dense.last_mut() {
-            _ if end == linear => Ok(()),
-            Some(dense) if dense.end == linear => {
-                dense.end = end;
-                Ok(())
-            }
-            _ => Err(misplaced(object)),
+        if end != End::Of(Activation::Linear) {
+            self.linear(object)?.end = end;
         }
+        Ok(())
+    }
+
+    /// The last dense layer, for a layer that follows it; the identity where that one has an activation already, or
+    /// where there is none.
+    fn linear(&mut self, object: &Object) -> Result<&mut Dense, String> {
+        let linear = End::Of(Activation::Linear);
+        let width = match (self.dense.last(), self.layers.last()) {
+            (Some(dense), _) if dense.end == linear => None,
+            (Some(dense), _) => Some(dense.bias.values.len()),
+            (None, Some(layer)) => Some(layer.output()),
+            (None, None) => return Err(misplaced(object)),
+        };
+        if let Some(width) = width {
+            self.notes.push(format!(
+                "layer {} ({}) follows no dense layer of its own: the identity is one",
+                object.name(),
+                object.class_name
+            ));
+            (self.dense).push(Dense::identity(object.name(), width, linear)?);
+        }
+        self.dense.last_mut().ok_or_else(|| misplaced(object))
     }
 
     fn groups(&self, layer: &Layer) -> Result<Groups, String> {
@@ -383,6 +440,7 @@ fn numbers(value: &Value) -> Option<Vec<f32>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::files::tensors::NamedTensor;
 
     /// Why a network of these layers is refused.
     fn refusal(layers: &str) -> String {
@@ -448,6 +506,115 @@ mod tests {
             let error = refusal(&layers);
             assert!(error.contains(expected), "{error}");
         }
+    }
+
+    /// The network of these layers, whose weights are the places in their tensors.
+    fn plan(layers: &str, shapes: &[(&str, &[usize])]) -> Plan {
+        let json = format!(
+            r#"{{"class_name": "Sequential", "config": {{"layers": [
+                {{"class_name": "InputLayer", "config": {{"batch_shape": [null, 40, 3]}}}}, {layers}]}}}}"#
+        );
+        let tensor = |&(name, shape): &(&str, &[usize])| {
+            let values = (0..shape.iter().product::<usize>()).map(|at| at as f32);
+            let (shape, values) = (shape.to_vec(), values.collect());
+            (name.to_owned(), NamedTensor { shape, values })
+        };
+        let tensors = shapes.iter().map(tensor).collect();
+        let description = Description::parse(json.as_bytes()).unwrap();
+        description.values(&tensors).unwrap()
+    }
+
+    const LSTM: &str = r#"{"class_name": "LSTM", "config": {"name": "a", "units": 2}}"#;
+    const LSTM_SHAPES: [(&str, &[usize]); 2] = [
+        ("layers/lstm/cell/vars/0", &[3, 8]),
+        ("layers/lstm/cell/vars/1", &[2, 8]),
+    ];
+
+    #[test]
+    fn the_identity_follows_a_recurrent_layer_without_a_dense_one() {
+        for (behind, end) in [
+            ("", End::Of(Activation::Linear)),
+            (
+                r#", {"class_name": "ReLU", "config": {"name": "r"}}"#,
+                End::Of(Activation::Relu),
+            ),
+            (
+                r#", {"class_name": "Softmax", "config": {"name": "s"}}"#,
+                End::Softmax,
+            ),
+        ] {
+            let plan = plan(&format!("{LSTM}{behind}"), &LSTM_SHAPES);
+            assert_eq!(plan.dense.len(), 1);
+            assert_eq!(plan.dense[0].weight.values, [1.0, 0.0, 0.0, 1.0]);
+            assert_eq!(plan.dense[0].end, end);
+            assert!(plan.notes[0].contains("the identity is one"));
+        }
+    }
+
+    #[test]
+    fn what_scales_the_answer_is_folded_into_the_dense_layer() {
+        let dense = r#"{"class_name": "Dense", "config": {"name": "d", "units": 2}}"#;
+        let shapes: [(&str, &[usize]); 2] = [
+            ("layers/dense/vars/0", &[2, 2]),
+            ("layers/dense/vars/1", &[2]),
+        ];
+        let shapes = [&LSTM_SHAPES[..], &shapes].concat();
+        for (behind, weight, bias) in [
+            (
+                r#""Rescaling", "config": {"name": "r", "scale": 2.0, "offset": 1.0}"#,
+                [0.0, 2.0, 4.0, 6.0],
+                [1.0, 3.0],
+            ),
+            (
+                r#""Normalization", "config": {"name": "n", "invert": true, "mean": [[1.0, 2.0]], "variance": [[4.0, 9.0]]}"#,
+                [0.0, 3.0, 4.0, 9.0],
+                [1.0, 5.0],
+            ),
+        ] {
+            let layers = format!(r#"{LSTM}, {dense}, {{"class_name": {behind}}}"#);
+            let plan = plan(&layers, &shapes);
+            assert_eq!(plan.dense.len(), 1);
+            assert_eq!(plan.dense[0].weight.values, weight);
+            assert_eq!(plan.dense[0].bias.values, bias);
+        }
+    }
+
+    #[test]
+    fn one_mean_and_one_variance_of_all_channels() {
+        let layer = r#"{"class_name": "Normalization", "config": {"name": "n", "axis": [], "mean": 1.0, "variance": 4.0}}"#;
+        let plan = plan(&format!("{layer}, {LSTM}"), &LSTM_SHAPES);
+        let Input::Values(Some(found)) = plan.input else {
+            panic!("no normalization");
+        };
+        assert_eq!(found.mean, Numbers::Given(vec![1.0]));
+        assert_eq!(found.scale, Numbers::Given(vec![0.5]));
+    }
+
+    #[test]
+    fn each_cell_of_a_stack_finds_its_tensors() {
+        let cell = |class: &str, units: usize| {
+            format!(
+                r#"{{"class_name": "{class}", "config": {{"name": "{class}", "units": {units}}}}}"#
+            )
+        };
+        let cells = [cell("LSTMCell", 2), cell("GRUCell", 4), cell("GRUCell", 5)].join(", ");
+        let layer = format!(
+            r#"{{"class_name": "RNN", "config": {{"name": "r", "cell": {{"class_name": "StackedRNNCells",
+                "config": {{"cells": [{cells}]}}}}}}}}"#
+        );
+        let plan = plan(
+            &layer,
+            &[
+                ("layers/rnn/cell/cells/gru_cell/vars/0", &[2, 12]),
+                ("layers/rnn/cell/cells/gru_cell/vars/1", &[4, 12]),
+                ("layers/rnn/cell/cells/gru_cell_1/vars/0", &[4, 15]),
+                ("layers/rnn/cell/cells/gru_cell_1/vars/1", &[5, 15]),
+                ("layers/rnn/cell/cells/lstm_cell/vars/0", &[3, 8]),
+                ("layers/rnn/cell/cells/lstm_cell/vars/1", &[2, 8]),
+            ],
+        );
+        let hidden = plan.layers.iter().map(|layer| layer.hidden);
+        assert_eq!(hidden.collect::<Vec<_>>(), [2, 4, 5]);
     }
 
     #[test]

@@ -122,9 +122,9 @@ impl Walk<'_> {
         };
         let Some(last) = data.axes.0.last_mut().filter(|_| fits) else {
             return Err(format!(
-                "{} multiplies {:?} with {} {:?}, expected as many numbers as rows",
+                "{} multiplies {} with {} {:?}, expected as many numbers as rows",
                 node.label(),
-                data.axes.shape().values,
+                data.axes.told(),
                 weight.from,
                 [inputs, outputs]
             ));

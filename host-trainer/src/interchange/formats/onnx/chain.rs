@@ -60,6 +60,10 @@ pub(super) fn plan(steps: Vec<(Op, String)>, context: Context) -> Result<Plan, S
     for (op, name) in steps {
         layers.add(op, &name)?;
     }
+    if let ([], Some(last)) = (&layers.dense[..], layers.layers.last()) {
+        let linear = End::Of(Activation::Linear);
+        (layers.dense).push(Dense::behind(last, linear, &mut layers.notes)?);
+    }
     Ok(Plan {
         backwards: false,
         input: match layers.embedding {
@@ -335,6 +339,17 @@ mod tests {
         assert_eq!(dense.weight.values, [2.0, 1.0, 6.0, 2.0]);
         assert_eq!(dense.bias.values, [2.0, -0.5]);
         assert_eq!(dense.end, End::Softmax);
+    }
+
+    #[test]
+    fn the_identity_follows_a_recurrent_layer_without_a_dense_one() {
+        let plan = of(vec![layer()]).unwrap();
+        let [identity] = &plan.dense[..] else {
+            panic!("not one dense layer");
+        };
+        assert_eq!(identity.weight.values, [1.0, 0.0, 0.0, 1.0]);
+        assert_eq!(identity.end, End::Of(Activation::Linear));
+        assert!(plan.notes[0].contains("no dense layer follows layer l"));
     }
 
     #[test]

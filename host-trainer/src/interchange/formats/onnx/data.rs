@@ -10,6 +10,8 @@ pub(super) enum Axis {
     One,
     /// An axis of the graph's input before the last, by its place there: the series, or their steps.
     Input(usize, Option<usize>),
+    /// Two of these axes behind each other: every step of every series.
+    Both([(usize, Option<usize>); 2]),
     /// The numbers of a step.
     Features(Option<usize>),
 }
@@ -27,6 +29,7 @@ impl Axis {
         match self {
             Self::One => Some(1),
             Self::Input(_, length) | Self::Features(length) => length,
+            Self::Both([(_, a), (_, b)]) => a?.checked_mul(b?),
         }
     }
 
@@ -45,6 +48,13 @@ impl Axis {
 pub(super) struct Axes(pub(super) Vec<Axis>);
 
 impl Axes {
+    /// For people; what is not known is a question mark.
+    pub(super) fn told(&self) -> String {
+        let length = |axis: &Axis| axis.length().map_or("?".to_owned(), |n| n.to_string());
+        let lengths: Vec<String> = self.0.iter().map(length).collect();
+        format!("[{}]", lengths.join(", "))
+    }
+
     pub(super) fn shape(&self) -> Wholes {
         Wholes::list(self.0.iter().map(|axis| axis.whole()).collect())
     }
@@ -63,30 +73,50 @@ impl Axes {
     pub(super) fn reshaped(&self, shape: &[Whole], copies_zeros: bool) -> Option<Self> {
         let old: Vec<Axis> = self.0.clone();
         let is_longer = |axis: &Axis| *axis != Axis::One;
-        let mut rest = old.iter().copied().filter(is_longer);
+        // Two axes that an earlier one put behind each other may become two again.
+        let parts = old.iter().flat_map(|axis| match *axis {
+            Axis::Both(both) => both
+                .map(|(place, length)| Axis::Input(place, length))
+                .to_vec(),
+            axis => vec![axis],
+        });
+        let parts: Vec<Axis> = parts.filter(is_longer).collect();
+        let longer = parts.len();
+        let mut rest = parts.into_iter();
         let mut axes = Vec::new();
         let open = |whole: &Whole| matches!(whole, Whole::Known(-1));
         // What -1 stands for: a longer axis, unless all of them have another place.
-        let longer = old.iter().filter(|axis| is_longer(axis)).count();
         let told = shape.iter().enumerate().filter(|(at, whole)| match whole {
             Whole::Known(0) if copies_zeros => old.get(*at).is_some_and(is_longer),
             Whole::Known(n) => *n > 1,
             _ => true,
         });
         let told = told.count();
+        let both = |a: Axis, b: Option<Axis>| match (a, b) {
+            (Axis::Input(a, n), Some(Axis::Input(b, m))) => Some(Axis::Both([(a, n), (b, m)])),
+            _ => None,
+        };
         for (at, whole) in shape.iter().enumerate() {
             axes.push(match whole {
                 Whole::Known(0) if copies_zeros => {
                     let axis = *old.get(at)?;
-                    match is_longer(&axis) {
-                        true => rest.next().filter(|next| *next == axis)?,
-                        false => axis,
+                    match axis {
+                        Axis::One => axis,
+                        Axis::Both(_) => {
+                            let first = rest.next()?;
+                            both(first, rest.next()).filter(|both| *both == axis)?
+                        }
+                        _ => rest.next().filter(|next| *next == axis)?,
                     }
                 }
                 Whole::Known(1) => Axis::One,
-                whole if open(whole) => match told < longer {
-                    true => rest.next()?,
-                    false => Axis::One,
+                whole if open(whole) => match longer.checked_sub(told) {
+                    None | Some(0) => Axis::One,
+                    Some(1) => rest.next()?,
+                    Some(_) => {
+                        let first = rest.next()?;
+                        both(first, rest.next())?
+                    }
                 },
                 Whole::Known(n) => {
                     let next = rest.next()?;
@@ -97,13 +127,18 @@ impl Axes {
                         None => match next {
                             Axis::Features(_) => Axis::Features(Some(n)),
                             Axis::Input(place, _) => Axis::Input(place, Some(n)),
-                            Axis::One => next,
+                            Axis::One | Axis::Both(_) => next,
                         },
                     }
                 }
                 Whole::Input(place) => {
                     let fits = |next: &Axis| matches!(next, Axis::Input(p, _) if p == place);
                     rest.next().filter(fits)?
+                }
+                // The product of two lengths, where there is one axis more than the shape has.
+                Whole::Unknown if longer == told + 1 && !shape.iter().any(open) => {
+                    let first = rest.next()?;
+                    both(first, rest.next())?
                 }
                 Whole::Unknown => rest.next()?,
             });
@@ -128,11 +163,39 @@ mod tests {
         assert_eq!(to(&[6, 100]), None);
         assert_eq!(to(&[600]), None);
         assert_eq!(to(&[50, 2, 6]), None);
+        assert_eq!(axes.told(), "[1, 100, 6]");
         let unknown = [Whole::Input(1), Whole::Known(1), Whole::Known(6)];
         assert!(axes.reshaped(&unknown, true).is_some());
         assert!(
             axes.reshaped(&[Whole::Input(0), Whole::Known(6)], true)
                 .is_none()
         );
+    }
+
+    /// As Keras exports a Dense at each step.
+    #[test]
+    fn series_and_steps_stand_behind_each_other_and_become_two_again() {
+        let axes = |features| {
+            let [series, steps] = [Axis::Input(0, None), Axis::Input(1, None)];
+            Axes(vec![series, steps, Axis::features(features)])
+        };
+        let both = Axis::Both([(0, None), (1, None)]);
+        for flat in [Whole::Known(-1), Whole::Unknown] {
+            let flat = axes(5).reshaped(&[flat, Whole::Known(5)], true);
+            assert_eq!(flat, Some(Axes(vec![both, Axis::features(5)])));
+        }
+        let flat = Axes(vec![both, Axis::features(2)]);
+        let to = |shape: &[Whole]| flat.reshaped(shape, true);
+        let [series, steps] = [Whole::Input(0), Whole::Input(1)];
+        assert_eq!(to(&[series, steps, Whole::Known(2)]), Some(axes(2)));
+        assert_eq!(
+            to(&[series, Whole::Known(-1), Whole::Known(2)]),
+            Some(axes(2))
+        );
+        assert_eq!(to(&[Whole::Known(0), Whole::Known(2)]), Some(flat.clone()));
+        // The series are not the steps.
+        assert_eq!(to(&[steps, series, Whole::Known(2)]), None);
+        assert_eq!(axes(5).reshaped(&[Whole::Known(-1)], true), None);
+        assert_eq!(flat.told(), "[?, 2]");
     }
 }

@@ -256,6 +256,7 @@ impl Walk<'_> {
 
     /// The layers of the first output that is an answer.
     fn answer(self, outputs: &[ValueInfo]) -> Result<Plan, String> {
+        let mut without_dense = None;
         for output in outputs {
             let data = match self.values.get(&output.name) {
                 Some(Value::Data(data)) => data,
@@ -276,7 +277,9 @@ impl Walk<'_> {
                 at = *before;
             }
             steps.reverse();
-            if !steps.iter().any(|(op, _)| matches!(op, Op::Product(_))) {
+            let is_dense = steps.iter().any(|(op, _)| matches!(op, Op::Product(_)));
+            let is_recurrent = |(op, _): &(Op, String)| matches!(op, Op::Recurrent(_));
+            if !is_dense && !steps.iter().any(is_recurrent) {
                 continue;
             }
             let context = match (self.is_given_state, data.answers) {
@@ -291,11 +294,17 @@ impl Walk<'_> {
                         .into(),
                 );
             }
-            return Ok(plan);
+            // An output of a dense layer is likelier the answer than a state.
+            match is_dense {
+                true => return Ok(plan),
+                false => without_dense = without_dense.or(Some(plan)),
+            }
         }
-        Err(format!(
-            "found no output that follows from the first input by way of a dense layer, expected {EXPECTED}"
-        ))
+        without_dense.ok_or_else(|| {
+            format!(
+                "found no output that follows from the first input by way of a recurrent layer, expected {EXPECTED}"
+            )
+        })
     }
 }
 

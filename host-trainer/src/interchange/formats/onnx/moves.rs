@@ -98,9 +98,9 @@ pub(super) fn run(
 /// Why a node is refused that moves numbers.
 pub(super) fn moves_numbers(node: &Node, data: &Data) -> String {
     format!(
-        "{} changes the shape {:?} so that numbers move, expected an order of series, steps and numbers that stays",
+        "{} changes the shape {} so that numbers move, expected an order of series, steps and numbers that stays",
         node.label(),
-        data.axes.shape().values
+        data.axes.told()
     )
 }
 

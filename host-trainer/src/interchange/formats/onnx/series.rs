@@ -70,7 +70,8 @@ impl Walk<'_> {
             series,
             starts,
             outputs,
-        } = repeat::read(node, inputs, &self.values, self.budget)?;
+        } = repeat::read(node, inputs, &self.values, self.budget)
+            .map_err(|e| self.refused_within(node).unwrap_or(e))?;
         for start in &starts {
             self.start(node, Some(start), layer.hidden)?;
         }
@@ -83,6 +84,16 @@ impl Walk<'_> {
                 _ => Value::Constant(Constant::Unknown),
             });
         Ok(values.collect())
+    }
+
+    /// Why something was refused that the body of a loop reads.
+    fn refused_within(&self, node: &Node) -> Option<String> {
+        let body = node.attribute("body")?.g.as_ref()?;
+        let mut names = body.nodes.iter().flat_map(|inner| &inner.inputs);
+        names.find_map(|name| match self.values.get(name) {
+            Some(Value::Refused(reason)) => Some(reason.to_string()),
+            _ => None,
+        })
     }
 
     /// A layer reads `[steps, series, features]`, or the first two the other way round. Gives its outputs, with an axis
@@ -98,9 +109,9 @@ impl Walk<'_> {
         self.layers += 1;
         let &[first, second, features] = &data.axes.0[..] else {
             return Err(format!(
-                "{} reads {:?}, expected series, steps and values",
+                "{} reads {}, expected series, steps and values",
                 node.label(),
-                data.axes.shape().values
+                data.axes.told()
             ));
         };
         let (steps, series) = match is_batch_first {
@@ -110,19 +121,19 @@ impl Walk<'_> {
         let place = |axis: Axis| match axis {
             Axis::Input(place, _) => Some(Some(place)),
             Axis::One => Some(None),
-            Axis::Features(_) => None,
+            Axis::Features(_) | Axis::Both(_) => None,
         };
         let inputs = layer.w_ih.shape[0];
         let fits = match features {
             Axis::Features(length) => length.is_none_or(|n| n == inputs),
             Axis::One => inputs == 1,
-            Axis::Input(..) => false,
+            Axis::Input(..) | Axis::Both(_) => false,
         };
         let (Some(time), Some(_), true) = (place(steps), place(series), fits) else {
             return Err(format!(
-                "{} reads {:?}, expected steps of {inputs} values",
+                "{} reads {}, expected steps of {inputs} values",
                 node.label(),
-                data.axes.shape().values
+                data.axes.told()
             ));
         };
         if data.time.is_some_and(|before| before != time) || data.answers != Answers::EachStep {
