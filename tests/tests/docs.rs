@@ -14,6 +14,8 @@ use xtask::{cli, shell::root};
 struct Page {
     /// Targets of links and pictures.
     links: Vec<String>,
+    /// Targets of pictures.
+    pictures: Vec<String>,
     /// The anchors of its headings, as the sites that show it name them.
     anchors: BTreeSet<String>,
     title: String,
@@ -29,8 +31,11 @@ impl Page {
         let mut is_shell = false;
         for event in Parser::new_ext(&text, Options::ENABLE_TABLES) {
             match event {
-                Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. }) => {
+                Event::Start(Tag::Link { dest_url, .. }) => {
                     page.links.push(dest_url.into_string());
+                }
+                Event::Start(Tag::Image { dest_url, .. }) => {
+                    page.pictures.push(dest_url.into_string());
                 }
                 Event::Start(Tag::Heading { level, .. }) => heading = Some((level, String::new())),
                 Event::End(TagEnd::Heading(_)) => {
@@ -111,7 +116,7 @@ fn every_link_leads_to_a_file_or_a_heading() {
     let pages = pages();
     let mut links = 0;
     for (path, page) in &pages {
-        for link in &page.links {
+        for link in page.links.iter().chain(&page.pictures) {
             let fault = fault(path, page, link, &pages);
             assert_eq!(fault, None, "{}: {link}", path.display());
             links += 1;
@@ -136,6 +141,30 @@ fn a_link_that_leads_nowhere_is_found() {
         [fault("#the-console"), fault("RUNS.md#the-folder")],
         [None, None]
     );
+}
+
+/// The book has the files of docs alone: `page.yml` makes links to the repository of those that begin so in the text, and a picture
+/// elsewhere would not show.
+#[test]
+fn what_lies_outside_of_the_book_is_linked_so_that_the_repository_is_found() {
+    let folder = root().join("docs");
+    let workflow = fs::read_to_string(root().join(".github/workflows/page.yml")).unwrap();
+    assert!(workflow.contains(r#"sed --in-place "s#](\.\./#]($GITHUB_SERVER_URL"#));
+    let mut outside = 0;
+    for (path, page) in pages() {
+        if path.parent() != Some(&folder) {
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        let leaves = |link: &&String| link.starts_with("../");
+        let found = page.links.iter().filter(leaves).count();
+        assert_eq!(found, text.matches("](../").count(), "{}", path.display());
+        assert!(!text.contains("<img"), "{}", path.display());
+        let pictures = page.pictures.iter();
+        assert_eq!(pictures.filter(leaves).next(), None, "{}", path.display());
+        outside += found;
+    }
+    assert!(outside > 10, "{outside}");
 }
 
 #[test]
