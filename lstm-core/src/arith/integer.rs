@@ -28,7 +28,9 @@ pub(crate) fn sigmoid_q12(z: i32) -> i32 {
 }
 
 /// The definition of [`sigmoid_q12`].
-#[inline(always)]
+// Once in the module of the page, which is downloaded.
+#[cfg_attr(target_family = "wasm", inline(never))]
+#[cfg_attr(not(target_family = "wasm"), inline(always))]
 #[cfg_attr(
     any(lstm_kernel = "cortex_m0", lstm_kernel = "cortex_m4"),
     allow(dead_code, reason = "the kernel has its own")

@@ -37,6 +37,8 @@ pub(crate) use batch::{Batch, MAX_BATCH, Room};
 pub(crate) use cpu::product_of_lower_halves;
 #[cfg(all(lstm_kernel = "cortex_m0", feature = "int8"))]
 pub(crate) use cpu::sigmoid_q12;
+#[cfg(lstm_kernel = "portable")]
+pub(crate) use cpu::sums_of_entries;
 #[cfg(all(lstm_kernel = "cortex_m4", feature = "ngram"))]
 pub(crate) use cpu::symmetric_sum;
 pub(crate) use cpu::{Int4, Int8};
@@ -77,6 +79,7 @@ pub(crate) trait Kernel {
 }
 
 /// The sums of the rows of a matrix without columns: the entries of the table, scaled, and the biases.
+#[cfg(not(lstm_kernel = "portable"))]
 pub(crate) fn sums_of_entries<'b>(
     rows: &Rows<'_>,
     first: usize,
