@@ -291,6 +291,10 @@ fn the_figures_are_those_of_the_bench() {
 
 #[test]
 fn the_estimates_are_near_every_count() {
+    if std::env::var_os("BLESS").is_some() {
+        // The figures in this program are those before.
+        return;
+    }
     let bench = read(BENCH);
     assert_eq!((bench.engines.len(), bench.counts.len()), (4, 48));
     // Looking up costs about the same beside every network.
