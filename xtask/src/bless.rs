@@ -18,7 +18,7 @@ const STAGES: [&[&str]; 2] = [
 ];
 
 /// `cargo xtask bless`.
-pub fn run() -> Result<()> {
+pub(crate) fn run() -> Result<()> {
     setup::install(test::emulators())?;
     setup::install_c_tools()?;
     bench::bless()?;
