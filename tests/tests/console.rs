@@ -283,7 +283,7 @@ fn a_long_paste_loses_nothing_where_the_board_is_obeyed() {
 #[test]
 fn what_overflows_is_counted_to_the_byte() {
     const SENT: usize = 5000;
-    let file = shipped("cifg-96.lstm");
+    let file = shipped("cifg-256.lstm");
     for board in large_and_small() {
         let mut console = start(board, &file);
         console.pause();
