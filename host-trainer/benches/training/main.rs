@@ -77,7 +77,7 @@ const MODELS: [Model; 3] = [
         name: "A",
         description: "LSTM of 64 units, loss on the last character (many-to-one)",
         multiply_adds: 3.0 * (CHARACTERS * 64.0 * 256.0 + 128.0 * 64.0 * 27.0),
-        batches: 9,
+        batches: 45,
     },
     Model {
         name: "B",
