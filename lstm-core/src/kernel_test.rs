@@ -1,8 +1,8 @@
 //! The sums of the rows of each weight format, by this CPU's kernel and by the portable one, for the
 //! test that compares them on the CPU itself. Not part of the interface.
 
-use crate::arith::{Arithmetic, Integer};
-use crate::cell::{Cell, Cifg, Lstm};
+use crate::arith::Integer;
+use crate::cell::{Cell, Cifg, Lstm, forward};
 use crate::format::COLUMN_ALIGN;
 use crate::format::MAX_HIDDEN;
 pub use crate::format::{BLOCK_ROWS, SENSOR_COLUMN_ALIGN, WeightFormat, round_up};
@@ -74,8 +74,8 @@ pub type Units = fn(&[[i32; BLOCK_ROWS]], &mut [i8], &mut [i16]);
 
 /// The equations of the LSTM and of the CIFG, each by this CPU and by the portable code.
 pub const UNITS: [[Units; 2]; 2] = [
-    [Integer::step::<Lstm>, Lstm::step::<Integer>],
-    [Integer::step::<Cifg>, Cifg::step::<Integer>],
+    [forward::<Integer, Lstm>, Lstm::step::<Integer>],
+    [forward::<Integer, Cifg>, Cifg::step::<Integer>],
 ];
 
 /// The sums of four bytes in two's complement, from -127 to 127, by this CPU and by the portable code.

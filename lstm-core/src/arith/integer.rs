@@ -3,12 +3,12 @@
 #![deny(clippy::float_arithmetic)]
 
 use super::Arithmetic;
+#[cfg(lstm_units)]
+use crate::format::CellKind;
 use crate::format::{BLOCK_ROWS, COLUMN_ALIGN, WeightFormat};
 use crate::kernel::{self, Int4, Int8, Kernel, Room, Rows};
 use crate::layout::Matrix;
 use crate::tables::SIGMOID;
-#[cfg(lstm_units)]
-use crate::{cell::Cell, format::CellKind};
 
 /// The arithmetic of the integer formats.
 pub(crate) struct Integer;
@@ -121,12 +121,18 @@ impl Arithmetic for Integer {
 
     #[cfg(lstm_units)]
     #[inline(always)]
-    fn step<C: Cell>(sums: &[[i32; BLOCK_ROWS]], hidden: &mut [i8], cell_state: &mut [i16]) {
-        match C::KIND {
+    fn units(
+        cell: CellKind,
+        sums: &[[i32; BLOCK_ROWS]],
+        hidden: &mut [i8],
+        cell_state: &mut [i16],
+    ) -> bool {
+        match cell {
             CellKind::Lstm => kernel::lstm_units(sums, hidden, cell_state),
             CellKind::Cifg => kernel::cifg_units(sums, hidden, cell_state),
-            _ => C::step::<Self>(sums, hidden, cell_state),
+            _ => return false,
         }
+        true
     }
 
     /// Q18 to Q15.

@@ -16,8 +16,7 @@ pub(crate) use integer::{portable_sigmoid_q12, sigmoid_q12};
 
 use bytemuck::Pod;
 
-use crate::cell::Cell;
-use crate::format::BLOCK_ROWS;
+use crate::format::{BLOCK_ROWS, CellKind};
 use crate::kernel::Room;
 use crate::layout::Matrix;
 
@@ -62,16 +61,16 @@ pub(crate) trait Arithmetic {
         batch: Room<'b, Self::Sum>,
     ) -> &'b [[Self::Sum; BLOCK_ROWS]];
 
-    /// Takes units one step on by the equations of their cell, as [`Cell::step`].
+    /// Takes units of a cell one step on by code of the kernel's own, to the bits of the cell's equations; tells
+    /// whether the kernel has such code.
     #[inline(always)]
-    fn step<C: Cell>(
-        sums: &[[Self::Sum; BLOCK_ROWS]],
-        hidden: &mut [Self::Hidden],
-        cell_state: &mut [Self::CellState],
-    ) where
-        Self: Sized,
-    {
-        C::step::<Self>(sums, hidden, cell_state);
+    fn units(
+        _cell: CellKind,
+        _sums: &[[Self::Sum; BLOCK_ROWS]],
+        _hidden: &mut [Self::Hidden],
+        _cell_state: &mut [Self::CellState],
+    ) -> bool {
+        false
     }
 
     /// The logistic function.

@@ -24,10 +24,7 @@ use crate::layout::{Gates, Layer, Matrix};
 /// The equations of a recurrent cell whose gates take the sum of the products with the input and with
 /// the recurrent state.
 pub(crate) trait Cell {
-    #[cfg_attr(
-        not(all(lstm_units, feature = "int8")),
-        allow(dead_code, reason = "only some kernels have equations of their own")
-    )]
+    /// The cell, by name.
     const KIND: CellKind;
     /// So many blocks of four rows hold the gates of [`Cell::UNITS`] units.
     const BLOCKS: usize;
@@ -176,6 +173,18 @@ fn units<A: Arithmetic>(
     }
 }
 
+/// As [`Cell::step`], by the kernel's own code where it has some.
+#[inline(always)]
+pub(crate) fn forward<A: Arithmetic, C: Cell>(
+    sums: &[[A::Sum; BLOCK_ROWS]],
+    hidden: &mut [A::Hidden],
+    cell_state: &mut [A::CellState],
+) {
+    if !A::units(C::KIND, sums, hidden, cell_state) {
+        C::step::<A>(sums, hidden, cell_state);
+    }
+}
+
 fn summed<A: Arithmetic, C: Cell>(
     line: &[u32],
     products: Products<'_, A>,
@@ -194,7 +203,7 @@ fn summed<A: Arithmetic, C: Cell>(
         }
         let hidden = hidden.get_mut(unit..).unwrap_or_default();
         let cell_state = cell_state.get_mut(unit..).unwrap_or_default();
-        A::step::<C>(sums, hidden, cell_state);
+        forward::<A, C>(sums, hidden, cell_state);
         first += sums.len();
         // All batches but the last are full.
         unit += MAX_BATCH / C::BLOCKS * C::UNITS;
