@@ -50,12 +50,12 @@
 #define LSTM_ERROR_WORDS 10
 
 /**
- * Bytes of a character in UTF-8, with the zero byte behind it.
+ * Bytes of a character in UTF-8, with the zero byte after it.
  */
 #define LSTM_CHARACTER_BYTES 5
 
 /**
- * Bytes that are enough for the name of every channel, class or value of the models here, with the zero byte behind
+ * Bytes that are enough for the name of every channel, class or value of the models here, with the zero byte after
  * it. A name may be longer; then the function that writes it says so.
  */
 #define LSTM_NAME_BYTES 32
@@ -514,7 +514,7 @@ lstm_status lstm_sensor_init(union lstm_sensor *sensor,
                              union lstm_error *error);
 
 /**
- * Changes after how many steps a window is run again, behind the next run. For a model that carries its state, which
+ * Changes after how many steps a window is run again, after the next run. For a model that carries its state, which
  * answers each step, it changes nothing.
  */
 lstm_status lstm_sensor_set_stride(union lstm_sensor *sensor,
@@ -574,8 +574,8 @@ lstm_status lstm_sensor_reset(union lstm_sensor *sensor);
 lstm_status lstm_sensor_state_bytes(const union lstm_sensor *sensor, size_t *bytes);
 
 /**
- * Writes the state into `state`, which has as many bytes as `lstm_sensor_state_bytes` tells: the state of the
- * network, or the window, which is run from the zero state. They mean the same on every chip.
+ * Writes the state into `state`, which has as many bytes as `lstm_sensor_state_bytes` tells: all that the coming answers
+ * depend on, as the command `:save` of the firmware has it. They mean the same on every chip.
  */
 lstm_status lstm_sensor_save(const union lstm_sensor *sensor,
                              void *state,

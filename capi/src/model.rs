@@ -13,10 +13,10 @@ use crate::{
     workspace,
 };
 
-/// Bytes of a character in UTF-8, with the zero byte behind it.
+/// Bytes of a character in UTF-8, with the zero byte after it.
 pub const CHARACTER_BYTES: usize = 5;
 
-/// Bytes that are enough for the name of every channel, class or value of the models here, with the zero byte behind
+/// Bytes that are enough for the name of every channel, class or value of the models here, with the zero byte after
 /// it. A name may be longer; then the function that writes it says so.
 pub const NAME_BYTES: usize = 32;
 

@@ -33,7 +33,7 @@ fn begin(model: In<ModelMemory>, workspace: Out<u32>, words: usize) -> Result<Wi
     Windowed::new(model, workspace.numbers("workspace", words)?)
 }
 
-/// Changes after how many steps a window is run again, behind the next run. For a model that carries its state, which
+/// Changes after how many steps a window is run again, after the next run. For a model that carries its state, which
 /// answers each step, it changes nothing.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lstm_sensor_set_stride(
@@ -159,8 +159,8 @@ pub unsafe extern "C" fn lstm_sensor_state_bytes(
     status(state_bytes.and_then(|found| Out(bytes).set("bytes", found)))
 }
 
-/// Writes the state into `state`, which has as many bytes as `lstm_sensor_state_bytes` tells: the state of the
-/// network, or the window, which is run from the zero state. They mean the same on every chip.
+/// Writes the state into `state`, which has as many bytes as `lstm_sensor_state_bytes` tells: all that the coming answers
+/// depend on, as the command `:save` of the firmware has it. They mean the same on every chip.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lstm_sensor_save(
     sensor: *const SensorMemory,

@@ -77,27 +77,16 @@ impl Windowed {
     }
 
     pub(crate) fn state_bytes(&self) -> usize {
-        match &self.window {
-            Some(window) => window.state_bytes(),
-            None => self.session.state_bytes(),
-        }
+        self.session.snapshot_bytes(self.window.as_ref())
     }
 
-    /// The state of the network, or the window, which is run from the zero state.
     pub(crate) fn save(&self, state: &mut [u8]) -> Result<(), Error> {
-        match &self.window {
-            Some(window) => window.save(state)?,
-            None => self.session.save(state)?,
-        }
-        Ok(())
+        Ok(self.session.save_snapshot(self.window.as_ref(), state)?)
     }
 
     /// There is no answer until the next step that is answered. Where it is refused, nothing changes.
     pub(crate) fn restore(&mut self, state: &[u8]) -> Result<(), Error> {
-        match &mut self.window {
-            Some(window) => window.restore(state)?,
-            None => self.session.restore(state)?,
-        }
+        self.session.restore_snapshot(self.window.as_mut(), state)?;
         self.has_output = false;
         Ok(())
     }

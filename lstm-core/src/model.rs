@@ -234,11 +234,9 @@ impl<'m> Model<'m> {
         for (to, from) in copy.iter_mut().zip(self.data) {
             *to = *from;
         }
-        let model: Model<'r> = *self;
-        Some(Model {
-            data: copy,
-            ..model
-        })
+        let mut model: Model<'r> = *self;
+        model.data = copy;
+        Some(model)
     }
 
     /// How many logits a step gives: one for each symbol, class or value.

@@ -14,8 +14,9 @@ use crate::{Logits, Token};
 /// Draws tokens: greedy, or at a temperature, from the best few if wanted.
 ///
 /// The probability of a symbol is `2^(-u)`, normalized, with
-/// `u = (max - logit) * log2(e) / temperature` in steps of 1/256 and below 16: 0.14 % off at most,
-/// and 0 below `2^-16` of the best symbol's. The random numbers are xoshiro128++'s (Blackman and
+/// `u = (max - logit) * log2(e) / temperature` in steps of 1/256 and below 16: 0.14 % off at most for
+/// a temperature that is 0.02 % higher at 1, and 1.7 % at 100, as its factor is a whole number; and 0
+/// below `2^-16` of the best symbol's. The random numbers are xoshiro128++'s (Blackman and
 /// Vigna 2019), seeded as its authors recommend.
 ///
 /// ```

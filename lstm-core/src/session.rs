@@ -295,7 +295,7 @@ fn run_in<A: Arithmetic>(
     }
 }
 
-/// One step of the recurrent layers. Gives the hidden state of the last, and the arrays behind it.
+/// One step of the recurrent layers. Gives the hidden state of the last, and the arrays after it.
 fn layers<'m, 's, A: Arithmetic>(
     model: &Model<'m>,
     token: Token,
@@ -344,7 +344,8 @@ fn dense_layers<'s, A: Arithmetic>(
     units.get(..width).unwrap_or_default()
 }
 
-/// The logits of the next token, `[vocab]`. [`Sampler::sample`](crate::Sampler::sample) turns them
+/// What the model gives after a step: the logits of the next token, a number for each symbol (of a model of classes or values, one for
+/// each of those). [`Sampler::sample`](crate::Sampler::sample) turns them
 /// into a token; a sampler of one's own finds them here.
 ///
 /// ```
@@ -364,8 +365,8 @@ pub struct Logits<'s> {
 }
 
 impl<'s> Logits<'s> {
-    /// The number of symbols.
-    #[allow(clippy::len_without_is_empty, reason = "an alphabet is never empty")]
+    /// The number of symbols, classes or values.
+    #[allow(clippy::len_without_is_empty, reason = "there is always one")]
     pub fn len(&self) -> usize {
         self.words.len()
     }

@@ -28,7 +28,7 @@ impl ModelShape {
 impl<M: Memory> Session<'_, M> {
     /// Bytes of the state: for each layer `h`, then `c`, little-endian. In the integer formats an
     /// element of `h` takes 1 and one of `c` 2, in [`Format::F32`](crate::Format::F32) each takes 4.
-    /// A model with n-gram sections has its last 12 tokens behind them, from the newest.
+    /// A model with n-gram sections has its last 12 tokens after them, from the newest.
     pub fn state_bytes(&self) -> usize {
         places(self.model()).map(|place| place.bytes.len()).sum()
     }

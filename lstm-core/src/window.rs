@@ -1,10 +1,10 @@
 //! Context as a window of the last characters.
 
 use crate::workspace::Memory;
-use crate::{Logits, Session, Token, WorkspaceError};
+use crate::{Logits, MAX_WINDOW, Session, Token, WorkspaceError};
 
 /// The last `N` tokens. [`Window::step`] runs them all from the zero state, for networks that were
-/// trained on windows and never saw a carried state (`many-to-one` of the source notebook: 40).
+/// trained on windows and never saw a carried state.
 ///
 /// ```
 /// use lstm_core::{Token, Window};
@@ -35,12 +35,13 @@ impl<const N: usize> Window<N> {
     ///
     /// # Errors
     ///
-    /// [`WorkspaceError::Window`] unless that is 1 to `N`.
+    /// [`WorkspaceError::Window`] unless that is 1 to `N`, and no more than a model may read, [`MAX_WINDOW`].
     pub const fn of_length(length: usize) -> Result<Self, WorkspaceError> {
-        if length == 0 || length > N {
+        let expected = if N < MAX_WINDOW { N } else { MAX_WINDOW };
+        if length == 0 || length > expected {
             return Err(WorkspaceError::Window {
                 found: length,
-                expected: N,
+                expected,
             });
         }
         Ok(Window {

@@ -451,18 +451,18 @@ impl fmt::Display for WorkspaceError {
             ),
             WorkspaceError::Symbols { found, expected } => write!(
                 f,
-                "the workspace has room for {found} symbols, expected at least {expected} for this model"
+                "the workspace has room for {found} symbols, classes or values, expected at least {expected} for this model"
             ),
             WorkspaceError::State => {
                 f.write_str("the workspace holds a value that no step can give, expected a state")
             }
             WorkspaceError::Window { found, expected: 0 } => write!(
                 f,
-                "the model reads windows of {found} characters, expected a model that carries its state: there is no room for a window"
+                "the model reads windows of {found} steps, expected a model that carries its state: there is no room for a window"
             ),
             WorkspaceError::Window { found, expected } => write!(
                 f,
-                "found a window of {found} characters, expected 1 to {expected}"
+                "found a window of {found} steps, expected 1 to {expected}"
             ),
             #[cfg(feature = "sensor")]
             WorkspaceError::ReadsValues { found } => write!(

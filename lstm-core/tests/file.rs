@@ -579,7 +579,7 @@ fn a_start_that_is_not_the_magic_is_named_however_short() {
     }
 }
 
-/// The reserved bytes count in the checksum; behind a right one they must be zeros.
+/// The reserved bytes count in the checksum; after a right one they must be zeros.
 #[test]
 fn reserved_bytes_are_zeros() {
     for reserved in [6, 7] {
@@ -643,6 +643,20 @@ fn newer_versions_are_named() {
         error(&bytes).to_string(),
         "the .lstm file is of format version 4, expected version 1 to 3"
     );
+    assert_eq!(ModelShape::of(&bytes), None);
+}
+
+/// Wherever the number of layers stands, one more than there may be, of zeros.
+#[test]
+fn a_shape_with_too_many_layers_is_read_without_a_panic() {
+    let bytes = small();
+    for at in HEAD_BYTES..bytes.len() {
+        let mut changed = bytes[..at].to_vec();
+        changed.push(5);
+        changed.resize(at + 64, 0);
+        let shape = ModelShape::of(&changed);
+        assert!(shape.is_none_or(|shape| shape.layers().len() <= 4), "{at}");
+    }
 }
 
 /// The model of the examples in the documentation.

@@ -6,8 +6,8 @@ use common::ngrams::{Table, Vectors, ngrams};
 use common::{At, F32Plain, Int8Plain, Net, times};
 use lstm_core::export::{Description, HEAD_BYTES, Payload, encode_file};
 use lstm_core::{
-    Format, Golden, LayerShape, Model, ModelError, Sampler, Session, SnapshotError, Token,
-    TokenDigest, WorkspaceError, WorkspaceSlices,
+    Format, Golden, LayerShape, MAX_WINDOW, Model, ModelError, Sampler, Session, SnapshotError,
+    Token, TokenDigest, WorkspaceError, WorkspaceSlices,
 };
 
 /// A generator with room for the windows of these tests.
@@ -157,6 +157,14 @@ fn a_model_with_a_window_writes_from_its_last_tokens_alone() {
     let (found, expected) = (8, 7);
     let error = Generator::with_room(ram.session(&model), Sampler::new(1)).err();
     assert_eq!(error, Some(WorkspaceError::Window { found, expected }));
+    // Nor is there a window that a snapshot could not count.
+    let (found, expected) = (129, MAX_WINDOW);
+    let session = ram.session(&model);
+    let windowed = lstm_core::Generator::<_, 300>::windowed(session, Sampler::new(1), found);
+    assert_eq!(
+        windowed.err(),
+        Some(WorkspaceError::Window { found, expected })
+    );
 }
 
 /// A file may say any window; a model has one that can be run.

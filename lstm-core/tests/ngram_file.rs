@@ -102,14 +102,14 @@ fn embeddings_are_refused_for_each_defect() {
         data.clear();
     });
     assert_eq!(none, None);
-    // Five tags are filled up to six, behind two displacements.
+    // Five tags are filled up to six, after two displacements.
     assert_eq!(slots, [5, 0, 4]);
     let vector = 4 + 12;
     for byte in [vector - 2, vector - 1] {
         let found = embeddings(|_, data| set(data, byte, 9));
         assert_eq!(found, Some(ModelError::NgramPadding { found: 9 }));
     }
-    // One displacement is filled up to two: that of the last length, behind six vectors.
+    // One displacement is filled up to two: that of the last length, after six vectors.
     let last = vector + 4 * 6;
     for byte in [last + 2, last + 3] {
         let found = embeddings(|_, data| set(data, byte, 7));
@@ -183,7 +183,7 @@ fn a_table_is_refused_for_each_defect() {
             section.coefficients = List::new(&vec![0; count]).unwrap();
         })
     };
-    // The number of coefficients is looked at behind the lengths: they are one too few here.
+    // The number of coefficients is looked at after the lengths: they are one too few here.
     for (dense, count) in [(0, 0), (0, 10), (2, 10)] {
         let (found, expected) = (count, count + 1);
         let error = ModelError::Coefficients { found, expected };
@@ -205,7 +205,7 @@ fn a_table_is_refused_for_each_defect() {
         expected: bytes + 4,
     };
     assert_eq!(found, Some(error));
-    // Behind the 25 costs, and behind a displacement.
+    // Behind the 25 costs, and after a displacement.
     let [costs, first, _, rows] = places();
     for byte in [costs + 25, costs + 27, first - 1] {
         let found = backoff(|_, data| set(data, byte, 3));
@@ -291,7 +291,7 @@ fn each_row_is_checked_where_a_slot_says() {
             // The upper bits of the offset are those of another row, but it is short here.
             assert!(row_bytes < 1 << 16);
             assert_eq!(found, Some(ModelError::RowRepetition { found: 3 }));
-            // A bit behind the 18 of two entries.
+            // A bit after the 18 of two entries.
             let found = backoff(|section, data| {
                 set(data, at, (row_bytes & 0xff) as u8);
                 set(data, at + 1, (row_bytes >> 8) as u8);
@@ -355,6 +355,24 @@ fn sections_stand_behind_their_description() {
         error(&with_head(2, &plain[HEAD_BYTES..])),
         ModelError::Description
     );
+}
+
+#[test]
+fn the_padding_of_a_section_is_zeros() {
+    let (vectors, table) = (vectors(), table());
+    let file = net().file_with(&ngrams(Some(&vectors), Some(&table)));
+    let sections = Payload::decode(2, &file[HEAD_BYTES..]).unwrap().ngrams;
+    let paddings = [
+        sections.embeddings.unwrap().padding,
+        sections.backoff.unwrap().padding,
+    ];
+    for padding in paddings {
+        assert!(!padding.is_empty());
+        let at = padding.as_ptr().addr() - file.as_ptr().addr();
+        let mut payload = file[HEAD_BYTES..].to_vec();
+        payload[at - HEAD_BYTES] = 1;
+        assert_eq!(error(&with_head(2, &payload)), ModelError::Description);
+    }
 }
 
 #[test]

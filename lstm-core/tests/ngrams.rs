@@ -2,11 +2,11 @@
 
 mod common;
 
-use common::ngrams::{Table, Vectors, ngrams};
+use common::ngrams::{Table, Vectors, ngrams, words};
 use common::reference::Int8Reference;
 use common::{At, Net, Random, times};
-use lstm_core::export::ngram::{Backoff, Embeddings};
-use lstm_core::export::round_up;
+use lstm_core::export::ngram::{Backoff, Embeddings, hash, place};
+use lstm_core::export::{BackoffSection, List, round_up};
 use lstm_core::{
     Format, LayerShape, Session, SnapshotError, Token, WorkspaceError, WorkspaceSlices,
 };
@@ -98,6 +98,34 @@ fn costs_are_those_of_the_longest_contexts() {
     }
     let none = found.iter().take(7).filter(|&&n| n == 0).count();
     assert!(none == 0 || cfg!(miri), "{found:?}");
+}
+
+/// Though the word that is looked at agrees with the context in each bit of the tag.
+#[test]
+fn a_length_without_contexts_and_a_slot_without_one_give_no_row() {
+    let table = Table::random(5, 3, 0, &[0], 1);
+    let history = [0; 12];
+    let tag = |salt| place(hash(salt, &history[..1]), 0, 1).1 & 0xfff;
+    let longest = |salt, slots, array: &[u32]| {
+        let mut data = words(table.section().data);
+        data.extend(array.iter().map(|word| word.to_le()));
+        let section = BackoffSection {
+            salt,
+            slots: List::new(&[slots]).unwrap(),
+            row_bytes: 4,
+            data: bytemuck::cast_slice(&data),
+            ..table.section()
+        };
+        let backoff = Backoff::new(5, 32, &section).unwrap();
+        backoff.costs(&history, &mut [0; 5])
+    };
+    // Where the slots would be stands the row, of one symbol.
+    let row = tag(1) << 20;
+    assert_eq!(longest(1, 0, &[row]), 0);
+    // A displacement, a slot, a row.
+    assert_eq!(longest(1, 1, &[0, row, 0]), 1);
+    let salt = (0..).find(|&salt| tag(salt) == 0).unwrap();
+    assert_eq!(longest(salt, 1, &[0, 0xf_ffff, 0]), 0);
 }
 
 /// Runs a check for models of every cell and alphabet, with either section and with both.

@@ -8,7 +8,7 @@ use common::{At, Plan, Random, times};
 use lstm_core::{
     Activation, CellKind, DenseShape, Format, Generator, InputError, LayerShape, Model, ModelShape,
     Output, OutputGolden, Sampler, SensorSession, SensorWindow, SensorWindowSlice, Session,
-    SnapshotError, Token, WorkspaceError, WorkspaceSlices, sensor_workspace_words,
+    SnapshotError, Token, TokenDigest, WorkspaceError, WorkspaceSlices, sensor_workspace_words,
 };
 
 const INTEGERS: [Format; 2] = [Format::Int8, Format::Int4];
@@ -155,6 +155,30 @@ fn reading_values(format: Format, seed: u64) -> Int8SensorNet {
 }
 
 #[test]
+fn a_step_without_an_output_changes_the_state_and_a_reset_takes_it_back() {
+    for format in INTEGERS {
+        let net = reading_values(format, 3);
+        let at = At::new(&net.file(), 0);
+        let mut ram = Ram::of(&at.model());
+        let mut session = ram.session(at.model());
+        let inputs = steps(times(20, 3), 3, 3);
+        let expected: Vec<_> = inputs
+            .iter()
+            .map(|values| q12(session.step(values).unwrap()))
+            .collect();
+        session.reset();
+        assert_eq!(q12(session.step(&inputs[0]).unwrap()), expected[0]);
+        session.reset();
+        let (last, before) = inputs.split_last().unwrap();
+        for values in before {
+            session.advance(values).unwrap();
+        }
+        let found = q12(session.step(last).unwrap());
+        assert_eq!(found, expected[before.len()]);
+    }
+}
+
+#[test]
 fn a_saved_state_goes_on_elsewhere_and_holds_no_input() {
     for seed in 0..times(24, 2) as u64 {
         for format in INTEGERS {
@@ -255,6 +279,10 @@ fn another_number_of_values_is_refused_and_changes_nothing() {
         );
         assert_eq!(session.advance_quantized(&vec![0; found]), Err(refused));
         assert_eq!(session.quantize(&values).err(), Some(refused));
+        assert_eq!(
+            refused.to_string(),
+            format!("found {found} values, expected 3, one for each channel")
+        );
     }
     let mut found = vec![0; state.len()];
     session.save(&mut found).unwrap();
@@ -388,6 +416,29 @@ fn the_classes_of_a_text_have_probabilities() {
                 .map(|weight| ((weight << 15) + sum / 2) / sum);
             assert!(found.into_iter().eq(expected));
         }
+    }
+}
+
+/// Their exponentials are beyond the largest float.
+#[test]
+fn large_logits_have_probabilities() {
+    let (mut plan, _) = plan(0);
+    plan.outputs = 3;
+    let mut net = F32SensorNet::random_plan(&plan, Head::Classes, 0);
+    net.net
+        .dense
+        .weights
+        .iter_mut()
+        .flatten()
+        .for_each(|w| *w = 0.0);
+    net.net.dense.rows = vec![999.0, 1000.0, -1000.0];
+    let at = At::new(&net.file(), 0);
+    let mut ram = Ram::of(&at.model());
+    let mut session = ram.session(at.model());
+    let output = session.step(&vec![0.0; plan.channels]).unwrap();
+    // 1 / (1 + e).
+    for (found, expected) in output.probabilities().zip([0.268_941_4, 0.731_058_6, 0.0]) {
+        assert!((found - expected).abs() < 1e-6, "{found} {expected}");
     }
 }
 
@@ -577,9 +628,12 @@ fn a_window_in_a_slice_gives_what_a_window_of_constant_size_gives() {
         let mut state = vec![0; window.state_bytes()];
         assert_eq!(state.len(), 12 + 15 * column_bytes);
         for (at, step) in steps(times(40, 9), 3, 8).iter().enumerate() {
-            if at == 20 {
-                window.set_stride(3).unwrap();
-                expected.set_stride(3).unwrap();
+            // A long stride that becomes short leaves more steps to come than any window has.
+            for (from, stride) in [(5, 9), (12, 2), (20, 3)] {
+                if at == from {
+                    window.set_stride(stride).unwrap();
+                    expected.set_stride(stride).unwrap();
+                }
             }
             window.save(&mut state).unwrap();
             moved.restore(&state).unwrap();
@@ -619,7 +673,7 @@ fn a_slice_without_room_for_a_window_and_a_state_of_another_window_are_refused()
     state.pop();
     window.save(&mut state).unwrap();
     // Each of the three numbers: the place, the steps to come, the stride.
-    for (byte, wrong) in [(0, 5), (3, 1), (4, 0), (4, 6), (8, 0)] {
+    for (byte, wrong) in [(0, 5), (3, 1), (4, 0), (8, 0)] {
         let mut damaged = state.clone();
         damaged[byte] = wrong;
         assert_eq!(
@@ -635,6 +689,101 @@ fn a_slice_without_room_for_a_window_and_a_state_of_another_window_are_refused()
     let refused = SensorWindowSlice::new(&at.model(), &mut words, 1, 1).unwrap_err();
     assert!(matches!(refused, WorkspaceError::ReadsSymbols { .. }));
     assert_eq!(at.model().window_words(usize::MAX), 0);
+}
+
+/// The same answers follow here and there; and not a bit of it is taken that was not written so.
+#[test]
+fn a_snapshot_goes_on_elsewhere_and_a_damaged_one_changes_nothing() {
+    let mut plan = plan(0).0;
+    plan.channels = 3;
+    let floats = F32SensorNet::random_plan(&plan, Head::Classes, 3);
+    let mut files = vec![reading_values(Format::Int8, 3).file(), floats.file()];
+    let mut windowed = reading_values(Format::Int4, 4);
+    (windowed.window, windowed.backwards) = (Some(5), true);
+    files.push(windowed.file());
+    for file in files {
+        let at = At::new(&file, 0);
+        let model = at.model();
+        let (mut ram, mut other) = (Ram::of(&model), Ram::of(&model));
+        let (mut first, mut second) = (ram.session(model), other.session(model));
+        let mut rooms = [
+            vec![0; model.window_words(5)],
+            vec![0; model.window_words(5)],
+        ];
+        let [now, next] = &mut rooms;
+        let of = |words| {
+            model
+                .window()
+                .map(|n| SensorWindowSlice::new(&model, words, n, 2).unwrap())
+        };
+        let (mut window, mut moved) = (of(now), of(next));
+        let push = |session: &mut SensorSession<'_, _>,
+                    window: &mut Option<SensorWindowSlice<'_>>,
+                    step: &[f32]| {
+            match window {
+                Some(window) => told(window.push(session, step).unwrap()),
+                None => told(Some(session.step(step).unwrap())),
+            }
+        };
+        let mut random = Random::new(8);
+        let steps = [(); 20].map(|()| [(); 3].map(|()| random.real()));
+        for step in &steps[..9] {
+            push(&mut first, &mut window, step);
+        }
+        push(&mut second, &mut moved, &steps[0]);
+        let mut snapshot = vec![0; first.snapshot_bytes(window.as_ref())];
+        first.save_snapshot(window.as_ref(), &mut snapshot).unwrap();
+        let mut before = snapshot.clone();
+        second.save_snapshot(moved.as_ref(), &mut before).unwrap();
+        assert_ne!(before, snapshot);
+        for (byte, bit) in (0..snapshot.len()).flat_map(|byte| (0..8).map(move |bit| (byte, bit))) {
+            let mut damaged = snapshot.clone();
+            damaged[byte] ^= 1 << bit;
+            let refused = second
+                .restore_snapshot(moved.as_mut(), &damaged)
+                .unwrap_err();
+            assert_eq!(refused, SnapshotError::Damaged);
+        }
+        // Whole, but of another version, of another model, of another length.
+        let mut with = |byte: usize| {
+            let mut other = snapshot.clone();
+            other[byte] ^= 1;
+            let end = other.len() - 4;
+            let mut digest = TokenDigest::new();
+            other[..end]
+                .iter()
+                .for_each(|&byte| digest.push(Token::new(byte)));
+            other[end..].copy_from_slice(&digest.value().to_le_bytes());
+            second.restore_snapshot(moved.as_mut(), &other).unwrap_err()
+        };
+        assert_eq!(
+            with(0),
+            SnapshotError::Version {
+                found: 0,
+                expected: 1
+            }
+        );
+        assert!(matches!(with(1), SnapshotError::Model { .. }));
+        let (found, expected) = (snapshot.len() - 1, snapshot.len());
+        let refused = SnapshotError::Length { found, expected };
+        let short = &mut snapshot.clone()[1..];
+        assert_eq!(
+            second.restore_snapshot(moved.as_mut(), short).unwrap_err(),
+            refused
+        );
+        assert_eq!(
+            first.save_snapshot(window.as_ref(), short).unwrap_err(),
+            refused
+        );
+        let mut after = before.clone();
+        second.save_snapshot(moved.as_ref(), &mut after).unwrap();
+        assert_eq!(before, after);
+        second.restore_snapshot(moved.as_mut(), &snapshot).unwrap();
+        for step in &steps[9..] {
+            let found = push(&mut second, &mut moved, step);
+            assert_eq!(found, push(&mut first, &mut window, step));
+        }
+    }
 }
 
 /// Known before the file is: as the firmware takes its RAM.

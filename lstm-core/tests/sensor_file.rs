@@ -102,6 +102,18 @@ fn a_model_tells_what_its_file_says() {
 }
 
 #[test]
+fn an_activation_is_shown_by_its_name() {
+    let names = [
+        Activation::Linear,
+        Activation::Relu,
+        Activation::Tanh,
+        Activation::Sigmoid,
+    ]
+    .map(|activation| activation.to_string());
+    assert_eq!(names, ["linear", "relu", "tanh", "sigmoid"]);
+}
+
+#[test]
 fn every_truncation_is_refused() {
     let bytes = small();
     for found in (0..bytes.len()).step_by(times(1, 7)) {
@@ -168,10 +180,24 @@ fn a_damaged_payload_with_a_right_checksum_is_refused_or_runs() {
     }
 }
 
+/// Wherever the number of layers stands, one more than there may be, of zeros.
+#[test]
+fn a_shape_with_too_many_dense_layers_is_read_without_a_panic() {
+    let bytes = small();
+    for at in HEAD_BYTES..bytes.len() {
+        let mut changed = bytes[..at].to_vec();
+        changed.push(4);
+        changed.resize(at + 64, 0);
+        let shape = ModelShape::of(&changed);
+        let is_right = |shape: ModelShape| shape.dense_layers().len() <= 3;
+        assert!(shape.is_none_or(is_right), "{at}");
+    }
+}
+
 #[test]
 fn each_defect_has_its_error() {
-    let (file, many) = (small(), names(257));
-    let many = &many[..];
+    let (file, most, many) = (small(), names(256), names(257));
+    let (most, many) = (&most[..], &many[..]);
     let channels = |channels, count| {
         changed(&file, |description| {
             description.input = Input::Values { channels, count }
@@ -180,6 +206,8 @@ fn each_defect_has_its_error() {
     for (found, count, names) in [(0, 0, ""), (257, 257, many)] {
         assert_eq!(channels(names, count), ModelError::Channels { found });
     }
+    // As many as there may be, of whose weights there are none.
+    assert!(matches!(channels(most, 256), ModelError::Weights { .. }));
     assert_eq!(
         line(channels("", 0)),
         "the model reads 0 channels, expected 1 to 256"
@@ -208,6 +236,12 @@ fn each_defect_has_its_error() {
         line(ModelError::Classes { found: 1 }),
         "the model gives 1 classes, expected 2 to 256"
     );
+    for most in [
+        OutputHead::Classes { labels: most },
+        OutputHead::Values { names: most },
+    ] {
+        assert!(matches!(head(most), ModelError::Weights { .. }));
+    }
     let refused = ModelError::Values { found: 257 };
     assert_eq!(head(OutputHead::Values { names: many }), refused);
     assert_eq!(

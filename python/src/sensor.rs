@@ -18,7 +18,7 @@ use crate::room::OwnedSensorSession;
 pub(crate) struct SensorSession(OwnedSensorSession);
 
 impl SensorSession {
-    /// What the model gives behind a window of steps, read from the zero state.
+    /// What the model gives after a window of steps, read from the zero state.
     fn read(&mut self, steps: &[&[f32]]) -> PyResult<Output> {
         self.0.with_dependent_mut(|room, session| {
             let output = read_window(session, steps).map_err(refused)?;
@@ -63,7 +63,7 @@ impl SensorSession {
         })
     }
 
-    /// Feeds steps, [T, num_channels], and gives the logits behind each, or the values in the user's units:
+    /// Feeds steps, [T, num_channels], and gives the logits after each, or the values in the user's units:
     /// float32 [T, num_outputs].
     fn run<'py>(
         &mut self,
@@ -74,11 +74,13 @@ impl SensorSession {
         let rows = rows(&values, &steps);
         let columns = self.0.borrow_owner().model().num_outputs();
         let mut given = Vec::with_capacity(count * columns);
-        self.0.with_dependent_mut(|_, session| {
-            for row in rows {
-                given.extend(session.step(row).map_err(refused)?.values());
-            }
-            PyResult::Ok(())
+        py.detach(|| {
+            self.0.with_dependent_mut(|_, session| {
+                for row in rows {
+                    given.extend(session.step(row).map_err(refused)?.values());
+                }
+                PyResult::Ok(())
+            })
         })?;
         matrix(py, given, count, columns)
     }
@@ -99,7 +101,7 @@ impl SensorSession {
     }
 
     /// The answer to a window of steps, [T, num_channels], read from the zero state; backwards if the model reads so. For
-    /// models that were trained on windows, of model.window steps. The state is then that behind the window.
+    /// models that were trained on windows, of model.window steps. The state is then that after the window.
     fn answer(&mut self, steps: Steps<'_>) -> PyResult<Output> {
         let values = flat(&steps);
         self.read(&rows(&values, &steps))
@@ -108,7 +110,12 @@ impl SensorSession {
     /// The answers to all windows of model.window steps in a series, [T, num_channels], each `stride` steps after the
     /// last; nothing for a series that is shorter.
     #[pyo3(signature = (steps, stride=1))]
-    fn answers(&mut self, steps: Steps<'_>, stride: usize) -> PyResult<Vec<Output>> {
+    fn answers(
+        &mut self,
+        py: Python<'_>,
+        steps: Steps<'_>,
+        stride: usize,
+    ) -> PyResult<Vec<Output>> {
         let Some(window) = self.0.borrow_owner().model().window() else {
             return Err(PyValueError::new_err(
                 "the model carries its state, expected one of windows; step and run feed this one",
@@ -120,7 +127,11 @@ impl SensorSession {
         let values = flat(&steps);
         let rows = rows(&values, &steps);
         let windows = rows.windows(window).step_by(stride);
-        windows.map(|steps| self.read(steps)).collect()
+        let answers = windows.map(|steps| {
+            py.check_signals()?;
+            py.detach(|| self.read(steps))
+        });
+        answers.collect()
     }
 
     /// Back to the zero state.
@@ -128,17 +139,18 @@ impl SensorSession {
         self.0.with_dependent_mut(|_, session| session.reset());
     }
 
-    /// The state as bytes. They mean the same on every chip.
+    /// The state as bytes, of a model that carries it. They mean the same on every chip: a board's `:load` takes them too.
     fn save<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
         let session = self.0.borrow_dependent();
-        saved(py, session.state_bytes(), |state| session.save(state))
+        let bytes = session.snapshot_bytes(None);
+        saved(py, bytes, |state| session.save_snapshot(None, state))
     }
 
     /// Takes back a state that save gave, here or on a chip. Where it is refused, nothing changes.
     fn restore(&mut self, state: &[u8]) -> PyResult<()> {
         let restored = self
             .0
-            .with_dependent_mut(|_, session| session.restore(state));
+            .with_dependent_mut(|_, session| session.restore_snapshot(None, state));
         restored.map_err(refused)
     }
 }

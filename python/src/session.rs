@@ -38,7 +38,7 @@ impl Session {
         })
     }
 
-    /// Feeds tokens, [T], and gives the logits behind each, float32 [T, num_outputs].
+    /// Feeds tokens, [T], and gives the logits after each, float32 [T, num_outputs].
     fn run<'py>(
         &mut self,
         py: Python<'py>,

@@ -69,7 +69,7 @@ enum Escape {
     First,
     /// In the parameters of such a sequence.
     Parameters,
-    /// In a character of several bytes behind ESC: the Alt key with it.
+    /// In a character of several bytes after ESC: the Alt key with it.
     Rest,
 }
 

@@ -30,7 +30,7 @@ pub(crate) fn decimal(text: &str) -> Option<f32> {
 const DECIMALS: i32 = 18;
 
 /// The f32 nearest to a number such as `-0.0125` or `1.5e-3`, of two equally near the even one: what every correct
-/// reader of decimals gives. Decimals behind the 18th do not count; a number of 1.8e19 or more is none, nor are
+/// reader of decimals gives. Decimals after the 18th do not count; a number of 1.8e19 or more is none, nor are
 /// `inf` and `nan`.
 #[cfg(feature = "sensor")]
 pub(crate) fn real(text: &str) -> Option<f32> {
@@ -78,7 +78,7 @@ pub(crate) fn real(text: &str) -> Option<f32> {
     is_number.then_some(if is_negative { -number } else { number })
 }
 
-/// What stands behind the `e` of a number.
+/// What stands after the `e` of a number.
 #[cfg(feature = "sensor")]
 fn exponent(text: &str) -> Option<i32> {
     let (digits, is_negative) = match text.strip_prefix('-') {

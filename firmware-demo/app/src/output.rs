@@ -27,7 +27,7 @@ pub(crate) fn beginning(line: &str) -> &str {
 /// through few functions: in a small flash, every use of `write!` counts.
 pub(crate) struct Output {
     text: heapless::String<BYTES>,
-    /// Whether the terminal's cursor is behind something in its line. (Not the opposite, so that a
+    /// Whether the terminal's cursor is after something in its line. (Not the opposite, so that a
     /// new one is all zeros and takes no flash.)
     is_mid_line: bool,
     is_after_cr: bool,
@@ -56,7 +56,7 @@ impl Output {
         let is_end = matches!(character, '\r' | '\n');
         self.is_mid_line = !is_end;
         if is_end {
-            // The LF behind a CR has been sent with it.
+            // The LF after a CR has been sent with it.
             if character == '\r' || !is_after_cr {
                 let _ = self.text.push_str("\r\n");
             }

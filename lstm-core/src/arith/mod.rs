@@ -52,7 +52,7 @@ pub(crate) trait Arithmetic {
     /// The sums of the rows over the packed columns, a block of four rows after the other, each with
     /// the row's parameters and its entry of `line` (a token's in the table; empty where there is
     /// none): from the block `first` on, a multiple of what a
-    /// batch has room for, as many as there is room for; none behind the last block.
+    /// batch has room for, as many as there is room for; none after the last block.
     fn rows<'b>(
         matrix: &Matrix<'_>,
         line: &[u32],

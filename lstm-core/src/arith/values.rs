@@ -83,6 +83,7 @@ pub fn logit(z: i32) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use Activation::{Linear, Relu, Sigmoid, Tanh};
 
     /// Each function where its value is plain.
     #[test]
@@ -112,6 +113,12 @@ mod tests {
             [6, -1, 127]
         );
         assert_eq!([logit(6 << 6), logit(-1)], [6, -1]);
+        // 1/2 * 100 and 1/4 * -8.
+        assert_eq!([reset(0x4000, 100), reset(0x2000, -8)], [50, -2]);
+        // -1/2 and 1 in Q4, then 127 times the tanh and the sigmoid: -0.4621, 0.3775, 0.7616, 0.7311.
+        let all = |z| [Linear, Relu, Tanh, Sigmoid].map(|kind| activated(kind, z));
+        assert_eq!(all(-1 << 17), [-8, 0, -59, 48]);
+        assert_eq!(all(1 << 18), [16, 16, 97, 93]);
     }
 
     /// Arguments that no gate gives, at both ends.

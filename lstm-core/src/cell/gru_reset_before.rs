@@ -65,7 +65,7 @@ pub(super) fn step<A: Arithmetic>(
     }
 }
 
-/// The units whose rows are in this block and those behind it.
+/// The units whose rows are in this block and those after it.
 fn units_of<T>(units: &mut [T], block: usize) -> &mut [T] {
     units
         .get_mut(crate::format::BLOCK_ROWS * block..)

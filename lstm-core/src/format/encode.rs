@@ -70,7 +70,7 @@ mod file {
     static ZEROS: [u8; ARRAY_ALIGN] = [0; ARRAY_ALIGN];
 
     /// The file of a description and of its n-gram sections, if there are any, with the digest of the
-    /// golden text behind it if there is one. All paddings are chosen here, and so is the version.
+    /// golden text after it if there is one. All paddings are chosen here, and so is the version.
     /// Nothing is checked: [`Model::from_bytes`](crate::Model::from_bytes) does that.
     ///
     /// # Errors
@@ -98,7 +98,7 @@ mod file {
     }
 
     /// The file of version 3 of a description, with the digest of the golden text or of the golden outputs
-    /// behind it if there is one. The padding is chosen here. Nothing is checked, as in [`encode_file`].
+    /// after it if there is one. The padding is chosen here. Nothing is checked, as in [`encode_file`].
     ///
     /// # Errors
     ///
@@ -163,7 +163,7 @@ mod file {
         part.map_or(Ok(()), |part| append(payload, part))
     }
 
-    /// A payload of this version behind the head that fits it.
+    /// A payload of this version after the head that fits it.
     pub fn with_head(version: u16, payload: &[u8]) -> Vec<u8> {
         let mut file = Vec::with_capacity(HEAD_BYTES + payload.len());
         file.extend(Head::new(version, payload).to_bytes());

@@ -169,7 +169,7 @@ pub enum ModelError {
     },
     /// The weights of the back-off table's gate are so large that its sum could leave 32 bits.
     Gate,
-    /// A row of the back-off table ends behind the rows.
+    /// A row of the back-off table ends after the rows.
     RowEnd {
         /// The byte where it ends.
         found: usize,

@@ -19,7 +19,7 @@ pub const MAX_ROW_BYTES: u32 = (1 << 20) - 2;
 
 /// What a file of version 2 knows of the last tokens, beside the network: at least one section.
 ///
-/// It stands behind the [`Description`](super::Description), encoded by postcard.
+/// It stands after the [`Description`](super::Description), encoded by postcard.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ngrams<'a> {
     /// Vectors that are added to the recurrent input of the first layer.

@@ -68,7 +68,7 @@ pub(crate) trait Kernel {
 
     /// The sums of the rows over the packed columns, in Q18, a block of four rows after the other:
     /// from the block `first` on, a multiple of what `batch` has room for, as many as that;
-    /// none behind the last block. None overflows: [`Row::in_range`] was checked when the file was
+    /// none after the last block. None overflows: [`Row::in_range`] was checked when the file was
     /// read.
     fn rows<'b>(
         rows: &Rows<'_>,

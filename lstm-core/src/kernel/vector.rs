@@ -26,7 +26,7 @@ pub(super) fn blocks<'a>(matrix: &Matrix<'a>) -> core::slice::ChunksExact<'a, u8
     matrix.weight_bytes().chunks_exact(block_bytes)
 }
 
-/// The weights of the last columns of a block, which fill no turn, with others behind them, for columns that are
+/// The weights of the last columns of a block, which fill no turn, with others after them, for columns that are
 /// zero.
 #[inline(always)]
 pub(super) fn last_turn<const N: usize>(block: &[u8]) -> [u8; N] {

@@ -30,13 +30,13 @@ pub struct Backoff<'m> {
     pub(super) dense: u8,
     /// Of a symbol in a row.
     pub(super) symbol_bits: u8,
-    /// Where the arrays of the lengths start in the data, in words: behind the costs.
+    /// Where the arrays of the lengths start in the data, in words: after the costs.
     pub(super) lengths_start: u32,
-    /// Where the rows start in the data, in bytes: behind the last length.
+    /// Where the rows start in the data, in bytes: after the last length.
     pub(super) rows_start: u32,
     /// How many lengths there may be: `dense + 1` and so on.
     pub(super) lengths: u8,
-    /// Of each length; zeros behind the last.
+    /// Of each length; zeros after the last.
     pub(super) slots: [u16; MAX_BACKOFF_LENGTHS],
     pub(super) coefficients: [i16; MAX_BACKOFF_LENGTHS + 1],
     pub(super) data: &'m [u32],
@@ -71,7 +71,7 @@ impl<'m> Backoff<'m> {
         GATE_ROW_WORDS..self.costs_start()
     }
 
-    /// Where the costs start in the data, in words: behind the gate.
+    /// Where the costs start in the data, in words: after the gate.
     #[inline(always)]
     pub(super) fn costs_start(&self) -> usize {
         GATE_ROW_WORDS + usize::from(self.columns)
@@ -196,7 +196,7 @@ struct Found<'c> {
 }
 
 impl Found<'_> {
-    /// Writes the costs of the symbols in a row, which starts so many bytes behind the start of the rows.
+    /// Writes the costs of the symbols in a row, which starts so many bytes after the start of the rows.
     // Apart, with registers of its own for the bits.
     #[inline(never)]
     fn add_row(&mut self, table: &Backoff<'_>, length: usize, start: u32) {
@@ -233,7 +233,7 @@ pub(super) struct RowReader<'m> {
     /// In quarter bits.
     pub(super) backoff: u8,
     symbol_bits: u32,
-    /// The words behind the one that has been read last.
+    /// The words after the one that has been read last.
     words: slice::Iter<'m, u32>,
     /// What is left of that, the next bit lowest, then zeros.
     ahead: u32,
@@ -367,7 +367,7 @@ mod tests {
         }
     }
 
-    /// A row whose end would lie behind the data, as only a file that is refused has.
+    /// A row whose end would lie after the data, as only a file that is refused has.
     #[test]
     fn a_row_is_read_no_further_than_the_data() {
         for words in 0..3 {

@@ -258,7 +258,7 @@ fn words_at(data: &[u32], array: Range<usize>) -> &[u32] {
     data.get(array).unwrap_or_default()
 }
 
-/// Checks that an array is filled up with zeros behind so many bytes.
+/// Checks that an array is filled up with zeros after so many bytes.
 fn check_padding(data: &[u32], array: Range<usize>, bytes: usize) -> Result<(), ModelError> {
     let array: &[u8] = bytemuck::cast_slice(words_at(data, array));
     let mut padding = array.iter().skip(bytes);

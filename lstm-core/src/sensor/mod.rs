@@ -3,6 +3,7 @@
 mod golden;
 mod output;
 mod session;
+mod snapshot;
 mod window;
 
 pub use golden::OutputGolden;

@@ -98,7 +98,7 @@ impl<'m, M: Memory> SensorSession<'m, M> {
         Ok(self.run())
     }
 
-    /// What the last step gave. Before the first step, and behind [`SensorSession::advance`] and [`SensorSession::advance_quantized`], it means nothing.
+    /// What the last step gave. Before the first step, and after [`SensorSession::advance`] and [`SensorSession::advance_quantized`], it means nothing.
     pub fn output(&mut self) -> Output<'_> {
         let scaling = self.model().value_scaling();
         Output::new(self.session.last_logits(), scaling)

@@ -66,7 +66,12 @@ impl<const N: usize, const C: usize, T: Column> SensorWindow<N, C, T> {
         self.ring.length
     }
 
-    /// Changes the steps from one run to the next, behind the next run.
+    /// Steps from one run to the next.
+    pub fn stride(&self) -> usize {
+        self.ring.stride
+    }
+
+    /// Sets the steps from one run to the next; takes effect after the next run.
     ///
     /// # Errors
     ///
@@ -175,7 +180,12 @@ impl<'w> SensorWindowSlice<'w> {
         self.ring.length
     }
 
-    /// Changes the steps from one run to the next, behind the next run.
+    /// Steps from one run to the next.
+    pub fn stride(&self) -> usize {
+        self.ring.stride
+    }
+
+    /// Sets the steps from one run to the next; takes effect after the next run.
     ///
     /// # Errors
     ///
@@ -212,6 +222,52 @@ impl<'w> SensorWindowSlice<'w> {
             Format::Int8 | Format::Int4 => {
                 let columns = bytemuck::cast_slice_mut::<_, i8>(self.words);
                 self.ring.push(columns, self.channels, session, values)
+            }
+        }
+    }
+
+    /// As [`SensorWindowSlice::push`], but for a program that has other work to do between the steps of a run: where the
+    /// window is to be run, gives true, and [`SensorWindowSlice::run_step`] does so.
+    ///
+    /// # Errors
+    ///
+    /// [`InputError::Channels`]; then the window is as it was.
+    pub fn append<M: Memory>(
+        &mut self,
+        session: &SensorSession<'_, M>,
+        values: &[f32],
+    ) -> Result<bool, InputError> {
+        match self.format {
+            Format::F32 => {
+                let columns = bytemuck::cast_slice_mut::<_, f32>(self.words);
+                self.ring.append(columns, self.channels, session, values)
+            }
+            Format::Int8 | Format::Int4 => {
+                let columns = bytemuck::cast_slice_mut::<_, i8>(self.words);
+                self.ring.append(columns, self.channels, session, values)
+            }
+        }
+    }
+
+    /// Runs step `at` of a full window, of those in the order in which the model reads them: 0 to its length less one, one
+    /// after the other, without a step appended between them. The last gives what the network gives of the window; `None` if there
+    /// is no such step.
+    pub fn run_step<'s, M: Memory>(
+        &self,
+        session: &'s mut SensorSession<'_, M>,
+        at: usize,
+    ) -> Option<Output<'s>> {
+        if at >= self.ring.length {
+            return None;
+        }
+        match self.format {
+            Format::F32 => {
+                let columns = bytemuck::cast_slice::<_, f32>(self.words);
+                self.ring.run_step(columns, self.channels, session, at)
+            }
+            Format::Int8 | Format::Int4 => {
+                let columns = bytemuck::cast_slice::<_, i8>(self.words);
+                self.ring.run_step(columns, self.channels, session, at)
             }
         }
     }
@@ -256,6 +312,24 @@ impl<'w> SensorWindowSlice<'w> {
     ///
     /// [`SnapshotError::Length`]; [`SnapshotError::Damaged`] for a position that a window of this length cannot have.
     pub fn restore(&mut self, state: &[u8]) -> Result<(), SnapshotError> {
+        let (ring, columns) = self.read_state(state)?;
+        self.ring = ring;
+        let column_bytes = self.column_bytes();
+        copy_little_endian(columns, bytemuck::cast_slice_mut(self.words), column_bytes);
+        Ok(())
+    }
+
+    /// Whether [`SensorWindowSlice::restore`] would take a state.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub(super) fn check(&self, state: &[u8]) -> Result<(), SnapshotError> {
+        self.read_state(state).map(|_| ())
+    }
+
+    /// Where a window is by its state, and its columns.
+    fn read_state<'s>(&self, state: &'s [u8]) -> Result<(Ring, &'s [u8]), SnapshotError> {
         self.check_length(state.len())?;
         let (position, columns) = state
             .split_at_checked(POSITION_BYTES)
@@ -271,13 +345,10 @@ impl<'w> SensorWindowSlice<'w> {
             missing: number(),
             stride: number(),
         };
-        if !ring.is_sound() {
-            return Err(SnapshotError::Damaged);
+        match ring.is_sound() {
+            true => Ok((ring, columns)),
+            false => Err(SnapshotError::Damaged),
         }
-        self.ring = ring;
-        let column_bytes = self.column_bytes();
-        copy_little_endian(columns, bytemuck::cast_slice_mut(self.words), column_bytes);
-        Ok(())
     }
 
     fn num_columns(&self) -> usize {
@@ -352,10 +423,9 @@ impl Ring {
         self.missing = self.length;
     }
 
-    /// Whether a window can be there.
+    /// Whether a window can be there. The stride may have been longer when the steps to come were counted.
     fn is_sound(&self) -> bool {
-        let longest = self.length.max(self.stride);
-        self.next < self.length && self.stride > 0 && (1..=longest).contains(&self.missing)
+        self.next < self.length && self.stride > 0 && self.missing > 0
     }
 
     /// Appends the values of a step to the columns, `[length, width]`, and runs the window if it is time to.
@@ -366,6 +436,18 @@ impl Ring {
         session: &'s mut SensorSession<'_, M>,
         values: &[f32],
     ) -> Result<Option<Output<'s>>, InputError> {
+        let is_due = self.append(columns, width, session, values)?;
+        Ok(is_due.then(|| self.run(columns, width, session)))
+    }
+
+    /// Appends the values of a step to the columns, `[length, width]`; whether it is time to run the window.
+    fn append<T: Column, M: Memory>(
+        &mut self,
+        columns: &mut [T],
+        width: usize,
+        session: &SensorSession<'_, M>,
+        values: &[f32],
+    ) -> Result<bool, InputError> {
         let step = session.columns(values)?;
         let start = self.next * width;
         if let Some(places) = columns.get_mut(start..start + width) {
@@ -376,11 +458,35 @@ impl Ring {
             self.next = 0;
         }
         self.missing = self.missing.saturating_sub(1);
-        if self.missing > 0 {
-            return Ok(None);
+        let is_due = self.missing == 0;
+        if is_due {
+            self.missing = self.stride;
         }
-        self.missing = self.stride;
-        Ok(Some(self.run(columns, width, session)))
+        Ok(is_due)
+    }
+
+    /// Step `at` of a full window runs, of those in the order in which the model reads them.
+    fn run_step<'s, T: Column, M: Memory>(
+        &self,
+        columns: &[T],
+        width: usize,
+        session: &'s mut SensorSession<'_, M>,
+        at: usize,
+    ) -> Option<Output<'s>> {
+        let from_oldest = match session.model().reads_backwards() {
+            true => self.length.checked_sub(at + 1)?,
+            false => at,
+        };
+        let place = match self.next + from_oldest {
+            place if place < self.length => place,
+            place => place - self.length,
+        };
+        let columns = columns.get(place * width..)?;
+        if at == 0 {
+            session.reset();
+        }
+        T::read(session, columns.get(..session.model().num_channels())?);
+        Some(session.run())
     }
 
     /// All steps from the zero state.

@@ -1,4 +1,4 @@
-//! Every check of a file behind its checksum, in the order of `docs/FORMAT.md`.
+//! Every check of a file after its checksum, in the order of `docs/FORMAT.md`.
 
 use crate::format::{
     ARRAY_ALIGN, COLUMN_ALIGN, Format, LayerShape, Layers, MAX_DEAD_ZONE, MAX_HIDDEN,

@@ -21,7 +21,7 @@ pub fn sequences() -> Result<Vec<Sequence>> {
     Ok(sequences)
 }
 
-/// A header with the steps of these sequences, one behind the other, as `motions`.
+/// A header with the steps of these sequences, one after the other, as `motions`.
 ///
 /// # Errors
 ///

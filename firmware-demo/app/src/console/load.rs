@@ -19,7 +19,7 @@ pub(super) struct Load {
     decoder: Decoder,
     /// The first error in it.
     error: Option<TextError>,
-    /// Whether a blank came behind it.
+    /// Whether a blank came after it.
     is_over: bool,
     line: Line,
 }

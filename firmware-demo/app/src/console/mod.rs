@@ -149,7 +149,7 @@ impl<'s, 'm> Console<'s, 'm> {
     }
 
     /// Whether [`Console::input`] takes a byte now. It does not while a line is at work: the bytes
-    /// behind it are to wait.
+    /// after it are to wait.
     pub fn is_listening(&self) -> bool {
         matches!(self.task, Task::Text)
     }

@@ -2,12 +2,15 @@
 
 use lstm_core::OutputHead;
 
-use super::{SelfTest, Sensor, Task, window::MAX_STRIDE};
+use super::{SelfTest, Sensor, Task};
 use crate::{
     commands::{self, A_COMMAND, Expected},
     number::whole,
     output::Output,
 };
+
+/// The most steps from answer to answer.
+const MAX_STRIDE: usize = 65535;
 
 /// Every command but those that need a board.
 pub(crate) const COMMANDS: [&str; 9] = [
@@ -66,7 +69,9 @@ impl Sensor<'_, '_> {
                         .and_then(|stride| usize::try_from(stride).ok())
                         .filter(|stride| (1..=MAX_STRIDE).contains(stride))
                         .ok_or(":stride 1 to 65535")?;
-                    window.set_stride(stride);
+                    window
+                        .set_stride(stride)
+                        .map_err(|_| ":stride 1 to 65535")?;
                 }
                 let stride = window.stride() as u64;
                 output.remark("stride ").number(stride).end();

@@ -4,16 +4,16 @@ mod command;
 mod line;
 mod selftest;
 mod snapshot;
-mod window;
 
 pub(crate) use command::COMMANDS;
 pub(crate) use selftest::SelfTest;
 
-use lstm_core::{Error, Model, OutputHead, SensorSession, WorkspaceError, WorkspaceSlices};
+use lstm_core::{
+    Error, Model, OutputHead, SensorSession, SensorWindowSlice, WorkspaceError, WorkspaceSlices,
+};
 
 use crate::output::{Output, beginning};
 use line::{Line, read};
-use window::Window;
 
 /// A model that reads values: a line is a step.
 pub(crate) struct Sensor<'s, 'm> {
@@ -22,7 +22,7 @@ pub(crate) struct Sensor<'s, 'm> {
     numbers: &'s mut [f32],
     /// How many of them earlier lines of this step have given.
     filled: usize,
-    window: Option<Window<'s>>,
+    window: Option<SensorWindowSlice<'s>>,
     /// The words that are left over.
     snapshot: &'s mut [u8],
     /// Steps that the network has made.
@@ -58,17 +58,19 @@ impl<'s, 'm> Sensor<'s, 'm> {
     ) -> Result<Self, Error> {
         let (found, used) = (words.len(), model.workspace_words());
         let count = model.num_channels().max(model.num_outputs());
-        let columns = Window::words(&model);
+        let window = model.window().filter(|&length| length > 0);
+        let columns = window.map_or(0, |length| model.window_words(length));
         let expected = used.saturating_add(count).saturating_add(columns);
         let too_few = WorkspaceError::Words { found, expected };
         let (words, rest) = words.split_at_mut_checked(used).ok_or(too_few)?;
         let (numbers, rest) = rest.split_at_mut_checked(count).ok_or(too_few)?;
         let (columns, rest) = rest.split_at_mut_checked(columns).ok_or(too_few)?;
+        let window = window.map(|length| SensorWindowSlice::new(&model, columns, length, length));
         Ok(Sensor {
+            window: window.transpose()?,
             session: SensorSession::new(model, WorkspaceSlices::new(words, logits))?,
             numbers: bytemuck::cast_slice_mut(numbers),
             filled: 0,
-            window: Window::new(&model, columns),
             snapshot: bytemuck::cast_slice_mut(rest),
             steps: 0,
             no_text: Error::Workspace(WorkspaceError::ReadsValues {
@@ -101,7 +103,7 @@ impl<'s, 'm> Sensor<'s, 'm> {
         }
     }
 
-    /// What it reads and gives, behind the model's name.
+    /// What it reads and gives, after the model's name.
     pub(crate) fn tell(&self, output: &mut Output) {
         let model = self.model();
         output.str(", ").number(model.num_channels() as u64);
@@ -115,7 +117,7 @@ impl<'s, 'm> Sensor<'s, 'm> {
         }
     }
 
-    /// What the layers behind the recurrent ones are.
+    /// What the layers after the recurrent ones are.
     pub(crate) fn tell_layers(&self, output: &mut Output) {
         for shape in self.model().dense_layers() {
             output.str(", dense ").number(shape.width.into());
@@ -123,7 +125,8 @@ impl<'s, 'm> Sensor<'s, 'm> {
         }
     }
 
-    /// Takes a line of numbers. What is wrong with it, it says; then nothing changes.
+    /// Takes a line of numbers. What is wrong with it, it says; then nothing changes, but a step of several lines begins anew, so
+    /// that a lost line does not shift all steps that follow.
     pub(crate) fn line(&mut self, text: &str, output: &mut Output) -> Option<Task> {
         let expected = self.model().num_channels();
         let numbers = self.numbers.get_mut(..expected).unwrap_or_default();
@@ -154,25 +157,21 @@ impl<'s, 'm> Sensor<'s, 'm> {
         let numbers = self.numbers.get(..self.model().num_channels());
         let numbers = numbers.unwrap_or_default();
         if let Some(window) = &mut self.window {
-            return window
-                .push(&self.session, numbers)
-                .then_some(Task::Window(0));
+            // There are as many numbers as channels.
+            let is_due = window.append(&self.session, numbers).unwrap_or(false);
+            return is_due.then_some(Task::Window(0));
         }
         self.steps = self.steps.wrapping_add(1);
         let head = self.model().head();
-        // There are as many numbers as channels.
         let step = self.session.step(numbers).ok()?;
         answer(&step, head, self.numbers, output)
     }
 
-    /// The network reads a step of the window; behind the last it answers.
+    /// The network reads a step of the window; after the last it answers.
     fn window_step(&mut self, at: usize, output: &mut Output) -> Option<Task> {
         let (window, head) = (self.window.as_ref()?, self.session.model().head());
-        if at == 0 {
-            self.session.reset();
-        }
         self.steps = self.steps.wrapping_add(1);
-        let step = window.step(&mut self.session, at)?;
+        let step = window.run_step(&mut self.session, at)?;
         if at + 1 < window.length() {
             return Some(Task::Window(at + 1));
         }

@@ -35,7 +35,7 @@ pub fn letters() -> Model<'static> {
     Model::from_bytes(&LETTERS.0).unwrap()
 }
 
-/// A file with another golden digest, behind a right checksum.
+/// A file with another golden digest, after a right checksum.
 pub fn with_wrong_golden() -> Box<Aligned<[u8; 17_684]>> {
     let mut file = Box::new(LETTERS);
     let last = file.0.len() - 1;
