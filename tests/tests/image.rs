@@ -133,7 +133,7 @@ fn the_boot_rom_of_the_rp2040_keeps_every_byte_of_a_uf2() {
     assert!(tried >= 2 * 2 * shipped().len(), "{tried}");
 }
 
-/// That the test above can fail: a page that is left out moves the numbers of those behind it.
+/// That the test above can fail: a page that is left out moves the numbers of those after it.
 #[test]
 fn the_boot_rom_of_the_rp2040_loses_pages_of_a_uf2_with_a_gap() {
     let board = Board::parse("pico").unwrap();

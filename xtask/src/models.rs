@@ -57,7 +57,7 @@ pub fn shipped() -> Result<Vec<Model>> {
     Ok(models)
 }
 
-/// The model that is shown when none is named: the best that the board has room for.
+/// The model that is shown when none is named: the one that the board names, or the best poet that it runs.
 pub fn default(board: &Board) -> PathBuf {
     const BEST_FIRST: [&str; 6] = [
         "recall-verse-96-large",
@@ -67,9 +67,15 @@ pub fn default(board: &Board) -> PathBuf {
         "cifg-96",
         "cifg-96-int4",
     ];
-    let models = BEST_FIRST.map(path);
-    let fits = |model: &&PathBuf| fs::metadata(model).is_ok_and(|file| has_room(board, file.len()));
-    models.iter().find(fits).unwrap_or(&models[0]).clone()
+    if let Some(name) = &board.model {
+        return path(name);
+    }
+    let shipped = shipped().unwrap_or_default();
+    let runs = |name: &&&str| {
+        let mut models = shipped.iter();
+        models.any(|model| model.name == **name && runs(board, model))
+    };
+    path(BEST_FIRST.iter().find(runs).unwrap_or(&BEST_FIRST[0]))
 }
 
 /// The first of these features that the firmware of the board is built without.

@@ -30,6 +30,8 @@ pub struct Board {
     pub runtime: Runtime,
     /// The features of lstm-core that the firmware has, each of which brings a kind of models.
     pub features: Vec<String>,
+    /// The shipped model that it shows where none is named, of `models/`; none for the best poet that it runs.
+    pub model: Option<String>,
     /// Where its serial port comes out, for people.
     pub serial: String,
     /// The flash.

@@ -47,7 +47,7 @@ fn merge(into: &mut Table, from: Table) {
     }
 }
 
-/// The message, behind the number of its line.
+/// The message, after the number of its line.
 fn located(error: &toml::de::Error, text: &str) -> String {
     let before = error.span().and_then(|span| text.get(..span.start));
     let line = before.unwrap_or_default().matches('\n').count() + 1;

@@ -43,7 +43,7 @@ impl Stm32Usart {
             (false, true) => Some(Ok(byte)),
             (false, false) => None,
         };
-        // The byte in the data register is whole; the one behind it is lost.
+        // The byte in the data register is whole; the one after it is lost.
         let overrun = (status & Self::OVERRUN != 0).then_some(Err(Fault::Overrun));
         received.into_iter().chain(overrun)
     }

@@ -163,7 +163,7 @@ impl<'d, D: Driver<'d>> Read for Port<'_, 'd, D> {
 
 impl<'d, D: Driver<'d>> Write for Port<'_, 'd, D> {
     fn write(&mut self, bytes: &[u8]) -> Result<usize, EndpointError> {
-        // A full packet would want an empty one behind it.
+        // A full packet would want an empty one after it.
         let len = bytes.len().min(usize::from(PACKET) - 1);
         let (sender, receiver) = (&mut self.sender, &self.receiver);
         let packet = sender.write_packet(&bytes[..len]);

@@ -121,7 +121,7 @@ fn a_read_waits_for_the_first_byte_alone() {
     });
 }
 
-/// A full packet would want an empty one behind it.
+/// A full packet would want an empty one after it.
 #[test]
 fn what_is_sent_goes_in_packets_that_are_never_full() {
     let computer = Computer::default();

@@ -20,9 +20,9 @@ pub struct Computer(Arc<Mutex<State>>);
 #[derive(Default)]
 struct State {
     events: VecDeque<Event>,
-    /// Control transfers to be made: the setup packet, and the bytes behind it.
+    /// Control transfers to be made: the setup packet, and the bytes after it.
     requests: VecDeque<([u8; 8], Vec<u8>)>,
-    /// The bytes behind the setup packet of the one that is being made.
+    /// The bytes after the setup packet of the one that is being made.
     request: Vec<u8>,
     answer: Vec<u8>,
     /// What the board answered to each; `None` if it refused.
