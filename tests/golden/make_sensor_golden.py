@@ -6,10 +6,12 @@ files come from
 
     python3 tests/golden/make_sensor_golden.py keras tests/golden/sensors
     python3 tests/golden/make_sensor_golden.py torch tests/golden/sensors
+    python3 tests/golden/make_sensor_golden.py keras_variants tests/golden/sensors
+    python3 tests/golden/make_sensor_golden.py torch_variants tests/golden/sensors
 
-with Keras 3.15.1, tf_keras 2.21.0, TensorFlow 2.21.0, tf2onnx 1.17.0 and PyTorch 2.15.0. `keras.json` and `torch.json`
-hold for each file the arguments of `import` with either the file of the framework's inputs `x` and outputs `y`, and what
-these are, or what a refusal must say.
+with Keras 3.15.1, tf_keras 2.21.0, TensorFlow 2.21.0, tf2onnx 1.17.0 and PyTorch 2.15.0. The lists of
+the same names (`.json`) hold for each file the arguments of `import` with either the file of the framework's inputs `x`
+and outputs `y`, and what these are, or what a refusal must say.
 """
 
 import json
@@ -42,6 +44,18 @@ def spread(weight):
     """Weights that are large enough to tell networks apart; variances are positive."""
     values = RANDOM.uniform(-0.9, 0.9, weight.shape)
     return (abs(values) + 0.2 if "variance" in weight.name else values).astype("f4")
+
+
+def without_traces(name):
+    """The exporter notes for each node the lines of Python that it came from."""
+    import onnx
+
+    model = onnx.load(at(name), load_external_data=False)
+    parts = [model, model.graph, *model.graph.node, *model.graph.initializer, *model.graph.value_info]
+    for part in [*parts, *model.graph.input, *model.graph.output]:
+        del part.metadata_props[:]
+        part.doc_string = ""
+    pathlib.Path(at(name)).write_bytes(model.SerializeToString())
 
 
 def keras_model(module, *layers):
@@ -172,6 +186,7 @@ def torch_cases():
 
     def export(name, network, x, **settings):
         torch.onnx.export(network, (x,), at(name), input_names=["x"], verbose=False, **settings)
+        without_traces(name)
 
     deep = Network("GRU", layers=2, hidden=(7, 6))
     x = answers("deep.npz", deep)
@@ -207,6 +222,197 @@ def torch_cases():
     refuses("bidirectional.pt", "of a bidirectional layer", "--values x,y,z")
 
 
-{"keras": keras_cases, "torch": torch_cases}[FRAMEWORK]()
+def keras_variants():
+    import keras
+
+    L = keras.layers
+
+    def functional(name, shape, layers):
+        given = keras.Input(shape)
+        model = keras.Model(given, layers(given))
+        for weight in model.weights:
+            weight.assign(spread(weight))
+        x = RANDOM.normal(size=(3, *shape)).astype("f4")
+        model(x)
+        return model, x
+
+    def states(given):
+        _, hidden, cell = L.LSTM(4, return_sequences=True, return_state=True)(given)
+        return [L.Dense(2)(hidden), cell]
+
+    model, x = functional("states", (7, 3), states)
+    np.savez(at("states.npz"), x=x, y=model.predict(x, verbose=0)[0])
+    for end in ["keras", "h5"]:
+        model.save(at(f"states.{end}"))
+        imports(f"states.{end}", "states.npz", "values", "--values a,b", window=7)
+    model.export(at("states.onnx"), format="onnx", verbose=False)
+    imports("states.onnx", "states.npz", "values", "--values a,b", window=7)
+
+    model, _ = functional("cell", (7, 3), lambda x: L.Dense(2)(L.LSTM(4, return_state=True)(x)[2]))
+    model.save(at("cell_state.keras"))
+    refuses("cell_state.keras", "the cell state of layer lstm_1 (LSTM) is read, expected its output or its hidden state")
+
+    batch = keras_model(
+        keras, (6, 3), L.Rescaling(0.5), L.BatchNormalization(), L.Dense(2), L.LSTM(4, return_sequences=True),
+        L.BatchNormalization(center=False), L.GRU(3), L.BatchNormalization(scale=False), L.Dense(4, activation="relu"),
+        L.BatchNormalization(), L.Dense(2),
+    )
+    answers("batch.npz", batch, 6, 3)
+    batch.save(at("batch.keras"))
+    batch.export(at("batch.onnx"), format="onnx", verbose=False)
+    imports("batch.keras", "batch.npz", "values", window=6)
+    imports("batch.onnx", "batch.npz", "values", window=6)
+    batch.save_weights(at("batch.weights.h5"))
+    refuses("batch.weights.h5", "found layer layers/rescaling, which has no weights", "--values a,b")
+
+    turned, x = functional("turned", (3, 6), lambda x: L.Dense(2)(L.LSTM(4)(L.Permute((2, 1))(x))))
+    np.savez(at("turned.npz"), x=x.swapaxes(1, 2), y=turned.predict(x, verbose=0))
+    turned.save(at("turned.keras"))
+    imports("turned.keras", "turned.npz", "values", window=6)
+
+    dense = keras_model(keras, (6, 3), L.Dense(2, activation="relu"), L.LSTM(4), L.Dense(2))
+    dense.save(at("dense_before.keras"))
+    refuses("dense_before.keras", "reads what an activation behind layer dense")
+
+    def characters(name, first):
+        model = keras.Sequential([keras.Input((5,)), first, L.GRU(3, return_sequences=True), L.Dense(27)])
+        for weight in model.weights:
+            weight.assign(spread(weight))
+        x = RANDOM.integers(0, 27, (2, 5)).astype("f4")
+        np.savez(at(f"{name}.npz"), x=x, y=model.predict(x, verbose=0))
+        for end in ["keras", "onnx"]:
+            model.save(at(f"{name}.keras")) if end == "keras" else model.export(
+                at(f"{name}.onnx"), format="onnx", verbose=False
+            )
+            imports(f"{name}.{end}", f"{name}.npz", "text")
+
+    characters("embedded", L.Embedding(27, 2))
+    characters("encoded", L.CategoryEncoding(27, output_mode="one_hot"))
+
+    model, x = functional("masked", (6, 3), lambda x: L.Dense(2)(L.LSTM(4)(L.Masking(9.0)(x))))
+    np.savez(at("masked.npz"), x=x, y=model.predict(x, verbose=0))
+    model.save(at("masked.keras"))
+    imports("masked.keras", "masked.npz", "values", window=6)
+
+    model, x = functional(
+        "sliced", (6, 3), lambda x: L.Dense(2)(L.LSTM(4, return_sequences=True)(x)[:, -1, :])
+    )
+    np.savez(at("sliced.npz"), x=x, y=model.predict(x, verbose=0))
+    model.save(at("sliced.keras"))
+    imports("sliced.keras", "sliced.npz", "values", window=6)
+    model, _ = functional("middle", (6, 3), lambda x: L.Dense(2)(L.LSTM(4, return_sequences=True)(x)[:, 2]))
+    model.save(at("middle.keras"))
+    refuses("middle.keras", "found a layer GetItem (get_item_1)")
+
+    anew = keras_model(keras, (4, 6), L.Reshape((4, 3, 2)), L.TimeDistributed(L.LSTM(2)), L.LSTM(2), L.Dense(2))
+    anew.save(at("anew.keras"))
+    refuses("anew.keras", "(TimeDistributed) runs a recurrent layer anew at each step")
+
+
+def torch_variants():
+    import torch
+    from safetensors.torch import save_file
+
+    torch.manual_seed(2)
+
+    class Network(torch.nn.Module):
+        def __init__(self, forward, **layers):
+            super().__init__()
+            for name, layer in layers.items():
+                setattr(self, name, layer)
+            self.run = forward
+            for parameter in self.parameters():
+                torch.nn.init.uniform_(parameter, -0.9, 0.9)
+            for name, buffer in self.named_buffers():
+                if "running" in name:
+                    buffer.uniform_(0.3, 1.5)
+            self.eval()
+
+        def forward(self, *x):
+            return self.run(self, *x)
+
+    def export(name, network, x, dynamo):
+        settings = {"external_data": False} if dynamo else {}
+        torch.onnx.export(network, x, at(name), input_names=["x"], verbose=False, dynamo=dynamo, **settings)
+        without_traces(name)
+
+    def both(name, network, x, answer, arguments="", window=0, turn=False):
+        y = network(x).detach().numpy()
+        x_here = x.float().numpy()
+        np.savez(at(f"{name}.npz"), x=x_here.swapaxes(1, 2) if turn else x_here, y=y)
+        for dynamo, end in [(True, "dynamo"), (False, "ts")]:
+            export(f"{name}.{end}.onnx", network, (x[:1],), dynamo)
+            imports(f"{name}.{end}.onnx", f"{name}.npz", answer, arguments, window)
+
+    nn = torch.nn
+    series = lambda *shape: torch.tensor(RANDOM.normal(size=shape).astype("f4"))
+    channels = Network(
+        lambda self, x: self.out(self.norm(self.rnn(x.transpose(1, 2))[0][:, -1])),
+        rnn=nn.GRU(3, 4, batch_first=True), norm=nn.BatchNorm1d(4), out=nn.Linear(4, 2),
+    )
+    both("channels_first", channels, series(2, 3, 6), "values", "--values a,b", window=6, turn=True)
+
+    one = Network(
+        lambda self, x: self.out(self.rnn(x.unsqueeze(-1))[0][:, -1]),
+        rnn=nn.LSTM(1, 3, batch_first=True), out=nn.Linear(3, 2),
+    )
+    both("one_channel", one, series(2, 6), "values", "--values a,b", window=6)
+
+    front = Network(
+        lambda self, x: 1 - self.out(self.b(self.between(self.a(self.front(x))[0]))[0]),
+        front=nn.Linear(3, 2), a=nn.LSTM(2, 4, batch_first=True), between=nn.Linear(4, 4),
+        b=nn.GRU(4, 4, batch_first=True), out=nn.Linear(4, 2),
+    )
+    both("front", front, series(2, 6, 3), "values", "--values a,b")
+    save_file(front.state_dict(), at("front.safetensors"))
+    refuses("front.safetensors", "found dense layer between, which fits before layer b.0", "--values a,b")
+
+    one_hot = Network(
+        lambda self, x: self.out(self.rnn(nn.functional.one_hot(x, 27).float())[0]),
+        rnn=nn.GRU(27, 3, batch_first=True), out=nn.Linear(3, 27),
+    )
+    both("one_hot", one_hot, torch.tensor(RANDOM.integers(0, 27, (1, 5))), "text")
+
+    state = Network(
+        lambda self, h, x: self.rnn(x, h), rnn=nn.GRU(3, 4, batch_first=True),
+    )
+    state.run = lambda self, h, x: (lambda y, h: (self.out(y), h))(*self.rnn(x, h))
+    state.out = nn.Linear(4, 2)
+    x, h = series(1, 6, 3), torch.zeros(1, 1, 4)
+    np.savez(at("state_first.npz"), x=x.numpy(), y=state(h, x)[0].detach().numpy())
+    export("state_first.onnx", state, (h, x), False)
+    imports("state_first.onnx", "state_first.npz", "values", "--values a,b")
+
+    middle = Network(
+        lambda self, x: (lambda y: (y, self.last(y)))(self.out(self.rnn(x)[0][:, -1])),
+        rnn=nn.GRU(3, 4, batch_first=True), out=nn.Linear(4, 3), last=nn.Linear(3, 2),
+    )
+    x = series(1, 6, 3)
+    np.savez(at("middle.npz"), x=x.numpy(), y=middle(x)[1].detach().numpy())
+    export("middle.onnx", middle, (x,), False)
+    imports("middle.onnx", "middle.npz", "values", "--values a,b", window=6)
+
+    rnn = lambda **more: {"rnn": nn.LSTM(3, 4, batch_first=True), "out": nn.Linear(4, 2), **more}
+    for name, says, forward in [
+        ("softmax_of_steps", "(Softmax) is over another axis than that of the numbers",
+         lambda self, x: torch.softmax(self.out(self.rnn(x)[0]).permute(0, 2, 1), -1)),
+        ("whole", "(Cast) makes whole numbers of what it reads",
+         lambda self, x: self.out(self.rnn((3 * x).int().float())[0])),
+        # To take the negative ones out is no way to read characters.
+        ("no_negative", "reads the numbers of characters, expected an embedding",
+         lambda self, x: self.out(self.rnn(torch.where(x < 0, torch.zeros(()), x))[0])),
+        ("cell_state", "reads the cell state of node /rnn/LSTM (LSTM), expected its output",
+         lambda self, x: self.out(self.rnn(x)[1][1][-1])),
+    ]:
+        export(f"{name}.onnx", Network(forward, **rnn()), (series(1, 6, 3),), False)
+        refuses(f"{name}.onnx", says, "--values a,b")
+
+
+{
+    "keras": keras_cases,
+    "torch": torch_cases,
+    "keras_variants": keras_variants,
+    "torch_variants": torch_variants,
+}[FRAMEWORK]()
 with open(at(f"{FRAMEWORK}.json"), "w") as file:
     json.dump(CASES, file, indent=1)

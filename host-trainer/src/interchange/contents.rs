@@ -30,6 +30,8 @@ pub struct Contents {
     pub context: Context,
     /// What a person should know about it.
     pub notes: Vec<String>,
+    /// Layers without weights that compute something, where the file names them and tells no more.
+    pub(super) weightless: Vec<String>,
     /// What the network reads, where the file tells.
     pub reads: Option<Reads>,
     /// Why it is no network of characters that runs here, where the file tells that.
@@ -40,14 +42,15 @@ pub struct Contents {
 
 impl Contents {
     /// Layers with their numbers, of a file that has no tensors by name.
-    pub(super) fn of_plan(kind: &'static str, reads: Reads, mut plan: Plan) -> Self {
+    pub(super) fn of_plan(kind: &'static str, reads: Option<Reads>, mut plan: Plan) -> Self {
         Self {
             kind,
             tensors: BTreeMap::new(),
             order: Vec::new(),
             context: plan.context,
             notes: std::mem::take(&mut plan.notes),
-            reads: Some(reads),
+            weightless: Vec::new(),
+            reads,
             not_text: None,
             plan: Some(Ok(plan)),
         }
@@ -164,6 +167,7 @@ impl Collector {
             order,
             context,
             notes: self.notes,
+            weightless: Vec::new(),
             reads: None,
             not_text: None,
             plan: None,

@@ -25,6 +25,7 @@ mod names;
 mod network;
 mod plan;
 mod shape;
+mod stack;
 mod told;
 pub mod values;
 pub mod write;

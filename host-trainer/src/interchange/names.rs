@@ -40,6 +40,77 @@ impl Part {
     }
 }
 
+/// What a layer without weights does to a network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Weightless {
+    /// Nothing, when the network runs.
+    Nothing,
+    /// It computes something else than is run here.
+    Something,
+    /// What a file of weights does not tell.
+    Untold,
+}
+
+impl Weightless {
+    /// By a name as Keras gives one: the class's, perhaps with a number.
+    pub(super) fn of(name: &str) -> Self {
+        let digits = name.trim_end_matches(|c: char| c.is_ascii_digit());
+        let class = match digits.strip_suffix('_') {
+            Some(class) if digits.len() < name.len() => class,
+            _ => name,
+        };
+        let nothing = [
+            "activity_regularization",
+            "alpha_dropout",
+            "dropout",
+            "flatten",
+            "functional",
+            "gaussian_dropout",
+            "gaussian_noise",
+            "identity",
+            "input",
+            "input_layer",
+            "model",
+            "sequential",
+            "spatial_dropout1d",
+        ];
+        let something = [
+            "add",
+            "additive_attention",
+            "attention",
+            "average",
+            "average_pooling1d",
+            "concatenate",
+            "cropping1d",
+            "dot",
+            "elu",
+            "get_item",
+            "global_average_pooling1d",
+            "global_max_pooling1d",
+            "lambda",
+            "leaky_re_lu",
+            "max_pooling1d",
+            "maximum",
+            "minimum",
+            "multiply",
+            "normalization",
+            "permute",
+            "repeat_vector",
+            "rescaling",
+            "reshape",
+            "subtract",
+            "unit_normalization",
+            "up_sampling1d",
+            "zero_padding1d",
+        ];
+        match class {
+            class if nothing.contains(&class) => Self::Nothing,
+            class if something.contains(&class) => Self::Something,
+            _ => Self::Untold,
+        }
+    }
+}
+
 /// Whether a tensor is no weight but an optimizer's or a random layer's state.
 pub(super) fn is_bookkeeping(name: &str) -> bool {
     let optimizer = ["optimizer/", "optimizer_weights/"];
@@ -127,6 +198,22 @@ pub(super) fn counted(name: &str) -> (String, Vec<u64>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn layers_without_weights_are_known_by_their_names() {
+        for (name, expected) in [
+            ("dropout", Weightless::Nothing),
+            ("spatial_dropout1d_2", Weightless::Nothing),
+            ("sequential_1", Weightless::Nothing),
+            ("global_average_pooling1d", Weightless::Something),
+            ("average_pooling1d_10", Weightless::Something),
+            ("add", Weightless::Something),
+            ("activation_1", Weightless::Untold),
+            ("dropout_of_mine", Weightless::Untold),
+        ] {
+            assert_eq!(Weightless::of(name), expected, "{name}");
+        }
+    }
 
     #[test]
     fn a_name_tells_the_layer_and_the_part() {

@@ -76,6 +76,8 @@ pub(super) struct Dense {
     /// `[out]`.
     pub(super) bias: Piece,
     pub(super) end: End,
+    /// Whether it stands where the file has none, and is the identity but for a scale.
+    pub(super) is_identity: bool,
 }
 
 /// What becomes of a dense layer's sums.
@@ -156,7 +158,7 @@ impl Recurrent {
 }
 
 impl Dense {
-    /// The identity, behind a recurrent layer that no dense layer follows.
+    /// The identity, after a recurrent layer that no dense layer follows.
     ///
     /// # Errors
     /// It would be wider than any dense layer.
@@ -202,6 +204,7 @@ impl Dense {
             },
             bias: Piece::zeros(width),
             end,
+            is_identity: true,
         })
     }
 }

@@ -169,7 +169,7 @@ fn checkpoint_tensors(input: &[u8]) {
     self::file(&file.to_bytes(KEYS[0]).unwrap());
 }
 
-/// Text up to the first byte that UTF-8 never has, and what is behind it.
+/// Text up to the first byte that UTF-8 never has, and what is after it.
 fn text_and_fill(input: &[u8]) -> (Option<&str>, &[u8]) {
     let end = input.iter().position(|&b| b == 0xff).unwrap_or(input.len());
     let (text, fill) = input.split_at(end);
@@ -179,7 +179,7 @@ fn text_and_fill(input: &[u8]) -> (Option<&str>, &[u8]) {
     )
 }
 
-/// The header of a quantized network with the data behind it.
+/// The header of a quantized network with the data after it.
 fn quantized(input: &[u8]) {
     let end = input.iter().position(|&b| b == 0xff).unwrap_or(input.len());
     let (header, fill) = input.split_at(end);

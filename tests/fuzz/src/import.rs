@@ -10,7 +10,7 @@ use host_trainer::text::alphabet::Alphabet;
 use std::path::Path;
 
 /// Small files of the real frameworks.
-const FILES: [&[u8]; 7] = [
+const FILES: [&[u8]; 9] = [
     include_bytes!("../../golden/imports/onehot_list.npz"),
     include_bytes!("../../golden/imports/onehot.pt"),
     include_bytes!("../../golden/imports/protocol_4.pt"),
@@ -18,6 +18,8 @@ const FILES: [&[u8]; 7] = [
     include_bytes!("../../golden/imports/onehot.keras"),
     include_bytes!("../../golden/imports/keras2_window.h5"),
     include_bytes!("../../golden/sensors/deep_opset11.onnx"),
+    include_bytes!("../../golden/sensors/channels_first.ts.onnx"),
+    include_bytes!("../../golden/sensors/one_hot.ts.onnx"),
 ];
 const DESCRIPTION: &[u8] = br#"{"class_name":"Sequential","config":{"layers":[{"class_name":"Embedding","config":{}},{"class_name":"LSTM","config":{"stateful":true}},{"class_name":"Dense","config":{"activation":"softmax"}}]}}"#;
 
@@ -104,7 +106,7 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
     seeds.push(with_kind(2, PICKLE));
     seeds.push(with_kind(3, DESCRIPTION));
     seeds.push(with_kind(4, b"\x89HDF\r\n\x1a\n"));
-    seeds.push(with_kind(0, FILES[6]));
+    seeds.extend(FILES[6..].iter().map(|file| with_kind(0, file)));
     seeds
 }
 

@@ -115,7 +115,7 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
 mod tests {
     use super::*;
 
-    /// Each seed is read, so that what is behind a part is reached.
+    /// Each seed is read, so that what is after a part is reached.
     #[test]
     fn the_seeds_are_right() {
         let read = |bytes: Vec<u8>| Sequences::from_bytes(Path::new("data"), bytes).unwrap();

@@ -65,6 +65,64 @@ fn visit(group: &Group, path: &str, depth: usize, tensors: &mut Collector) -> Re
     Ok(())
 }
 
+/// The layers that have no numbers in a file of weights: the path of each, and a name that tells its class.
+pub(super) fn without_numbers(root: &Group) -> Result<Vec<(String, String)>, String> {
+    let mut found = Vec::new();
+    search(root, "", MAX_DEPTH, &mut found)?;
+    Ok(found)
+}
+
+/// Whether a group has numbers, with the layers within that have none.
+fn search(
+    group: &Group,
+    path: &str,
+    depth: usize,
+    found: &mut Vec<(String, String)>,
+) -> Result<bool, String> {
+    let Some(depth) = depth.checked_sub(1) else {
+        return Ok(true);
+    };
+    let (groups, datasets) = group.members().map_err(damaged)?;
+    let mut has_numbers = !datasets.is_empty();
+    // Keras 3 keeps a layer's own numbers, and its name, in a group of it; Keras 2 names them in an attribute.
+    let mut own = None;
+    for inner in &groups {
+        let name = inner.name();
+        let inner_path = match path {
+            "" => name.to_owned(),
+            path => format!("{path}/{name}"),
+        };
+        if names::is_bookkeeping(&format!("{inner_path}/")) {
+            continue;
+        }
+        if name == "vars" {
+            own = texts(inner, "name")?.into_iter().next();
+        }
+        has_numbers |= search(inner, &inner_path, depth, found)?;
+    }
+    let own_name = path.rsplit('/').next().unwrap_or_default();
+    let is_old =
+        || Ok::<_, String>(has(group, "weight_names")? && own_name != "top_level_model_weights");
+    if has_numbers || path.is_empty() {
+        return Ok(has_numbers);
+    }
+    // A Sequential or a Functional model calls its layers' groups by their classes, another one by its own attributes.
+    let class = match own {
+        Some(_) if path.starts_with("layers/") => Some(own_name.to_owned()),
+        Some(name) => Some(name),
+        None if is_old()? => Some(own_name.to_owned()),
+        None => None,
+    };
+    found.extend(class.map(|class| (path.to_owned(), class)));
+    Ok(false)
+}
+
+/// Whether a group has an attribute.
+fn has(group: &Group, name: &str) -> Result<bool, String> {
+    let attributes = group.raw_attributes().map_err(damaged)?;
+    Ok(attributes.iter().any(|attribute| attribute.name() == name))
+}
+
 /// How a data set stores its numbers; `None` where they are not floating-point ones.
 fn number(dataset: &Dataset) -> Result<Option<Number>, String> {
     Ok(match dataset.dtype() {
@@ -102,7 +160,7 @@ pub(super) fn texts(group: &Group, name: &str) -> Result<Vec<String>, String> {
     strings(&attributes, name, follow)
 }
 
-/// The texts of an attribute. `follow` reads one that lies elsewhere, behind a reference of the
+/// The texts of an attribute. `follow` reads one that lies elsewhere, after a reference of the
 /// attribute. (The library's own way would read one long text as often as a few bytes name it.)
 fn strings(
     attributes: &[RawAttribute],

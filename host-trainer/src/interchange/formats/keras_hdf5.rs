@@ -6,7 +6,7 @@ use super::hdf5;
 use super::keras_model::described;
 use crate::interchange::contents::{Collector, Contents};
 use crate::interchange::context::Context;
-use crate::interchange::names;
+use crate::interchange::names::{self, Weightless};
 use crate::interchange::told::Told;
 use hdf5_reader::group::Group;
 use std::collections::BTreeSet;
@@ -42,7 +42,20 @@ fn read(file: File, _: &Told) -> Result<Contents, String> {
                      such a network is another one",
                 );
             }
-            Ok(tensors.finish(KIND, order, Context::Untold))
+            let mut weightless = Vec::new();
+            for (layer, name) in hdf5::without_numbers(&root)? {
+                match Weightless::of(&name) {
+                    Weightless::Nothing => {}
+                    Weightless::Something => weightless.push(layer),
+                    Weightless::Untold => tensors.note(format!(
+                        "layer {layer} has no weights, and the file does not tell what it computes: passed over"
+                    )),
+                }
+            }
+            Ok(Contents {
+                weightless,
+                ..tensors.finish(KIND, order, Context::Untold)
+            })
         }
     }
 }

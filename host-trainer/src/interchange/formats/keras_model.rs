@@ -29,13 +29,16 @@ fn read(file: File, _: &Told) -> Result<Contents, String> {
 
 /// What a file holds that describes its layers.
 pub(super) fn described(
-    tensors: Collector,
+    mut tensors: Collector,
     kind: &'static str,
     order: Vec<String>,
     description: &Description,
 ) -> Contents {
     let (text, has_embedding) = (description.text(), description.has_embedding());
     let plan = (!has_embedding).then(|| description.values(tensors.tensors()));
+    for note in description.notes() {
+        tensors.note(note);
+    }
     let context = text.clone().unwrap_or(Context::Untold);
     Contents {
         reads: has_embedding.then_some(Reads::Characters),

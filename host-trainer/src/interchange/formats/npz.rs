@@ -28,6 +28,15 @@ fn read(file: File, _: &Told) -> Result<Contents, String> {
         return Err("found no zip file, expected .npz".into());
     };
     let mut tensors = Collector::new(archive.size);
+    if archive
+        .names()
+        .iter()
+        .any(|name| name.ends_with("/archive_format"))
+    {
+        return Err(
+            "found a program of torch.export, expected torch.save(model.state_dict(), ...)".into(),
+        );
+    }
     for name in archive.names() {
         let bytes = archive.read(&name)?;
         let name = name.strip_suffix(END).ok_or_else(|| {
@@ -242,7 +251,7 @@ fn value<'h>(header: &'h str, key: &str) -> Option<&'h str> {
 pub(in crate::interchange) fn encode(shape: &[usize], values: &[f32]) -> Vec<u8> {
     let axes: String = shape.iter().map(|axis| format!("{axis},")).collect();
     let mut header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({axes}), }}");
-    // The numbers begin at a multiple of 64 bytes, behind a line end.
+    // The numbers begin at a multiple of 64 bytes, after a line end.
     let head = MAGIC.len() + 4;
     let padded = (head + header.len() + 1).next_multiple_of(64) - head - 1;
     header = format!("{header:<padded$}\n");

@@ -2,7 +2,7 @@
 //!
 //! candle's reader is not used. It copies the object on top for each code that names it, so
 //! `N` and then `q\0h\0\x86` thirty times (152 bytes) makes 2^30 objects; it shifts beyond 64 bits at
-//! `\x8a\x09` with nine bytes behind it; and it knows no code of protocol 4, such as `\x95`.
+//! `\x8a\x09` with nine bytes after it; and it knows no code of protocol 4, such as `\x95`.
 //! Here objects lie in one list and name each other by number, so there are no more of them than
 //! the pickle has codes, and none is within itself by copying.
 

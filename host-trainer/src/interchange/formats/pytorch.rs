@@ -46,7 +46,9 @@ fn read(file: File, told: &Told) -> Result<Contents, String> {
     let folder = path.strip_suffix("data.pkl").unwrap_or_default();
     if archive.has(&format!("{folder}constants.pkl")) {
         return Err(
-            "found a TorchScript program, expected torch.save(model.state_dict(), ...)".into(),
+            "found a TorchScript program, expected torch.save(model.state_dict(), ...), which \
+             torch.jit.load(...).state_dict() gives too"
+                .into(),
         );
     }
     let byte_order = format!("{folder}byteorder");
@@ -93,12 +95,13 @@ fn state_dict<'p>(pickle: &'p Pickle, told: Option<&str>) -> Result<Vec<(&'p str
             Object::Call { callable, .. } => pickle.global(*callable),
             _ => None,
         };
-        let found = found.map_or("no dictionary".to_owned(), |class| {
-            format!("an object of class {class}")
+        let expected = "expected torch.save(model.state_dict(), ...)";
+        return Err(match found {
+            Some(class) => {
+                format!("found a pickle of an object of class {class}, {expected}, not the model")
+            }
+            None => format!("found a pickle of no dictionary, {expected}"),
         });
-        return Err(format!(
-            "found a pickle of {found}, expected torch.save(model.state_dict(), ...)"
-        ));
     }
     let mut dicts = Vec::new();
     walk(

@@ -3,11 +3,12 @@
 use super::Mapped;
 use crate::files::error::Error;
 use crate::files::tensors::{NamedTensor, TensorFile};
-use crate::interchange::plan::{End, Input, Plan};
+use crate::interchange::plan::{End, Input, Piece, Plan};
 use crate::network::config::{CellKind, LayerConfig, NetworkConfig};
 use crate::network::parameters::Network;
 use crate::network::sensor::{Activation, Cell};
 use crate::text::alphabet::Alphabet;
+use std::borrow::Cow;
 use std::path::Path;
 
 /// # Errors
@@ -15,10 +16,14 @@ use std::path::Path;
 pub(super) fn find(path: &Path, plan: &Plan, alphabet: &Alphabet) -> Result<Mapped, Error> {
     let bad = |e| Error::bad_input(format!("{}: {e}", path.display()));
     let config = config(plan, alphabet).map_err(bad)?;
-    let Input::Characters(embedding) = &plan.input else {
-        return Err(bad("found no embedding, expected one".to_owned()));
-    };
-    let mut pieces = vec![embedding];
+    let embedding = embedding(plan, alphabet).map_err(bad)?;
+    let mut notes = Vec::new();
+    if matches!(plan.input, Input::Values(_)) {
+        notes.push(
+            "there is no embedding: the input is one-hot, so the identity stands for it".to_owned(),
+        );
+    }
+    let mut pieces = vec![&*embedding];
     for layer in &plan.layers {
         pieces.extend([&layer.w_ih, &layer.w_hh, &layer.bias]);
         pieces.extend(&layer.recurrent_bias);
@@ -39,14 +44,37 @@ pub(super) fn find(path: &Path, plan: &Plan, alphabet: &Alphabet) -> Result<Mapp
     Ok(Mapped {
         network: Network::from_tensors(path, config, &mut file)?,
         map,
-        notes: Vec::new(),
+        notes,
     })
 }
 
+/// The matrix in which characters are looked up; the identity where they are 1 among zeros.
+fn embedding<'p>(plan: &'p Plan, alphabet: &Alphabet) -> Result<Cow<'p, Piece>, String> {
+    let symbols = alphabet.len();
+    match &plan.input {
+        Input::Characters(embedding) => Ok(Cow::Borrowed(embedding)),
+        Input::Values(None) if plan.inputs() == Some(symbols) => {
+            let mut values = vec![0.0; symbols * symbols];
+            values
+                .iter_mut()
+                .step_by(symbols + 1)
+                .for_each(|x| *x = 1.0);
+            Ok(Cow::Owned(Piece {
+                shape: vec![symbols, symbols],
+                values,
+                from: "the identity: one-hot input".to_owned(),
+            }))
+        }
+        Input::Values(_) => Err(format!(
+            "found a network that reads {} values, expected an embedding, or for one-hot input one of each of the \
+             alphabet's {symbols} symbols, as they are",
+            plan.inputs().unwrap_or(0)
+        )),
+    }
+}
+
 fn config(plan: &Plan, alphabet: &Alphabet) -> Result<NetworkConfig, String> {
-    let Input::Characters(embedding) = &plan.input else {
-        return Err("found a network that reads values, expected an embedding".into());
-    };
+    let embedding = embedding(plan, alphabet)?;
     let (&[symbols, width], [dense]) = (&embedding.shape[..], &plan.dense[..]) else {
         return Err(format!(
             "found an embedding {:?} and {} dense layers, expected a matrix and one",

@@ -35,11 +35,7 @@ impl Groups {
                 ));
             }
             let (group, part) = split(name).ok_or_else(|| {
-                format!(
-                    "found tensor {name} {:?}, expected names of an embedding, recurrent layers and a dense \
-                     layer as in Keras or PyTorch",
-                    tensor.shape
-                )
+                format!("found tensor {name} {:?}{}", tensor.shape, what_it_is(name))
             })?;
             groups.entry(group).or_default().push((part, name.clone()));
         }
@@ -176,5 +172,26 @@ fn torch_recurrent(
     match named.into_values().next() {
         Some(name) => Err(unexpected(tensors, &name)),
         None => Ok(layer),
+    }
+}
+
+/// What a tensor is that is of no layer, and what to do.
+fn what_it_is(name: &str) -> &'static str {
+    let is_any = |parts: &[&str]| parts.iter().any(|part| name.contains(part));
+    if is_any(&["running_mean", "running_var"]) {
+        " of a batch normalization, expected recurrent and dense layers alone: export the model to ONNX, or save a \
+         model of Keras whole, which tell where it stands"
+    } else if is_any(&["parametrizations."]) {
+        " of a parametrization, expected plain weights: \
+         torch.nn.utils.parametrize.remove_parametrizations(module, name) before the model is saved"
+    } else if name.ends_with("_g") || name.ends_with("_v") {
+        " as of a weight normalization, expected plain weights: torch.nn.utils.remove_weight_norm(module, name) before \
+         the model is saved"
+    } else if name.ends_with("_mask") || name.ends_with("_orig") {
+        " as of a pruned layer, expected plain weights: torch.nn.utils.prune.remove(module, name) before the model is \
+         saved"
+    } else {
+        ", expected names of an embedding, recurrent layers and a dense layer as in Keras or PyTorch (--ignore NAME \
+         leaves out what the network does not use)"
     }
 }

@@ -145,5 +145,6 @@ pub(in crate::interchange) fn dense(
         weight,
         bias,
         end,
+        is_identity: false,
     })
 }

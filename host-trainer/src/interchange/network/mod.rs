@@ -49,7 +49,7 @@ pub fn find(path: &Path, contents: &Contents, told: &Told, alphabet: &Alphabet) 
     {
         return from_plan::find(path, plan.as_ref().map_err(|e| bad(e.clone()))?, alphabet);
     }
-    let (kept, mut notes) = keep(&contents.tensors, told).map_err(bad)?;
+    let (kept, mut notes) = keep(contents, told).map_err(bad)?;
     let tensors = kept.as_ref().unwrap_or(&contents.tensors);
     let chain = Groups::sort(tensors)
         .and_then(|groups| order::chain(groups, tensors, &contents.order, alphabet.len(), told))
@@ -76,10 +76,24 @@ pub fn find(path: &Path, contents: &Contents, told: &Told, alphabet: &Alphabet) 
 }
 
 /// The tensors without those that a person leaves out, with a note of each; `None` where all are kept.
+///
+/// # Errors
+/// What a person leaves out is not there, or a layer computes something that the file does not tell.
 pub(super) fn keep(
-    tensors: &Tensors,
+    contents: &Contents,
     told: &Told,
 ) -> Result<(Option<Tensors>, Vec<String>), String> {
+    let Contents {
+        tensors,
+        weightless,
+        ..
+    } = contents;
+    if let Some(layer) = weightless.iter().find(|layer| !told.ignore.contains(layer)) {
+        return Err(format!(
+            "found layer {layer}, which has no weights, so that the file does not tell what it computes, expected \
+             recurrent and dense layers: save the model whole (model.save), or leave the layer out by --ignore {layer}"
+        ));
+    }
     if told.ignore.is_empty() {
         return Ok((None, Vec::new()));
     }
@@ -88,7 +102,8 @@ pub(super) fn keep(
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '/']))
     };
     for start in &told.ignore {
-        if !tensors.keys().any(|name| is_of(name, start)) {
+        let is_layer = weightless.contains(start);
+        if !is_layer && !tensors.keys().any(|name| is_of(name, start)) {
             return Err(format!(
                 "found no tensor {start} to ignore, expected the name of one, or of its module"
             ));
@@ -96,6 +111,7 @@ pub(super) fn keep(
     }
     let is_ignored = |name: &String| told.ignore.iter().any(|start| is_of(name, start));
     let notes = tensors.keys().filter(|name| is_ignored(name));
+    let notes = notes.chain(weightless);
     let notes = notes.map(|name| format!("{name} is left out, as --ignore says"));
     let notes = notes.collect();
     let mut kept = tensors.clone();

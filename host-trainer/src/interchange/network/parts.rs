@@ -99,8 +99,12 @@ impl Recurrent {
 }
 
 pub(super) fn unexpected(tensors: &Tensors, name: &str) -> String {
+    let instead = match name.contains("batch_normalization") {
+        true => ": save the model whole, which tells where the batch normalization stands",
+        false => "",
+    };
     format!(
-        "found tensor {name} {:?}, expected an embedding, recurrent layers and a dense layer only",
+        "found tensor {name} {:?}, expected an embedding, recurrent layers and a dense layer only{instead}",
         tensors[name].shape
     )
 }

@@ -137,6 +137,7 @@ fn of_two_classes(dense: &Dense) -> Dense {
         weight: pair(&dense.weight, vec![dense.weight.shape[0], 2]),
         bias: pair(&dense.bias, vec![2]),
         end: dense.end,
+        is_identity: false,
     }
 }
 

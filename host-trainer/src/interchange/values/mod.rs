@@ -95,7 +95,7 @@ fn named<'c>(
     contents: &'c Contents,
     told: &Told,
 ) -> Result<(Named, Cow<'c, Tensors>, Vec<String>), String> {
-    let (kept, notes) = keep(&contents.tensors, told)?;
+    let (kept, notes) = keep(contents, told)?;
     let tensors = kept.map_or(Cow::Borrowed(&contents.tensors), Cow::Owned);
     let named = Named::sort(&tensors)?;
     Ok((named, tensors, notes))

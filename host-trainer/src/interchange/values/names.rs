@@ -13,6 +13,8 @@ use std::collections::BTreeMap;
 
 /// More dense layers than this are in no network.
 const MAX_LINEARS: usize = 6;
+/// What tells where layers stand.
+const TOLD: &str = "an ONNX tells it, and a model of Keras that is saved whole";
 /// The least deviation that Keras divides by.
 const EPSILON: f32 = 1e-7;
 /// What a module of PyTorch that computes `(x - mean) / std` calls its two buffers.
@@ -114,15 +116,16 @@ impl Named {
                 places: &places,
                 is_asked: !told.order.is_empty(),
             };
-            recurrent = orders.arrange(recurrent, None, |layer| {
+            recurrent = orders.arrange(recurrent, None, &mut notes, |layer| {
                 (&layer.name, layer.widths(tensors))
             })?;
             let width = recurrent.last().map(|layer| layer.widths(tensors)[1]);
-            linears = orders.arrange(linears, width, |linear| {
+            linears = orders.arrange(linears, width, &mut notes, |linear| {
                 let shape = &tensors[&linear.weight].shape;
                 (&linear.name, linear.layout.in_out(shape))
             })?;
             orders.refuse_dense_in_front(&recurrent, &linears, tensors)?;
+            orders.refuse_what_fits_in_front(&recurrent, &linears, tensors)?;
         }
         let layers = recurrent.iter();
         let layers = layers.map(|layer| layers::recurrent(layer, tensors, None, &mut notes));
@@ -158,6 +161,7 @@ impl Orders<'_> {
         &self,
         mut items: Vec<T>,
         input: Option<usize>,
+        notes: &mut Vec<String>,
         of: impl Fn(&T) -> (&String, [usize; 2]),
     ) -> Result<Vec<T>, String> {
         let place = |item: &T| self.places.get(of(item).0).copied();
@@ -180,6 +184,20 @@ impl Orders<'_> {
             })
         };
         if self.is_asked || ((is_placed || is_counted) && fits(&items)) {
+            let is_open = || {
+                permutations(&items)
+                    .iter()
+                    .filter(|items| fits(items))
+                    .count()
+                    > 1
+            };
+            if !self.is_asked && !is_counted && is_open() {
+                let names: Vec<&str> = items.iter().map(|item| &of(item).0[..]).collect();
+                notes.push(format!(
+                    "the layers {} are taken in the order of the file (--order gives another)",
+                    names.join(", ")
+                ));
+            }
             return Ok(items);
         }
         let mut others = permutations(&items);
@@ -192,7 +210,7 @@ impl Orders<'_> {
                 let names: Vec<&str> = items.iter().map(|item| &of(item).0[..]).collect();
                 Err(format!(
                     "the order of the layers {} is not in the file, expected --order with the names of all layers \
-                     from the input to the output",
+                     from the input to the output ({TOLD})",
                     names.join(", ")
                 ))
             }
@@ -201,8 +219,40 @@ impl Orders<'_> {
 }
 
 impl Orders<'_> {
+    /// Refuses dense layers that do not fit behind the recurrent layers, where one fits before one of those.
+    fn refuse_what_fits_in_front(
+        &self,
+        layers: &[Recurrent],
+        linears: &[Linear],
+        tensors: &Tensors,
+    ) -> Result<(), String> {
+        let widths = |linear: &Linear| linear.layout.in_out(&tensors[&linear.weight].shape);
+        let mut width = layers.last().map(|layer| layer.widths(tensors)[1]);
+        let fits_behind = linears.iter().all(|linear| {
+            let [input, output] = widths(linear);
+            width.replace(output).is_none_or(|width| width == input)
+        });
+        if fits_behind || self.is_asked {
+            return Ok(());
+        }
+        let pairs = linears.iter().flat_map(|linear| {
+            let firsts = layers.iter().filter(|layer| counted_from(&layer.name) == 0);
+            firsts.map(move |layer| (linear, layer))
+        });
+        for (linear, layer) in pairs {
+            if widths(linear)[1] == layer.widths(tensors)[0] {
+                return Err(format!(
+                    "found dense layer {}, which fits before layer {}, expected dense layers behind the recurrent \
+                     layers alone ({TOLD})",
+                    linear.name, layer.name
+                ));
+            }
+        }
+        Ok(())
+    }
+
     /// Refuses a dense layer that is told to stand before a recurrent layer, or that may stand before the first where
-    /// nothing tells: it would be run behind the last.
+    /// nothing tells: it would be run after the last.
     fn refuse_dense_in_front(
         &self,
         layers: &[Recurrent],
@@ -217,7 +267,11 @@ impl Orders<'_> {
         // The layer that would read what a dense layer gives.
         let reader = |linear: &Linear| match place(&linear.name) {
             Some(at) => layers.iter().find(|layer| place(&layer.name) > Some(at)),
-            None => layers.first(),
+            // Before the first of each module: nothing stands between the layers of one.
+            None => layers
+                .iter()
+                .filter(|layer| counted_from(&layer.name) == 0)
+                .find(|layer| layer.widths(tensors)[0] == widths(linear)[1]),
         };
         let modules = linears.iter().map(|linear| numbered_module(&linear.name));
         let modules: Option<Vec<&str>> = modules.collect();
@@ -231,7 +285,7 @@ impl Orders<'_> {
                 continue;
             };
             let is_told = place(&linear.name).is_some();
-            // Where nothing tells, the first behind the recurrent layers.
+            // Where nothing tells, the first after the recurrent layers.
             if !is_told && at > 0 {
                 continue;
             }
@@ -254,7 +308,7 @@ impl Orders<'_> {
                 let names = names.chain(linears.iter().map(|linear| &linear.name[..]));
                 return Err(format!(
                     "found dense layer {}, which may stand before layer {}, expected dense layers behind the recurrent \
-                     layers: --order {} if they do",
+                     layers: --order {} if they do ({TOLD})",
                     linear.name,
                     layer.name,
                     names.collect::<Vec<_>>().join(",")
@@ -263,6 +317,12 @@ impl Orders<'_> {
         }
         Ok(())
     }
+}
+
+/// The place of a layer in its module.
+fn counted_from(name: &str) -> usize {
+    let number = name.rsplit_once('.').and_then(|(_, n)| n.parse().ok());
+    number.unwrap_or(0)
 }
 
 /// The module of which a name is a numbered child, as in a Sequential.

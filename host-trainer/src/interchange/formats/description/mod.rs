@@ -3,11 +3,13 @@
 //! [`Description::parse`] puts the layers in the order in which they run; [`text`] and [`values`] say whether they
 //! are a network of characters or one of values that runs here.
 
+mod order;
 mod text;
 mod values;
 
 use crate::interchange::context::Context;
 use crate::interchange::names::numbered;
+use crate::network::cell::Framework;
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -17,12 +19,13 @@ const MAX_DEPTH: usize = 8;
 /// More layers than this are refused.
 const MAX_LAYERS: usize = 1000;
 /// Layers that do nothing when a network only runs.
-const INERT: [&str; 7] = [
+const INERT: [&str; 8] = [
     "ActivityRegularization",
     "AlphaDropout",
     "Dropout",
     "GaussianDropout",
     "GaussianNoise",
+    "Identity",
     "InputLayer",
     "SpatialDropout1D",
 ];
@@ -34,6 +37,10 @@ pub(in crate::interchange) struct Description {
     layers: Vec<Layer>,
     /// The length of the input, where it is given.
     length: Option<u64>,
+    /// That of its second axis.
+    second_length: Option<u64>,
+    /// What a person should know.
+    notes: Vec<String>,
 }
 
 /// A layer of no model within the model.
@@ -44,6 +51,18 @@ struct Layer {
     path: String,
     /// The group of the outermost model's layer that it is, or is within, in a `.h5` of a whole model.
     group: String,
+    /// Whether what follows reads its hidden state, which is its output at the last step.
+    gives_state: bool,
+}
+
+/// Where a layer or a model lies.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    path: &'a str,
+    group: &'a str,
+    /// Models within each other that it may still hold.
+    depth: usize,
+    gives_state: bool,
 }
 
 impl Description {
@@ -55,17 +74,29 @@ impl Description {
     pub(in crate::interchange::formats) fn parse(json: &[u8]) -> Result<Self, String> {
         let model: Object = serde_json::from_slice(json).map_err(unreadable)?;
         let mut description = Self::default();
-        description.model(&model, "", "", MAX_DEPTH)?;
+        let outermost = Place {
+            path: "",
+            group: "",
+            depth: MAX_DEPTH,
+            gives_state: false,
+        };
+        description.model(&model, outermost)?;
         if description.has_embedding() {
             description.text()?;
         }
         Ok(description)
     }
 
+    /// What a person should know.
+    pub(in crate::interchange::formats) fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
     /// Whether the network looks up characters.
     pub(in crate::interchange) fn has_embedding(&self) -> bool {
         let mut layers = self.layers.iter();
-        layers.any(|layer| layer.object.class_name == "Embedding")
+        layers
+            .any(|layer| ["Embedding", "CategoryEncoding"].contains(&&layer.object.class_name[..]))
     }
 
     /// The names of tensors in the order in which their layers run; none where a tensor is of no layer
@@ -83,18 +114,16 @@ impl Description {
         ranked.into_iter().map(|(.., name)| name.clone()).collect()
     }
 
-    /// Adds a model's layers in the order in which they run; `path` is where its weights lie.
-    fn model(
-        &mut self,
-        model: &Object,
-        path: &str,
-        group: &str,
-        depth: usize,
-    ) -> Result<(), String> {
+    /// Adds a model's layers in the order in which they run.
+    fn model(&mut self, model: &Object, place: Place<'_>) -> Result<(), String> {
+        let Place {
+            path, group, depth, ..
+        } = place;
         let is_model = ["Sequential", "Functional", "Model"].contains(&&model.class_name[..]);
         if !is_model {
             return Err(format!(
-                "found a model of class {}, expected Sequential or Functional",
+                "found a model of class {}, expected Sequential or Functional (model.save_weights(\"x.weights.h5\") \
+                 writes a file that is read of any class)",
                 model.class_name
             ));
         }
@@ -123,32 +152,36 @@ impl Description {
             })
             .collect();
         let order = match model.class_name.as_str() {
-            "Sequential" => (0..layers.len()).collect(),
-            _ => chain(&layers)?,
+            "Sequential" => (0..layers.len()).map(|index| (index, 0)).collect(),
+            _ => self.chain(&layers, &model.config["output_layers"], path.is_empty())?,
         };
-        for index in order {
+        for (index, output) in order {
             let layer = &layers[index];
+            let gives_state = layer.gives_state(output)?;
             let group = match group {
                 "" => layer.name(),
                 group => group,
             };
-            self.layer(layer, &paths[index], group, depth)?;
+            let place = Place {
+                path: &paths[index],
+                group,
+                depth,
+                gives_state,
+            };
+            self.layer(layer, place)?;
         }
         self.length = self
             .length
             .or(model.config["build_input_shape"][1].as_u64());
+        let second = model.config["build_input_shape"][2].as_u64();
+        self.second_length = self.second_length.or(second);
         Ok(())
     }
 
-    fn layer(
-        &mut self,
-        layer: &Object,
-        path: &str,
-        group: &str,
-        depth: usize,
-    ) -> Result<(), String> {
+    fn layer(&mut self, layer: &Object, place: Place<'_>) -> Result<(), String> {
         for key in ["batch_shape", "batch_input_shape"] {
             self.length = self.length.or(layer.config[key][1].as_u64());
+            self.second_length = self.second_length.or(layer.config[key][2].as_u64());
         }
         if layer.config["dtype"]["class_name"] == "QuantizedDTypePolicy" {
             return Err(format!(
@@ -158,9 +191,28 @@ impl Description {
             ));
         }
         match layer.class_name.as_str() {
-            "Sequential" | "Functional" | "Model" => self.model(layer, path, group, depth - 1),
+            "Sequential" | "Functional" | "Model" => {
+                let depth = place.depth - 1;
+                self.model(layer, Place { depth, ..place })
+            }
             // What is within is applied at every step, as everything is here.
-            "TimeDistributed" => self.layer(&layer.inner("layer")?, path, group, depth),
+            "TimeDistributed" => {
+                let before = self.layers.len();
+                self.layer(&layer.inner("layer")?, place)?;
+                let runs = |layer: &Layer| {
+                    let class = &layer.object.class_name[..];
+                    Framework::classes().contains(&class)
+                        || ["RNN", "Bidirectional"].contains(&class)
+                };
+                match self.layers[before..].iter().any(runs) {
+                    true => Err(format!(
+                        "layer {} (TimeDistributed) runs a recurrent layer anew at each step, expected one that runs \
+                         along the steps",
+                        layer.name()
+                    )),
+                    false => Ok(()),
+                }
+            }
             _ => {
                 if self.layers.len() == MAX_LAYERS {
                     return Err(format!(
@@ -169,8 +221,9 @@ impl Description {
                 }
                 self.layers.push(Layer {
                     object: layer.clone(),
-                    path: path.to_owned(),
-                    group: group.to_owned(),
+                    path: place.path.to_owned(),
+                    group: place.group.to_owned(),
+                    gives_state: place.gives_state,
                 });
                 Ok(())
             }
@@ -198,6 +251,15 @@ fn context(
         }
         (false, false, None) => Context::WindowOfUntoldLength,
     })
+}
+
+/// A setting for people: an object, or a function, by its class alone.
+fn told(setting: &Value) -> String {
+    match (setting, &setting["class_name"]) {
+        (Value::Object(_), Value::String(class)) => format!("of class {class}"),
+        (Value::Object(_), _) => "that is a function".to_owned(),
+        _ => setting.to_string(),
+    }
 }
 
 fn unreadable(e: serde_json::Error) -> String {
@@ -229,75 +291,53 @@ impl Object {
             Value::Null => Ok(()),
             found if expected.contains(found) => Ok(()),
             found => Err(format!(
-                "layer {} ({}) has {key} {found}, expected {}",
+                "layer {} ({}) has {key} {}, expected {}",
                 self.name(),
                 self.class_name,
+                told(found),
                 expected[0]
             )),
+        }
+    }
+
+    /// Whether it is the hidden state of a recurrent layer that is read, by the place of what is read among its outputs.
+    ///
+    /// # Errors
+    /// It is neither the state nor the first output.
+    fn gives_state(&self, output: u64) -> Result<bool, String> {
+        let is_recurrent = Framework::classes().contains(&&self.class_name[..]);
+        match output {
+            0 => Ok(false),
+            1 if is_recurrent => Ok(true),
+            2 if is_recurrent => Err(format!(
+                "the cell state of layer {} ({}) is read, expected its output or its hidden state",
+                self.name(),
+                self.class_name
+            )),
+            _ => Err(format!(
+                "output {output} of layer {} ({}) is read, expected its output 0",
+                self.name(),
+                self.class_name
+            )),
+        }
+    }
+
+    /// Whether it is Keras's `x[:, -1]`, perhaps with more colons.
+    fn takes_last_step(&self) -> bool {
+        let whole = serde_json::json!({"start": null, "stop": null, "step": null});
+        let is_whole = |part: &Value| part["class_name"] == "__slice__" && part["config"] == whole;
+        let place = self.inbound_nodes[0]["args"][1].as_array();
+        match place.map_or(&[][..], |place| place) {
+            [series, step, rest @ ..] => {
+                is_whole(series) && *step == -1 && rest.len() <= 1 && rest.iter().all(is_whole)
+            }
+            _ => false,
         }
     }
 
     /// An object within the settings.
     fn inner(&self, key: &str) -> Result<Self, String> {
         Self::deserialize(&self.config[key]).map_err(unreadable)
-    }
-}
-
-/// The order in which the layers of a Functional model run; each must be given what the one before it
-/// gives, and nothing else.
-fn chain(layers: &[Object]) -> Result<Vec<usize>, String> {
-    let expected = "expected layers that follow each other in one line";
-    let mut next = BTreeMap::new();
-    let mut first = None;
-    for (index, layer) in layers.iter().enumerate() {
-        let mut sources = Vec::new();
-        sources_of(&layer.inbound_nodes, MAX_DEPTH, &mut sources);
-        let is_new = match &sources[..] {
-            [] => first.replace(index).is_none(),
-            [source] => next.insert(*source, index).is_none(),
-            _ => false,
-        };
-        if !is_new {
-            return Err(format!(
-                "found layer {} beside or between others, {expected}",
-                layer.name()
-            ));
-        }
-    }
-    let mut order = Vec::new();
-    let mut at = first;
-    while let Some(index) = at {
-        order.push(index);
-        // Each source is taken once, so the chain ends.
-        at = next.remove(layers[index].name());
-    }
-    match order.len() == layers.len() {
-        true => Ok(order),
-        false => Err(format!("found layers that nothing leads to, {expected}")),
-    }
-}
-
-/// The layers that a layer is given: `["name", node, tensor, ...]` in Keras 2, and the same under
-/// `keras_history` in Keras 3.
-fn sources_of<'v>(value: &'v Value, depth: usize, sources: &mut Vec<&'v str>) {
-    let Some(depth) = depth.checked_sub(1) else {
-        return;
-    };
-    match value {
-        Value::Array(values) => match &values[..] {
-            [
-                Value::String(name),
-                Value::Number(_),
-                Value::Number(_),
-                rest @ ..,
-            ] => {
-                sources.push(name);
-                rest.iter().for_each(|v| sources_of(v, depth, sources));
-            }
-            values => values.iter().for_each(|v| sources_of(v, depth, sources)),
-        },
-        Value::Object(fields) => fields.values().for_each(|v| sources_of(v, depth, sources)),
-        _ => {}
     }
 }
 
@@ -413,33 +453,6 @@ mod tests {
         ] {
             let error = model(layers, end).unwrap_err();
             assert!(error.contains(expected), "{error}");
-        }
-    }
-
-    #[test]
-    fn layers_that_do_not_follow_each_other_are_refused() {
-        let layer = |name: &str, sources: &str| {
-            let json = format!(
-                r#"{{"class_name": "LSTM", "config": {{"name": "{name}"}}, "inbound_nodes": [{sources}]}}"#
-            );
-            serde_json::from_str::<Object>(&json).unwrap()
-        };
-        // As in Keras 2, and as in Keras 3.
-        let (a, b) = (
-            r#"[["a", 0, 0, {}]]"#,
-            r#"{"args": [{"config": {"keras_history": ["b", 0, 0]}}]}"#,
-        );
-        let order = chain(&[layer("c", b), layer("a", ""), layer("b", a)]);
-        assert_eq!(order, Ok(vec![1, 2, 0]));
-        let both = format!("{a}, {b}");
-        for layers in [
-            vec![layer("a", ""), layer("b", a), layer("c", a)],
-            vec![layer("a", ""), layer("b", a), layer("c", &both)],
-            vec![layer("a", ""), layer("b", "")],
-            vec![layer("a", ""), layer("b", b)],
-            vec![layer("b", b)],
-        ] {
-            assert!(chain(&layers).unwrap_err().contains("in one line"));
         }
     }
 }

@@ -49,20 +49,28 @@ struct Walk {
 }
 
 impl Walk {
-    fn layer(&mut self, layer: &Layer) -> Result<(), String> {
-        let layer = &layer.object;
+    fn layer(&mut self, place: &Layer) -> Result<(), String> {
+        let layer = &place.object;
         match layer.class_name.as_str() {
             class if INERT.contains(&class) => Ok(()),
             "Embedding" => {
                 layer.expect("mask_zero", &[false.into()])?;
                 self.step(layer, Place::Embedding)
             }
+            "GetItem" if self.every_step && layer.takes_last_step() => {
+                self.every_step = false;
+                Ok(())
+            }
+            "CategoryEncoding" => {
+                layer.expect("output_mode", &["one_hot".into()])?;
+                self.step(layer, Place::Embedding)
+            }
             class if Framework::classes().contains(&class) => {
-                self.recurrence(layer)?;
+                self.recurrence(place)?;
                 self.cell(layer)
             }
             "RNN" => {
-                self.recurrence(layer)?;
+                self.recurrence(place)?;
                 let cell = layer.inner("cell")?;
                 match cell.class_name.as_str() {
                     "StackedRNNCells" => {
@@ -95,10 +103,11 @@ impl Walk {
     }
 
     /// The settings of a layer that runs cells over the text.
-    fn recurrence(&mut self, layer: &Object) -> Result<(), String> {
+    fn recurrence(&mut self, place: &Layer) -> Result<(), String> {
+        let layer = &place.object;
         layer.expect("go_backwards", &[false.into()])?;
         layer.expect("time_major", &[false.into()])?;
-        self.every_step = layer.config["return_sequences"] == true;
+        self.every_step = layer.config["return_sequences"] == true && !place.gives_state;
         self.is_stateful[usize::from(layer.config["stateful"] == true)] = true;
         Ok(())
     }

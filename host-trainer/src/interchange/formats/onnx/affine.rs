@@ -1,5 +1,6 @@
 //! Nodes that multiply what the input has become with constants, or add them: the parts of dense layers and of a normalization.
 
+use super::array::Array;
 use super::chain::{Op, Operand, Sign};
 use super::constant::Constant;
 use super::data::Axis;
@@ -13,7 +14,7 @@ impl Walk<'_> {
     pub(super) fn affine(
         &mut self,
         node: &Node,
-        data: Data,
+        mut data: Data,
         inputs: &[Option<Value>],
         op: fn(Operand, Sign) -> Op,
         sign: Sign,
@@ -25,15 +26,9 @@ impl Walk<'_> {
         let operand = match other {
             Some(Value::Given(name)) => Operand::Missing(name.clone()),
             Some(Value::Constant(Constant::Floats(array))) => {
-                let last = array.shape.last().copied().unwrap_or(1);
-                let fits = match data.axes.0.last() {
-                    Some(Axis::Features(Some(n))) => last == *n,
-                    Some(Axis::Features(None)) => true,
-                    _ => false,
-                };
-                let one = array.values.len() == 1;
-                let each = array.values.len() == last && array.vector().is_some() && last > 0;
-                if !(one || each && fits) {
+                let more = array.shape.len().saturating_sub(data.axes.0.len());
+                data.axes.0.splice(0..0, vec![Axis::One; more]);
+                if !(array.values.len() == 1 || is_of_features(array, &data)) {
                     return Err(format!(
                         "{} reads {} {:?}, expected one number of all or one of each",
                         node.label(),
@@ -43,6 +38,12 @@ impl Walk<'_> {
                 }
                 Operand::Numbers(array.clone())
             }
+            Some(Value::Constant(Constant::Wholes(_))) => {
+                return Err(format!(
+                    "{} computes with whole numbers, expected those of characters as they are",
+                    node.label()
+                ));
+            }
             _ => {
                 return Err(format!(
                     "{} reads what is no constant of the file, expected numbers",
@@ -51,6 +52,77 @@ impl Walk<'_> {
             }
         };
         Ok(self.step(data, op(operand, sign), node))
+    }
+
+    /// The same numbers with the other sign.
+    pub(super) fn negative(&mut self, node: &Node, data: Data) -> Value {
+        let minus = Array {
+            shape: Vec::new(),
+            values: vec![-1.0],
+            from: node.label(),
+        };
+        let operand = Operand::Numbers(Rc::new(minus));
+        self.step(data, Op::Scale(operand, Sign::Forth), node)
+    }
+
+    /// Numbers that are scaled and shifted by what was learned of them.
+    pub(super) fn batch_normalization(
+        &mut self,
+        node: &Node,
+        data: Data,
+        inputs: &[Option<Value>],
+    ) -> Result<Value, String> {
+        let vector = |index: usize| match inputs.get(index) {
+            Some(Some(Value::Constant(Constant::Floats(array)))) => Some(array.clone()),
+            _ => None,
+        };
+        let vectors = [1, 2, 3, 4].map(vector);
+        let [Some(scale), Some(shift), Some(mean), Some(variance)] = vectors else {
+            return Err(format!(
+                "{} reads what is no constant of the file, expected numbers",
+                node.label()
+            ));
+        };
+        let n = scale.values.len();
+        // The second axis is normalized.
+        let fits = match data.axes.0.get(1) {
+            Some(Axis::Features(length)) => length.is_none_or(|length| length == n),
+            Some(Axis::One) => n == 1 && data.axes.features() == Some(1),
+            _ => false,
+        };
+        let vectors = [&shift, &mean, &variance];
+        let fits = fits && n > 0 && vectors.iter().all(|vector| vector.values.len() == n);
+        if !fits || node.int("training_mode", 0) != 0 {
+            return Err(format!(
+                "{} normalizes {} with {} numbers, expected one of each of its second axis, learned",
+                node.label(),
+                data.axes.told(),
+                n
+            ));
+        }
+        let epsilon = f64::from(node.float("epsilon", 1e-5));
+        let deviations = variance
+            .values
+            .iter()
+            .map(|&v| (f64::from(v) + epsilon).sqrt());
+        let factors = deviations
+            .zip(&scale.values)
+            .map(|(d, &s)| (f64::from(s) / d) as f32);
+        let factors: Vec<f32> = factors.collect();
+        let shifts = (0..n).map(|at| shift.values[at] - mean.values[at] * factors[at]);
+        let operand = |from: &Array, values: Vec<f32>| {
+            Operand::Numbers(Rc::new(Array {
+                shape: vec![n],
+                values,
+                from: from.from.clone(),
+            }))
+        };
+        let shifts = operand(&shift, shifts.collect());
+        let scaled = self.step(data, Op::Scale(operand(&scale, factors), Sign::Forth), node);
+        match scaled {
+            Value::Data(data) => Ok(self.step(data, Op::Shift(shifts, Sign::Forth), node)),
+            other => Ok(other),
+        }
     }
 
     /// A product and a constant.
@@ -120,6 +192,8 @@ impl Walk<'_> {
             Some(Axis::One) => inputs == 1,
             _ => false,
         };
+        // A matrix behind axes of one number adds them.
+        let more = weight.shape.len().saturating_sub(data.axes.0.len());
         let Some(last) = data.axes.0.last_mut().filter(|_| fits) else {
             return Err(format!(
                 "{} multiplies {} with {} {:?}, expected as many numbers as rows",
@@ -130,6 +204,27 @@ impl Walk<'_> {
             ));
         };
         *last = Axis::features(outputs);
+        data.axes.0.splice(0..0, vec![Axis::One; more]);
         Ok(self.step(data, Op::Product(Rc::new(matrix)), node))
+    }
+}
+
+/// Whether an array has one number of each of the numbers of a step.
+fn is_of_features(array: &Array, data: &Data) -> bool {
+    let behind = array.shape.len().checked_sub(1);
+    // Axes are counted from the last.
+    let at = data.axes.features().map(|at| data.axes.0.len() - 1 - at);
+    let (Some(last), Some(at)) = (behind, at) else {
+        return false;
+    };
+    let Some(at) = last.checked_sub(at) else {
+        return false;
+    };
+    let length = array.shape[at];
+    let is_alone = array.values.len() == length && length > 1;
+    let features = data.axes.features().map(|at| data.axes.0[at]);
+    match features {
+        Some(Axis::Features(n)) => is_alone && n.is_none_or(|n| n == length),
+        _ => false,
     }
 }

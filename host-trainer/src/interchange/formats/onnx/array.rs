@@ -116,7 +116,7 @@ impl Array {
         self.gather(shape, budget, at)
     }
 
-    /// Arrays behind each other along an axis.
+    /// Arrays after each other along an axis.
     pub(super) fn concat(arrays: &[&Self], axis: usize, budget: &Budget) -> Option<Self> {
         let first = arrays.first()?;
         let mut shape = first.shape.clone();
@@ -203,7 +203,7 @@ impl Array {
         Some(array)
     }
 
-    /// A matrix `[in, out]`, perhaps behind axes of one number, of `[out, in]` if it is turned.
+    /// A matrix `[in, out]`, perhaps after axes of one number, of `[out, in]` if it is turned.
     pub(super) fn matrix(&self, is_turned: bool, budget: &Budget) -> Option<Self> {
         let (outer, inner) = self
             .shape
@@ -222,6 +222,16 @@ impl Array {
 
     pub(super) fn is_zero(&self) -> bool {
         self.values.iter().all(|&x| x == 0.0)
+    }
+
+    /// Whether it is a matrix of ones on the diagonal, and zeros.
+    pub(super) fn is_identity(&self) -> bool {
+        let &[rows, columns] = &self.shape[..] else {
+            return false;
+        };
+        let is_one = |at: usize| at.is_multiple_of(columns + 1);
+        let mut values = self.values.iter().enumerate();
+        rows == columns && values.all(|(at, &x)| x == f32::from(u8::from(is_one(at))))
     }
 
     /// The numbers of a vector, whatever axes of one number it has.

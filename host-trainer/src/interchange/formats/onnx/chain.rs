@@ -5,8 +5,9 @@ use crate::interchange::context::Context;
 use crate::interchange::plan::{
     Dense, End, Input, Normalization, Numbers, Piece, Plan, Recurrent, within,
 };
+use crate::interchange::stack::Stack;
 use crate::network::sensor::Activation;
-use lstm_core::{MAX_DENSE_LAYERS, MAX_DENSE_WIDTH};
+use lstm_core::MAX_DENSE_WIDTH;
 use std::rc::Rc;
 
 /// A step of the way.
@@ -46,9 +47,7 @@ pub(super) enum Operand {
 struct Layers {
     embedding: Option<Piece>,
     affine: Option<Normalization>,
-    layers: Vec<Recurrent>,
-    dense: Vec<Dense>,
-    notes: Vec<String>,
+    stack: Stack,
 }
 
 /// The layers of a way; each step has the name of its node.
@@ -60,20 +59,18 @@ pub(super) fn plan(steps: Vec<(Op, String)>, context: Context) -> Result<Plan, S
     for (op, name) in steps {
         layers.add(op, &name)?;
     }
-    if let ([], Some(last)) = (&layers.dense[..], layers.layers.last()) {
-        let linear = End::Of(Activation::Linear);
-        (layers.dense).push(Dense::behind(last, linear, &mut layers.notes)?);
-    }
+    let mut notes = Vec::new();
+    let (recurrent, dense) = layers.stack.finish(&mut notes)?;
     Ok(Plan {
         backwards: false,
         input: match layers.embedding {
             Some(embedding) => Input::Characters(embedding),
             None => Input::Values(layers.affine),
         },
-        layers: layers.layers,
-        dense: layers.dense,
+        layers: recurrent,
+        dense,
         context,
-        notes: layers.notes,
+        notes,
     })
 }
 
@@ -87,38 +84,27 @@ impl Layers {
         };
         match op {
             Op::Embedding(array) => {
-                if self.embedding.is_some() || !self.layers.is_empty() {
+                if self.embedding.is_some() || self.affine.is_some() || !self.stack.is_empty() {
                     return misplaced();
                 }
                 self.embedding = Some(piece(&array, array.values.clone()));
             }
             Op::Recurrent(layer) => {
-                if !self.dense.is_empty() {
-                    return misplaced();
-                }
-                self.layers.push((*layer).clone());
+                self.stack.recurrent((*layer).clone())?;
             }
             Op::Product(array) => {
-                if self.layers.is_empty() {
-                    return misplaced();
-                }
                 let outputs = array.shape.last().copied().unwrap_or(0);
                 within(name, "outputs", outputs, MAX_DENSE_WIDTH)?;
-                self.dense.push(Dense {
+                self.stack.dense(Dense {
                     name: name.to_owned(),
                     weight: piece(&array, array.values.clone()),
                     bias: Piece::zeros(outputs),
                     end: End::Of(Activation::Linear),
+                    is_identity: false,
                 });
             }
-            Op::Shift(by, sign) if self.layers.is_empty() => match self.embedding {
-                Some(_) => return misplaced(),
-                None => self.shift_input(&by, sign, name)?,
-            },
-            Op::Scale(by, sign) if self.layers.is_empty() => match self.embedding {
-                Some(_) => return misplaced(),
-                None => self.scale_input(&by, sign, name)?,
-            },
+            Op::Shift(by, sign) if self.is_input() => self.shift_input(&by, sign, name)?,
+            Op::Scale(by, sign) if self.is_input() => self.scale_input(&by, sign, name)?,
             Op::Shift(by, sign) => {
                 let by = numbers(&by, name)?;
                 let dense = self.linear(name)?;
@@ -145,7 +131,7 @@ impl Layers {
                 }
             }
             Op::End(end) => {
-                if self.layers.is_empty() {
+                if self.is_input() {
                     return misplaced();
                 }
                 self.linear(name)?.end = end;
@@ -154,28 +140,16 @@ impl Layers {
         Ok(())
     }
 
-    /// The last dense layer; the identity where the last one has an activation already, or where there is none.
+    /// Whether there is nothing but the values of the input so far.
+    fn is_input(&self) -> bool {
+        self.stack.is_empty() && self.embedding.is_none()
+    }
+
+    /// The last dense layer, or what stands for it.
     fn linear(&mut self, name: &str) -> Result<&mut Dense, String> {
-        let linear = End::Of(Activation::Linear);
-        let width = match self.dense.last() {
-            Some(dense) if dense.end == linear => None,
-            Some(dense) => Some(dense.bias.values.len()),
-            None => self.layers.last().map(Recurrent::output),
-        };
-        if let Some(width) = width {
-            if self.dense.len() > MAX_DENSE_LAYERS {
-                return Err(format!(
-                    "found more than {MAX_DENSE_LAYERS} dense layers before {name}, expected at most so many"
-                ));
-            }
-            self.notes.push(format!(
-                "{name} follows no dense layer of its own: the identity is one"
-            ));
-            self.dense.push(Dense::identity(name, width, linear)?);
-        }
-        self.dense
-            .last_mut()
-            .ok_or_else(|| format!("{name} follows no layer, expected one"))
+        let embedding = self.embedding.as_ref();
+        let width = embedding.and_then(|embedding| embedding.shape.last().copied());
+        self.stack.linear(name, width)
     }
 
     /// x + b is (x - (m - b / s)) s, for an input that is (x - m) s so far.
@@ -358,12 +332,17 @@ mod tests {
         let missing = || Operand::Missing("m".to_owned());
         for (ops, expected) in [
             (
-                vec![product(), layer()],
-                "stands where it computes something else",
+                vec![product(), Op::End(End::Of(Activation::Relu)), layer()],
+                "layer l reads what an activation behind layer n gives",
             ),
             (
-                vec![layer(), product(), layer()],
-                "stands where it computes something else",
+                vec![
+                    layer(),
+                    product(),
+                    Op::End(End::Of(Activation::Tanh)),
+                    layer(),
+                ],
+                "reads what an activation behind layer n gives",
             ),
             (
                 vec![layer(), product(), Op::Shift(missing(), Sign::Forth)],

@@ -7,7 +7,7 @@ use crate::interchange::shape::count;
 use std::rc::Rc;
 
 /// Longer lists of whole numbers are no shapes, and are not known.
-pub(super) const MAX_WHOLES: usize = 64;
+pub(super) const MAX_WHOLES: usize = 256;
 
 /// Numbers that a file holds, or that follow from those.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,6 +69,19 @@ impl Constant {
         let floats = match (tensor.data_type, raw.is_empty()) {
             (1, true) => Some(tensor.float_data),
             (11, true) => Some(tensor.double_data.iter().map(|&x| x as f32).collect()),
+            // The bits of each in a number of its own.
+            (10 | 16, true) if !tensor.int32_data.is_empty() => {
+                let bits = tensor
+                    .int32_data
+                    .iter()
+                    .map(|&bits| (bits as u16).to_le_bytes());
+                let number = if tensor.data_type == 10 {
+                    Number::F16
+                } else {
+                    Number::Bf16
+                };
+                Some(number.decode(&bits.collect::<Vec<_>>().concat()))
+            }
             (1, false) => Some(of(Number::F32)),
             (10, false) => Some(of(Number::F16)),
             (11, false) => Some(of(Number::F64)),
@@ -121,6 +134,15 @@ impl Constant {
         })
     }
 
+    /// Whether it is 0, one number.
+    pub(super) fn is_nought(&self) -> bool {
+        match self {
+            Self::Floats(array) => array.values == [0.0],
+            Self::Wholes(wholes) => wholes.known().as_deref() == Some(&[0]),
+            _ => false,
+        }
+    }
+
     pub(super) fn is_zero(&self) -> bool {
         match self {
             Self::Floats(array) => array.is_zero(),
@@ -132,5 +154,31 @@ impl Constant {
     /// An array, if it could be made.
     pub(super) fn array(array: Option<Array>) -> Self {
         array.map_or(Self::Unknown, |array| Self::Floats(Rc::new(array)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_16_bits_lie_in_bytes_or_in_a_list() {
+        let read = |data_type, int32_data: &[i32], raw_data: &[u8]| {
+            let tensor = Tensor {
+                data_type,
+                dims: vec![2],
+                int32_data: int32_data.to_vec(),
+                raw_data: raw_data.to_vec(),
+                ..Tensor::default()
+            };
+            match Constant::read(tensor, "t", &Budget::new(10)) {
+                Ok(Constant::Floats(array)) => array.values.clone(),
+                other => panic!("{other:?}"),
+            }
+        };
+        // 1 and -2.
+        assert_eq!(read(10, &[0x3c00, 0xc000], &[]), [1.0, -2.0]);
+        assert_eq!(read(10, &[], &[0, 0x3c, 0, 0xc0]), [1.0, -2.0]);
+        assert_eq!(read(16, &[0x3f80, 0xc000], &[]), [1.0, -2.0]);
     }
 }

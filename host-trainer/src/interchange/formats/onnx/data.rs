@@ -10,7 +10,7 @@ pub(super) enum Axis {
     One,
     /// An axis of the graph's input before the last, by its place there: the series, or their steps.
     Input(usize, Option<usize>),
-    /// Two of these axes behind each other: every step of every series.
+    /// Two of these axes after each other: every step of every series.
     Both([(usize, Option<usize>); 2]),
     /// The numbers of a step.
     Features(Option<usize>),
@@ -55,6 +55,13 @@ impl Axes {
         format!("[{}]", lengths.join(", "))
     }
 
+    /// The place of the numbers of a step; the last axis of one number where a step has one.
+    pub(super) fn features(&self) -> Option<usize> {
+        let features = |axis: &Axis| matches!(axis, Axis::Features(_));
+        let longer = self.0.iter().position(features);
+        longer.or(self.0.iter().rposition(|axis| *axis == Axis::One))
+    }
+
     pub(super) fn shape(&self) -> Wholes {
         Wholes::list(self.0.iter().map(|axis| axis.whole()).collect())
     }
@@ -73,7 +80,7 @@ impl Axes {
     pub(super) fn reshaped(&self, shape: &[Whole], copies_zeros: bool) -> Option<Self> {
         let old: Vec<Axis> = self.0.clone();
         let is_longer = |axis: &Axis| *axis != Axis::One;
-        // Two axes that an earlier one put behind each other may become two again.
+        // Two axes that an earlier one put after each other may become two again.
         let parts = old.iter().flat_map(|axis| match *axis {
             Axis::Both(both) => both
                 .map(|(place, length)| Axis::Input(place, length))

@@ -188,6 +188,19 @@ fn one(node: &Node, inputs: &[Constant], budget: &Budget) -> Option<Constant> {
             let values = vec![Whole::Known(a.checked_mul(b)?)];
             Some(Constant::Wholes(Wholes { is_list, values }))
         }
+        ("ReduceProd", [Constant::Wholes(a), ..]) => {
+            let value = match a.values[..] {
+                [one] => one,
+                _ => a
+                    .known()
+                    .and_then(|all| all.into_iter().try_fold(1i64, i64::checked_mul))
+                    .map_or(Whole::Unknown, Whole::Known),
+            };
+            Some(Constant::Wholes(Wholes {
+                is_list: node.int("keepdims", 1) != 0,
+                values: vec![value],
+            }))
+        }
         ("Add", _) => pairs(|a, b| a + b),
         ("Sub", _) => pairs(|a, b| a - b),
         ("Mul", _) => pairs(|a, b| a * b),

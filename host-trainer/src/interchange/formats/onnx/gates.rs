@@ -330,7 +330,7 @@ fn side_by_side(gates: &[Array], hidden: usize, budget: &Budget) -> Option<Piece
     })
 }
 
-/// The biases of gates behind each other; those of one gate are added.
+/// The biases of gates after each other; those of one gate are added.
 fn joined(gates: &[Vec<Array>], hidden: usize) -> Option<Piece> {
     within("", "", hidden, MAX_HIDDEN).ok()?;
     let mut values = Vec::new();

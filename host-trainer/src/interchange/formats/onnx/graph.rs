@@ -5,30 +5,29 @@
 //! cannot run here is told only if the answer follows from it.
 
 use super::array::{Budget, Whole, Wholes, axis};
-use super::chain::{Op, Sign, plan};
+use super::chain::{Op, Sign};
 use super::constant::Constant;
-use super::data::Axis;
 use super::evaluate::evaluate;
 use super::message::{Graph, Node, ValueInfo};
 use super::moves;
-use super::value::{Answers, Data, Value};
-use crate::interchange::context::Context;
+use super::value::{Data, Token, Value};
 use crate::interchange::plan::{End, Plan};
 use crate::network::sensor::Activation;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 /// More nodes than this are in no network that runs here.
 const MAX_NODES: usize = 20_000;
 /// Steps from the input to the answer; more are in no network that runs here.
-const MAX_STEPS: usize = 100;
-const EXPECTED: &str =
+pub(super) const MAX_STEPS: usize = 100;
+pub(super) const EXPECTED: &str =
     "an embedding or a normalization, LSTMs or GRUs, dense layers, and changes of shape alone";
 
 /// A step, and the one before it.
-struct Step {
-    before: Option<usize>,
-    op: Op,
-    name: String,
+pub(super) struct Step {
+    pub(super) before: Option<usize>,
+    pub(super) op: Op,
+    pub(super) name: String,
 }
 
 /// A walk along a graph.
@@ -36,7 +35,7 @@ pub(super) struct Walk<'g> {
     pub(super) budget: &'g Budget,
     opset: i64,
     pub(super) values: BTreeMap<String, Value>,
-    steps: Vec<Step>,
+    pub(super) steps: Vec<Step>,
     /// Recurrent layers so far.
     pub(super) layers: usize,
     /// Whether a layer starts from a state that the graph is given.
@@ -54,35 +53,81 @@ pub(super) fn layers(graph: Graph, opset: i64, budget: &Budget) -> Result<Plan, 
             graph.nodes.len()
         ));
     }
-    let mut walk = Walk {
-        budget,
-        opset,
-        values: BTreeMap::new(),
-        steps: Vec::new(),
-        layers: 0,
-        is_given_state: false,
-    };
+    let mut constants = BTreeMap::new();
     for tensor in graph.initializers {
         let name = tensor.name.clone();
         let value = Constant::read(tensor, &name, budget)?;
-        walk.values.insert(name, Value::Constant(value));
+        constants.insert(name, Value::Constant(value));
     }
-    let mut inputs = graph.inputs.iter();
-    let mut is_first = true;
-    for input in inputs.by_ref() {
-        if walk.values.contains_key(&input.name) {
-            continue;
-        }
-        let value = match std::mem::take(&mut is_first) {
-            true => Value::Data(Data::of(input)?),
-            false => Value::Given(input.name.clone()),
+    let given = graph.inputs.iter();
+    let given: Vec<&ValueInfo> = given.filter(|i| !constants.contains_key(&i.name)).collect();
+    // A state may be given before the series.
+    let is_series = |input: &&&ValueInfo| !is_state(&input.name, &graph.nodes);
+    let input = given.iter().find(is_series).or(given.first()).copied();
+    let ways = input.map_or(vec![None], Data::features);
+    let mut refused: Option<(usize, String)> = None;
+    for &features in &ways {
+        let mut walk = Walk {
+            budget,
+            opset,
+            values: constants.clone(),
+            steps: Vec::new(),
+            layers: 0,
+            is_given_state: false,
         };
-        walk.values.insert(input.name.clone(), value);
+        for other in &given {
+            let value = match input {
+                Some(input) if input.name == other.name => Value::Data(Data::of(input, features)?),
+                _ => Value::Given(other.name.clone()),
+            };
+            walk.values.insert(other.name.clone(), value);
+        }
+        let plan = match graph.nodes.iter().try_for_each(|node| walk.node(node)) {
+            Ok(()) => walk.answer(&graph.outputs),
+            Err(e) => Err(e),
+        };
+        match plan {
+            Ok(mut plan) => {
+                if features == Some(1) && ways.len() > 1 && ways[0] == Some(2) {
+                    plan.notes.push(
+                        "the graph's input has its channels before its steps: here each step is given, with the \
+                         values of all channels"
+                            .into(),
+                    );
+                }
+                return Ok(plan);
+            }
+            // What led further is told.
+            Err(e)
+                if refused
+                    .as_ref()
+                    .is_none_or(|(steps, _)| walk.steps.len() > *steps) =>
+            {
+                refused = Some((walk.steps.len(), e));
+            }
+            Err(_) => {}
+        }
     }
-    for node in &graph.nodes {
-        walk.node(node)?;
+    Err(refused.map_or(String::new(), |(_, e)| e))
+}
+
+/// Whether an input of the graph is what recurrent layers start from, and nothing else.
+fn is_state(input: &str, nodes: &[Node]) -> bool {
+    let mut names = BTreeSet::from([input]);
+    let mut is_start = false;
+    for node in nodes {
+        let mut reads = (0..node.inputs.len()).filter(|&at| names.contains(&node.inputs[at][..]));
+        let Some(first) = reads.next() else { continue };
+        match &node.op_type[..] {
+            "Shape" => {}
+            "LSTM" | "GRU" if first >= 5 => is_start = true,
+            _ if first == 0 && is_of_shape(node) => {
+                names.extend(node.outputs.iter().map(|name| &name[..]));
+            }
+            _ => return false,
+        }
     }
-    walk.answer(&graph.outputs)
+    is_start
 }
 
 impl Walk<'_> {
@@ -157,8 +202,13 @@ impl Walk<'_> {
             };
             return Ok(values.into_iter().map(Value::Constant).collect());
         }
+        let state = inputs.iter().flatten().find_map(|value| match value {
+            Value::State(layer) => Some(layer),
+            _ => None,
+        });
         let value = match inputs {
             [Some(Value::Given(name)), ..] if is_of_shape(node) => Value::Given(name.clone()),
+            _ if state.is_some() => Value::State(state_of(node, inputs)?),
             [Some(Value::Outputs(outputs)), ..] => moves::one_of(node, outputs, inputs)?,
             _ => self.data(node, inputs)?,
         };
@@ -171,6 +221,9 @@ impl Walk<'_> {
 
     /// A node that reads what the input has become.
     fn data(&mut self, node: &Node, inputs: &[Option<Value>]) -> Result<Value, String> {
+        if let Some(value) = self.tokens(node, inputs) {
+            return value;
+        }
         let all = inputs.iter().flatten();
         let data: Vec<&Data> = all
             .filter_map(|value| match value {
@@ -190,6 +243,9 @@ impl Walk<'_> {
             }
         };
         let is_first = matches!(inputs.first(), Some(Some(Value::Data(_))));
+        if node.op_type == "Cast" && !is_floating(node.int("to", FLOAT)) {
+            return self.whole(node, data);
+        }
         let constant = |index: usize| match inputs.get(index) {
             Some(Some(Value::Constant(constant))) => Some(constant),
             _ => None,
@@ -198,20 +254,18 @@ impl Walk<'_> {
         if is_first && let Some(moved) = moves::run(node, &data, inputs) {
             return moved;
         }
+        if data.token.is_some() {
+            return Err(refused(node));
+        }
         match &node.op_type[..] {
-            "Gather" => match constant(0) {
-                Some(Constant::Floats(table)) if data.step.is_none() && table.shape.len() == 2 => {
-                    if node.int("axis", 0) != 0 {
-                        return Err(moves::moves_numbers(node, &data));
-                    }
-                    let mut data = data;
-                    data.axes.0.push(Axis::features(table.shape[1]));
-                    Ok(self.step(data, Op::Embedding(table.clone()), node))
-                }
-                _ => Err(moves::moves_numbers(node, &data)),
-            },
             "Add" => self.affine(node, data, inputs, Op::Shift, Sign::Forth),
             "Sub" if is_first => self.affine(node, data, inputs, Op::Shift, Sign::Back),
+            "Sub" => match self.negative(node, data) {
+                Value::Data(data) => self.affine(node, data, inputs, Op::Shift, Sign::Forth),
+                other => Ok(other),
+            },
+            "Neg" => Ok(self.negative(node, data)),
+            "BatchNormalization" if is_first => self.batch_normalization(node, data, inputs),
             "Mul" => self.affine(node, data, inputs, Op::Scale, Sign::Forth),
             "Div" if is_first => self.affine(node, data, inputs, Op::Scale, Sign::Back),
             "MatMul" if is_first => self.product(node, data, constant(1), false, 1.0),
@@ -221,22 +275,37 @@ impl Walk<'_> {
             "Sigmoid" => Ok(self.step(data, Op::End(End::Of(Activation::Sigmoid)), node)),
             "Softmax" | "LogSoftmax" => {
                 let usual = if self.opset < 13 { 1 } else { -1 };
-                match axis(node.int("axis", usual), rank) == rank.checked_sub(1) {
+                let at = axis(node.int("axis", usual), rank);
+                // Before opset 13, over all axes from this one on.
+                let is_alone = self.opset >= 13 || at == rank.checked_sub(1);
+                match is_alone && at.is_some() && at == data.axes.features() {
                     true => Ok(self.step(data, Op::End(End::Softmax), node)),
                     false => Err(format!(
-                        "{} is over another axis than the last, expected the last",
+                        "{} is over another axis than that of the numbers, expected that",
                         node.label()
                     )),
                 }
             }
             "Reverse" | "ReverseSequence" => Err(moves::backwards(node)),
-            other => Err(format!(
-                "found {}, expected {EXPECTED}{}",
-                node.label(),
-                match other.contains("Quantize") || other.contains("Integer") {
-                    true => ": save the network as it was before it was quantized",
-                    false => "",
-                }
+            _ => Err(refused(node)),
+        }
+    }
+
+    /// Numbers become whole ones, which nothing but characters are.
+    fn whole(&self, node: &Node, data: Data) -> Result<Value, String> {
+        let is_one_hot = |step: usize| match &self.steps[step].op {
+            Op::Embedding(table) => table.is_identity(),
+            _ => false,
+        };
+        match data.step {
+            None => {
+                let token = data.token.or(Some(Token::Same));
+                Ok(Value::Data(Data { token, ..data }))
+            }
+            Some(step) if is_one_hot(step) => Ok(Value::Data(data)),
+            Some(_) => Err(format!(
+                "{} makes whole numbers of what it reads, expected numbers that stay as they are",
+                node.label()
             )),
         }
     }
@@ -253,58 +322,50 @@ impl Walk<'_> {
             ..data
         })
     }
+}
 
-    /// The layers of the first output that is an answer.
-    fn answer(self, outputs: &[ValueInfo]) -> Result<Plan, String> {
-        let mut without_dense = None;
-        for output in outputs {
-            let data = match self.values.get(&output.name) {
-                Some(Value::Data(data)) => data,
-                Some(Value::Refused(reason)) => return Err(reason.to_string()),
-                _ => continue,
-            };
-            let mut steps = Vec::new();
-            let mut at = data.step;
-            while let Some(index) = at {
-                if steps.len() == MAX_STEPS {
-                    return Err(format!(
-                        "found more than {MAX_STEPS} nodes with numbers on the way to {}, expected fewer",
-                        output.name
-                    ));
-                }
-                let Step { before, op, name } = &self.steps[index];
-                steps.push((op.clone(), name.clone()));
-                at = *before;
-            }
-            steps.reverse();
-            let is_dense = steps.iter().any(|(op, _)| matches!(op, Op::Product(_)));
-            let is_recurrent = |(op, _): &(Op, String)| matches!(op, Op::Recurrent(_));
-            if !is_dense && !steps.iter().any(is_recurrent) {
-                continue;
-            }
-            let context = match (self.is_given_state, data.answers) {
-                (true, _) | (false, Answers::EachStep) => Context::Carried,
-                (false, Answers::AtTheEnd(Some(steps))) => Context::Window(steps),
-                (false, Answers::AtTheEnd(None)) => Context::WindowOfUntoldLength,
-            };
-            let mut plan = plan(steps, context)?;
-            if self.is_given_state {
-                plan.notes.push(
-                    "the state is an input of the graph: taken as zero at the start, and carried"
-                        .into(),
-                );
-            }
-            // An output of a dense layer is likelier the answer than a state.
-            match is_dense {
-                true => return Ok(plan),
-                false => without_dense = without_dense.or(Some(plan)),
-            }
+/// The number of a type of ONNX: f32.
+const FLOAT: i64 = 1;
+
+/// Whether numbers of a type of ONNX have parts of whole numbers: float, float16, double, bfloat16.
+fn is_floating(data_type: i64) -> bool {
+    [FLOAT, 10, 11, 16].contains(&data_type)
+}
+
+/// Why a node is refused that is none of those that run here.
+fn refused(node: &Node) -> String {
+    let instead = match &node.op_type[..] {
+        op if op.contains("Quantize") || op.contains("Integer") => {
+            ": save the network as it was before it was quantized"
         }
-        without_dense.ok_or_else(|| {
-            format!(
-                "found no output that follows from the first input by way of a recurrent layer, expected {EXPECTED}"
-            )
+        "Split" | "SplitToSequence" => {
+            ": a layer that was unrolled has no name any more, export it without unroll=True"
+        }
+        _ => "",
+    };
+    format!("found {}, expected {EXPECTED}{instead}", node.label())
+}
+
+/// The layer whose cell state a node gives on; several layers' states stay together.
+fn state_of(node: &Node, inputs: &[Option<Value>]) -> Result<Rc<str>, String> {
+    let states: Vec<&Rc<str>> = inputs
+        .iter()
+        .flatten()
+        .filter_map(|value| match value {
+            Value::State(layer) => Some(layer),
+            _ => None,
         })
+        .collect();
+    let is_kept = is_of_shape(node) || node.op_type == "Shape" || node.op_type == "Concat";
+    match states[..] {
+        [first, ..] if is_kept && (states.len() == inputs.len() || node.op_type != "Concat") => {
+            Ok(first.clone())
+        }
+        [first, ..] => Err(format!(
+            "{} reads the cell state of {first}, expected its output",
+            node.label()
+        )),
+        [] => Err(refused(node)),
     }
 }
 

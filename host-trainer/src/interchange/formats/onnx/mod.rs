@@ -1,6 +1,7 @@
 //! ONNX: a graph of operators, in which the layers are found again.
 
 mod affine;
+mod answer;
 mod array;
 mod beside;
 mod body;
@@ -15,6 +16,7 @@ mod moves;
 mod recurrent;
 mod repeat;
 mod series;
+mod tokens;
 mod value;
 
 use super::format::{File, Format};
@@ -33,7 +35,7 @@ pub(super) const FORMAT: Format = Format {
 };
 
 /// The first field is the version of the format, a small number. A safetensors file may begin so too, but has its JSON
-/// behind the length of it.
+/// after the length of it.
 fn is_model(bytes: &[u8]) -> bool {
     let is_json = bytes.get(4..9) == Some(b"\0\0\0\0{");
     // Texts, the graph, the operators' versions.
@@ -83,9 +85,10 @@ fn read(file: File, _: &Told) -> Result<Contents, String> {
     let opset = opset.map(|opset| opset.version).max().unwrap_or(0);
     let numbers = MAX_BYTES.min(MAX_RATIO * bytes.len() as u64) / 4;
     let plan = graph::layers(graph, opset, &Budget::new(numbers))?;
+    // Values may be characters, 1 among zeros.
     let reads = match plan.input {
-        Input::Characters(_) => Reads::Characters,
-        Input::Values(_) => Reads::Values,
+        Input::Characters(_) => Some(Reads::Characters),
+        Input::Values(_) => None,
     };
     Ok(Contents::of_plan("ONNX model", reads, plan))
 }

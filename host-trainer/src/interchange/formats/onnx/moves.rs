@@ -179,7 +179,7 @@ fn is_time(data: &Data, at: usize) -> bool {
     matches!(data.axes.0[at], Axis::Input(place, _) if place == time)
 }
 
-/// The last outputs of several layers, behind each other along an axis of one.
+/// The last outputs of several layers, after each other along an axis of one.
 pub(super) fn outputs_of(node: &Node, first: &Data, rest: &[&Data]) -> Result<Value, String> {
     let at = axis(node.int("axis", 0), first.axes.0.len());
     let is_one = |data: &&Data| {

@@ -54,7 +54,7 @@ impl Walk<'_> {
         };
         let is_batch_first = node.int("layout", 0) != 0;
         let [sequence, last] = self.series(node, data.clone(), layer, is_batch_first)?;
-        let mut values = vec![sequence, last, Value::Constant(Constant::Unknown)];
+        let mut values = vec![sequence, last, Value::State(node.label().into())];
         values.truncate(node.outputs.len());
         Ok(values)
     }
@@ -81,7 +81,7 @@ impl Walk<'_> {
             .map(|output| match (output, &sequence, &last) {
                 (Output::EachStep, Value::Data(data), _) => Value::Data(data.without(1)),
                 (Output::Last, _, Value::Data(data)) => Value::Data(data.without(0)),
-                _ => Value::Constant(Constant::Unknown),
+                _ => Value::State(node.label().into()),
             });
         Ok(values.collect())
     }
@@ -139,6 +139,12 @@ impl Walk<'_> {
         if data.time.is_some_and(|before| before != time) || data.answers != Answers::EachStep {
             return Err(format!(
                 "{} reads along another axis than the layer below it, expected the steps of all",
+                node.label()
+            ));
+        }
+        if data.token.is_some() {
+            return Err(format!(
+                "{} reads the numbers of characters, expected an embedding of them",
                 node.label()
             ));
         }
