@@ -1,4 +1,4 @@
-//! Trains character-level LSTMs and GRUs on the desk.
+//! Trains recurrent networks on the desk, over characters or over values, and makes files of them that a microcontroller runs.
 //!
 //! Each folder imports only those below it:
 //!

@@ -2,7 +2,7 @@
 
 mod binary;
 
-use binary::{printed, refuses, signal, trainer};
+use binary::{printed, refuses, run, signal, trainer};
 use std::f32::consts::TAU;
 use std::fmt::Write;
 use std::path::Path;
@@ -30,7 +30,7 @@ fn folder() -> tempfile::TempDir {
     folder
 }
 
-const TRAIN: &str = "train --data train.csv --hidden 8 --epochs 50 --learning-rate 0.02";
+const TRAIN: &str = "train --data train.csv --hidden 8 --learning-rate 0.02";
 
 /// A figure of `evaluate --json`.
 fn figure(folder: &Path, line: &str, name: &str) -> f64 {
@@ -48,7 +48,10 @@ fn classes_go_from_data_to_the_chip() {
     let folder = folder();
     let folder = folder.path();
     for cell in ["gru", "lstm", "cifg --projection 5"] {
-        printed(folder, &format!("{TRAIN} --cell {cell} --out r --force"));
+        printed(
+            folder,
+            &format!("{TRAIN} --epochs 50 --cell {cell} --out r --force"),
+        );
         let float = "evaluate r/best.safetensors --data test.csv";
         let float = figure(folder, float, "accuracy");
         assert!(float >= 0.9, "{cell}: {float}");
@@ -85,6 +88,23 @@ fn classes_go_from_data_to_the_chip() {
             "accuracy"
         )
     );
+}
+
+#[test]
+fn a_fine_tuning_is_never_worse_than_its_start() {
+    let folder = folder();
+    let folder = folder.path();
+    printed(folder, &format!("{TRAIN} --epochs 50 --out r"));
+    let quantize = "quantize r/best.safetensors --data train.csv --format int8";
+    printed(folder, &format!("{quantize} --out rounded.lstm"));
+    printed(
+        folder,
+        &format!("{quantize} --qat --epochs 2 --learning-rate 3 --out rounded.lstm"),
+    );
+    // Of the same name, for a model has that of its file.
+    let start = bytes(folder, "rounded.lstm");
+    printed(folder, &format!("{quantize} --out rounded.lstm"));
+    assert!(start == bytes(folder, "rounded.lstm"));
 }
 
 #[test]
@@ -140,23 +160,53 @@ fn the_next_values_are_told_better_than_by_the_last() {
 }
 
 #[test]
+fn what_a_run_tells_is_of_steps_and_answers() {
+    let folder = folder();
+    let folder = folder.path();
+    printed(folder, &format!("{TRAIN} --epochs 2 --out r"));
+    let metrics = std::fs::read_to_string(folder.join("r/metrics.csv")).unwrap();
+    let read: Vec<&str> = metrics
+        .lines()
+        .skip(1)
+        .map(|row| row.split(',').nth(3).unwrap())
+        .collect();
+    // 48 sequences of 30 steps: of each class every fifth is held out.
+    assert_eq!(read, ["1440", "2880"]);
+    let wild = "train --data train.csv --hidden 8 --learning-rate 100 --epochs 4 --out w";
+    let told = String::from_utf8(run(folder, wild).stdout).unwrap();
+    let expected = "bits an answer is far above the 1.00 of guessing among 2 classes";
+    assert!(told.contains(expected), "{told}");
+    let expected = "r: found a run on data among several, expected runs on texts";
+    refuses(folder, "report r r", expected);
+    let zone =
+        "quantize r/best.safetensors --data train.csv --format int8 --dead-zone 20 --out m.lstm";
+    refuses(
+        folder,
+        zone,
+        "found --dead-zone 20 with int8, expected it with --format int4 alone",
+    );
+}
+
+#[test]
 fn a_stopped_run_goes_on_to_the_identical_files() {
     let folder = folder();
     let folder = folder.path();
-    printed(folder, &format!("{TRAIN} --threads 1 --out whole"));
+    let line = format!("{TRAIN} --epochs 150");
+    printed(folder, &format!("{line} --threads 1 --out whole"));
     let mut child = trainer(
         folder,
-        &format!("{TRAIN} --threads 2 --checkpoint-every 0 --out cut"),
+        &format!("{line} --threads 2 --checkpoint-every 0 --out cut"),
     )
     .stdout(std::process::Stdio::null())
     .spawn()
     .unwrap();
-    while !folder.join("cut/config.json").exists() {
-        std::thread::sleep(Duration::from_millis(10));
+    let rows =
+        || std::fs::read_to_string(folder.join("cut/metrics.csv")).map_or(0, |t| t.lines().count());
+    while rows() < 20 {
+        std::thread::sleep(Duration::from_millis(1));
     }
-    std::thread::sleep(Duration::from_millis(300));
     signal(&child, "-KILL");
-    child.wait().unwrap();
+    assert!(!child.wait().unwrap().success());
     printed(folder, "train --resume --out cut");
     for file in ["best.safetensors", "final.safetensors", "config.json"] {
         let (whole, cut) = (format!("whole/{file}"), format!("cut/{file}"));
@@ -332,8 +382,8 @@ fn data_that_does_not_fit_a_network_is_not_quantized_by() {
     }
     for (flag, expected) in [
         (
-            "--teacher 0.5",
-            "found --corpus, --pretrain or --teacher for a network that reads values",
+            "--pretrain train.csv",
+            "found --corpus or --pretrain for a network that reads values",
         ),
         (
             "--next",

@@ -5,11 +5,13 @@ use candle_nn::{AdamW, LSTMConfig, Module, Optimizer, ParamsAdamW, RNN, VarBuild
 use host_trainer::engine::loss::cross_entropy;
 use host_trainer::engine::model::{Beside, Model};
 use host_trainer::engine::optimizer::{Optimizer as OwnOptimizer, OptimizerConfig};
+use host_trainer::engine::sensor::{SensorBatch, SensorModel};
 use host_trainer::files::error::Error;
 use host_trainer::kernels::pool::Pool;
 use host_trainer::kernels::random::Random;
 use host_trainer::network::config::{LayerConfig, NetworkConfig};
 use host_trainer::network::parameters::Network;
+use host_trainer::network::sensor::{self, Cell, Channel, Head, SensorConfig, SensorNetwork};
 use host_trainer::network::state::zero_states;
 use host_trainer::text::alphabet::Alphabet;
 use host_trainer::text::batches::{Batch, LossOn};
@@ -32,13 +34,17 @@ pub(crate) enum Engine {
     PyTorch,
 }
 
-/// One training batch.
-pub(crate) type Train = Box<dyn FnMut() -> Result<(), Failure>>;
+/// Trains so many batches, and gives the milliseconds of each.
+pub(crate) type Train = Box<dyn FnMut(usize) -> Result<Vec<f64>, Failure>>;
 
-/// A batch of an engine and a model: 128 windows of 40 random characters, forward, backward, Adam.
+/// A batch of an engine and a model, forward, backward, Adam: 128 windows of 40 random characters, or sequences of
+/// random values.
 ///
-/// `A` is many-to-one, `B` many-to-many, `C` CIFG.
+/// `A` is many-to-one, `B` many-to-many, `C` CIFG, `D` reads values.
 pub(crate) fn prepare(engine: Engine, model: &str, threads: usize) -> Result<Train, Failure> {
+    if (engine, model) == (Engine::Ours, "D") {
+        return of_values(threads);
+    }
     let (layer, loss_on) = match model {
         "A" => (LayerConfig::lstm(64), LossOn::LastStep),
         "B" => (LayerConfig::lstm(256), LossOn::EveryStep),
@@ -58,22 +64,54 @@ pub(crate) fn prepare(engine: Engine, model: &str, threads: usize) -> Result<Tra
             let pool = Pool::new(threads)?;
             let mut adam = OwnOptimizer::new(model.vars().to_vec(), OptimizerConfig::ADAM)?;
             adam.set_learning_rate(1e-3);
-            Box::new(move || {
-                pool.run(|| {
-                    let mut states = zero_states(&layers, ROWS);
-                    let logits = model.logits(&batch, loss_on, &mut states, Beside::default())?;
-                    let (loss, _) = cross_entropy(&logits, batch.counted_targets(loss_on))?;
-                    adam.step(&loss.backward()?)?;
-                    Ok::<_, Error>(())
-                })?;
-                Ok(())
-            })
+            let mut train = move || {
+                let mut states = zero_states(&layers, ROWS);
+                let logits = model.logits(&batch, loss_on, &mut states, Beside::default())?;
+                let (loss, _) = cross_entropy(&logits, batch.counted_targets(loss_on))?;
+                adam.step(&loss.backward()?)?;
+                Ok::<_, Error>(())
+            };
+            Box::new(move |batches| Ok(pool.run(|| timed(batches, &mut train))?))
         }
         Engine::CandleNn if layer.projection.is_none() => {
             candle_nn_lstm(layer.hidden, loss_on, batch)?
         }
         Engine::CandleNn | Engine::PyTorch => return Err("that is not trained here".into()),
     })
+}
+
+/// The training of a classifier of sequences.
+fn of_values(threads: usize) -> Result<Train, Failure> {
+    let (rows, steps, channels, classes) = (16, 100, 6, 4);
+    let random = &mut Random::new(1);
+    let config = SensorConfig {
+        channels: vec![Channel::plain(""); channels],
+        layers: vec![sensor::LayerConfig::new(Cell::Lstm, 32)],
+        dense: Vec::new(),
+        head: Head::Classes(vec![String::new(); classes]),
+        window: None,
+        backwards: false,
+    };
+    let model = SensorModel::new(&SensorNetwork::new(config, random)?, &Device::Cpu)?;
+    let last = (steps - 1) * rows;
+    let batch = SensorBatch {
+        rows,
+        steps,
+        inputs: random.uniform_vec(steps * rows * channels, 1.0).into(),
+        places: (last..last + rows).map(|place| place as u32).collect(),
+    };
+    let targets: Vec<u8> = (0..rows).map(|_| random.below(classes) as u8).collect();
+    let pool = Pool::new(threads)?;
+    let mut adam = OwnOptimizer::new(model.vars().to_vec(), OptimizerConfig::ADAM)?;
+    adam.set_learning_rate(1e-3);
+    let mut train = move || {
+        let (loss, _) = cross_entropy(&model.outputs(&batch, &[])?, &targets)?;
+        adam.step(&loss.backward()?)?;
+        Ok::<_, Error>(())
+    };
+    Ok(Box::new(move |batches| {
+        Ok(pool.run(|| timed(batches, &mut train))?)
+    }))
 }
 
 /// The same training with the LSTM that candle-nn has.
@@ -97,7 +135,7 @@ fn candle_nn_lstm(hidden: usize, loss_on: LossOn, batch: Batch) -> Result<Train,
             .contiguous()
     };
     let (inputs, targets) = (tokens(&batch.inputs)?, tokens(&batch.targets)?);
-    Ok(Box::new(move || {
+    let mut train = move || {
         let states = lstm.seq(&embedding.forward(&inputs)?)?;
         let (hs, targets) = match loss_on {
             LossOn::EveryStep => {
@@ -112,8 +150,19 @@ fn candle_nn_lstm(hidden: usize, loss_on: LossOn, batch: Batch) -> Result<Train,
         debug_assert_eq!(hs.dim(D::Minus1)?, hidden);
         let loss = candle_nn::loss::cross_entropy(&dense.forward(&hs)?, &targets)?;
         optimizer.backward_step(&loss)?;
-        Ok(())
-    }))
+        Ok::<_, candle_core::Error>(())
+    };
+    Ok(Box::new(move |batches| Ok(timed(batches, &mut train)?)))
+}
+
+/// Milliseconds of each of so many batches.
+fn timed<E>(batches: usize, train: &mut impl FnMut() -> Result<(), E>) -> Result<Vec<f64>, E> {
+    let timed = (0..batches).map(|_| {
+        let start = Instant::now();
+        train()?;
+        Ok(start.elapsed().as_secs_f64() * 1e3)
+    });
+    timed.collect()
 }
 
 /// The most multiply-adds that so many threads do together, in GFLOP/s (two operations each).

@@ -26,19 +26,40 @@ class Network(nn.Module):
         return self.dense(outputs[:, -1] if self.last_step else outputs)
 
 
+class Classifier(nn.Module):
+    """Of sequences of values, by its output at the last step."""
+
+    def __init__(self, channels, hidden, classes):
+        super().__init__()
+        self.lstm = nn.LSTM(channels, hidden, batch_first=True)
+        self.dense = nn.Linear(hidden, classes)
+
+    def forward(self, values):
+        outputs, _ = self.lstm(values)
+        return self.dense(outputs[:, -1])
+
+
+def problem(name):
+    """A network, a batch and what it is to tell."""
+    if name == "D":
+        rows, steps, channels, classes = 16, 100, 6, 4
+        inputs, targets = torch.randn(rows, steps, channels), torch.randint(classes, (rows,))
+        return Classifier(channels, 32, classes), inputs, targets
+    last_step = name == "A"
+    text = torch.randint(SYMBOLS, (ROWS, STEPS + 1))
+    targets = (text[:, -1] if last_step else text[:, 1:]).flatten()
+    return Network({"A": 64, "B": 256}[name], last_step), text[:, :-1].contiguous(), targets
+
+
 def training(name):
     """A function that trains one batch, as a loop for PyTorch usually does."""
     torch.manual_seed(1)
-    last_step = name == "A"
-    network = Network({"A": 64, "B": 256}[name], last_step)
+    network, inputs, targets = problem(name)
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
-    text = torch.randint(SYMBOLS, (ROWS, STEPS + 1))
-    inputs = text[:, :-1].contiguous()
-    targets = (text[:, -1] if last_step else text[:, 1:]).flatten()
 
     def batch():
         optimizer.zero_grad()
-        logits = network(inputs).reshape(-1, SYMBOLS)
+        logits = network(inputs).flatten(0, -2)
         nn.functional.cross_entropy(logits, targets).backward()
         optimizer.step()
 

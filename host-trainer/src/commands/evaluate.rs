@@ -6,7 +6,7 @@ use crate::commands::text::{Text, trained_on};
 use crate::engine::device::DeviceKind;
 use crate::engine::device_predictor::DevicePredictor;
 use crate::files::error::{Error, Result};
-use crate::files::stdout::{be_quiet, say};
+use crate::files::stdout::{be_quiet, say, tell};
 use crate::model::encode::{Labels, encode_quantized};
 use crate::model::file::ModelFile;
 use crate::model::sensor::{config_of, encode_f32};
@@ -134,6 +134,22 @@ fn evaluate_values(args: &Args, path: &Path) -> Result<()> {
     let data = Sequences::read(path)?;
     let task = task(&config_of(&model), &data, args.next)?;
     let score = file.answers(&data, &task)?;
+    let short = model
+        .window()
+        .map(|steps| (steps, data.shorter_than(steps)));
+    if let Some((window, short)) = short.filter(|&(_, short)| short > 0) {
+        let count = data.sequences.len();
+        if short == count {
+            return Err(Error::bad_input(format!(
+                "{}: found {count} sequences of fewer steps than the window of {window}, expected longer ones: a chip answers \
+                 when it has read a whole window",
+                path.display()
+            )));
+        }
+        tell!(
+            "note: {short} of {count} sequences have fewer steps than the window of {window}: nothing is answered there, as on a chip"
+        );
+    }
     if args.json {
         let figures = json!({ "accuracy": score.accuracy(), "mse": score.mse(), "answers": score });
         say!(

@@ -11,7 +11,7 @@ use crate::network::parameters::Network;
 use crate::network::sensor::{SensorConfig, SensorNetwork};
 use crate::quantize::beyond::{self, Beyond};
 use crate::quantize::range::{beyond_integers, refusal};
-use crate::quantize::sensor::{SENSOR_DEAD_ZONE, observe, quantize_sensor};
+use crate::quantize::sensor::{SENSOR_DEAD_ZONE, SensorFormat, observe, quantize_sensor};
 use crate::quantize::{DEAD_ZONE, error_table, quantize};
 use crate::sequences::Sequences;
 use lstm_core::Format;
@@ -98,6 +98,11 @@ pub(crate) fn tell_beyond(beyond: &[Beyond]) {
 ///
 /// The network cannot be read or quantized, or the disk refuses.
 pub fn run(args: &Args) -> Result<()> {
+    if let (QuantizedFormat::Int8, Some(zone)) = (args.format, args.dead_zone) {
+        return Err(Error::bad_input(format!(
+            "found --dead-zone {zone} with int8, expected it with --format int4 alone"
+        )));
+    }
     if let Some(network) = SensorNetwork::load(&args.network)? {
         return quantize_values(args, network);
     }
@@ -111,11 +116,6 @@ pub fn run(args: &Args) -> Result<()> {
     let texts = args.tuning.texts(network.config.corpus.as_ref());
     let inputs = std::iter::once(args.network.as_path()).chain(texts);
     refuse_input_as_output("out", &args.out, inputs)?;
-    if let (QuantizedFormat::Int8, Some(zone)) = (args.format, args.dead_zone) {
-        return Err(Error::bad_input(format!(
-            "found --dead-zone {zone} with int8, expected it with --format int4 alone"
-        )));
-    }
     let dead_zone = args.dead_zone.unwrap_or(DEAD_ZONE);
     let beyond = beyond_integers(&network);
     // Fine-tuning learns with what is cut off, and says how well.
@@ -160,14 +160,15 @@ fn quantize_values(args: &Args, mut network: SensorNetwork) -> Result<()> {
     sequences.name(&mut network.config);
     let network = &network;
     let observed = observe(network, &sequences);
-    let beyond = observed.beyond_integers();
+    let zone = args.dead_zone.unwrap_or(SENSOR_DEAD_ZONE);
+    let format = SensorFormat::new(network, &observed, args.format.into(), zone)?;
+    let beyond = observed.beyond_integers(format.input_units());
     if !args.saturate && !args.tuning.is_wanted() {
         refuse(&args.network, beyond::refusal(&beyond))?;
     }
     if !args.json {
         tell_beyond(&beyond);
     }
-    let zone = args.dead_zone.unwrap_or(SENSOR_DEAD_ZONE);
     if args.tuning.is_wanted() {
         let name = stem(&args.out);
         let format = (args.format.into(), zone);
@@ -175,7 +176,7 @@ fn quantize_values(args: &Args, mut network: SensorNetwork) -> Result<()> {
             .tuning
             .tune_values((network, &sequences), format, (&args.out, &name));
     }
-    let (integers, errors) = quantize_sensor(network, &observed, args.format.into(), zone)?;
+    let (integers, errors) = quantize_sensor(network, &observed, &format)?;
     let file = encode_integers(network, &integers, &stem(&args.out))?;
     write_model(&args.out, &file, None, &errors, &[])?;
     if args.json {

@@ -64,6 +64,12 @@ fn compare(args: &Args, folders: &[PathBuf]) -> Result<(PathBuf, String)> {
     }
     let out = args.out.clone().unwrap_or_else(|| COMPARISON.into());
     for folder in folders {
+        if SensorRunConfig::read(folder)?.is_some() {
+            return Err(Error::bad_input(format!(
+                "{}: found a run on data among several, expected runs on texts: a run on data has a page of its own",
+                folder.display()
+            )));
+        }
         let config = read_config(folder)?;
         check_out(&out, run_folder::files(folder).chain([config.corpus.path]))?;
     }

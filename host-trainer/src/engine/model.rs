@@ -1,8 +1,8 @@
 //! A network whose parameters are variables of candle on a device, to be trained there.
 
-use crate::engine::layer::Layer;
+use crate::engine::layer::{Layer, masked};
 use crate::engine::ngrams::{NOTHING, NgramTensors};
-use crate::engine::stack_op::{self, Reading, Tapes};
+use crate::engine::stack_op::{BatchInput, Reading, Stack};
 use crate::engine::{unrolled, variables};
 use crate::files::error::Result;
 use crate::kernels::stack::{StackShape, State};
@@ -28,7 +28,8 @@ pub struct Model {
     memory: Option<Arc<Memory>>,
     /// The token of every symbol, `[V]`.
     symbols: Tensor,
-    engine: Engine,
+    /// The kernels; candle's own operations, step by step, where there are none.
+    stack: Option<Stack>,
 }
 
 /// What goes into a batch beside its characters.
@@ -40,19 +41,6 @@ pub struct Beside<'a> {
     pub recalled: Option<&'a Recalled>,
     /// Whether the vectors of the memory do not learn.
     pub frozen: bool,
-}
-
-/// What computes the layers.
-#[derive(Debug)]
-enum Engine {
-    /// The kernels, on the processor.
-    Kernels {
-        shape: Arc<StackShape>,
-        arch: Arch,
-        tapes: Tapes,
-    },
-    /// Candle's own operations, step by step.
-    Candle,
 }
 
 impl Model {
@@ -75,16 +63,10 @@ impl Model {
     pub fn with_kernels(network: &Network, arch: Arch) -> Result<Self> {
         let config = &network.config;
         let shape = StackShape {
-            vocabulary: config.vocabulary(),
             outputs: config.dense_outputs(),
             layers: config.layer_shapes(),
         };
-        let engine = Engine::Kernels {
-            shape: Arc::new(shape),
-            arch,
-            tapes: Tapes::default(),
-        };
-        Self::with_engine(network, &Device::Cpu, engine)
+        Self::with_stack(network, &Device::Cpu, Some(Stack::new(shape, arch)))
     }
 
     /// With candle's operations on any device.
@@ -92,10 +74,10 @@ impl Model {
     /// # Errors
     /// The device fails.
     pub fn with_candle(network: &Network, device: &Device) -> Result<Self> {
-        Self::with_engine(network, device, Engine::Candle)
+        Self::with_stack(network, device, None)
     }
 
-    fn with_engine(network: &Network, device: &Device, engine: Engine) -> Result<Self> {
+    fn with_stack(network: &Network, device: &Device, stack: Option<Stack>) -> Result<Self> {
         let config = network.config.clone();
         let shapes = config.shapes().into_iter().zip(network.parameters());
         let vars = shapes.map(|((_, shape), values)| Var::from_slice(values, shape, device));
@@ -124,7 +106,7 @@ impl Model {
             ngrams,
             memory: network.memory().cloned(),
             symbols,
-            engine,
+            stack,
             vars,
         })
     }
@@ -161,7 +143,7 @@ impl Model {
         states: &mut Vec<State>,
         beside: Beside<'_>,
     ) -> Result<Tensor> {
-        let layers = self.masked(beside.masks)?;
+        let layers = masked(&self.layers, beside.masks)?;
         let recalled = beside.recalled.unwrap_or(&NOTHING);
         let context = self.ngrams.context(recalled, beside.frozen)?;
         let first = match loss_on {
@@ -170,7 +152,7 @@ impl Model {
         };
         let bias = self.dense.bias().expect("made with one").clone();
         let (weight, bias) = self.ngrams.with_gate(self.dense.weight().t()?, bias)?;
-        let Engine::Kernels { shape, arch, tapes } = &self.engine else {
+        let Some(stack) = &self.stack else {
             let h = unrolled::run(&self.embedding, &layers, context, batch, states)?;
             let counted = h.narrow(0, first * batch.rows, h.dim(0)? - first * batch.rows)?;
             let outputs = counted.matmul(&weight)?.broadcast_add(&bias)?;
@@ -187,31 +169,20 @@ impl Model {
                 0 => inputs.push(&table),
                 _ => inputs.extend([&layer.w_ih, &layer.bias]),
             }
-            inputs.push(&layer.w_hh);
-            inputs.extend(&layer.recurrent_bias);
-            inputs.extend(&layer.projection);
+            inputs.extend(layer.recurrence());
         }
         inputs.extend([&weight, &bias]);
         inputs.extend(&context);
         let reading = Reading {
-            shape: shape.clone(),
-            tokens: batch.inputs.clone(),
+            shape: stack.shape.clone(),
+            input: BatchInput::Tokens(batch.inputs.clone()),
+            steps: batch.steps,
             rows: batch.rows,
             first,
             has_context: context.is_some(),
         };
-        let outputs = stack_op::logits(reading, &inputs, states, *arch, tapes)?;
+        let outputs = stack.outputs(reading, &inputs, states)?;
         self.ngrams.logits(outputs, recalled)
-    }
-
-    /// The layers, with their recurrent weights masked.
-    fn masked(&self, masks: &[Vec<f32>]) -> Result<Vec<Layer>> {
-        let mut layers = self.layers.clone();
-        for (layer, mask) in layers.iter_mut().zip(masks) {
-            let mask = Tensor::from_slice(mask, layer.w_hh.shape(), layer.w_hh.device())?;
-            layer.w_hh = (&layer.w_hh * mask)?;
-        }
-        Ok(layers)
     }
 }
 

@@ -2,14 +2,72 @@
 //! kernels.
 
 use crate::engine::many::{Operation, apply, lock};
-use crate::kernels::stack::{Sequence, StackShape, StackTape, State};
+use crate::kernels::stack::{Input, Sequence, StackShape, StackTape, State};
 use candle_core::{Result, Shape, Tensor, bail};
 use pulp::Arch;
 use std::sync::{Arc, Mutex};
 
+/// The kernels for a network, on the processor.
+#[derive(Debug)]
+pub(crate) struct Stack {
+    pub(crate) shape: Arc<StackShape>,
+    arch: Arch,
+    tapes: Tapes,
+}
+
+impl Stack {
+    /// For a certain instruction set.
+    pub(crate) fn new(shape: StackShape, arch: Arch) -> Self {
+        Self {
+            shape: Arc::new(shape),
+            arch,
+            tapes: Tapes::default(),
+        }
+    }
+
+    /// What the dense layer gives, `[N, outputs]`, at the steps from `first` on, rows side by side and steps one after
+    /// the other. `inputs` are the weights in the order of [`StackShape::weights`], then the context `[T B, R]` if there
+    /// is one. `states` has a state for each layer; it goes in as a constant and comes out as the state after the
+    /// sequence.
+    ///
+    /// # Errors
+    /// The sizes do not fit each other.
+    pub(crate) fn outputs(
+        &self,
+        reading: Reading,
+        inputs: &[&Tensor],
+        states: &mut Vec<State>,
+    ) -> Result<Tensor> {
+        let found: Vec<usize> = inputs.iter().map(|input| input.elem_count()).collect();
+        let expected = reading.inputs();
+        let sequence = reading.sequence(&[]);
+        if found != expected || !sequence.fits(&reading.shape, states) {
+            bail!(
+                "found {} x {} places, {} states and weights of {found:?} numbers, expected a batch of what \
+                 the first layer reads, states that fit {} layers, and weights of {expected:?}",
+                sequence.rows,
+                sequence.steps,
+                states.len(),
+                reading.shape.layers.len(),
+            );
+        }
+        let shared = Arc::new(Mutex::new(std::mem::take(states)));
+        let operation = StackOp {
+            reading,
+            states: shared.clone(),
+            arch: self.arch,
+            tape: Mutex::new(Some(self.tapes.take())),
+            tapes: self.tapes.clone(),
+        };
+        let outputs = apply(operation, inputs);
+        *states = std::mem::take(&mut *lock(&shared));
+        outputs
+    }
+}
+
 /// Memory that is used again from batch to batch.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Tapes(Arc<Mutex<Vec<StackTape>>>);
+struct Tapes(Arc<Mutex<Vec<StackTape>>>);
 
 impl Tapes {
     fn take(&self) -> StackTape {
@@ -21,39 +79,49 @@ impl Tapes {
     }
 }
 
+/// As [`Input`], owned.
+#[derive(Clone, Debug)]
+pub(crate) enum BatchInput {
+    /// `[T, B]`.
+    Tokens(Arc<[u8]>),
+    /// `[T, B, C]`.
+    Values(Arc<[f32]>),
+}
+
 /// What is read, and with what.
 #[derive(Clone, Debug)]
 pub(crate) struct Reading {
     /// The network.
     pub(crate) shape: Arc<StackShape>,
-    /// `[T, B]`.
-    pub(crate) tokens: Arc<[u8]>,
+    /// What the first layer reads.
+    pub(crate) input: BatchInput,
+    /// Steps, T.
+    pub(crate) steps: usize,
     /// Rows, B.
     pub(crate) rows: usize,
-    /// The first step whose logits are wanted.
+    /// The first step whose outputs are wanted.
     pub(crate) first: usize,
-    /// Whether a context stands behind the weights.
+    /// Whether a context stands after the weights.
     pub(crate) has_context: bool,
 }
 
 impl Reading {
     pub(crate) fn sequence<'a>(&'a self, context: &'a [f32]) -> Sequence<'a> {
         Sequence {
-            steps: self.steps(),
+            steps: self.steps,
             rows: self.rows,
-            tokens: &self.tokens,
+            input: match &self.input {
+                BatchInput::Tokens(tokens) => Input::Tokens(tokens),
+                BatchInput::Values(values) => Input::Values(values),
+            },
             first: self.first,
             context,
         }
     }
 
-    fn steps(&self) -> usize {
-        self.tokens.len() / self.rows.max(1)
-    }
-
-    /// The shape of the logits, `[N, outputs]`.
-    pub(crate) fn logits(&self) -> Shape {
-        let rows = (self.steps() - self.first) * self.rows;
+    /// The shape of what the dense layer gives, `[N, outputs]`.
+    pub(crate) fn outputs(&self) -> Shape {
+        let rows = (self.steps - self.first) * self.rows;
         Shape::from((rows, self.shape.outputs))
     }
 
@@ -61,7 +129,7 @@ impl Reading {
     fn inputs(&self) -> Vec<usize> {
         let mut lengths = self.shape.weights();
         if self.has_context {
-            lengths.push(self.tokens.len() * self.shape.layers[0].output());
+            lengths.push(self.steps * self.rows * self.shape.layers[0].output());
         }
         lengths
     }
@@ -73,46 +141,6 @@ impl Reading {
             _ => (inputs, &[]),
         }
     }
-}
-
-/// What the dense layer gives, `[N, outputs]`, at the steps from `first` on, rows side by side and steps one after the
-/// other. `inputs` are the weights in the order of [`StackShape::weights`], then the context `[T B, R]` if there is one. `states` has a state for each layer; it goes in as a
-/// constant and comes out as the state after the sequence.
-///
-/// # Errors
-/// The sizes do not fit each other.
-pub(crate) fn logits(
-    reading: Reading,
-    inputs: &[&Tensor],
-    states: &mut Vec<State>,
-    arch: Arch,
-    tapes: &Tapes,
-) -> Result<Tensor> {
-    let found: Vec<usize> = inputs.iter().map(|input| input.elem_count()).collect();
-    let expected = reading.inputs();
-    if found != expected || !reading.sequence(&[]).fits(&reading.shape, states) {
-        let sequence = reading.sequence(&[]);
-        bail!(
-            "found {} x {} tokens, {} states and weights of {found:?} numbers, expected a batch of tokens \
-             below {}, states that fit {} layers, and weights of {expected:?}",
-            sequence.rows,
-            sequence.steps,
-            states.len(),
-            reading.shape.vocabulary,
-            reading.shape.layers.len(),
-        );
-    }
-    let shared = Arc::new(Mutex::new(std::mem::take(states)));
-    let operation = StackOp {
-        reading,
-        states: shared.clone(),
-        arch,
-        tape: Mutex::new(Some(tapes.take())),
-        tapes: tapes.clone(),
-    };
-    let logits = apply(operation, inputs);
-    *states = std::mem::take(&mut *lock(&shared));
-    logits
 }
 
 struct StackOp {
@@ -130,15 +158,15 @@ impl Operation for StackOp {
     }
 
     fn forward(&self, inputs: &[&[f32]]) -> Result<(Vec<f32>, Shape)> {
-        let shape = self.reading.logits();
-        let mut logits = vec![0.0; shape.elem_count()];
+        let shape = self.reading.outputs();
+        let mut outputs = vec![0.0; shape.elem_count()];
         if let Some(tape) = &mut *lock(&self.tape) {
             let (weights, context) = self.reading.split(inputs);
             let (network, sequence) = (&self.reading.shape, self.reading.sequence(context));
             let states = &mut lock(&self.states)[..];
-            tape.forward(self.arch, network, weights, sequence, states, &mut logits);
+            tape.forward(self.arch, network, weights, sequence, states, &mut outputs);
         }
-        Ok((logits, shape))
+        Ok((outputs, shape))
     }
 
     fn backward(&self, inputs: &[&[f32]], gradient: &[f32]) -> Result<Vec<Vec<f32>>> {
@@ -243,7 +271,6 @@ mod tests {
         let mut config = NetworkConfig::lstm(&Alphabet::letters(), 1, 19, 2);
         config.layers[0] = LayerConfig::cifg(21, 18);
         let shape = StackShape {
-            vocabulary: 27,
             outputs: 27,
             layers: config.layer_shapes(),
         };
@@ -258,7 +285,7 @@ mod tests {
         let sequence = Sequence {
             steps,
             rows,
-            tokens: &tokens,
+            input: Input::Tokens(&tokens),
             first: 2,
             context: &[],
         };

@@ -4,11 +4,12 @@ use crate::files::error::{Error, Result};
 use crate::kernels::panels::ROW_BLOCK;
 use std::num::NonZero;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Threads that wait for work. What runs in [`Pool::run`] is shared out over them, candle's matrix products too.
 /// Their number changes no bit of any result.
-#[derive(Debug)]
-pub struct Pool(rayon::ThreadPool);
+#[derive(Clone, Debug)]
+pub struct Pool(Arc<rayon::ThreadPool>);
 
 impl Pool {
     /// So many threads.
@@ -19,7 +20,7 @@ impl Pool {
         let builder = rayon::ThreadPoolBuilder::new().num_threads(threads);
         let pool = builder.build();
         let refused = |e| Error::failed(format!("cannot start {threads} thread(s): {e}"));
-        pool.map(Self).map_err(refused)
+        pool.map(|pool| Self(Arc::new(pool))).map_err(refused)
     }
 
     /// Number of threads.
@@ -27,7 +28,8 @@ impl Pool {
         self.0.current_num_threads()
     }
 
-    /// Runs `work` in the pool.
+    /// Runs `work` in the pool. Much work in one call is quicker than many calls: each hands over to a thread that has
+    /// to wake up.
     pub fn run<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
         self.0.install(work)
     }

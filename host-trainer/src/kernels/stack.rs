@@ -7,7 +7,8 @@
 
 use crate::kernels::dense::{DenseGradient, DensePiece, PackedDense};
 use crate::kernels::layer::{
-    Above, LayerGradient, LayerShape, LayerTape, PackedLayer, Piece, Ran, RecordedStep, StateRows,
+    Above, InputShape, LayerGradient, LayerShape, LayerTape, PackedLayer, Piece, Ran, Read,
+    RecordedStep, StateRows,
 };
 use crate::kernels::panels::{Axis, ROW_BLOCK, Strip, read_rows, write_rows};
 use crate::kernels::pool::{row_parts, split_rows};
@@ -28,11 +29,9 @@ pub struct State {
 /// A network, as the kernels see it.
 #[derive(Clone, Debug)]
 pub(crate) struct StackShape {
-    /// Symbols, V.
-    pub(crate) vocabulary: usize,
-    /// Columns of the dense layer: a logit for each symbol, and what else it gives.
+    /// Columns of the dense layer: a logit for each symbol, say, and what else it gives.
     pub(crate) outputs: usize,
-    /// The layers, of which the first one reads a table.
+    /// The layers, from the first on.
     pub(crate) layers: Vec<LayerShape>,
 }
 
@@ -55,6 +54,15 @@ impl StackShape {
     }
 }
 
+/// What a layer reads.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Input<'a> {
+    /// Tokens `[T, B]`, of a layer with a table.
+    Tokens(&'a [u8]),
+    /// Values `[T, B, C]`, of any other: what is measured, or the outputs of the layer below.
+    Values(&'a [f32]),
+}
+
 /// What is read.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sequence<'a> {
@@ -62,8 +70,8 @@ pub(crate) struct Sequence<'a> {
     pub(crate) steps: usize,
     /// Rows, B.
     pub(crate) rows: usize,
-    /// `[T, B]`.
-    pub(crate) tokens: &'a [u8],
+    /// What the first layer reads.
+    pub(crate) input: Input<'a>,
     /// The first step whose logits count.
     pub(crate) first: usize,
     /// The context of the first layer, `[T, B, R]`; empty where it has none.
@@ -81,13 +89,21 @@ impl Sequence<'_> {
         let state = |(state, layer): (&State, &LayerShape)| {
             (state.h.len(), state.c.len()) == (self.rows * layer.output(), self.rows * layer.hidden)
         };
-        let mut tokens = self.tokens.iter();
-        let context = self.steps * self.rows * shape.layers.first().map_or(0, |l| l.output());
+        let Some(first) = shape.layers.first() else {
+            return false;
+        };
+        let places = self.steps * self.rows;
+        let input = match (self.input, first.input) {
+            (Input::Tokens(tokens), InputShape::Table(symbols)) => {
+                tokens.len() == places && tokens.iter().all(|&token| usize::from(token) < symbols)
+            }
+            (Input::Values(values), InputShape::Values(width)) => values.len() == places * width,
+            _ => false,
+        };
         self.first < self.steps
-            && (self.context.is_empty() || self.context.len() == context)
+            && (self.context.is_empty() || self.context.len() == places * first.output())
             && self.rows > 0
-            && self.tokens.len() == self.steps * self.rows
-            && tokens.all(|&token| usize::from(token) < shape.vocabulary)
+            && input
             && states.len() == shape.layers.len()
             && states.iter().zip(&shape.layers).all(state)
     }
@@ -133,8 +149,9 @@ struct Part {
     rows: Range<usize>,
     /// Their number, filled up to whole blocks.
     padded: usize,
-    /// `[T, padded]`.
+    /// What the first layer reads: tokens `[T, padded]`, or values `[T][C][padded]`; the other is empty.
     tokens: Vec<u8>,
+    values: Vec<Strip>,
     layers: Vec<LayerTape>,
     /// What the dense layer reads, for each step that counts `[T'][R][padded]`; empty where that is what the last
     /// layer gives.
@@ -197,7 +214,7 @@ impl StackTape {
     }
 
     /// Goes back through what was run or recorded last, once; `d_logits` is the gradient of its logits,
-    /// `[T', B, outputs]`. Gives the gradient of every weight, and behind them that of the context, `[T, B, R]`, if there is one.
+    /// `[T', B, outputs]`. Gives the gradient of every weight, and after them that of the context, `[T, B, R]`, if there is one.
     ///
     /// # Panics
     /// `d_logits` has another length than its shape.
@@ -305,7 +322,7 @@ impl Part {
         rows: Range<usize>,
         states: &[State],
     ) {
-        self.read_tokens(sequence, rows.clone());
+        self.read_input(sequence, rows.clone());
         self.layers
             .resize_with(shape.layers.len(), LayerTape::default);
         let steps = (sequence.steps, self.padded);
@@ -324,31 +341,54 @@ impl Part {
         self.top.clear();
     }
 
-    fn read_tokens(&mut self, sequence: Sequence<'_>, rows: Range<usize>) {
+    fn read_input(&mut self, sequence: Sequence<'_>, rows: Range<usize>) {
         self.padded = rows.len().next_multiple_of(ROW_BLOCK);
         self.tokens.clear();
-        for tokens in sequence.tokens.chunks_exact(sequence.rows) {
-            self.tokens.extend_from_slice(&tokens[rows.clone()]);
-            self.tokens
-                .resize(self.tokens.len() + self.padded - rows.len(), 0);
+        self.values.clear();
+        match sequence.input {
+            Input::Tokens(tokens) => {
+                for tokens in tokens.chunks_exact(sequence.rows) {
+                    self.tokens.extend_from_slice(&tokens[rows.clone()]);
+                    self.tokens
+                        .resize(self.tokens.len() + self.padded - rows.len(), 0);
+                }
+            }
+            Input::Values(values) => {
+                let axis = Axis::plain(values.len() / (sequence.steps * sequence.rows));
+                let slab = axis.panels() * self.padded;
+                self.values.resize(sequence.steps * slab, Strip::default());
+                for (t, slab) in self.values.chunks_exact_mut(slab).enumerate() {
+                    let values = step(values, sequence.rows * axis.len(), t);
+                    let values = share(values, axis.len(), &rows);
+                    read_rows(values, axis, slab, self.padded);
+                }
+            }
         }
         self.rows = rows;
     }
 
+    /// What layer `index` reads.
+    fn read(&self, index: usize) -> Read<'_> {
+        match index.checked_sub(1) {
+            Some(below) => Read::Values(self.layers[below].outputs()),
+            None if self.values.is_empty() => Read::Tokens(&self.tokens),
+            None => Read::Values(&self.values),
+        }
+    }
+
     fn forward(&mut self, arch: Arch, weights: &PackedStack, sequence: Sequence<'_>) {
         for (index, packed) in weights.layers.iter().enumerate() {
-            let (below, here) = self.layers.split_at_mut(index);
+            // It stands apart from what it reads.
+            let mut layer = std::mem::take(&mut self.layers[index]);
+            let read = self.read(index);
             // All products of the input come first: then its weights stay in the cache.
-            if let Some(below) = below.last() {
-                for t in 0..sequence.steps {
-                    here[0].input_products(arch, packed, below.output(t + 1), t);
-                }
+            for t in 0..sequence.steps {
+                layer.input_products(arch, packed, read, t);
             }
             for t in 0..sequence.steps {
-                let tokens = &self.tokens[t * self.padded..][..self.padded];
-                let tokens = below.is_empty().then_some(tokens);
-                here[0].forward(arch, packed, tokens, t);
+                layer.forward(arch, packed, read, t);
             }
+            self.layers[index] = layer;
         }
     }
 
@@ -381,7 +421,7 @@ impl Part {
         layers: &[RecordedLayer<'_>],
         top: &[f32],
     ) {
-        self.read_tokens(sequence, rows.clone());
+        self.read_input(sequence, rows.clone());
         self.layers
             .resize_with(shape.layers.len(), LayerTape::default);
         let batch = sequence.rows;
@@ -471,8 +511,7 @@ impl Part {
     fn ran(&self, index: usize) -> Ran<'_> {
         Ran {
             tape: &self.layers[index],
-            tokens: if index == 0 { &self.tokens } else { &[] },
-            below: index.checked_sub(1).map(|below| &self.layers[below]),
+            read: self.read(index),
         }
     }
 

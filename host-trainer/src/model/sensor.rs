@@ -12,8 +12,8 @@ use crate::network::sensor::{
 };
 use crate::quantize::TensorError;
 use crate::quantize::sensor::{
-    Observed, QuantizedSensorNetwork, SENSOR_DEAD_ZONE, gate_matrices, quantize_sensor,
-    rows_over_inputs,
+    Observed, QuantizedSensorNetwork, SENSOR_DEAD_ZONE, SensorFormat, gate_matrices,
+    quantize_sensor, rows_over_inputs,
 };
 use crate::sequences::{Answer, SensorScore, Sequence, Sequences, Task};
 use lstm_core::export::{
@@ -192,20 +192,38 @@ pub fn variants(network: &SensorNetwork, observed: &Observed) -> Result<Vec<Vari
     };
     let float = variant(Format::F32.name(), encode_f32(network, "")?, Vec::new());
     let rounded = [Format::Int8, Format::Int4].into_iter().map(|format| {
-        let (integers, errors) = quantize_sensor(network, observed, format, SENSOR_DEAD_ZONE)?;
+        let format = SensorFormat::new(network, observed, format, SENSOR_DEAD_ZONE)?;
+        let (integers, errors) = quantize_sensor(network, observed, &format)?;
         let bytes = encode_integers(network, &integers, "")?;
-        Ok(variant(format.name(), bytes, errors))
+        Ok(variant(format.format().name(), bytes, errors))
     });
     [Ok(float)].into_iter().chain(rounded).collect()
 }
 
 impl ModelFile {
     /// How a model that reads values answers, by the device's engine. Each sequence is read from the zero state; a model with a
-    /// window reads for each answer the last steps, as many as its window has.
+    /// window reads for each answer the last steps, as many as its window has, and answers nothing before there are so many.
     ///
     /// # Errors
     /// As [`Model::from_bytes`]; the model reads symbols.
-    pub fn answers<'d>(&self, data: &'d Sequences, task: &Task) -> Result<SensorScore> {
+    pub fn answers(&self, data: &Sequences, task: &Task) -> Result<SensorScore> {
+        let mut score = SensorScore::new(&config_of(&self.model()?).head);
+        for (outputs, answer) in self.outputs(data, task)? {
+            score.add(&outputs, answer);
+        }
+        Ok(score)
+    }
+
+    /// What it gives wherever something is to be answered, as [`ModelFile::answers`]: logits of classes, or values in the user's
+    /// units.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn outputs<'d>(
+        &self,
+        data: &'d Sequences,
+        task: &Task,
+    ) -> Result<Vec<(Vec<f32>, Answer<'d>)>> {
         let model = self.model()?;
         let progress = Progress::new("scored", data.sequences.len());
         let answers = |sequence: &'d Sequence| {
@@ -214,11 +232,7 @@ impl ModelFile {
             found
         };
         let found: Result<Vec<_>> = in_pool(|| data.sequences.par_iter().map(answers).collect())?;
-        let mut score = SensorScore::new(&config_of(&model).head);
-        for (outputs, answer) in found?.iter().flatten() {
-            score.add(outputs, *answer);
-        }
-        Ok(score)
+        Ok(found?.into_iter().flatten().collect())
     }
 }
 
@@ -276,14 +290,17 @@ fn outputs<'s>(
         let Some(answer) = answer else {
             continue;
         };
-        let window = &steps[(step + 1).saturating_sub(window)..=step];
+        let Some(first) = (step + 1).checked_sub(window) else {
+            continue;
+        };
+        let window = &steps[first..=step];
         let output = read_window(&mut session, window).map_err(failed)?;
         found.extend(output.map(|output| (told(output), answer)));
     }
     Ok(found)
 }
 
-/// What a model gives behind a window of steps, `[T][C]` in the user's units, read from the zero state, backwards where
+/// What a model gives after a window of steps, `[T][C]` in the user's units, read from the zero state, backwards where
 /// the model reads so; nothing for no step.
 ///
 /// # Errors
@@ -456,6 +473,26 @@ mod tests {
         })
     }
 
+    /// As a chip, which says nothing before its window is full.
+    #[test]
+    fn nothing_is_answered_before_there_is_a_window() {
+        let mut network = networks().remove(0);
+        network.config.window = Some(30);
+        let file = ModelFile::from_bytes(&encode_f32(&network, "n").unwrap());
+        let sequence = |steps: usize| Sequence {
+            values: vec![0.5; 3 * steps],
+            target: Target::Class(1),
+        };
+        let data = Sequences {
+            channels: vec![String::new(); 3],
+            sequences: [29, 30, 31, 1].map(sequence).into(),
+            targets: Targets::Classes(["0", "1", "2"].map(String::from).into()),
+        };
+        assert_eq!(data.shorter_than(30), 2);
+        let score = file.answers(&data, &Task::Classify(vec![0, 1, 2])).unwrap();
+        assert_eq!(score.count(), 2);
+    }
+
     #[test]
     fn zeros_are_as_many_bytes_as_any_numbers() {
         for network in networks() {
@@ -489,7 +526,8 @@ mod tests {
             let expected = plain(&network, &data);
             let observed = observe(&network, &data);
             for (format, share) in [(Format::Int8, 0.06), (Format::Int4, 0.5)] {
-                let (integers, _) = quantize_sensor(&network, &observed, format, 0).unwrap();
+                let fitted = SensorFormat::new(&network, &observed, format, 0).unwrap();
+                let (integers, _) = quantize_sensor(&network, &observed, &fitted).unwrap();
                 let file = encode_integers(&network, &integers, "n").unwrap();
                 let found = engine(&network, &file, &data);
                 let (difference, largest) = compare(&found, &expected);

@@ -13,7 +13,7 @@ const KINDS: usize = 3;
 /// The discounts where a text is too short to tell.
 const USUAL: [f32; KINDS] = [0.75, 1.0, 1.25];
 
-/// What is taken off a count of 1, of 2 and of more, behind contexts of each length: the discounts of modified
+/// What is taken off a count of 1, of 2 and of more, after contexts of each length: the discounts of modified
 /// Kneser-Ney smoothing (Chen and Goodman 1999). With n1 to n4 the numbers of different (context, token) that
 /// were seen once to four times, and Y = n1 / (n1 + 2 n2), they are
 ///
@@ -38,7 +38,7 @@ impl Discounts {
         Ok(discounts)
     }
 
-    /// For counts behind contexts of so many tokens.
+    /// For counts after contexts of so many tokens.
     pub(crate) fn of_length(&self, length: usize) -> Discount {
         Discount(self.0[length])
     }
@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn different_successors_are_counted_by_how_often_they_were_seen() {
-        // Behind 1: three times 2, twice 3, once 4; and once or twice something behind those.
+        // Behind 1: three times 2, twice 3, once 4; and once or twice something after those.
         let tokens = [1, 2, 1, 2, 1, 2, 1, 3, 1, 3, 1, 4];
         let text = |weight| Text {
             tokens: &tokens,
@@ -119,7 +119,7 @@ mod tests {
             let occurrences = Occurrences::new(5, &[text(weight)]).unwrap();
             // Of no context: six times 1, three times 2, twice 3, once 4.
             assert_eq!(numbers(&occurrences, 0), [1, 1, 1, 0]);
-            // Behind 0 once 1, behind 1 as above, behind 2 three times 1, behind 3 twice 1.
+            // Behind 0 once 1, after 1 as above, after 2 three times 1, after 3 twice 1.
             assert_eq!(numbers(&occurrences, 1), [2, 2, 2, 0]);
         }
         let discount = Discount([0.5, 1.5, 2.5]);

@@ -34,7 +34,7 @@ pub fn part_of(length: usize, position: usize) -> usize {
 /// A token of a text, the 12 tokens before it, and where it is from.
 ///
 /// From the upper bits down: the tokens before, the newest first, a byte each; the token; the part; the
-/// text. So in order of their numbers, occurrences behind the same context stand side by side, whatever
+/// text. So in order of their numbers, occurrences after the same context stand side by side, whatever
 /// the context's length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Occurrence(u128);

@@ -1,8 +1,8 @@
 //! Counts become a back-off table: contexts with the costs of what follows them, pruned to what pays for
 //! its place.
 //!
-//! The probability of a token w behind the m tokens h comes from its count x there, the count c of h, and the
-//! probability p' behind h without its oldest token, by absolute discounting with interpolation (Ney, Essen and
+//! The probability of a token w after the m tokens h comes from its count x there, the count c of h, and the
+//! probability p' after h without its oldest token, by absolute discounting with interpolation (Ney, Essen and
 //! Kneser 1994; below the empty context stands the uniform distribution):
 //!
 //! ```text
@@ -182,7 +182,7 @@ struct Counts {
     discount: Discount,
 }
 
-/// The probabilities behind a context.
+/// The probabilities after a context.
 struct Smoothed {
     probabilities: Probabilities,
     /// b of the formula.
@@ -192,7 +192,7 @@ struct Smoothed {
 /// What is kept of some contexts.
 #[derive(Default)]
 struct Kept {
-    /// Numbers of contexts of the dense length, and the costs behind them.
+    /// Numbers of contexts of the dense length, and the costs after them.
     dense: Vec<(usize, Vec<u8>)>,
     /// By length, from that after the dense one.
     contexts: Vec<Vec<Context>>,
@@ -216,8 +216,8 @@ impl Kept {
 }
 
 impl Builder<'_> {
-    /// Goes through a context of `length` tokens, behind which all of `run` stands, and through the longer
-    /// ones that end with it. `shorter` are the probabilities behind it without its oldest token.
+    /// Goes through a context of `length` tokens, after which all of `run` stands, and through the longer
+    /// ones that end with it. `shorter` are the probabilities after it without its oldest token.
     fn visit(&self, run: &[Occurrence], length: usize, shorter: &Probabilities) -> Result<Kept> {
         let mut kept = Kept::default();
         if run.len() < LEAST_COUNT {
@@ -244,7 +244,7 @@ impl Builder<'_> {
     }
 
     /// Goes through the contexts that end with one of `length` tokens and are longer; `own` are the
-    /// probabilities behind that one.
+    /// probabilities after that one.
     fn visit_longer(&self, run: &[Occurrence], length: usize, own: &Probabilities) -> Result<Kept> {
         let mut kept = Kept::default();
         if length < self.pruning.max_length {
@@ -334,7 +334,7 @@ impl Builder<'_> {
     }
 }
 
-/// A token that was seen behind a context.
+/// A token that was seen after a context.
 struct Seen {
     symbol: usize,
     /// What is left of its count without the discount.

@@ -51,7 +51,7 @@ fn counted(tokens: &[u8], num_symbols: usize) -> Occurrences {
     Occurrences::new(num_symbols, &[Text { tokens, weight: 1 }]).unwrap()
 }
 
-/// The costs behind a history, and the number of the longest context, by the definition of the look-up.
+/// The costs after a history, and the number of the longest context, by the definition of the look-up.
 fn look_up(table: &PrunedTable, history: &History) -> (Vec<u8>, usize) {
     let (mut costs, mut longest, mut backoff) = (vec![None; table.num_symbols], 0, 0u8);
     for (i, contexts) in table.contexts.iter().enumerate().rev() {
@@ -75,7 +75,7 @@ fn look_up(table: &PrunedTable, history: &History) -> (Vec<u8>, usize) {
     (costs.collect(), longest)
 }
 
-/// What was counted by the definition: all contexts of a length, oldest token first, and the probabilities behind
+/// What was counted by the definition: all contexts of a length, oldest token first, and the probabilities after
 /// them where they are kept.
 fn by_definition(
     texts: &[Text<'_>],

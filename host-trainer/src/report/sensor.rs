@@ -6,7 +6,7 @@ use crate::model;
 use crate::network::sensor::{LayerConfig, SensorNetwork};
 use crate::quantize::TensorError;
 use crate::quantize::beyond::Beyond;
-use crate::quantize::sensor::observe;
+use crate::quantize::sensor::{SENSOR_DEAD_ZONE, SensorFormat, observe};
 use crate::report::content::name_of;
 use crate::report::html::{NARROW, WIDE, document, duration, table};
 use crate::sequences::SensorScore;
@@ -14,6 +14,7 @@ use crate::training::curve::value_curve;
 use crate::training::metrics::Row;
 use crate::training::run_folder::{self, read_metrics};
 use crate::training::sensor::{SensorRunConfig, held_out};
+use lstm_core::Format;
 use maud::{Markup, PreEscaped, html};
 use std::path::Path;
 
@@ -41,6 +42,7 @@ pub fn page(folder: &Path, config: &SensorRunConfig) -> Result<Markup> {
     })?;
     let (train, validation, task) = held_out(config)?;
     let observed = observe(&network, &train);
+    let int8 = SensorFormat::new(&network, &observed, Format::Int8, SENSOR_DEAD_ZONE)?;
     let judge = |variant: model::sensor::Variant| {
         Ok(Variant {
             name: variant.name,
@@ -58,7 +60,7 @@ pub fn page(folder: &Path, config: &SensorRunConfig) -> Result<Markup> {
         (course(config, &rows))
         (formats(&variants))
         (answers(&variants))
-        (ranges(&observed.beyond_integers(), &variants))
+        (ranges(&observed.beyond_integers(int8.input_units()), &variants))
     };
     Ok(document(&name, &parts))
 }

@@ -1,7 +1,7 @@
 //! What flows through a network while it reads a text: how far the device's integers are from f32,
 //! how often they are at the end of their range, and how the cells are spread.
 
-use crate::kernels::stack::Sequence;
+use crate::kernels::stack::{Input, Sequence};
 use crate::network::cell::GateKind;
 use crate::network::config::LayerConfig;
 use crate::network::parameters::Network;
@@ -223,7 +223,7 @@ fn integer_flow(network: &QuantizedNetwork, tokens: &[u8]) -> Vec<Flow> {
         let sequence = Sequence {
             steps: tokens.len(),
             rows: 1,
-            tokens,
+            input: Input::Tokens(tokens),
             first: 0,
             context: context.as_deref().unwrap_or_default(),
         };

@@ -42,7 +42,7 @@ pub enum Target {
     None,
     /// Its class.
     Class(usize),
-    /// Values, `[K]` behind its last step.
+    /// Values, `[K]` after its last step.
     Last(Vec<f32>),
     /// Values, `[T, K]`, one set a step.
     Each(Vec<f32>),
@@ -93,6 +93,15 @@ impl Sequences {
     pub fn steps(&self) -> usize {
         let steps = |sequence: &Sequence| sequence.values.len() / self.channels.len();
         self.sequences.iter().map(steps).sum()
+    }
+
+    /// How many have fewer steps.
+    pub fn shorter_than(&self, steps: usize) -> usize {
+        let values = steps.saturating_mul(self.channels.len());
+        let sequences = self.sequences.iter();
+        sequences
+            .filter(|sequence| sequence.values.len() < values)
+            .count()
     }
 
     /// A hash of every value and target, by which the same data are known again.

@@ -6,7 +6,7 @@
 //! | `scale` | `[]`, `[1]` or `[C]` | a value is `x * scale`; 1 where there is none |
 //! | `n` | `[N]` | steps of each sequence; T where there is none |
 //! | `y` | `[N]` whole numbers | classes |
-//! | | `[N]` or `[N, K]` | values behind the last step |
+//! | | `[N]` or `[N, K]` | values after the last step |
 //! | | `[N, T, K]` | values of each step |
 //! | `classes` | `[K]` texts | the names of the classes |
 //! | `channels` | `[C]` texts | the names of the channels |

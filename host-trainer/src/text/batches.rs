@@ -15,7 +15,7 @@ pub struct Batch {
     pub inputs: Arc<[u8]>,
     /// `[T, B]`, the inputs one step later.
     pub targets: Arc<[u8]>,
-    /// Where each row begins in the text, which goes on at its start behind its end; empty if the batch is not of one text.
+    /// Where each row begins in the text, which goes on at its start after its end; empty if the batch is not of one text.
     pub starts: Vec<usize>,
     /// Number of that text among those that are read in turn.
     pub text: usize,

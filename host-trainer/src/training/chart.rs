@@ -7,7 +7,7 @@ use plotters::prelude::*;
 pub const COLORS: usize = 8;
 /// Text and axes.
 const INK: RGBColor = RGBColor(1, 1, 1);
-/// Lines behind the data.
+/// Lines after the data.
 const GRID: RGBColor = RGBColor(1, 1, 2);
 /// Plotters has no names for colors: these become what stands beside them.
 const NAMES: [(RGBColor, &str); 2 + COLORS] = [

@@ -165,10 +165,10 @@ fn guessing(symbols: usize) -> f64 {
     (symbols as f64).log2()
 }
 
-/// A line about bits per character that are more than [`most_plausible`].
-pub(crate) fn absurd(bits: f64, symbols: usize) -> String {
+/// A line about bits that are more than [`most_plausible`], and their units.
+pub(crate) fn absurd(bits: f64, symbols: usize, [unit, guessed]: [&str; 2]) -> String {
     format!(
-        "not kept: {bits:.2} bits/char is far above the {:.2} of guessing among {symbols} symbols; a lower \
+        "not kept: {bits:.2} {unit} is far above the {:.2} of guessing among {symbols} {guessed}; a lower \
          --learning-rate or --grad-clip may help",
         guessing(symbols)
     )

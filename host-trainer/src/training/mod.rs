@@ -22,4 +22,5 @@ pub mod stage;
 pub(crate) mod task;
 pub(crate) mod texts;
 pub mod trainer;
+mod tuned_file;
 pub mod tuning;

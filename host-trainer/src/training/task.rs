@@ -44,7 +44,17 @@ pub(crate) trait Task: Send + Sync {
     /// Number of symbols that it predicts.
     fn num_symbols(&self) -> usize;
 
-    /// For people: how quick a run is that reads so many characters a second.
+    /// For people: the unit of a validation, and what one guesses among.
+    fn units(&self) -> [&'static str; 2] {
+        ["bits/char", "symbols"]
+    }
+
+    /// Characters, or steps, that a batch reads.
+    fn read(&self, batch: &Batch) -> usize {
+        batch.rows * batch.steps
+    }
+
+    /// For people: how quick a run is that reads so many characters, or steps, a second.
     fn speed(&self, per_second: f64) -> String {
         format!("{:.1}k chars/s", per_second / 1e3)
     }

@@ -162,6 +162,10 @@ impl<'t, T: Task> Trainer<'t, T> {
     pub(crate) fn train(&mut self) -> Result<bool> {
         self.stage().tell_missing_rows(&self.readings);
         self.tell_idle_threads();
+        self.pool.clone().run(|| self.train_in_pool())
+    }
+
+    fn train_in_pool(&mut self) -> Result<bool> {
         loop {
             let mut clock = Instant::now();
             while !self.phase_is_over() {
@@ -228,33 +232,28 @@ impl<'t, T: Task> Trainer<'t, T> {
         let mut batch = reading.next_batch(self.task.layers(), &mut progress.random);
         batch.text = turn;
         let loss_on = reading.feeder.loss_on();
-        let read = batch.rows * batch.steps;
+        let read = self.task.read(&batch);
         let counted = match loss_on {
             LossOn::LastStep => batch.rows,
-            LossOn::EveryStep => read,
+            LossOn::EveryStep => batch.rows * batch.steps,
         };
         let (task, optimizer, average) = (&mut self.task, &mut self.optimizer, &mut self.average);
         let (random, states) = (&mut progress.random, &mut reading.states);
         let number = progress.update + 1;
-        let (loss, norm) = self.pool.run(|| -> Result<_> {
-            let (node, loss) = task.loss(batch, loss_on, states, phase, random)?;
-            let mut gradients = node.backward()?;
-            let limit = phase.grad_clip.unwrap_or(f64::INFINITY);
-            let norm = clip_by_global_norm(&mut gradients, task.vars(), limit)?;
-            if is_finite(loss, norm) {
-                optimizer.set_learning_rate(rate);
-                // The embedding is the first parameter.
-                optimizer.set_rate(0, phase.embedding_rate);
-                optimizer.step(&gradients)?;
-                if let Some(decay) = phase.ema {
-                    average.update(task.vars(), average::share(decay, number))?;
-                }
-            }
-            Ok((loss, norm))
-        })?;
+        let (node, loss) = task.loss(batch, loss_on, states, phase, random)?;
+        let mut gradients = node.backward()?;
+        let limit = phase.grad_clip.unwrap_or(f64::INFINITY);
+        let norm = clip_by_global_norm(&mut gradients, task.vars(), limit)?;
         if !is_finite(loss, norm) {
             let loss = loss.text;
             return Err(self.not_finite(&format!("loss {loss} and gradient norm {norm}")));
+        }
+        optimizer.set_learning_rate(rate);
+        // The embedding is the first parameter.
+        optimizer.set_rate(0, phase.embedding_rate);
+        optimizer.step(&gradients)?;
+        if let Some(decay) = phase.ema {
+            average.update(task.vars(), average::share(decay, number))?;
         }
         progress.loss.text += loss.text * counted as f64;
         progress.loss.teacher += loss.teacher * counted as f64;
@@ -270,7 +269,7 @@ impl<'t, T: Task> Trainer<'t, T> {
     fn validate(&mut self) -> Result<()> {
         let phase = self.phase();
         let (parameters, average) = (self.task.parameters()?, self.average.values()?);
-        let score = |numbers: &[Vec<f32>]| self.pool.run(|| self.task.validate(numbers, phase));
+        let score = |numbers: &[Vec<f32>]| self.task.validate(numbers, phase);
         let validation = score(&parameters)?;
         let averaged = (!average.is_empty()).then(|| score(&average)).transpose()?;
         if !validation.is_finite() {
@@ -313,7 +312,8 @@ impl<'t, T: Task> Trainer<'t, T> {
         let text = self.task.report(&report, &parameters, phase, progress)?;
         self.display.print(&text);
         if is_absurd {
-            self.display.print(&absurd(found, symbols));
+            self.display
+                .print(&absurd(found, symbols, self.task.units()));
         }
         Ok(())
     }

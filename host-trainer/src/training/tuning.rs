@@ -7,11 +7,10 @@ use crate::engine::model::{Beside, Model};
 use crate::engine::ngrams::less_costs;
 use crate::engine::optimizer::OptimizerConfig;
 use crate::engine::schedule::Schedule;
-use crate::engine::stack_op::Reading;
+use crate::engine::stack_op::{BatchInput, Reading};
 use crate::engine::variables::{set_values, values};
 use crate::files::error::{Error, Result};
 use crate::files::hash::sha256;
-use crate::files::lock::Lock;
 use crate::files::stdout::tell;
 use crate::kernels::random::Random;
 use crate::kernels::softmax::Loss;
@@ -35,11 +34,11 @@ use crate::training::phase::{Phase, Source};
 use crate::training::stage::{Stage, Text};
 use crate::training::task::{Report, Task};
 use crate::training::trainer::{Call, Plan, Trainer};
+use crate::training::tuned_file::TunedFile;
 use candle_core::{Device, Tensor, Var};
 use serde_json::{Value, json};
 use std::f64::consts::LN_2;
-use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
@@ -79,18 +78,11 @@ impl<'a> Tuning<'a> {
     /// another process tunes into the same file, tuning led out of the device's ranges or to what is not finite, or the disk refuses; [`Error::Interrupted`] by
     /// `stop`.
     pub fn run(&self, call: Call) -> Result<()> {
-        let path = self.checkpoint()?;
-        let lock_file = self.out.with_added_extension("lock");
-        let lock = Lock::take(&lock_file)?.ok_or_else(|| {
-            Error::bad_input(format!(
-                "{}: found another fine-tuning at work on it, expected none",
-                self.out.display()
-            ))
-        })?;
-        let result = self.run_alone(&path, call);
-        let _ = std::fs::remove_file(lock_file);
-        drop(lock);
-        result
+        let file = TunedFile {
+            path: self.out,
+            resume: self.resume,
+        };
+        file.tune(|checkpoint| self.run_alone(checkpoint, call))
     }
 
     fn run_alone(&self, path: &Path, call: Call) -> Result<()> {
@@ -140,32 +132,8 @@ impl<'a> Tuning<'a> {
                 best(&trainer)
             )));
         }
-        match std::fs::remove_file(path) {
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                let shown = path.display();
-                return Err(Error::failed(format!("cannot remove {shown}: {error}")));
-            }
-            _ => {}
-        }
         tell!("best: validation {:.4} bits/char", best(&trainer));
         Ok(())
-    }
-
-    /// The checkpoint beside `out`: there if it is to go on, and else not.
-    fn checkpoint(&self) -> Result<PathBuf> {
-        let path = self.out.with_added_extension("checkpoint");
-        let shown = path.display();
-        match (self.resume, path.exists()) {
-            (false, true) => Err(Error::bad_input(format!(
-                "found {shown} of a fine-tuning that was stopped, expected no such file: --resume goes on \
-                 with it; remove it to begin anew"
-            ))),
-            (true, false) => Err(Error::bad_input(format!(
-                "found no {shown}, expected one to --resume from: a fine-tuning that came to its end \
-                 leaves none"
-            ))),
-            _ => Ok(path),
-        }
     }
 
     /// The memory of the network, counted anew for cross-fitting.
@@ -292,7 +260,6 @@ impl<'t> TuningTask<'t> {
             layer.projection_bias = layer.projection.is_some();
         }
         let shape = StackShape {
-            vocabulary: network.config.vocabulary(),
             outputs: network.config.dense_outputs(),
             layers,
         };
@@ -386,7 +353,8 @@ impl Task for TuningTask<'_> {
         let reading = Reading {
             has_context: false,
             shape: self.shape.clone(),
-            tokens: batch.inputs.clone(),
+            input: BatchInput::Tokens(batch.inputs.clone()),
+            steps: batch.steps,
             rows: batch.rows,
             first: match loss_on {
                 LossOn::EveryStep => 0,

@@ -1,7 +1,7 @@
 //! The gradients of a layer's weights, in pieces that threads compute side by side.
 
 use super::shape::{InputShape, LayerShape};
-use super::tape::LayerTape;
+use super::tape::{LayerTape, Read};
 use crate::kernels::{
     cell::Cell,
     panels::{Axis, LANES, Strip, unpack, write_rows},
@@ -60,7 +60,7 @@ impl LayerGradient {
         let outputs = layer.output_axis();
         let (symbols, inputs) = match layer.input {
             InputShape::Table(symbols) => (symbols, 0),
-            InputShape::Below(width) => (1, depth(Axis::plain(width))),
+            InputShape::Values(width) => (1, depth(Axis::plain(width))),
         };
         let biases = usize::from(layer.recurrent_bias);
         let lengths = [symbols, inputs, depth(outputs), biases].map(|length| length * count);
@@ -126,7 +126,7 @@ impl LayerGradient {
         let (gates, units) = (layer.gate_axis(), layer.unit_axis());
         let (count, outputs) = (layer.cell.gates(), layer.output_axis());
         let mut all = Vec::new();
-        if let InputShape::Below(width) = layer.input {
+        if let InputShape::Values(width) = layer.input {
             all.push(matrix(&self.w_ih, Axis::plain(width), gates, count));
         }
         all.push(unpack_table(&self.base, gates));
@@ -174,10 +174,8 @@ fn matrix(strips: &[Strip], rows: Axis, columns: Axis, width: usize) -> Vec<f32>
 pub(crate) struct Ran<'a> {
     /// What the layer kept.
     pub(crate) tape: &'a LayerTape,
-    /// `[T, rows]`, if the layer read tokens.
-    pub(crate) tokens: &'a [u8],
-    /// The layer below, if it read that.
-    pub(crate) below: Option<&'a LayerTape>,
+    /// What the layer read.
+    pub(crate) read: Read<'a>,
 }
 
 /// The sums that make a [`PanelGradient`].
@@ -205,11 +203,18 @@ impl<'g, 'a> PanelSums<'g, 'a> {
     /// Adds the share of step `t` of some rows, `dy` being the gradients of the products.
     fn add(&mut self, arch: Arch, t: usize, ran: Ran<'a>, dy: &'a [Strip]) {
         let rows = ran.tape.rows;
+        let tokens = match ran.read {
+            Read::Tokens(tokens) => Some(&tokens[t * rows..][..rows]),
+            Read::Values(values) => {
+                self.w_ih.add(ran.tape.input(values, t), dy, rows);
+                None
+            }
+        };
         arch.dispatch(AddRows {
             rows,
             chosen: self.cell.input(),
             dy,
-            tokens: ran.tokens.get(t * rows..(t + 1) * rows),
+            tokens,
             table: self.base,
         });
         if !self.recurrent_bias.is_empty() {
@@ -220,9 +225,6 @@ impl<'g, 'a> PanelSums<'g, 'a> {
                 tokens: None,
                 table: self.recurrent_bias,
             });
-        }
-        if let Some(below) = ran.below {
-            self.w_ih.add(below.output(t + 1), dy, rows);
         }
         if let Some(input) = ran.tape.recurrent_input(t) {
             self.w_hh.add(input, dy, rows);

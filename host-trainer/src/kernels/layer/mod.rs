@@ -29,4 +29,4 @@ mod tape;
 pub(crate) use gradient::{LayerGradient, Piece, Ran};
 pub(crate) use packed::PackedLayer;
 pub(crate) use shape::{InputShape, LayerShape};
-pub(crate) use tape::{Above, LayerTape, RecordedStep, StateRows};
+pub(crate) use tape::{Above, LayerTape, Read, RecordedStep, StateRows};

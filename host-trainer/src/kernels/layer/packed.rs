@@ -38,7 +38,7 @@ impl PackedLayer {
         let mut next = || weights.next().expect("one for each weight");
         self.symbols = match layer.input {
             InputShape::Table(symbols) => symbols,
-            InputShape::Below(width) => {
+            InputShape::Values(width) => {
                 let (w_ih, inputs) = (next(), Axis::plain(width));
                 self.w_ih.pack(w_ih, inputs, gates, count);
                 self.w_ih_t.pack_transposed(w_ih, inputs, gates);

@@ -28,8 +28,8 @@ pub(crate) struct LayerShape {
 pub(crate) enum InputShape {
     /// A table of so many symbols.
     Table(usize),
-    /// A layer below, of so wide an output.
-    Below(usize),
+    /// So many values, or a layer below of so wide an output.
+    Values(usize),
 }
 
 impl LayerShape {
@@ -58,14 +58,14 @@ impl LayerShape {
         self.projection.unwrap_or(self.hidden)
     }
 
-    /// Number of numbers of each weight, row-major: of a layer above another `w_ih` `[in, G H]` and its bias
-    /// `[G H]`, of the first one the table `[V, G H]`; of both `w_hh` `[R, G H]`, the bias of the recurrence
+    /// Number of numbers of each weight, row-major: of a layer that reads values `w_ih` `[in, G H]` and its bias
+    /// `[G H]`, of one that reads tokens the table `[V, G H]`; of both `w_hh` `[R, G H]`, the bias of the recurrence
     /// `[G H]`, the projection `[H, R]` and its bias `[R]`, where they are.
     pub(crate) fn weights(self) -> Vec<usize> {
         let (columns, output) = (self.gate_axis().len(), self.output());
         let mut lengths = match self.input {
             InputShape::Table(symbols) => vec![symbols * columns],
-            InputShape::Below(width) => vec![width * columns, columns],
+            InputShape::Values(width) => vec![width * columns, columns],
         };
         lengths.push(output * columns);
         lengths.extend(self.recurrent_bias.then_some(columns));

@@ -1,7 +1,7 @@
 //! A layer step by step, forward and backward, and what it keeps between the two.
 
 use super::packed::PackedLayer;
-use super::shape::LayerShape;
+use super::shape::{InputShape, LayerShape};
 use crate::kernels::{
     cell::{Backward, Forward, InputProducts},
     panels::{Axis, Strip, read_rows, write_rows},
@@ -17,6 +17,15 @@ pub(crate) struct StateRows<'a> {
     pub(crate) h: &'a [f32],
     /// Cell states, `[n, H]`.
     pub(crate) c: &'a [f32],
+}
+
+/// What a layer reads, of some rows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Read<'a> {
+    /// `[T, rows]`.
+    Tokens(&'a [u8]),
+    /// `[T][in][rows]`.
+    Values(&'a [Strip]),
 }
 
 /// Where the gradient of a layer's output comes from, besides the layer itself.
@@ -162,6 +171,20 @@ impl LayerTape {
         self.slab(&self.outputs, self.shape().output_axis(), t)
     }
 
+    /// The outputs after each step.
+    pub(crate) fn outputs(&self) -> &[Strip] {
+        let length = self.shape().output_axis().panels() * self.rows;
+        &self.outputs[length..]
+    }
+
+    /// What it reads at step `t`, of the values of all steps.
+    pub(super) fn input<'a>(&self, values: &'a [Strip], t: usize) -> &'a [Strip] {
+        match self.shape().input {
+            InputShape::Values(width) => self.slab(values, Axis::plain(width), t),
+            InputShape::Table(_) => &[],
+        }
+    }
+
     /// What was kept at step `t`, or the gradients of the products.
     pub(super) fn kept(&self, t: usize) -> &[Strip] {
         self.slab(&self.kept, self.shape().kept_axis(), t)
@@ -197,15 +220,19 @@ impl LayerTape {
         }
     }
 
-    /// Computes the products of the input of step `t`, where that is the output of the layer below.
+    /// Computes the products of the input of step `t`, where that is values: those of a table are looked up.
     pub(crate) fn input_products(
         &mut self,
         arch: Arch,
         weights: &PackedLayer,
-        x: &[Strip],
+        read: Read<'_>,
         t: usize,
     ) {
+        let Read::Values(values) = read else {
+            return;
+        };
         let (shape, rows) = (self.shape(), self.rows);
+        let x = self.input(values, t);
         let length = shape.kept_axis().panels() * rows;
         arch.dispatch(Product {
             rows,
@@ -217,13 +244,7 @@ impl LayerTape {
     }
 
     /// Runs step `t`; the products of its input are there, or come from the table by its tokens.
-    pub(crate) fn forward(
-        &mut self,
-        arch: Arch,
-        weights: &PackedLayer,
-        tokens: Option<&[u8]>,
-        t: usize,
-    ) {
+    pub(crate) fn forward(&mut self, arch: Arch, weights: &PackedLayer, read: Read<'_>, t: usize) {
         let (shape, rows) = (self.shape(), self.rows);
         let slab = |axis: Axis| axis.panels() * rows;
         let (unit_slab, output_slab) = (slab(shape.unit_axis()), slab(shape.output_axis()));
@@ -241,9 +262,12 @@ impl LayerTape {
         let kept_slab = slab(shape.kept_axis());
         let step = Forward {
             rows,
-            input: match tokens {
-                Some(tokens) => InputProducts::Table(&weights.base, weights.symbols, tokens),
-                None => InputProducts::InPlace,
+            input: match read {
+                Read::Tokens(tokens) => {
+                    let tokens = &tokens[t * rows..][..rows];
+                    InputProducts::Table(&weights.base, weights.symbols, tokens)
+                }
+                Read::Values(_) => InputProducts::InPlace,
             },
             recurrence: recurrent_input.map(|input| (Slab::all(input), &weights.w_hh)),
             recurrent_bias: &weights.recurrent_bias,

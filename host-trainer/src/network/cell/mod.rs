@@ -236,7 +236,7 @@ impl NetworkConfig {
         let layers = self.layers.iter().enumerate();
         let shape = |(index, layer): (usize, &LayerConfig)| match index {
             0 => layer.shape(InputShape::Table(self.vocabulary())),
-            _ => layer.shape(InputShape::Below(self.input_width(index))),
+            _ => layer.shape(InputShape::Values(self.input_width(index))),
         };
         layers.map(shape).collect()
     }

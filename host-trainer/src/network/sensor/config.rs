@@ -104,7 +104,10 @@ impl Cell {
 
     /// Whether the recurrent product has a bias of its own.
     pub const fn has_recurrent_bias(self) -> bool {
-        matches!(self, Self::Gru)
+        match self {
+            Self::Gru => true,
+            Self::Lstm | Self::Cifg | Self::GruResetBefore => false,
+        }
     }
 }
 
@@ -261,6 +264,17 @@ impl Head {
             Self::Values(values) => values.len(),
         }
     }
+
+    /// What the last dense layer gives, as people are told it: logits of classes, or values in the user's units.
+    pub fn told(&self, outputs: &[f32]) -> Vec<f32> {
+        match self {
+            Self::Classes(_) => outputs.to_vec(),
+            Self::Values(values) => {
+                let outputs = outputs.iter().zip(values);
+                outputs.map(|(y, v)| v.offset + v.scale * y).collect()
+            }
+        }
+    }
 }
 
 /// The shape of a network that reads values.
@@ -306,7 +320,7 @@ impl SensorConfig {
         }
     }
 
-    /// Width of the input of recurrent layer `index`; behind the last, that of the first dense layer.
+    /// Width of the input of recurrent layer `index`; after the last, that of the first dense layer.
     pub fn input_width(&self, index: usize) -> usize {
         match index {
             0 => self.channels.len(),

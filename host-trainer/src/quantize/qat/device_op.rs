@@ -58,7 +58,7 @@ impl Operation for DeviceOp {
         let counted = &top.outputs[sequence.first * width..];
         let logits = logits(&self.integers.dense, counted);
         *lock(&self.runs) = runs;
-        Ok((logits, self.reading.logits()))
+        Ok((logits, self.reading.outputs()))
     }
 
     fn backward(&self, values: &[&[f32]], gradient: &[f32]) -> Result<Vec<Vec<f32>>> {

@@ -8,7 +8,7 @@
 
 use crate::kernels::gemm::{Matrix, gemm};
 use crate::kernels::pool::{row_parts, split_rows};
-use crate::kernels::stack::{RecordedLayer, Sequence};
+use crate::kernels::stack::{Input, RecordedLayer, Sequence};
 use crate::network::cell::IntegerStep;
 use crate::network::config::{LayerConfig, NetworkConfig};
 use crate::network::state::State;
@@ -130,15 +130,6 @@ impl Run {
     }
 }
 
-/// What comes into a layer.
-#[derive(Clone, Copy, Debug)]
-enum Below<'a> {
-    /// Tokens `[T, B]`.
-    Tokens(&'a [u8]),
-    /// The hidden state of the layer below in its units, as far as it counts, `[T, B, columns]`.
-    Hidden(&'a [f32]),
-}
-
 impl IntegerNetwork {
     /// Runs a sequence, whose context is in steps of the hidden state, through all layers; `states` go forward.
     pub(crate) fn run(&self, sequence: Sequence<'_>, states: &mut [State]) -> Vec<Run> {
@@ -146,11 +137,11 @@ impl IntegerNetwork {
         for (layer, state) in self.layers.iter().zip(states) {
             let mut hidden;
             let below = match runs.last() {
-                None => Below::Tokens(sequence.tokens),
+                None => sequence.input,
                 Some(below) => {
                     hidden = below.outputs.clone();
                     counted(&mut hidden, layer.dead_zones.below);
-                    Below::Hidden(&hidden)
+                    Input::Values(&hidden)
                 }
             };
             let context = if runs.is_empty() {
@@ -165,11 +156,12 @@ impl IntegerNetwork {
 }
 
 impl IntegerLayer {
-    /// Runs a sequence of T steps and B rows with a context `[T, B, R]`, or none; `state` goes forward.
+    /// Runs a sequence of T steps and B rows with a context `[T, B, R]`, or none; `state` goes forward. Values that it
+    /// reads are the hidden state of the layer below in its units, as far as it counts.
     fn run(
         &self,
         (steps, batch): (usize, usize),
-        below: Below<'_>,
+        below: Input<'_>,
         context: &[f32],
         state: &mut State,
     ) -> Run {
@@ -192,8 +184,8 @@ impl IntegerLayer {
         let (first, last) = (&self.gates[0], &self.gates[self.gates.len() - 1]);
         let input_bias = (self.gates.len() > 1).then_some(&first.bias);
         let below_columns = match below {
-            Below::Tokens(_) => 0,
-            Below::Hidden(below) => below.len() / (steps * batch),
+            Input::Tokens(_) => 0,
+            Input::Values(below) => below.len() / (steps * batch),
         };
         let below_weights = &first.weights[..below_columns * rows];
         let below_weights = Matrix::new(below_weights, below_columns, rows);
@@ -233,7 +225,7 @@ impl IntegerLayer {
                     }
                     counted(&mut before, zones.own);
                     gemm(Matrix::new(&before, count, output), own, &mut dots, false);
-                    if let Below::Hidden(below) = below {
+                    if let Input::Values(below) = below {
                         let start = (t * batch + part.start) * below_columns;
                         let below = Matrix::new(&below[start..], count, below_columns);
                         gemm(below, below_weights, &mut input_dots, false);
@@ -243,11 +235,11 @@ impl IntegerLayer {
                         let at = |width: usize| row * width..(row + 1) * width;
                         sums(&dots[at(rows)], last, &mut recurrent);
                         match below {
-                            Below::Tokens(tokens) => {
+                            Input::Tokens(tokens) => {
                                 let token = usize::from(tokens[t * batch + part.start + row]);
                                 input.copy_from_slice(&self.table[token * rows..][..rows]);
                             }
-                            Below::Hidden(_) => scaled(&input_dots[at(rows)], first, &mut input),
+                            Input::Values(_) => scaled(&input_dots[at(rows)], first, &mut input),
                         }
                         if let Some(bias) = input_bias {
                             add(bias, &mut input);

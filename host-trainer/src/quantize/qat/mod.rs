@@ -16,7 +16,7 @@ mod tests {
     use super::forward::{IntegerNetwork, logits};
     use super::masters::Masters;
     use crate::kernels::random::Random;
-    use crate::kernels::stack::Sequence;
+    use crate::kernels::stack::{Input, Sequence};
     use crate::model::encode::{Labels, encode_quantized};
     use crate::model::file::ModelFile;
     use crate::model::predictor::ModelPredictor;
@@ -39,7 +39,7 @@ mod tests {
             let sequence = Sequence {
                 steps: tokens.len() / rows,
                 rows,
-                tokens,
+                input: Input::Tokens(tokens),
                 first: 0,
                 context: &[],
             };
@@ -107,7 +107,7 @@ mod tests {
                     let sequence = Sequence {
                         steps,
                         rows,
-                        tokens: &batch.inputs,
+                        input: Input::Tokens(&batch.inputs),
                         first: 0,
                         context: &ngrams.context(&recalled.vectors),
                     };

@@ -2,7 +2,7 @@
 
 use super::Zones;
 use crate::network::cell::Gate;
-use crate::network::config;
+use crate::network::config::{self, CellKind};
 use crate::network::sensor::{Cell, LayerConfig, SensorNetwork};
 use crate::quantize::fixed_point::{HIDDEN_STEP, gate_half};
 use crate::quantize::layout::{GateRow, row_order};
@@ -26,7 +26,7 @@ pub(crate) struct GateMatrix {
     pub(crate) rows: Vec<Option<GateRow>>,
     /// Whether it has the columns of the layer below, and so the bias.
     pub(crate) has_below: bool,
-    /// Its own columns, behind those.
+    /// Its own columns, after those.
     pub(crate) own: Own,
     /// Half a step of the shift that follows a gate's sums, Q18.
     halves: Vec<i32>,
@@ -34,19 +34,11 @@ pub(crate) struct GateMatrix {
 
 /// The matrices of a layer's gates.
 pub(crate) fn gate_matrices(layer: LayerConfig) -> Vec<GateMatrix> {
-    let Some(cell) = layer.cell.trained() else {
-        let padded = round_up(layer.hidden, BLOCK_ROWS);
-        let row = |gate| move |unit| (unit < layer.hidden).then_some(GateRow { gate, unit });
-        // The shift before the sigmoids of r and z, and before the tanh of n.
-        let halves = vec![1 << 5, 1 << 5, 1 << 4];
-        return (0..layer.cell.gates())
-            .map(|gate| GateMatrix {
-                rows: (0..padded).map(row(gate)).collect(),
-                has_below: true,
-                own: if gate == 2 { Own::Reset } else { Own::Before },
-                halves: halves.clone(),
-            })
-            .collect();
+    let cell = match layer.cell {
+        Cell::GruResetBefore => return reset_before(layer),
+        Cell::Lstm => CellKind::Lstm,
+        Cell::Cifg => CellKind::Cifg,
+        Cell::Gru => CellKind::Gru,
     };
     let rows = row_order(config::LayerConfig {
         cell,
@@ -63,10 +55,26 @@ pub(crate) fn gate_matrices(layer: LayerConfig) -> Vec<GateMatrix> {
         own,
         halves: halves(number),
     };
-    match layer.cell {
-        Cell::Lstm | Cell::Cifg | Cell::GruResetBefore => vec![matrix(0, true, Own::Before)],
-        Cell::Gru => vec![matrix(0, true, Own::None), matrix(1, false, Own::Before)],
+    match cell {
+        CellKind::Lstm | CellKind::Cifg => vec![matrix(0, true, Own::Before)],
+        CellKind::Gru => vec![matrix(0, true, Own::None), matrix(1, false, Own::Before)],
     }
+}
+
+/// Those of a GRU whose reset gate comes before the product: one a gate, r, z and n.
+fn reset_before(layer: LayerConfig) -> Vec<GateMatrix> {
+    let padded = round_up(layer.hidden, BLOCK_ROWS);
+    let row = |gate| move |unit| (unit < layer.hidden).then_some(GateRow { gate, unit });
+    // The shift before the sigmoids of r and z, and before the tanh of n.
+    let halves = vec![1 << 5, 1 << 5, 1 << 4];
+    let matrix = |(gate, own)| GateMatrix {
+        rows: (0..padded).map(row(gate)).collect(),
+        has_below: true,
+        own,
+        halves: halves.clone(),
+    };
+    let own = [Own::Before, Own::Before, Own::Reset];
+    own.into_iter().enumerate().map(matrix).collect()
 }
 
 impl GateMatrix {

@@ -1,12 +1,14 @@
 //! A network that reads values, in the integers of the device.
 //!
 //! What the integers of a text network are told by the text that it writes, those of this one are told by data of the user
-//! ([`observe`]): how far each channel goes, each dense layer, each output. Everything else is as in
+//! ([`observe`], [`SensorFormat`]): how far each channel goes, each dense layer, each output. Everything else is as in
 //! [`quantize`](super::quantize): a scale a row, and 4 bits rounded together.
 
+mod format;
 mod matrices;
 mod observed;
 
+pub use format::SensorFormat;
 pub use observed::{Observed, observe};
 
 use super::error_table::{Meter, TensorError};
@@ -15,10 +17,10 @@ use super::fixed_point::{
 };
 use super::rounding::{Rounding, quantize_row};
 use super::{QuantizedMatrix, check_rows};
-use crate::files::error::{Error, Result};
+use crate::files::error::Result;
 use crate::network::sensor::{Activation, Head, LayerConfig, SensorNetwork};
 use lstm_core::Format;
-use lstm_core::export::{MAX_DEAD_ZONE, Row, WeightFormat};
+use lstm_core::export::{Row, WeightFormat};
 use matrices::Own;
 pub(crate) use matrices::{gate_matrices, rows_over_inputs};
 
@@ -58,34 +60,19 @@ pub const SENSOR_DEAD_ZONE: u8 = 0;
 /// How far an output of values goes in the sums: far below 2^31 of Q18, and far above a step.
 const OUTPUT_RANGE: f32 = 64.0;
 
-/// Quantizes to a format of integers; also tells how far each tensor moved. `dead_zone` is of int4.
+/// Quantizes to a format of integers; also tells how far each tensor moved.
 ///
 /// # Errors
-/// A row is so large that its sums would not fit the device's 32 bits; or `format` has no integers.
+/// A row is so large that its sums would not fit the device's 32 bits.
 pub fn quantize_sensor(
     network: &SensorNetwork,
     observed: &Observed,
-    format: Format,
-    dead_zone: u8,
+    format: &SensorFormat,
 ) -> Result<(QuantizedSensorNetwork, Vec<TensorError>)> {
-    let is_int4 = match format {
-        Format::Int8 => false,
-        Format::Int4 => true,
-        _ => {
-            return Err(Error::bad_input(format!(
-                "found format {format}, expected int8 or int4 to quantize to"
-            )));
-        }
-    };
-    if dead_zone > MAX_DEAD_ZONE {
-        return Err(Error::bad_input(format!(
-            "found a dead zone of {dead_zone}, expected at most {MAX_DEAD_ZONE}"
-        )));
-    }
-    let dead_zone = if is_int4 { dead_zone } else { 0 };
+    let (is_int4, dead_zone) = (format.is_int4(), format.dead_zone());
     let config = &network.config;
     let mut errors = Vec::new();
-    let input_units = observed.input_units();
+    let input_units = format.input_units().to_vec();
     let mut below: Vec<f64> = input_units
         .iter()
         .map(|unit| 1.0 / f64::from(*unit))
@@ -136,7 +123,7 @@ pub fn quantize_sensor(
     }
     let (dense, dense_scales) = quantize_dense(network, observed, below, &mut errors)?;
     let quantized = QuantizedSensorNetwork {
-        format,
+        format: format.format(),
         dead_zone,
         input_units,
         gates,
@@ -341,6 +328,16 @@ impl QuantizedSensorNetwork {
             .into_iter()
             .flatten()
             .map(|factor| 1.0 / factor)
+            .collect()
+    }
+
+    /// What the network reads, `[..][C]`, as the device's integers have it.
+    pub fn rounded_inputs(&self, inputs: &[f32]) -> Vec<f32> {
+        let most = f32::from(INT8_LARGEST);
+        let units = self.input_units.iter().cycle();
+        let inputs = inputs.iter().zip(units);
+        inputs
+            .map(|(x, unit)| (x * unit).round().clamp(-most, most) / unit)
             .collect()
     }
 

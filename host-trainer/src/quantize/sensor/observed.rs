@@ -9,9 +9,42 @@ use crate::sequences::Sequences;
 
 /// About so many steps are looked at, in whole sequences, evenly apart.
 const STEPS: usize = 32_768;
-/// A channel's integers reach as far as its numbers, or to one of these shares of that, where the rounding of all then
-/// errs less.
-const CLIPS: [f32; 7] = [1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4];
+/// A channel's integers reach as far as its numbers, or to one of these shares of that.
+const CLIPS: [f32; 9] = [1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2];
+
+/// Steps of each channel's integer in one of what the network reads.
+#[derive(Clone, Debug)]
+pub(super) struct InputUnits {
+    /// `[C]`.
+    pub(super) units: Vec<f32>,
+    /// The mean square of what is rounded away and cut off, `[C]`.
+    pub(super) errors: Vec<f64>,
+}
+
+impl InputUnits {
+    /// Of what was seen, `[steps, C]`, with a share of each channel's range.
+    fn new(inputs: &[f32], channels: usize, clip: f32) -> Self {
+        let steps = inputs.len() / channels.max(1);
+        let most = f32::from(INT8_LARGEST);
+        let channel = |c: usize| inputs.iter().skip(c).step_by(channels);
+        let units = (0..channels).map(|c| match channel(c).fold(0.0, largest) * clip {
+            0.0 => 1.0,
+            range => most / range,
+        });
+        let units: Vec<f32> = units.collect();
+        let errors = units.iter().enumerate().map(|(c, unit)| {
+            let errors = channel(c).map(|x| {
+                let rounded = (x * unit).round().clamp(-most, most) / unit;
+                f64::from(rounded - x).powi(2)
+            });
+            errors.sum::<f64>() / steps.max(1) as f64
+        });
+        Self {
+            errors: errors.collect(),
+            units,
+        }
+    }
+}
 /// The largest cell state that the integers of an LSTM hold.
 const CELL_LIMIT: f32 = 16.0;
 /// The largest projected hidden state that the integers hold.
@@ -23,15 +56,18 @@ pub struct Observed {
     /// What the first layer read, `[steps, C]`.
     inputs: Vec<f32>,
     channels: usize,
+    input_units: Vec<InputUnits>,
     /// Of each layer and matrix what its columns were, `[steps, columns]`.
     gates: Vec<Vec<Vec<f32>>>,
+    /// Of each matrix of the first layer the mean squares of its columns.
+    mean_squares: Vec<Vec<f64>>,
     /// Of each layer with a projection what that read, `[steps, H]`.
     units: Vec<Vec<f32>>,
     /// The largest number of each dense layer's outputs, the head last.
     dense: Vec<f32>,
     /// The largest number of each output.
     outputs: Vec<f32>,
-    /// What goes beyond the integers and the tables behind the inputs.
+    /// What goes beyond the integers and the tables after the inputs.
     beyond: Vec<Beyond>,
     /// Steps that were looked at.
     steps: usize,
@@ -102,7 +138,9 @@ pub fn observe(network: &SensorNetwork, data: &Sequences) -> Observed {
     let mut seen = Observed {
         inputs: Vec::new(),
         channels,
+        input_units: Vec::new(),
         gates: empty.collect(),
+        mean_squares: Vec::new(),
         units: vec![Vec::new(); config.layers.len()],
         dense: vec![0.0; network.dense.len()],
         outputs: vec![0.0; config.head.width()],
@@ -147,8 +185,26 @@ pub fn observe(network: &SensorNetwork, data: &Sequences) -> Observed {
             }
         }
     }
+    let units = |clip| InputUnits::new(&seen.inputs, channels, clip);
+    seen.input_units = CLIPS.map(units).to_vec();
+    let first = seen.gates.first().into_iter().flatten();
+    seen.mean_squares = first
+        .map(|columns| mean_squares(columns, seen.steps))
+        .collect();
     seen.beyond = ranges.told(Place::Steps(seen.steps));
     seen
+}
+
+/// The mean square of each column of `[steps, columns]`.
+fn mean_squares(values: &[f32], steps: usize) -> Vec<f64> {
+    let columns = values.len() / steps.max(1);
+    let mut squares = vec![0.0; columns];
+    for row in values.chunks_exact(columns.max(1)) {
+        for (sum, &x) in squares.iter_mut().zip(row) {
+            *sum += f64::from(x).powi(2) / steps as f64;
+        }
+    }
+    squares
 }
 
 fn largest(range: f32, x: &f32) -> f32 {
@@ -156,28 +212,14 @@ fn largest(range: f32, x: &f32) -> f32 {
 }
 
 impl Observed {
-    /// Steps of each channel's integer in one of what the network reads.
-    pub(super) fn input_units(&self) -> Vec<f32> {
-        let channel = |c: usize| self.inputs.iter().skip(c).step_by(self.channels);
-        let unit = |c: usize| {
-            let range = channel(c).fold(0.0, largest);
-            if range == 0.0 {
-                return 1.0;
-            }
-            let units = CLIPS.map(|clip| f32::from(INT8_LARGEST) / (range * clip));
-            let error = |unit: &f32| -> f64 {
-                let error = channel(c).map(|x| {
-                    let most = f32::from(INT8_LARGEST);
-                    let rounded = (x * unit).round().clamp(-most, most) / unit;
-                    f64::from(rounded - x).powi(2)
-                });
-                error.sum()
-            };
-            let least = units.into_iter().map(|unit| (error(&unit), unit));
-            let least = least.min_by(|a, b| a.0.total_cmp(&b.0));
-            least.map_or(1.0, |(_, unit)| unit)
-        };
-        (0..self.channels).map(unit).collect()
+    /// What the channels' integers may be; the first hold all of what was seen.
+    pub(super) fn input_units(&self) -> &[InputUnits] {
+        &self.input_units
+    }
+
+    /// The mean squares of the columns of a matrix of the first layer.
+    pub(super) fn mean_squares(&self, matrix: usize) -> &[f64] {
+        &self.mean_squares[matrix]
     }
 
     /// How the columns of a layer's matrix varied, on a device with these dead zones.
@@ -200,9 +242,9 @@ impl Observed {
         &self.outputs
     }
 
-    /// What goes beyond the integers and the tables, layer by layer; nothing where they hold everything.
-    pub fn beyond_integers(&self) -> Vec<Beyond> {
-        let units = self.input_units();
+    /// What goes beyond the integers of channels with these units, and beyond those and the tables of each layer; nothing where they
+    /// hold everything.
+    pub fn beyond_integers(&self, units: &[f32]) -> Vec<Beyond> {
         let reach =
             |(at, x): (usize, &f32)| x * units[at % self.channels] / f32::from(INT8_LARGEST);
         let inputs: Vec<f32> = self.inputs.iter().enumerate().map(reach).collect();

@@ -1,9 +1,10 @@
 //! What is learned from sequences: batches of them, the loss, and how a network answers.
 
 use super::config::Parts;
-use crate::engine::loss::cross_entropy;
+use crate::engine::loss::{cross_entropy, distillation};
 use crate::engine::sensor::SensorBatch;
 use crate::files::error::Result;
+use crate::kernels::softmax::Loss;
 use crate::network::sensor::{Forward, Head, SensorConfig, SensorNetwork};
 use crate::sequences::{Answer, SensorScore, Sequence, Sequences};
 use candle_core::Tensor;
@@ -26,15 +27,50 @@ pub(super) enum Targets {
 }
 
 impl Lesson<'_> {
-    /// The loss of outputs: a node of the graph, and its value, in nats or squared deviations.
-    pub(super) fn loss(&self, outputs: &Tensor, targets: Targets) -> Result<(Tensor, f64)> {
-        match targets {
-            Targets::Classes(classes) => Ok(cross_entropy(outputs, &classes)?),
-            Targets::Values(values) => {
+    /// Of a validation, and what one guesses among.
+    pub(super) const UNITS: [&'static str; 2] = ["bits an answer", "classes"];
+
+    /// Steps of the training's sequences of these numbers.
+    pub(super) fn steps(&self, numbers: &[usize]) -> usize {
+        let sequences = numbers
+            .iter()
+            .map(|&number| &self.parts.train.sequences[number]);
+        let channels = self.config.channels.len();
+        sequences
+            .map(|sequence| sequence.values.len() / channels)
+            .sum()
+    }
+
+    /// The loss of outputs: a node of the graph, and its parts, in nats or squared deviations. The distance from the outputs
+    /// of a teacher, where there is one, has its share of it.
+    pub(super) fn loss(
+        &self,
+        outputs: &Tensor,
+        targets: Targets,
+        teacher: Option<(&Tensor, f64)>,
+    ) -> Result<(Tensor, Loss)> {
+        let distance = |to: &Tensor| -> Result<(Tensor, f64)> {
+            let node = (outputs - to)?.sqr()?.mean_all()?;
+            let distance = f64::from(node.to_scalar::<f32>()?);
+            Ok((node, distance))
+        };
+        match (targets, teacher) {
+            (Targets::Classes(classes), None) => {
+                let (node, text) = cross_entropy(outputs, &classes)?;
+                Ok((node, Loss { text, teacher: 0.0 }))
+            }
+            (Targets::Classes(classes), Some((teacher, share))) => {
+                Ok(distillation(outputs, &classes, (teacher, share as f32))?)
+            }
+            (Targets::Values(values), teacher) => {
                 let values = Tensor::from_vec(values, outputs.shape(), outputs.device())?;
-                let node = (outputs - values)?.sqr()?.mean_all()?;
-                let loss = f64::from(node.to_scalar::<f32>()?);
-                Ok((node, loss))
+                let (node, text) = distance(&values)?;
+                let Some((teacher, share)) = teacher else {
+                    return Ok((node, Loss { text, teacher: 0.0 }));
+                };
+                let (from_teacher, teacher) = distance(&teacher.detach())?;
+                let node = ((from_teacher * share)? + (node * (1.0 - share))?)?;
+                Ok((node, Loss { text, teacher }))
             }
         }
     }
@@ -74,7 +110,7 @@ impl Lesson<'_> {
         let batch = SensorBatch {
             rows,
             steps,
-            inputs,
+            inputs: inputs.into(),
             places,
         };
         let targets = match &config.head {
@@ -107,32 +143,56 @@ impl Lesson<'_> {
             for (step, values) in Sequence::steps(sequence, channels).enumerate() {
                 let outputs = forward.step(values);
                 if let Some(answer) = self.parts.task.answer(sequence, channels, step) {
-                    found.push((outputs.to_vec(), answer));
+                    found.push((config.head.told(outputs), answer));
                 }
             }
             found
         };
         let found: Vec<Vec<_>> = part.sequences.par_iter().map(answers).collect();
-        let mut score = SensorScore::new(&config.head);
+        self.score(found.into_iter().flatten())
+    }
+
+    /// How far outputs are from those of a teacher, in the units of the loss.
+    pub(super) fn distance(&self, outputs: &[f32], teacher: &[f32]) -> f64 {
+        match &self.config.head {
+            Head::Classes(_) => {
+                let classes = 0..teacher.len();
+                let divergence = classes.map(|class| {
+                    let told = surprise(teacher, class);
+                    (-told).exp() * (surprise(outputs, class) - told)
+                });
+                divergence.sum::<f64>() / LN_2
+            }
+            Head::Values(values) => {
+                let deviations = outputs.iter().zip(teacher).zip(values);
+                let squares = deviations.map(|((y, t), v)| f64::from((y - t) / v.scale).powi(2));
+                squares.sum::<f64>() / values.len().max(1) as f64
+            }
+        }
+    }
+
+    /// The loss of outputs, which are logits of classes or values in the user's units, and how they answer.
+    pub(super) fn score<'s>(
+        &self,
+        found: impl IntoIterator<Item = (Vec<f32>, Answer<'s>)>,
+    ) -> (f64, SensorScore) {
+        let mut score = SensorScore::new(&self.config.head);
         let (mut loss, mut count) = (0.0, 0usize);
-        for (outputs, answer) in found.iter().flatten() {
-            match (answer, &config.head) {
+        for (outputs, answer) in found {
+            match (answer, &self.config.head) {
                 (Answer::Class(class), _) => {
-                    loss += surprise(outputs, *class) / LN_2;
+                    loss += surprise(&outputs, class) / LN_2;
                     count += 1;
-                    score.add(outputs, *answer);
                 }
                 (Answer::Values(told), Head::Values(values)) => {
-                    for (output, target) in outputs.iter().zip(self.scaled(told)) {
-                        loss += f64::from(output - target).powi(2);
+                    for ((output, told), value) in outputs.iter().zip(told).zip(values) {
+                        loss += f64::from((output - told) / value.scale).powi(2);
                         count += 1;
                     }
-                    let outputs = outputs.iter().zip(values);
-                    let outputs: Vec<f32> = outputs.map(|(y, v)| v.offset + v.scale * y).collect();
-                    score.add(&outputs, *answer);
                 }
-                (Answer::Values(_), Head::Classes(_)) => {}
+                (Answer::Values(_), Head::Classes(_)) => continue,
             }
+            score.add(&outputs, answer);
         }
         (loss / count.max(1) as f64, score)
     }

@@ -47,8 +47,16 @@ impl Task for SensorTask<'_> {
         &[]
     }
 
+    fn units(&self) -> [&'static str; 2] {
+        Lesson::UNITS
+    }
+
+    fn read(&self, batch: &Batch) -> usize {
+        self.lesson().steps(&batch.starts)
+    }
+
     fn speed(&self, per_second: f64) -> String {
-        format!("{per_second:.0} sequences/s")
+        format!("{:.1}k steps/s", per_second / 1e3)
     }
 
     fn loss(
@@ -69,8 +77,7 @@ impl Task for SensorTask<'_> {
             }
         };
         let outputs = self.model.outputs(&batch, &masks)?;
-        let (node, text) = self.lesson().loss(&outputs, targets)?;
-        Ok((node, Loss { text, teacher: 0.0 }))
+        self.lesson().loss(&outputs, targets, None)
     }
 
     /// Bits an answer, or the mean squared error in deviations.

@@ -12,21 +12,24 @@ use crate::files::stdout::tell;
 use crate::kernels::random::Random;
 use crate::kernels::softmax::Loss;
 use crate::model::file::ModelFile;
-use crate::model::sensor::encode_integers;
+use crate::model::sensor::{encode_f32, encode_integers};
 use crate::network::config::LayerConfig;
 use crate::network::sensor::{Head, SensorNetwork};
 use crate::network::state::State;
-use crate::quantize::sensor::{Observed, QuantizedSensorNetwork, observe, quantize_sensor};
-use crate::sequences::{Sequences, Targets};
+use crate::quantize::sensor::{
+    Observed, QuantizedSensorNetwork, SensorFormat, observe, quantize_sensor,
+};
+use crate::sequences::{SensorScore, Sequences, Targets};
 use crate::text::batches::{Batch, LossOn};
 use crate::training::checkpoint::{Checkpoint, Progress};
 use crate::training::phase::Phase;
 use crate::training::stage::{Stage, Text};
 use crate::training::task::{Report, Task};
 use crate::training::trainer::{Call, Plan, Trainer};
+use crate::training::tuned_file::TunedFile;
 use candle_core::{Device, Tensor, Var};
 use lstm_core::Format;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::path::Path;
 
 /// A fine-tuning as it is asked for.
@@ -44,6 +47,8 @@ pub struct SensorTuning<'a> {
     pub epochs: Option<f64>,
     /// Highest learning rate.
     pub learning_rate: f64,
+    /// Share of the loss that compares with the network in f32; what is to be told has the rest.
+    pub teacher: f64,
     /// Sequences of a batch; `None` for as many as in a training.
     pub batch_size: Option<usize>,
     /// Seed of every random choice.
@@ -73,56 +78,19 @@ impl SensorTuning<'_> {
                  GRU); quantize without --qat rounds it"
             )));
         }
-        let path = self.out.with_added_extension("checkpoint");
-        match (self.resume, path.exists()) {
-            (false, true) => {
-                return Err(Error::bad_input(format!(
-                    "found {} of a fine-tuning that was stopped, expected no such file: --resume goes on with it; \
-                     remove it to begin anew",
-                    path.display()
-                )));
-            }
-            (true, false) => {
-                return Err(Error::bad_input(format!(
-                    "found no {}, expected one to --resume from: a fine-tuning that came to its end leaves none",
-                    path.display()
-                )));
-            }
-            _ => {}
-        }
-        let task = match &self.network.config.head {
-            Head::Classes(_) if self.next => {
-                return Err(Error::bad_input(
-                    "found a network that gives classes, expected one that gives values for --next",
-                ));
-            }
-            Head::Classes(_) => TaskKind::Classify,
-            Head::Values(_) if self.next || self.data.targets == Targets::None => TaskKind::Next,
-            Head::Values(_) => TaskKind::Regress,
+        let file = TunedFile {
+            path: self.out,
+            resume: self.resume,
         };
-        let parts = parts_of(&self.network.config, self.data.clone(), task)?;
-        let mut phase = task.recipe(self.data).phase;
-        phase.name = "fine-tune".into();
-        // A few epochs of few sequences would end before the learning rate has risen.
-        phase.epochs = self.epochs.unwrap_or(phase.epochs);
-        phase.learning_rate = self.learning_rate;
-        phase.drop_connect = 0.0;
-        if let Some(batch_size) = self.batch_size {
-            *phase.feed.batch_size_mut() = batch_size;
-        }
-        let places = places(&parts);
-        let parameters: Vec<Vec<f32>> = (self.network.parameters().into_iter())
-            .map(<[f32]>::to_vec)
-            .collect();
-        let bytes = parameters.iter().flatten().flat_map(|x| x.to_le_bytes());
+        file.tune(|checkpoint| self.run_alone(checkpoint, call))
+    }
+
+    fn run_alone(&self, path: &Path, call: Call) -> Result<()> {
+        let kind = self.kind()?;
+        let parts = parts_of(&self.network.config, self.data.clone(), kind)?;
+        let (phase, places) = (self.phase(kind), places(&parts));
         let plan = Plan {
-            config: json!({
-                "format": format!("{} with dead zone {}", self.format.0, self.format.1),
-                "seed": self.seed,
-                "network": sha256(&bytes.collect::<Vec<u8>>()),
-                "sequences": self.data.hash(),
-                "phases": [&phase],
-            }),
+            config: self.config(&phase),
             minutes: None,
             stages: vec![Stage {
                 phase: &phase,
@@ -132,30 +100,76 @@ impl SensorTuning<'_> {
                 }],
             }],
         };
-        let now = match self.resume {
-            true => Checkpoint::load(&path)?,
-            false => plan.start(parameters, Random::new(self.seed)),
-        };
+        let observed = observe(self.network, &parts.train);
+        let teacher = ModelFile::from_bytes(&encode_f32(self.network, "")?);
+        let taught = teacher.outputs(&parts.validation, &parts.task)?;
         let task = TuningTask {
             tuning: self,
             parts: &parts,
-            observed: observe(self.network, &parts.train),
+            format: SensorFormat::new(self.network, &observed, self.format.0, self.format.1)?,
+            observed,
+            teacher: SensorModel::new(self.network, &Device::Cpu)?,
+            taught: taught.into_iter().map(|(outputs, _)| outputs).collect(),
             model: SensorModel::new(self.network, &Device::Cpu)?,
         };
-        let first = task.judge(self.network)?;
-        tell!("rounded only: held out {}", first.1);
-        if !self.resume {
-            task.write(self.network)?;
-        }
-        let mut trainer = Trainer::new(plan, task, path.clone(), now, call)?;
+        tell!(
+            "rounded only: held out {}",
+            task.judge(self.network)?.1.figure()
+        );
+        let now = match self.resume {
+            true => Checkpoint::load(path)?,
+            false => task.first(&plan)?,
+        };
+        let mut trainer = Trainer::new(plan, task, path.to_owned(), now, call)?;
         trainer.keep_best()?;
-        if !trainer.train()? {
-            return Err(Error::Interrupted(format!(
+        match trainer.train()? {
+            true => Ok(()),
+            false => Err(Error::Interrupted(format!(
                 "stopped; {} has the best so far; go on with --resume and the flags as they were",
                 self.out.display()
-            )));
+            ))),
         }
-        std::fs::remove_file(&path).map_err(|e| Error::writing(&path, &e))
+    }
+
+    /// What is learned: what the network gives, from what the data tell.
+    fn kind(&self) -> Result<TaskKind> {
+        match &self.network.config.head {
+            Head::Classes(_) if self.next => Err(Error::bad_input(
+                "found a network that gives classes, expected one that gives values for --next",
+            )),
+            Head::Classes(_) => Ok(TaskKind::Classify),
+            Head::Values(_) if self.next || self.data.targets == Targets::None => {
+                Ok(TaskKind::Next)
+            }
+            Head::Values(_) => Ok(TaskKind::Regress),
+        }
+    }
+
+    fn phase(&self, kind: TaskKind) -> Phase {
+        let mut phase = kind.recipe(self.data).phase;
+        phase.name = "fine-tune".into();
+        // A few epochs of few sequences would end before the learning rate has risen.
+        phase.epochs = self.epochs.unwrap_or(phase.epochs);
+        phase.learning_rate = self.learning_rate;
+        phase.drop_connect = 0.0;
+        if let Some(batch_size) = self.batch_size {
+            *phase.feed.batch_size_mut() = batch_size;
+        }
+        phase
+    }
+
+    /// All that decides it; of what it reads, hashes.
+    fn config(&self, phase: &Phase) -> Value {
+        let parameters = self.network.parameters().into_iter().flatten();
+        let bytes: Vec<u8> = parameters.flat_map(|x| x.to_le_bytes()).collect();
+        json!({
+            "format": format!("{} with dead zone {}", self.format.0, self.format.1),
+            "seed": self.seed,
+            "teacher": self.teacher,
+            "network": sha256(&bytes),
+            "sequences": self.data.hash(),
+            "phases": [phase],
+        })
     }
 }
 
@@ -164,6 +178,10 @@ struct TuningTask<'r> {
     parts: &'r Parts,
     /// What flowed through the network at the start.
     observed: Observed,
+    format: SensorFormat,
+    /// The network as it was, and what it gives on what is held out.
+    teacher: SensorModel,
+    taught: Vec<Vec<f32>>,
     model: SensorModel,
 }
 
@@ -174,8 +192,7 @@ impl TuningTask<'_> {
     }
 
     fn rounded(&self, network: &SensorNetwork) -> Result<QuantizedSensorNetwork> {
-        let (format, zone) = self.tuning.format;
-        Ok(quantize_sensor(network, &self.observed, format, zone)?.0)
+        Ok(quantize_sensor(network, &self.observed, &self.format)?.0)
     }
 
     fn lesson(&self) -> Lesson<'_> {
@@ -185,19 +202,27 @@ impl TuningTask<'_> {
         }
     }
 
-    /// The loss of what a network rounds to on what is held out, and how the device's engine answers there.
-    fn judge(&self, network: &SensorNetwork) -> Result<(f64, String)> {
-        let integers = self.rounded(network)?;
-        let file = ModelFile::from_bytes(&encode_integers(network, &integers, "")?);
-        let score = file.answers(&self.parts.validation, &self.parts.task)?;
-        let shown = integers.dequantized(network);
-        let (loss, _) = self.lesson().judge(&shown, &self.parts.validation);
-        Ok((loss, score.figure()))
+    /// The checkpoint of the start, which is the best so far.
+    fn first(&self, plan: &Plan<'_>) -> Result<Checkpoint> {
+        let parameters = self.tuning.network.parameters().into_iter();
+        let parameters: Vec<_> = parameters.map(<[f32]>::to_vec).collect();
+        let mut now = plan.start(parameters.clone(), Random::new(self.tuning.seed));
+        now.progress.best = Some(self.judge(self.tuning.network)?.0);
+        now.best = parameters;
+        Ok(now)
     }
 
-    fn write(&self, network: &SensorNetwork) -> Result<()> {
-        let file = encode_integers(network, &self.rounded(network)?, self.tuning.name)?;
-        write_atomically(self.tuning.out, &file)
+    /// The loss of what a network rounds to on what is held out, as in training, and how it answers there: by the device's engine.
+    fn judge(&self, network: &SensorNetwork) -> Result<(f64, SensorScore)> {
+        let file = ModelFile::from_bytes(&encode_integers(network, &self.rounded(network)?, "")?);
+        let found = file.outputs(&self.parts.validation, &self.parts.task)?;
+        let taught = found.iter().zip(&self.taught);
+        let distances =
+            taught.map(|((outputs, _), teacher)| self.lesson().distance(outputs, teacher));
+        let distance = distances.sum::<f64>() / found.len().max(1) as f64;
+        let (loss, score) = self.lesson().score(found);
+        let share = self.tuning.teacher;
+        Ok((share * distance + (1.0 - share) * loss, score))
     }
 }
 
@@ -214,8 +239,16 @@ impl Task for TuningTask<'_> {
         &[]
     }
 
+    fn units(&self) -> [&'static str; 2] {
+        Lesson::UNITS
+    }
+
+    fn read(&self, batch: &Batch) -> usize {
+        self.lesson().steps(&batch.starts)
+    }
+
     fn speed(&self, per_second: f64) -> String {
-        format!("{per_second:.0} sequences/s")
+        format!("{:.1}k steps/s", per_second / 1e3)
     }
 
     fn loss(
@@ -227,11 +260,15 @@ impl Task for TuningTask<'_> {
         _random: &mut Random,
     ) -> Result<(Tensor, Loss)> {
         let network = self.model.network()?;
-        let shown = self.rounded(&network)?.dequantized(&network);
-        let (batch, targets) = self.lesson().batch(&batch.starts);
-        let outputs = self.model.outputs_as(&shown, &batch)?;
-        let (node, text) = self.lesson().loss(&outputs, targets)?;
-        Ok((node, Loss { text, teacher: 0.0 }))
+        let integers = self.rounded(&network)?;
+        let (mut batch, targets) = self.lesson().batch(&batch.starts);
+        let teacher = self.teacher.outputs(&batch, &[])?;
+        let teacher = (&teacher, self.tuning.teacher);
+        batch.inputs = integers.rounded_inputs(&batch.inputs).into();
+        let outputs = self
+            .model
+            .outputs_as(&integers.dequantized(&network), &batch)?;
+        self.lesson().loss(&outputs, targets, Some(teacher))
     }
 
     fn validate(&self, parameters: &[Vec<f32>], _phase: &Phase) -> Result<f64> {
@@ -239,7 +276,9 @@ impl Task for TuningTask<'_> {
     }
 
     fn keep(&self, parameters: &[Vec<f32>]) -> Result<()> {
-        self.write(&self.network(parameters))
+        let network = self.network(parameters);
+        let file = encode_integers(&network, &self.rounded(&network)?, self.tuning.name)?;
+        write_atomically(self.tuning.out, &file)
     }
 
     fn report(
@@ -249,12 +288,13 @@ impl Task for TuningTask<'_> {
         phase: &Phase,
         _progress: &mut Progress,
     ) -> Result<String> {
-        let (_, figure) = self.judge(&self.network(parameters))?;
+        let (_, score) = self.judge(&self.network(parameters))?;
         Ok(format!(
-            "epoch {:.0} of {}: held out {:.4}, {figure}{}",
+            "epoch {:.0} of {}: held out {:.4}, {}{}",
             report.row.epoch,
             phase.epochs,
             report.row.validation_bits_per_char,
+            score.figure(),
             if report.is_best { " *" } else { "" }
         ))
     }
