@@ -82,7 +82,7 @@ fn a_session() {
         let golden = format!("# text digest {:08x}: right\n", model.golden().unwrap());
         assert!(answer.ends_with(&golden), "{answer}");
 
-        // A line primes the model: the text goes on behind it.
+        // A line primes the model: the text goes on after it.
         console.send(b":reset\rShall I \x7f compare \r:resume\r");
         console.until("> Shall I \x08 \x08 compare ");
         console.until("> :resume\n");

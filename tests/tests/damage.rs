@@ -1,4 +1,4 @@
-//! Damaged model files: every flipped bit, every truncation, bytes behind the end, bursts.
+//! Damaged model files: every flipped bit, every truncation, bytes after the end, bursts.
 
 use std::{
     fs,
@@ -71,7 +71,7 @@ fn flip(file: &mut [u8], bit: usize) {
 /// What each flipped bit does to the checksum of the bytes that it covers. A CRC is linear: a flip
 /// changes it by what the bit alone makes, whatever the other bits are.
 ///
-/// From the last byte to the first, each bit by one more byte of zeros behind it.
+/// From the last byte to the first, each bit by one more byte of zeros after it.
 fn changes_of_the_checksum(file: &[u8]) -> Vec<[u32; 8]> {
     let through_a_zero = |crc: u32| {
         (0..8).fold(crc, |crc, _| {

@@ -29,7 +29,7 @@ fn boards() -> [&'static Board; 4] {
         .map(|name| Board::parse(name).unwrap())
 }
 
-/// A board with the model, behind its banner.
+/// A board with the model, after its banner.
 fn start(board: &Board) -> Console {
     let file = model();
     let mut console = Console::start(board, Some(file.bytes()));

@@ -113,7 +113,13 @@ fn rate(board: &Board, model: &Path) -> String {
     let known = known.expect("a board of budget");
     let outcome = known.try_model(&Shape::of(&model), ModelBytes::of(&model), known.clock);
     match outcome.misfit {
-        None => grouped(two_digits(outcome.characters_per_second) as u64),
+        None => {
+            let rate = grouped(two_digits(outcome.characters_per_second) as u64);
+            match model.num_channels() {
+                0 => rate,
+                _ => format!("{rate} steps"),
+            }
+        }
         Some(misfit) => format!("none: {misfit}"),
     }
 }

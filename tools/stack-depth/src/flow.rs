@@ -52,7 +52,7 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// Where a jump through a table leads, if it is one: the table lies behind it, and each entry
+    /// Where a jump through a table leads, if it is one: the table lies after it, and each entry
     /// is half the way from there.
     pub(super) fn table(&self, word: impl Fn(u64) -> Option<i32>) -> Vec<u64> {
         let (table, size) = match self.operation {
@@ -93,7 +93,7 @@ pub(super) fn follow(
             ..Function::default()
         };
         let mut numbers = BTreeSet::new();
-        // Nothing behind a jump: then something else leads there.
+        // Nothing after a jump: then something else leads there.
         let mut here = Some(Known::default());
         for line in lines {
             let mut known = match (here.take(), known_at.get(&line.address)) {

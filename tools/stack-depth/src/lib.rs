@@ -140,11 +140,11 @@ fn is_constant(kind: SectionKind) -> bool {
 /// What a call through a pointer may go to, by the place that the pointer is loaded from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Role {
-    /// In a table of methods, behind the words for drop, size and alignment.
+    /// In a table of methods, after the words for drop, size and alignment.
     WriteStr,
     WriteChar,
     WriteFmt,
-    /// In an argument, behind the pointer to the value.
+    /// In an argument, after the pointer to the value.
     Formatter,
     Unknown,
 }

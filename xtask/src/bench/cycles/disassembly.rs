@@ -34,7 +34,7 @@ impl<'a> Instruction<'a> {
         })
     }
 
-    /// The address behind it.
+    /// The address after it.
     pub(super) fn end(&self) -> u64 {
         self.address + self.bytes
     }

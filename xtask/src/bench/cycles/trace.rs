@@ -26,7 +26,7 @@ use super::{
 /// A translated block.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Block {
-    /// The address of its first instruction, and the one behind its last.
+    /// The address of its first instruction, and the one after its last.
     start: u64,
     end: u64,
     instructions: u64,
@@ -119,7 +119,7 @@ pub(super) struct Calls {
     function: u64,
     /// The call under way, and the address that it returns to.
     current: Option<(Call, u64)>,
-    /// The address behind the block before.
+    /// The address after the block before.
     behind: u64,
     done: Vec<Call>,
 }
