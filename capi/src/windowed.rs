@@ -1,6 +1,6 @@
 //! A session that reads values, with the window of a model that has one.
 
-use lstm_core::{Model, Output, SensorSession, SensorWindowSlice, WorkspaceSlices};
+use lstm_core::{Model, Output, SensorSession, SensorWindow, WorkspaceSlices};
 
 use crate::{
     error::{Error, nth},
@@ -11,7 +11,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Windowed {
     session: SensorSession<'static, WorkspaceSlices<'static>>,
-    window: Option<SensorWindowSlice<'static>>,
+    window: Option<SensorWindow<'static>>,
     /// Whether a step was answered since the start.
     has_output: bool,
 }
@@ -21,7 +21,7 @@ impl Windowed {
     pub(crate) fn new(model: Model<'static>, workspace: &'static mut [u32]) -> Result<Self, Error> {
         let (of_session, of_window) = parts(&model, workspace)?;
         let window = model.window();
-        let window = window.map(|length| SensorWindowSlice::new(&model, of_window, length, length));
+        let window = window.map(|length| SensorWindow::new(&model, of_window, length, length));
         Ok(Self {
             window: window.transpose()?,
             session: SensorSession::new(model, of_session)?,

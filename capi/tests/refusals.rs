@@ -558,7 +558,8 @@ fn a_sensor_tells_what_the_engine_tells_and_goes_on_from_a_saved_state() {
     let (mut words, mut logits) = (vec![0; engine.workspace_words()], [0; 4]);
     let memory = WorkspaceSlices::new(&mut words, &mut logits);
     let mut session = SensorSession::new(engine, memory).unwrap();
-    let mut window = SensorWindow::<STEPS, 6>::new(&engine, STEPS, 20).unwrap();
+    let mut columns = vec![0; engine.window_words(STEPS)];
+    let mut window = SensorWindow::new(&engine, &mut columns, STEPS, 20).unwrap();
 
     let model = sensor_model(&flash);
     let length = words_of(&model);

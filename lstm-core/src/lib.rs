@@ -249,9 +249,7 @@ pub use model::{Aligned, Model};
 pub use rand_xoshiro::rand_core;
 pub use sample::{Sampler, SamplerError, Settings};
 #[cfg(feature = "sensor")]
-pub use sensor::{
-    Column, InputError, Output, OutputGolden, SensorSession, SensorWindow, SensorWindowSlice,
-};
+pub use sensor::{InputError, Output, OutputGolden, SensorSession, SensorWindow, window_words};
 pub use session::{Logits, Session};
 pub use state::SnapshotError;
 pub use window::Window;

@@ -423,23 +423,9 @@ pub enum WorkspaceError {
         /// The classes or values that the model gives.
         found: usize,
     },
-    /// A window of values has room for another number of channels than the model reads.
-    #[cfg(feature = "sensor")]
-    Channels {
-        /// The channels that there is room for.
-        found: usize,
-        /// The channels that the model reads.
-        expected: usize,
-    },
     /// A window is to be run after every 0 steps.
     #[cfg(feature = "sensor")]
     Stride,
-    /// A window of bytes was to hold the columns of a model in another format.
-    #[cfg(feature = "sensor")]
-    WindowFormat {
-        /// The format found.
-        found: Format,
-    },
 }
 
 impl fmt::Display for WorkspaceError {
@@ -480,19 +466,9 @@ impl fmt::Display for WorkspaceError {
                 "the model gives {found} classes or values, expected one that gives symbols"
             ),
             #[cfg(feature = "sensor")]
-            WorkspaceError::Channels { found, expected } => write!(
-                f,
-                "the window has room for {found} channels, expected at least {expected}"
-            ),
-            #[cfg(feature = "sensor")]
             WorkspaceError::Stride => {
                 f.write_str("a window is run every 0 steps, expected at least 1")
             }
-            #[cfg(feature = "sensor")]
-            WorkspaceError::WindowFormat { found } => write!(
-                f,
-                "a window of bytes was to hold the values of a model in {found}, expected a window of floats"
-            ),
         }
     }
 }

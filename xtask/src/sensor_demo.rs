@@ -30,9 +30,6 @@ const BOARD: &str = "microbit-sensors";
 const SHIPPED: &str = "models/sensors/motions-gru.lstm";
 /// Answers that are shown as they come.
 const SHOWN: usize = 8;
-/// The longest window, and the most channels, that the desk runs.
-const STEPS: usize = 1000;
-const CHANNELS: usize = 16;
 
 /// Runs the demo.
 ///
@@ -116,11 +113,11 @@ pub fn answers(model: Model<'_>, sequences: &[Sequence]) -> Result<Vec<String>> 
     let mut logits = vec![0; model.num_outputs()];
     let memory = WorkspaceSlices::new(&mut words, &mut logits);
     let mut session = SensorSession::new(model, memory)?;
-    let mut window = match model.window() {
-        Some(length) => Some(SensorWindow::<STEPS, CHANNELS>::new(
-            &model, length, length,
-        )?),
-        None => None,
+    let length = model.window().unwrap_or(0);
+    let mut columns = vec![0; model.window_words(length)];
+    let mut window = match length {
+        0 => None,
+        length => Some(SensorWindow::new(&model, &mut columns, length, length)?),
     };
     let mut answers = Vec::new();
     for sequence in sequences {

@@ -100,7 +100,8 @@ fn a_window_is_answered_at_its_end_and_then_at_each_stride() {
     let (file, mut ram) = (flash(FILE), Room::new());
     let mut desk = desk(file, &mut ram);
     let expected: Vec<Option<String>> = with_session(file, |model, mut session| {
-        let mut window = SensorWindow::<STEPS, 6>::new(&model, STEPS, STEPS).unwrap();
+        let mut columns = vec![0; model.window_words(STEPS)];
+        let mut window = SensorWindow::new(&model, &mut columns, STEPS, STEPS).unwrap();
         let mut answers = Vec::new();
         for line in sequences().concat() {
             let output = window.push(&mut session, &numbers(line)).unwrap();
@@ -114,7 +115,8 @@ fn a_window_is_answered_at_its_end_and_then_at_each_stride() {
     assert_eq!(desk.answer(":reset"), "");
     assert_eq!(desk.answer(":stride 7"), "# stride 7\n");
     let expected: Vec<String> = with_session(file, |model, mut session| {
-        let mut window = SensorWindow::<STEPS, 6>::new(&model, STEPS, 7).unwrap();
+        let mut columns = vec![0; model.window_words(STEPS)];
+        let mut window = SensorWindow::new(&model, &mut columns, STEPS, 7).unwrap();
         let mut answers = Vec::new();
         for line in sequences().concat().into_iter().take(250) {
             let output = window.push(&mut session, &numbers(line)).unwrap();

@@ -9,4 +9,4 @@ mod window;
 pub use golden::OutputGolden;
 pub use output::Output;
 pub use session::{InputError, SensorSession};
-pub use window::{Column, SensorWindow, SensorWindowSlice};
+pub use window::{SensorWindow, window_words};

@@ -1,6 +1,6 @@
 //! A session and the window that it runs as bytes, for all programs alike.
 
-use super::{SensorSession, SensorWindowSlice};
+use super::{SensorSession, SensorWindow};
 use crate::crc::crc32;
 use crate::{Memory, SnapshotError};
 
@@ -13,8 +13,8 @@ const HEAD: usize = size_of_val(&VERSION) + CHECKSUM;
 
 impl<M: Memory> SensorSession<'_, M> {
     /// Bytes of [`SensorSession::save_snapshot`] with this window, or none.
-    pub fn snapshot_bytes(&self, window: Option<&SensorWindowSlice<'_>>) -> usize {
-        let window = window.map_or(0, SensorWindowSlice::state_bytes);
+    pub fn snapshot_bytes(&self, window: Option<&SensorWindow<'_>>) -> usize {
+        let window = window.map_or(0, SensorWindow::state_bytes);
         HEAD + window + self.state_bytes() + CHECKSUM
     }
 
@@ -26,7 +26,7 @@ impl<M: Memory> SensorSession<'_, M> {
     /// [`SnapshotError::Length`].
     pub fn save_snapshot(
         &self,
-        window: Option<&SensorWindowSlice<'_>>,
+        window: Option<&SensorWindow<'_>>,
         snapshot: &mut [u8],
     ) -> Result<(), SnapshotError> {
         let (found, expected) = (snapshot.len(), self.snapshot_bytes(window));
@@ -38,7 +38,7 @@ impl<M: Memory> SensorSession<'_, M> {
         let ([version, model @ ..], rest) = content.split_first_chunk_mut::<HEAD>().ok_or(wrong)?;
         *version = VERSION;
         *model = self.model().checksum().to_le_bytes();
-        let bytes = window.map_or(0, SensorWindowSlice::state_bytes);
+        let bytes = window.map_or(0, SensorWindow::state_bytes);
         let (steps, layers) = rest.split_at_mut_checked(bytes).ok_or(wrong)?;
         if let Some(window) = window {
             window.save(steps)?;
@@ -56,7 +56,7 @@ impl<M: Memory> SensorSession<'_, M> {
     /// [`SnapshotError::Length`], [`SnapshotError::Damaged`], [`SnapshotError::Version`], [`SnapshotError::Model`].
     pub fn restore_snapshot(
         &mut self,
-        window: Option<&mut SensorWindowSlice<'_>>,
+        window: Option<&mut SensorWindow<'_>>,
         snapshot: &[u8],
     ) -> Result<(), SnapshotError> {
         let (found, expected) = (snapshot.len(), self.snapshot_bytes(window.as_deref()));

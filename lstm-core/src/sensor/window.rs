@@ -7,119 +7,22 @@ use crate::state::copy_little_endian;
 use crate::workspace::Memory;
 use crate::{Model, SnapshotError, WorkspaceError};
 
+/// Bytes of where a window is.
+const POSITION_BYTES: usize = 3 * size_of::<u32>();
+
 /// The columns of the last steps, for networks that were trained on windows: with each `stride`th step from the first
 /// full window on, all of them are run from the zero state.
 ///
-/// There is room for `N` steps of `C` channels. A column takes a byte in the integer formats; `T` is `f32` for a
-/// model in [`Format::F32`].
-///
 /// ```
-/// use lstm_core::{Error, Memory, SensorSession, SensorWindow};
+/// use lstm_core::{Error, Format, Memory, SensorSession, SensorWindow, window_words};
 ///
-/// /// The class of each second of 50 steps, every half a second.
+/// /// The class of each second of 50 steps of six channels, every half a second.
 /// fn classes<M: Memory>(
 ///     session: &mut SensorSession<'_, M>,
 ///     steps: &[[f32; 6]],
 /// ) -> Result<Vec<usize>, Error> {
-///     let mut window = SensorWindow::<50, 6>::new(session.model(), 50, 25)?;
-///     let mut classes = Vec::new();
-///     for step in steps {
-///         if let Some(output) = window.push(session, step)? {
-///             classes.push(output.class());
-///         }
-///     }
-///     Ok(classes)
-/// }
-/// ```
-#[derive(Clone, Debug)]
-pub struct SensorWindow<const N: usize, const C: usize, T = i8> {
-    columns: [[T; C]; N],
-    ring: Ring,
-}
-
-impl<const N: usize, const C: usize, T: Column> SensorWindow<N, C, T> {
-    /// An empty window of so many steps, which is run after every `stride` steps.
-    ///
-    /// # Errors
-    ///
-    /// [`WorkspaceError::Window`] unless `length` is 1 to `N`, [`WorkspaceError::Channels`] if the model
-    /// has more than `C` channels, [`WorkspaceError::Stride`] if `stride` is 0,
-    /// [`WorkspaceError::WindowFormat`] if a `T` cannot hold a column of this model.
-    pub fn new(model: &Model<'_>, length: usize, stride: usize) -> Result<Self, WorkspaceError> {
-        let ring = Ring::new(length, N, stride)?;
-        let expected = model.num_channels();
-        if expected > C {
-            return Err(WorkspaceError::Channels { found: C, expected });
-        }
-        if !T::holds(model.format()) {
-            let found = model.format();
-            return Err(WorkspaceError::WindowFormat { found });
-        }
-        Ok(SensorWindow {
-            columns: [[T::of(0.0); C]; N],
-            ring,
-        })
-    }
-
-    /// Steps of a window.
-    pub fn length(&self) -> usize {
-        self.ring.length
-    }
-
-    /// Steps from one run to the next.
-    pub fn stride(&self) -> usize {
-        self.ring.stride
-    }
-
-    /// Sets the steps from one run to the next; takes effect after the next run.
-    ///
-    /// # Errors
-    ///
-    /// [`WorkspaceError::Stride`] if it is 0.
-    pub fn set_stride(&mut self, stride: usize) -> Result<(), WorkspaceError> {
-        self.ring.set_stride(stride)
-    }
-
-    /// Steps to come before a window is run.
-    pub fn missing(&self) -> usize {
-        self.ring.missing
-    }
-
-    /// Forgets all steps.
-    pub fn clear(&mut self) {
-        self.ring.clear();
-    }
-
-    /// Appends the values of a step, in the user's units; where a window is to be run, gives what the
-    /// network gives at its end, or at its start if the model [reads it
-    /// backwards](Model::reads_backwards). The session's own state is replaced then.
-    ///
-    /// # Errors
-    ///
-    /// [`InputError::Channels`]; then the window is as it was.
-    pub fn push<'s, M: Memory>(
-        &mut self,
-        session: &'s mut SensorSession<'_, M>,
-        values: &[f32],
-    ) -> Result<Option<Output<'s>>, InputError> {
-        let columns = self.columns.as_flattened_mut();
-        self.ring.push(columns, C, session, values)
-    }
-}
-
-/// As [`SensorWindow`], in words whose number is known at run time only.
-///
-/// ```
-/// use lstm_core::{Error, Memory, SensorSession, SensorWindowSlice};
-///
-/// /// The class of each window of the length that the model was trained on.
-/// fn classes<M: Memory>(
-///     session: &mut SensorSession<'_, M>,
-///     steps: &[[f32; 6]],
-/// ) -> Result<Vec<usize>, Error> {
-///     let length = session.model().window().unwrap_or(1);
-///     let mut words = vec![0; session.model().window_words(length)];
-///     let mut window = SensorWindowSlice::new(session.model(), &mut words, length, length)?;
+///     let mut words = [0; window_words(Format::Int8, 6, 50)];
+///     let mut window = SensorWindow::new(session.model(), &mut words, 50, 25)?;
 ///     let mut classes = Vec::new();
 ///     for step in steps {
 ///         if let Some(output) = window.push(session, step)? {
@@ -130,25 +33,52 @@ impl<const N: usize, const C: usize, T: Column> SensorWindow<N, C, T> {
 /// }
 /// ```
 #[derive(Debug)]
-pub struct SensorWindowSlice<'w> {
+pub struct SensorWindow<'w> {
     /// `[length, channels]`: an i8 a column in the integer formats, an f32 in [`Format::F32`].
     words: &'w mut [u32],
     channels: usize,
     format: Format,
-    ring: Ring,
+    position: Position,
 }
 
-impl Model<'_> {
-    /// Words of a [`SensorWindowSlice`] of so many steps; the most that there can be, if a `usize` cannot say so many.
-    pub fn window_words(&self, length: usize) -> usize {
-        let columns = length.saturating_mul(self.num_channels());
-        columns.div_ceil(columns_of_word(self.format()))
+/// Where a window is: in a ring of steps, and between two runs.
+#[derive(Clone, Debug)]
+struct Position {
+    /// Steps of the window, at least 1.
+    length: usize,
+    /// Steps from one run to the next, at least 1.
+    stride: usize,
+    /// Where the next step goes: the place of the oldest in a full window.
+    next: usize,
+    /// Steps to come before the window is run, at least 1.
+    missing: usize,
+}
+
+/// Words of a [`SensorWindow`] of so many steps of a model in this format that reads so many channels.
+pub const fn window_words(format: Format, channels: usize, length: usize) -> usize {
+    length
+        .saturating_mul(channels)
+        .div_ceil(columns_of_word(format))
+}
+
+/// How many columns a word holds.
+const fn columns_of_word(format: Format) -> usize {
+    match format {
+        Format::F32 => 1,
+        Format::Int8 | Format::Int4 => size_of::<u32>(),
     }
 }
 
-impl<'w> SensorWindowSlice<'w> {
+impl Model<'_> {
+    /// As [`window_words`], of this model; the most that there can be, if a `usize` cannot say so many.
+    pub fn window_words(&self, length: usize) -> usize {
+        window_words(self.format(), self.num_channels(), length)
+    }
+}
+
+impl<'w> SensorWindow<'w> {
     /// An empty window of so many steps, which is run after every `stride` steps, in
-    /// [`Model::window_words`] words; there may be more.
+    /// [`window_words`] words; there may be more.
     ///
     /// # Errors
     ///
@@ -164,25 +94,37 @@ impl<'w> SensorWindowSlice<'w> {
         let (channels, format) = (model.num_channels(), model.format());
         let columns = words.len().saturating_mul(columns_of_word(format));
         let room = columns.checked_div(channels).unwrap_or(0);
-        let ring = Ring::new(length, room, stride)?;
+        if length == 0 || length > room {
+            return Err(WorkspaceError::Window {
+                found: length,
+                expected: room,
+            });
+        }
         let (words, _) = split(words, model.window_words(length));
         words.fill(0);
-        Ok(SensorWindowSlice {
+        let mut window = SensorWindow {
             words,
             channels,
             format,
-            ring,
-        })
+            position: Position {
+                length,
+                stride,
+                next: 0,
+                missing: length,
+            },
+        };
+        window.set_stride(stride)?;
+        Ok(window)
     }
 
     /// Steps of a window.
     pub fn length(&self) -> usize {
-        self.ring.length
+        self.position.length
     }
 
     /// Steps from one run to the next.
     pub fn stride(&self) -> usize {
-        self.ring.stride
+        self.position.stride
     }
 
     /// Sets the steps from one run to the next; takes effect after the next run.
@@ -191,20 +133,28 @@ impl<'w> SensorWindowSlice<'w> {
     ///
     /// [`WorkspaceError::Stride`] if it is 0.
     pub fn set_stride(&mut self, stride: usize) -> Result<(), WorkspaceError> {
-        self.ring.set_stride(stride)
+        if stride == 0 {
+            return Err(WorkspaceError::Stride);
+        }
+        self.position.stride = stride;
+        Ok(())
     }
 
     /// Steps to come before a window is run.
     pub fn missing(&self) -> usize {
-        self.ring.missing
+        self.position.missing
     }
 
     /// Forgets all steps.
     pub fn clear(&mut self) {
-        self.ring.clear();
+        self.position.next = 0;
+        self.position.missing = self.position.length;
     }
 
-    /// As [`SensorWindow::push`], with a session of the model that the window was made for.
+    /// Appends the values of a step, in the user's units; where a window is to be run, gives what the
+    /// network gives at its end, or at its start if the model [reads it
+    /// backwards](Model::reads_backwards). The session is one of the model that the window was made for, and its own
+    /// state is replaced then.
     ///
     /// # Errors
     ///
@@ -214,20 +164,18 @@ impl<'w> SensorWindowSlice<'w> {
         session: &'s mut SensorSession<'_, M>,
         values: &[f32],
     ) -> Result<Option<Output<'s>>, InputError> {
-        match self.format {
-            Format::F32 => {
-                let columns = bytemuck::cast_slice_mut::<_, f32>(self.words);
-                self.ring.push(columns, self.channels, session, values)
-            }
-            Format::Int8 | Format::Int4 => {
-                let columns = bytemuck::cast_slice_mut::<_, i8>(self.words);
-                self.ring.push(columns, self.channels, session, values)
-            }
+        if !self.append(session, values)? {
+            return Ok(None);
         }
+        let last = self.position.length.saturating_sub(1);
+        for at in 0..last {
+            self.run_step(session, at);
+        }
+        Ok(self.run_step(session, last))
     }
 
-    /// As [`SensorWindowSlice::push`], but for a program that has other work to do between the steps of a run: where the
-    /// window is to be run, gives true, and [`SensorWindowSlice::run_step`] does so.
+    /// As [`SensorWindow::push`], but for a program that has other work to do between the steps of a run: where the
+    /// window is to be run, gives true, and [`SensorWindow::run_step`] does so.
     ///
     /// # Errors
     ///
@@ -237,37 +185,61 @@ impl<'w> SensorWindowSlice<'w> {
         session: &SensorSession<'_, M>,
         values: &[f32],
     ) -> Result<bool, InputError> {
+        let columns = session.columns(values)?;
+        let start = self.position.next * self.channels;
+        let end = start + self.channels;
         match self.format {
             Format::F32 => {
-                let columns = bytemuck::cast_slice_mut::<_, f32>(self.words);
-                self.ring.append(columns, self.channels, session, values)
+                let room = bytemuck::cast_slice_mut::<_, f32>(self.words);
+                fill(room.get_mut(start..end).unwrap_or_default(), columns);
             }
             Format::Int8 | Format::Int4 => {
-                let columns = bytemuck::cast_slice_mut::<_, i8>(self.words);
-                self.ring.append(columns, self.channels, session, values)
+                let room = bytemuck::cast_slice_mut::<_, i8>(self.words);
+                let columns = columns.map(quantize_column);
+                fill(room.get_mut(start..end).unwrap_or_default(), columns);
             }
         }
+        Ok(self.position.step())
     }
 
     /// Runs step `at` of a full window, of those in the order in which the model reads them: 0 to its length less one, one
-    /// after the other, without a step appended between them. The last gives what the network gives of the window; `None` if there
-    /// is no such step.
+    /// after the other, without a step appended between them. The last gives what the network gives of the window; the
+    /// others give `None`.
     pub fn run_step<'s, M: Memory>(
         &self,
         session: &'s mut SensorSession<'_, M>,
         at: usize,
     ) -> Option<Output<'s>> {
-        if at >= self.ring.length {
-            return None;
+        let Position { length, next, .. } = self.position;
+        let after = length.checked_sub(at + 1)?;
+        let from_oldest = match session.model().reads_backwards() {
+            true => after,
+            false => at,
+        };
+        // The oldest is at the place of the next.
+        let place = match next + from_oldest {
+            place if place < length => place,
+            place => place - length,
+        };
+        if at == 0 {
+            session.reset();
         }
+        let (start, count) = (place * self.channels, self.channels);
         match self.format {
             Format::F32 => {
                 let columns = bytemuck::cast_slice::<_, f32>(self.words);
-                self.ring.run_step(columns, self.channels, session, at)
+                session.read(columns.get(start..start + count)?.iter().copied());
             }
             Format::Int8 | Format::Int4 => {
                 let columns = bytemuck::cast_slice::<_, i8>(self.words);
-                self.ring.run_step(columns, self.channels, session, at)
+                session.read_quantized(columns.get(start..start + count)?);
+            }
+        }
+        match after {
+            0 => Some(session.run()),
+            _ => {
+                session.run_on();
+                None
             }
         }
     }
@@ -278,7 +250,7 @@ impl<'w> SensorWindowSlice<'w> {
         POSITION_BYTES + self.num_columns() * self.column_bytes()
     }
 
-    /// Writes the state into `state`, which has [`SensorWindowSlice::state_bytes`].
+    /// Writes the state into `state`, which has [`SensorWindow::state_bytes`].
     ///
     /// # Errors
     ///
@@ -287,12 +259,12 @@ impl<'w> SensorWindowSlice<'w> {
         self.check_length(state.len())?;
         let (position, columns) = split(state, POSITION_BYTES);
         let number = |number| u32::try_from(number).unwrap_or(u32::MAX).to_le_bytes();
-        let Ring {
+        let Position {
             next,
             missing,
             stride,
             ..
-        } = self.ring;
+        } = self.position;
         join(
             position,
             &[&number(next), &number(missing), &number(stride)],
@@ -305,21 +277,21 @@ impl<'w> SensorWindowSlice<'w> {
         Ok(())
     }
 
-    /// Takes back a state that [`SensorWindowSlice::save`] made, of a window of this length with this model, here or
+    /// Takes back a state that [`SensorWindow::save`] made, of a window of this length with this model, here or
     /// on another chip. On an error the window is as it was.
     ///
     /// # Errors
     ///
     /// [`SnapshotError::Length`]; [`SnapshotError::Damaged`] for a position that a window of this length cannot have.
     pub fn restore(&mut self, state: &[u8]) -> Result<(), SnapshotError> {
-        let (ring, columns) = self.read_state(state)?;
-        self.ring = ring;
+        let (position, columns) = self.read_state(state)?;
+        self.position = position;
         let column_bytes = self.column_bytes();
         copy_little_endian(columns, bytemuck::cast_slice_mut(self.words), column_bytes);
         Ok(())
     }
 
-    /// Whether [`SensorWindowSlice::restore`] would take a state.
+    /// Whether [`SensorWindow::restore`] would take a state.
     ///
     /// # Errors
     ///
@@ -329,7 +301,7 @@ impl<'w> SensorWindowSlice<'w> {
     }
 
     /// Where a window is by its state, and its columns.
-    fn read_state<'s>(&self, state: &'s [u8]) -> Result<(Ring, &'s [u8]), SnapshotError> {
+    fn read_state<'s>(&self, state: &'s [u8]) -> Result<(Position, &'s [u8]), SnapshotError> {
         self.check_length(state.len())?;
         let (position, columns) = state
             .split_at_checked(POSITION_BYTES)
@@ -339,20 +311,20 @@ impl<'w> SensorWindowSlice<'w> {
             _ => 0,
         });
         let mut number = || numbers.next().unwrap_or(0);
-        let ring = Ring {
-            length: self.ring.length,
+        let position = Position {
+            length: self.position.length,
             next: number(),
             missing: number(),
             stride: number(),
         };
-        match ring.is_sound() {
-            true => Ok((ring, columns)),
+        match position.is_sound() {
+            true => Ok((position, columns)),
             false => Err(SnapshotError::Damaged),
         }
     }
 
     fn num_columns(&self) -> usize {
-        self.ring.length * self.channels
+        self.position.length * self.channels
     }
 
     fn column_bytes(&self) -> usize {
@@ -367,92 +339,9 @@ impl<'w> SensorWindowSlice<'w> {
     }
 }
 
-/// Bytes of where a window is.
-const POSITION_BYTES: usize = 3 * size_of::<u32>();
-
-/// How many columns a word holds.
-fn columns_of_word(format: Format) -> usize {
-    match format {
-        Format::F32 => 1,
-        Format::Int8 | Format::Int4 => size_of::<u32>(),
-    }
-}
-
-/// Where a window is: in a ring of steps, and between two runs.
-#[derive(Clone, Debug)]
-struct Ring {
-    /// Steps of a window, at least 1.
-    length: usize,
-    /// Steps from one run to the next, at least 1.
-    stride: usize,
-    /// Where the next step goes: the place of the oldest in a full window.
-    next: usize,
-    /// Steps to come before a window is run.
-    missing: usize,
-}
-
-impl Ring {
-    /// An empty one of so many steps, where there is room for `room`.
-    fn new(length: usize, room: usize, stride: usize) -> Result<Self, WorkspaceError> {
-        if length == 0 || length > room {
-            return Err(WorkspaceError::Window {
-                found: length,
-                expected: room,
-            });
-        }
-        let mut ring = Ring {
-            length,
-            stride,
-            next: 0,
-            missing: length,
-        };
-        ring.set_stride(stride)?;
-        Ok(ring)
-    }
-
-    fn set_stride(&mut self, stride: usize) -> Result<(), WorkspaceError> {
-        if stride == 0 {
-            return Err(WorkspaceError::Stride);
-        }
-        self.stride = stride;
-        Ok(())
-    }
-
-    fn clear(&mut self) {
-        self.next = 0;
-        self.missing = self.length;
-    }
-
-    /// Whether a window can be there. The stride may have been longer when the steps to come were counted.
-    fn is_sound(&self) -> bool {
-        self.next < self.length && self.stride > 0 && self.missing > 0
-    }
-
-    /// Appends the values of a step to the columns, `[length, width]`, and runs the window if it is time to.
-    fn push<'s, T: Column, M: Memory>(
-        &mut self,
-        columns: &mut [T],
-        width: usize,
-        session: &'s mut SensorSession<'_, M>,
-        values: &[f32],
-    ) -> Result<Option<Output<'s>>, InputError> {
-        let is_due = self.append(columns, width, session, values)?;
-        Ok(is_due.then(|| self.run(columns, width, session)))
-    }
-
-    /// Appends the values of a step to the columns, `[length, width]`; whether it is time to run the window.
-    fn append<T: Column, M: Memory>(
-        &mut self,
-        columns: &mut [T],
-        width: usize,
-        session: &SensorSession<'_, M>,
-        values: &[f32],
-    ) -> Result<bool, InputError> {
-        let step = session.columns(values)?;
-        let start = self.next * width;
-        if let Some(places) = columns.get_mut(start..start + width) {
-            fill(places, step.map(T::of));
-        }
+impl Position {
+    /// Goes on by a step; whether the window is to be run then.
+    fn step(&mut self) -> bool {
         self.next += 1;
         if self.next >= self.length {
             self.next = 0;
@@ -462,109 +351,11 @@ impl Ring {
         if is_due {
             self.missing = self.stride;
         }
-        Ok(is_due)
+        is_due
     }
 
-    /// Step `at` of a full window runs, of those in the order in which the model reads them.
-    fn run_step<'s, T: Column, M: Memory>(
-        &self,
-        columns: &[T],
-        width: usize,
-        session: &'s mut SensorSession<'_, M>,
-        at: usize,
-    ) -> Option<Output<'s>> {
-        let from_oldest = match session.model().reads_backwards() {
-            true => self.length.checked_sub(at + 1)?,
-            false => at,
-        };
-        let place = match self.next + from_oldest {
-            place if place < self.length => place,
-            place => place - self.length,
-        };
-        let columns = columns.get(place * width..)?;
-        if at == 0 {
-            session.reset();
-        }
-        T::read(session, columns.get(..session.model().num_channels())?);
-        Some(session.run())
+    /// Whether a window can be there. The stride may have been longer when the steps to come were counted.
+    fn is_sound(&self) -> bool {
+        self.next < self.length && self.stride > 0 && self.missing > 0
     }
-
-    /// All steps from the zero state.
-    fn run<'s, T: Column, M: Memory>(
-        &self,
-        columns: &[T],
-        width: usize,
-        session: &'s mut SensorSession<'_, M>,
-    ) -> Output<'s> {
-        session.reset();
-        let is_backwards = session.model().reads_backwards();
-        let columns = columns.get(..self.length * width).unwrap_or_default();
-        // The oldest is at the place of the next.
-        let (newer, older) = columns
-            .split_at_checked(self.next * width)
-            .unwrap_or_default();
-        let [newer, older] = [newer, older].map(|steps| steps.chunks_exact(width.max(1)));
-        let count = session.model().num_channels();
-        let mut is_first = true;
-        let mut read = |step: &[T]| {
-            // The step before was not the last.
-            if !core::mem::take(&mut is_first) {
-                session.run_on();
-            }
-            T::read(session, step.get(..count).unwrap_or_default());
-        };
-        match is_backwards {
-            false => older.chain(newer).for_each(&mut read),
-            true => newer.rev().chain(older.rev()).for_each(&mut read),
-        }
-        session.run()
-    }
-}
-
-/// A column of a [`SensorWindow`]: `i8` or `f32`.
-pub trait Column: Copy + sealed::Sealed {
-    /// Of a normalized value.
-    #[doc(hidden)]
-    fn of(u: f32) -> Self;
-    /// Has a session read those of a step.
-    #[doc(hidden)]
-    fn read<M: Memory>(session: &mut SensorSession<'_, M>, columns: &[Self]);
-    /// Whether it is all that a model in this format reads.
-    #[doc(hidden)]
-    fn holds(format: Format) -> bool;
-}
-
-impl Column for i8 {
-    fn of(u: f32) -> Self {
-        quantize_column(u)
-    }
-
-    fn read<M: Memory>(session: &mut SensorSession<'_, M>, columns: &[Self]) {
-        session.read_quantized(columns);
-    }
-
-    fn holds(format: Format) -> bool {
-        format != Format::F32
-    }
-}
-
-impl Column for f32 {
-    fn of(u: f32) -> Self {
-        u
-    }
-
-    fn read<M: Memory>(session: &mut SensorSession<'_, M>, columns: &[Self]) {
-        session.read(columns.iter().copied());
-    }
-
-    fn holds(_: Format) -> bool {
-        true
-    }
-}
-
-mod sealed {
-    pub trait Sealed {}
-
-    impl Sealed for i8 {}
-    impl Sealed for f32 {}
 }

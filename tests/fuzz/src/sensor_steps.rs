@@ -8,7 +8,7 @@ use crate::{Flash, is_planted};
 use arbitrary::{Result, Unstructured};
 use lstm_core::{
     Activation, CellKind, DenseShape, Format, LayerShape, MAX_DENSE_LAYERS, MAX_LAYERS, Model,
-    Output, SensorSession, SensorWindowSlice, WorkspaceSlices,
+    Output, SensorSession, SensorWindow, WorkspaceSlices,
 };
 
 /// Steps of the longest window.
@@ -44,7 +44,7 @@ fn compare(input: &mut Unstructured<'_>) -> Result<()> {
 
     let (length, stride) = (input.int_in_range(1..=WINDOW)?, input.int_in_range(1..=3)?);
     let mut words = vec![0xffff_ffff; model.window_words(length)];
-    let mut window = SensorWindowSlice::new(&model, &mut words, length, stride).expect("its room");
+    let mut window = SensorWindow::new(&model, &mut words, length, stride).expect("its room");
     for (count, values) in (1..).zip(&steps) {
         let found = window.push(&mut session, &given(&net, values));
         let is_run = count >= length && (count - length).is_multiple_of(stride);

@@ -9,7 +9,7 @@ pub(crate) use command::COMMANDS;
 pub(crate) use selftest::SelfTest;
 
 use lstm_core::{
-    Error, Model, OutputHead, SensorSession, SensorWindowSlice, WorkspaceError, WorkspaceSlices,
+    Error, Model, OutputHead, SensorSession, SensorWindow, WorkspaceError, WorkspaceSlices,
 };
 
 use crate::output::{Output, beginning};
@@ -22,7 +22,7 @@ pub(crate) struct Sensor<'s, 'm> {
     numbers: &'s mut [f32],
     /// How many of them earlier lines of this step have given.
     filled: usize,
-    window: Option<SensorWindowSlice<'s>>,
+    window: Option<SensorWindow<'s>>,
     /// The words that are left over.
     snapshot: &'s mut [u8],
     /// Steps that the network has made.
@@ -65,7 +65,7 @@ impl<'s, 'm> Sensor<'s, 'm> {
         let (words, rest) = words.split_at_mut_checked(used).ok_or(too_few)?;
         let (numbers, rest) = rest.split_at_mut_checked(count).ok_or(too_few)?;
         let (columns, rest) = rest.split_at_mut_checked(columns).ok_or(too_few)?;
-        let window = window.map(|length| SensorWindowSlice::new(&model, columns, length, length));
+        let window = window.map(|length| SensorWindow::new(&model, columns, length, length));
         Ok(Sensor {
             window: window.transpose()?,
             session: SensorSession::new(model, WorkspaceSlices::new(words, logits))?,
@@ -171,11 +171,10 @@ impl<'s, 'm> Sensor<'s, 'm> {
     fn window_step(&mut self, at: usize, output: &mut Output) -> Option<Task> {
         let (window, head) = (self.window.as_ref()?, self.session.model().head());
         self.steps = self.steps.wrapping_add(1);
-        let step = window.run_step(&mut self.session, at)?;
-        if at + 1 < window.length() {
-            return Some(Task::Window(at + 1));
+        match window.run_step(&mut self.session, at) {
+            Some(step) => answer(&step, head, self.numbers, output),
+            None => (at + 1 < window.length()).then_some(Task::Window(at + 1)),
         }
-        answer(&step, head, self.numbers, output)
     }
 }
 
