@@ -1,4 +1,4 @@
-"""The commands of host-trainer: train and quantize."""
+"""Commands of host-trainer: train, quantize and image."""
 
 from __future__ import annotations
 
@@ -139,3 +139,20 @@ def quantize(
         run(words, progress)
         return Rounded(Path(out))
     return Rounded(Path(out), run_json(words)["tensors"])
+
+
+def image(
+    model: PathLike,
+    board: str,
+    *,
+    into: PathLike | None = None,
+    out: PathLike | None = None,
+) -> Path:
+    """Writes the file from which the flash of a board is written, and gives its path.
+
+    `into` is the image of a release for this board, such as "sonnets-0.2.0-pico-recall-verse-96-large.uf2": the model (.lstm)
+    takes the place of the one in it. Without it the file has the model alone, for a board that has the firmware already.
+    `out` is named after the model and the board unless given. ValueError tells why the board does not run the model.
+    """
+    words = _native.program_words("image", {"board": board, "into": into, "out": out})
+    return Path(run_json(["image", model, *words])["out"])

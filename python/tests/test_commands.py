@@ -153,3 +153,15 @@ def test_export_refuses_what_it_cannot_use(root: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="has 7 symbols, expected the alphabet's 27"):
         lstm_mcu.export(file, tmp_path / "x.lstm")
     assert not (tmp_path / "x.lstm").exists()
+
+
+def test_a_model_becomes_a_file_for_a_board(root: Path, tmp_path: Path) -> None:
+    model = root / "models/cifg-96-int4.lstm"
+    path = lstm_mcu.image(model, "pico", out=tmp_path / "mine.uf2")
+    assert path == tmp_path / "mine.uf2"
+    flash = b"".join(path.read_bytes()[at + 32 : at + 288] for at in range(0, path.stat().st_size, 512))
+    assert flash.startswith(model.read_bytes())
+    with pytest.raises(ValueError, match="expected the image of a release for this board"):
+        other = lstm_mcu.image(model, "microbit-v2", out=tmp_path / "other.hex")
+        lstm_mcu.image(model, "microbit", into=other, out=tmp_path / "mine.hex")
+    assert not (tmp_path / "mine.hex").exists()

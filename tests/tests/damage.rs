@@ -9,8 +9,8 @@ use std::{
     time::Instant,
 };
 
-use board_list::ImageFormat;
 use cross_tests::{Console, board_firmware, shipped};
+use flash_image::Format;
 use lstm_core::export::{HEAD_BYTES, Head};
 use lstm_core::{FORMAT_VERSION, Model, ModelError};
 use xtask::{aligned::AlignedBytes, boards::Board, image, qemu::Machine};
@@ -254,7 +254,7 @@ fn flips_in_flash(board: &str, model: &str, flips: usize) {
     let board = Board::parse(board).unwrap();
     let model = xtask::shell::root().join("models").join(model);
     let image = image::build(board, Some(&board_firmware(board)), &model).unwrap();
-    let image = image.encode(ImageFormat::Bin).unwrap();
+    let image = image.encode(Format::Bin);
     let model = fs::read(model).unwrap();
     let segments = image::load_segments(&board_firmware(board)).unwrap();
     let start = segments[0].address;

@@ -6,14 +6,15 @@ use std::{
     process::{Command, Output},
 };
 
-use board_list::ImageFormat;
 use cross_tests::{Console, assert_same_text, board_firmware, flash_of_rp2040, host_text, shipped};
+use flash_image::{Format, Image, Segment};
+use host_trainer::hardware::boards as trainer;
 use lstm_core::Model;
 use tempfile::TempDir;
 use xtask::{
     aligned::AlignedBytes,
     boards::{Board, all, emulated},
-    image::{self, Segment, load_segments},
+    image::{self, load_segments},
     qemu::Machine,
     shell::root,
 };
@@ -35,11 +36,11 @@ fn write(
     board: &Board,
     firmware: Option<&Path>,
     model: &Path,
-    format: ImageFormat,
+    format: Format,
 ) -> PathBuf {
     let image = image::build(board, firmware, model).unwrap();
     let path = folder.path().join(format!("{}.{format}", board.name));
-    fs::write(&path, image.encode(format).unwrap()).unwrap();
+    fs::write(&path, image.encode(format)).unwrap();
     path
 }
 
@@ -62,7 +63,7 @@ fn an_image_is_what_the_elf_file_loads_and_the_model() {
             bytes: fs::read(small()).unwrap(),
         });
         let image = image::build(board, Some(&elf), &small()).unwrap();
-        assert_eq!(image.segments(), expected, "{}", board.name);
+        assert_eq!(image, Image::new(expected).unwrap(), "{}", board.name);
     }
 }
 
@@ -72,7 +73,7 @@ fn every_board_starts_from_its_images() {
     for board in emulated() {
         let elf = board_firmware(board);
         let start = load_segments(&elf).unwrap()[0].address;
-        for (format, address) in [(ImageFormat::Hex, None), (ImageFormat::Bin, Some(start))] {
+        for (format, address) in [(Format::Hex, None), (Format::Bin, Some(start))] {
             let file = write(&folder, board, Some(&elf), &small(), format);
             let machine = Machine::start_images(board, &[(&file, address)]).unwrap();
             assert_writes_the_text_of(machine, &small());
@@ -90,7 +91,7 @@ fn a_new_poet_comes_without_the_firmware() {
         let elf = board_firmware(board);
         let start = load_segments(&elf).unwrap()[0].address;
         let read = |firmware, model: &Path| {
-            fs::read(write(&folder, board, firmware, model, ImageFormat::Bin)).unwrap()
+            fs::read(write(&folder, board, firmware, model, Format::Bin)).unwrap()
         };
         let mut flash = read(Some(&*elf), &model("cifg-96-int4.lstm"));
         let poet = read(None, &other);
@@ -105,7 +106,7 @@ fn a_new_poet_comes_without_the_firmware() {
 }
 
 /// The family of the RP2040 in Microsoft's list.
-const RP2040: ImageFormat = ImageFormat::Uf2 {
+const RP2040: Format = Format::Uf2 {
     family: 0xe48b_ff56,
 };
 
@@ -117,7 +118,7 @@ fn the_boot_rom_of_the_rp2040_keeps_every_byte_of_a_uf2() {
         let elf = board_firmware(board);
         for (model, firmware) in shipped().iter().flat_map(|m| [(m, Some(&*elf)), (m, None)]) {
             let image = image::build(board, firmware, model).unwrap();
-            let uf2 = image.encode(RP2040).unwrap();
+            let uf2 = image.encode(RP2040);
             let start = board.memory.code.start;
             for before in [0x00, 0xff] {
                 let flash = flash_of_rp2040(&uf2, start, board.flash.size.0 as usize, before);
@@ -138,7 +139,7 @@ fn the_boot_rom_of_the_rp2040_keeps_every_byte_of_a_uf2() {
 fn the_boot_rom_of_the_rp2040_loses_pages_of_a_uf2_with_a_gap() {
     let board = Board::parse("pico").unwrap();
     let image = image::build(board, None, &small()).unwrap();
-    let mut uf2 = image.encode(RP2040).unwrap();
+    let mut uf2 = image.encode(RP2040);
     uf2.drain(512..1024);
     for (number, block) in (0u32..).zip(uf2.chunks_mut(512)) {
         block[20..24].copy_from_slice(&number.to_le_bytes());
@@ -253,4 +254,25 @@ fn a_firmware_that_reaches_into_the_model_region_is_refused() {
         error.contains(" overlaps the model region: found bytes from 0x"),
         "{error}"
     );
+}
+
+/// A person without Rust gets, byte for byte, what `cargo xtask image` makes.
+#[test]
+fn host_trainer_puts_a_model_into_an_image_as_xtask_does() {
+    let other = model("recall-96-small.lstm");
+    let file = AlignedBytes::read(&other).unwrap();
+    let engine = Model::from_bytes(file.bytes()).unwrap();
+    for name in ["microbit", "nucleo-f446re", "pico"] {
+        let board = Board::parse(name).unwrap();
+        let elf = board_firmware(board);
+        let made = |model: &Path| {
+            let image = image::build(board, Some(&elf), model).unwrap();
+            image.encode(board.image.format)
+        };
+        let (trained, flash) = trainer::Board::with_flash(name).unwrap();
+        trained.check(&engine).unwrap();
+        let place = trained.place(&flash);
+        let image = place.replace(&made(&small()), file.bytes()).unwrap();
+        assert!(image.encode(flash.format) == made(&other), "{name}");
+    }
 }

@@ -1,6 +1,6 @@
 """Drives the page in a browser, and prints what it saw as JSON; tests/browser.rs says what it should be.
 
-The request comes as JSON on standard input: "browser" (a program), "page", "damaged" and "model" (files), "state"
+The request comes as JSON on standard input: "browser" (a program), "page", "damaged", "model", "image", "no_image" and "made" (files), "state"
 (a line), "characters" (of a text), "pictures" (a folder).
 """
 
@@ -183,6 +183,21 @@ def serial(visit, request, seen):
     seen["board"] = page.evaluate("boardText")[length:length + request["characters"]]
 
 
+def image(visit, request, seen):
+    """A file for a board, with the model that writes; and one from what is no image."""
+    page = visit.page
+    chosen = page.get_by_label("The image of a board")
+    with page.expect_download() as download:
+        chosen.set_input_files(request["image"])
+    seen["made"] = download.value.suggested_filename
+    download.value.save_as(request["made"])
+    seen["made_told"] = page.locator("#image-told").inner_text()
+    chosen.set_input_files(request["no_image"])
+    refused = page.locator("#image-told", has_text=Path(request["no_image"]).name)
+    refused.wait_for()
+    seen["not_made"] = refused.inner_text()
+
+
 def picture(browser, request, errors, name, width, height, scheme):
     """A picture of the page while it writes, and what can be measured of it."""
     visit = Visit(browser, request["page"], errors, viewport={"width": width, "height": height}, color_scheme=scheme)
@@ -218,6 +233,7 @@ def main():
         models(visit, request, seen)
         minds(visit, request, seen)
         serial(visit, request, seen)
+        image(visit, request, seen)
         seen["pictures"] = [
             picture(browser, request, errors, f"{name}-{scheme}", width, height, scheme)
             for name, width, height in [("phone", 360, 740), ("desktop", 1280, 900)]

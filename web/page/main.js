@@ -19,6 +19,15 @@ function embedded(element) {
   return Uint8Array.from(atob(element.textContent.trim()), (character) => character.charCodeAt(0));
 }
 
+/** Gives the person a file. */
+function save(name, parts, type) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob(parts, { type }));
+  link.download = name;
+  link.click();
+  URL.revokeObjectURL(link.href);
+}
+
 class Page {
   constructor() {
     this.wasm = embedded($("engine-wasm"));
@@ -292,14 +301,11 @@ class Page {
       navigator.clipboard?.writeText($("state").value);
     });
     on("download", "click", () => {
-      const link = document.createElement("a");
-      link.href = URL.createObjectURL(new Blob([`${oneLine($("state").value)}\n`], { type: "text/plain" }));
-      link.download = `${this.engine.name}.state`;
-      link.click();
-      URL.revokeObjectURL(link.href);
+      save(`${this.engine.name}.state`, [`${oneLine($("state").value)}\n`], "text/plain");
     });
     this.listenToDrops();
     this.board = new BoardPanel((line) => this.takeState(line));
+    this.image = new ImagePanel(() => ({ engine: this.engine, name: this.name, file: this.models.get(this.name)() }));
   }
 
   listenToText() {

@@ -1,8 +1,6 @@
 //! `cargo xtask image`: one file for a board's flash, with the firmware and a model, or with a model
 //! alone.
 
-mod uf2;
-
 use std::{
     fs::{self, File},
     io::Write,
@@ -11,8 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use board_list::ImageFormat;
-use ihex::Record;
+use flash_image::{Format, Image, Segment};
 use lstm_core::{Model, export::Feature};
 use object::{
     Endianness,
@@ -44,119 +41,16 @@ pub struct Options {
 }
 
 /// The format that the end of a file's name stands for.
-fn format_of(path: &Path, board: &Board) -> Result<ImageFormat> {
+fn format_of(path: &Path, board: &Board) -> Result<Format> {
     match (
         path.extension().and_then(|e| e.to_str()),
         board.image.format,
     ) {
-        (Some("hex"), _) => Ok(ImageFormat::Hex),
-        (Some("bin"), _) => Ok(ImageFormat::Bin),
-        (Some("uf2"), uf2 @ ImageFormat::Uf2 { .. }) => Ok(uf2),
+        (Some("hex"), _) => Ok(Format::Hex),
+        (Some("bin"), _) => Ok(Format::Bin),
+        (Some("uf2"), uf2 @ Format::Uf2 { .. }) => Ok(uf2),
         (Some("uf2"), _) => bail!("found {}, but {} takes no UF2", path.display(), board.name),
         _ => bail!("found {}, expected .hex, .bin or .uf2", path.display()),
-    }
-}
-
-/// Bytes for an address.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Segment {
-    /// Where they go.
-    pub address: u32,
-    /// What goes there.
-    pub bytes: Vec<u8>,
-}
-
-impl Segment {
-    fn range(&self) -> Range<u64> {
-        let start = u64::from(self.address);
-        start..start + self.bytes.len() as u64
-    }
-}
-
-/// What is written to flash.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Image(Vec<Segment>);
-
-impl Image {
-    /// The segments by address.
-    ///
-    /// # Errors
-    ///
-    /// Two overlap, or there is none.
-    pub fn new(mut segments: Vec<Segment>) -> Result<Self> {
-        segments.sort_by_key(|segment| segment.address);
-        ensure!(!segments.is_empty(), "found nothing to write to flash");
-        for pair in segments.windows(2) {
-            let (below, above) = (pair[0].range(), pair[1].range());
-            ensure!(
-                below.end <= above.start,
-                "two parts of the image overlap: found one from {:#x} to {:#x} and one from \
-                 {:#x} to {:#x}",
-                below.start,
-                below.end,
-                above.start,
-                above.end
-            );
-        }
-        Ok(Image(segments))
-    }
-
-    /// The segments, by address.
-    pub fn segments(&self) -> &[Segment] {
-        &self.0
-    }
-
-    /// From the first byte to the last.
-    fn range(&self) -> Range<u64> {
-        let first = self.0.first().map_or(0, |segment| segment.range().start);
-        let last = self.0.last().map_or(0, |segment| segment.range().end);
-        first..last
-    }
-
-    /// The file of the image.
-    pub fn encode(&self, format: ImageFormat) -> Result<Vec<u8>> {
-        match format {
-            ImageFormat::Hex => self.hex(),
-            ImageFormat::Bin => Ok(self.bin()),
-            ImageFormat::Uf2 { family } => Ok(uf2::encode(&self.0, family)),
-        }
-    }
-
-    fn hex(&self) -> Result<Vec<u8>> {
-        const BYTES_A_LINE: usize = 16;
-        let mut records = Vec::new();
-        let mut upper = None;
-        for segment in &self.0 {
-            let mut address = segment.address;
-            let mut rest = &segment.bytes[..];
-            while !rest.is_empty() {
-                if upper != Some(address >> 16) {
-                    upper = Some(address >> 16);
-                    records.push(Record::ExtendedLinearAddress((address >> 16) as u16));
-                }
-                // A line ends on a multiple of its length, and so before the next 64 KB.
-                let room = BYTES_A_LINE - address as usize % BYTES_A_LINE;
-                let (line, after) = rest.split_at(room.min(rest.len()));
-                records.push(Record::Data {
-                    offset: address as u16,
-                    value: line.to_vec(),
-                });
-                address = address.wrapping_add(line.len() as u32);
-                rest = after;
-            }
-        }
-        records.push(Record::EndOfFile);
-        Ok(ihex::create_object_file_representation(&records)?.into_bytes())
-    }
-
-    fn bin(&self) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        for segment in &self.0 {
-            let offset = segment.range().start - self.range().start;
-            bytes.resize(offset as usize, 0xff);
-            bytes.extend(&segment.bytes);
-        }
-        bytes
     }
 }
 
@@ -231,7 +125,7 @@ pub fn build(board: &Board, firmware: Option<&Path>, model: &Path) -> Result<Ima
         }
     }
     segments.push(model);
-    Image::new(segments)
+    Ok(Image::new(segments)?)
 }
 
 /// Writes a file: all of it or nothing.
@@ -286,7 +180,7 @@ fn default_path(board: &Board, model: &Path, model_only: bool) -> PathBuf {
 /// What the user gave, once it is known to fit.
 pub struct Plan {
     image: Image,
-    format: ImageFormat,
+    format: Format,
     path: PathBuf,
     /// Of what may go wrong with it.
     warning: Option<String>,
@@ -343,7 +237,7 @@ impl Options {
 impl Plan {
     /// Writes the file: all of it or nothing.
     pub fn write(&self) -> Result<()> {
-        let bytes = self.image.encode(self.format)?;
+        let bytes = self.image.encode(self.format);
         write(&self.path, &bytes)?;
         let range = self.image.range();
         println!(
@@ -365,72 +259,12 @@ impl Plan {
 mod tests {
     use super::*;
 
-    fn segment(address: u32, len: usize) -> Segment {
-        let bytes = (0..len).map(|i| (i * 7 + 1) as u8).collect();
-        Segment { address, bytes }
-    }
-
-    fn image() -> Image {
-        // Over a 64 KB bound, and on no multiple of anything.
-        Image::new(vec![segment(0x2_0003, 300), segment(0x1_ff05, 100)]).unwrap()
-    }
-
-    /// The image as bytes by address, from the first to the last.
-    fn flat(image: &Image, fill: u8) -> Vec<u8> {
-        let range = image.range();
-        let mut bytes = vec![fill; (range.end - range.start) as usize];
-        for segment in image.segments() {
-            let start = (segment.range().start - range.start) as usize;
-            bytes[start..start + segment.bytes.len()].copy_from_slice(&segment.bytes);
-        }
-        bytes
-    }
-
-    #[test]
-    fn hex_is_read_back() {
-        let hex = String::from_utf8(image().encode(ImageFormat::Hex).unwrap()).unwrap();
-        let (mut upper, mut found) = (0, std::collections::BTreeMap::new());
-        for record in ihex::Reader::new(&hex) {
-            match record.unwrap() {
-                Record::ExtendedLinearAddress(value) => upper = u32::from(value) << 16,
-                Record::Data { offset, value } => {
-                    for (address, byte) in (upper + u32::from(offset)..).zip(value) {
-                        assert_eq!(found.insert(address, byte), None);
-                    }
-                }
-                Record::EndOfFile => {}
-                other => panic!("{other:?}"),
-            }
-        }
-        let image = image();
-        let bytes = |s: &Segment| (s.address..).zip(s.bytes.clone()).collect::<Vec<_>>();
-        let expected: Vec<_> = image.segments().iter().flat_map(bytes).collect();
-        assert_eq!(found.into_iter().collect::<Vec<_>>(), expected);
-    }
-
-    #[test]
-    fn bin_has_the_bytes_and_erased_flash_between() {
-        assert_eq!(
-            image().encode(ImageFormat::Bin).unwrap(),
-            flat(&image(), 0xff)
-        );
-    }
-
-    #[test]
-    fn an_overlap_is_refused() {
-        let error = Image::new(vec![segment(0, 17), segment(16, 1)]).unwrap_err();
-        let expected = "two parts of the image overlap: found one from 0x0 to 0x11 and one from \
-                        0x10 to 0x11";
-        assert_eq!(error.to_string(), expected);
-        Image::new(vec![segment(0, 16), segment(16, 1)]).unwrap();
-    }
-
     #[test]
     fn the_name_of_the_file_tells_its_format() {
         let board = Board::parse("microbit").unwrap();
         let of = |name: &str| format_of(Path::new(name), board).map_err(|e| e.to_string());
-        assert_eq!(of("a.hex"), Ok(ImageFormat::Hex));
-        assert_eq!(of("a.bin"), Ok(ImageFormat::Bin));
+        assert_eq!(of("a.hex"), Ok(Format::Hex));
+        assert_eq!(of("a.bin"), Ok(Format::Bin));
         assert_eq!(
             of("a.uf2"),
             Err("found a.uf2, but microbit takes no UF2".into())

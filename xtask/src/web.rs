@@ -8,8 +8,10 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 use base64ct::{Base64, Encoding};
+use flash_image::Format;
 
 use crate::{
+    boards::{self, Board},
     models,
     shell::{cargo, root, run as run_command, step, target},
 };
@@ -33,11 +35,11 @@ pub struct Options {
 ///
 /// The engine is not built, or a file is not read or written.
 pub fn run(options: &Options) -> Result<()> {
-    let module = step("building the engine for the browser", build_engine)?;
+    let modules = step("building the engine for the browser", Modules::build)?;
     let out = options.out.clone();
     let out = out.unwrap_or_else(|| target().join("web/index.html"));
-    let bytes = write_page(&module, &out)?;
-    let engine = fs::metadata(&module)?.len();
+    let bytes = write_page(&modules, &out)?;
+    let engine = fs::metadata(&modules.engine)?.len();
     println!(
         "==> {}: {bytes} bytes, {engine} of them the engine before it is encoded",
         out.display()
@@ -46,31 +48,46 @@ pub fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Builds the engine and the console as a WebAssembly module, and gives its file.
-///
-/// # Errors
-///
-/// It is not built.
-pub fn build_engine() -> Result<PathBuf> {
-    // Named here, so that the caller's configuration of cargo does not move it.
-    let target = target();
-    run_command(
-        cargo(&root())
-            .args(["build", "--quiet", "--profile", "web"])
-            .args(["--package", "web-engine", "--target", TARGET])
-            .arg("--target-dir")
-            .arg(&target),
-    )?;
-    Ok(target.join(TARGET).join("web/web_engine.wasm"))
+/// The files of the page's WebAssembly modules.
+#[derive(Clone, Debug)]
+pub struct Modules {
+    /// The engine and the console.
+    pub engine: PathBuf,
+    /// What puts a model into the image of a board.
+    pub image: PathBuf,
 }
 
-/// Writes the page with this module, and gives its bytes.
+impl Modules {
+    /// Builds them.
+    ///
+    /// # Errors
+    ///
+    /// They are not built.
+    pub fn build() -> Result<Self> {
+        // Named here, so that the caller's configuration of cargo does not move it.
+        let target = target();
+        run_command(
+            cargo(&root())
+                .args(["build", "--quiet", "--profile", "web"])
+                .args(["--package", "web-engine", "--package", "web-image"])
+                .args(["--target", TARGET, "--target-dir"])
+                .arg(&target),
+        )?;
+        let folder = target.join(TARGET).join("web");
+        Ok(Modules {
+            engine: folder.join("web_engine.wasm"),
+            image: folder.join("web_image.wasm"),
+        })
+    }
+}
+
+/// Writes the page with these modules, and gives its bytes.
 ///
 /// # Errors
 ///
 /// A file is not read or written.
-pub fn write_page(module: &Path, out: &Path) -> Result<usize> {
-    let page = page(module)?;
+pub fn write_page(modules: &Modules, out: &Path) -> Result<usize> {
+    let page = page(modules)?;
     if let Some(folder) = out.parent() {
         fs::create_dir_all(folder)
             .with_context(|| format!("{} cannot be made", folder.display()))?;
@@ -80,7 +97,7 @@ pub fn write_page(module: &Path, out: &Path) -> Result<usize> {
 }
 
 /// The page, with everything in it.
-fn page(module: &Path) -> Result<String> {
+fn page(modules: &Modules) -> Result<String> {
     let mut models = models::shipped()?;
     models.sort_by_key(|model| (model.name != FIRST, model.name.clone()));
     let mut scripts = Vec::new();
@@ -90,10 +107,12 @@ fn page(module: &Path) -> Result<String> {
     }
     ensure!(!scripts.is_empty(), "found no model in models/");
     let others = scripts.split_off(1);
-    let engine = embedded("id=\"engine-wasm\"", module)?;
+    let engine = embedded("id=\"engine-wasm\"", &modules.engine)?;
+    let image = embedded("id=\"image-wasm\"", &modules.image)?;
     let parts = [
+        ("boards", boards::all().iter().filter_map(choice).collect()),
         ("engine and first model", engine + "\n" + &scripts.concat()),
-        ("other models", others.join("\n")),
+        ("image and other models", image + "\n" + &others.join("\n")),
     ];
 
     let folder = root().join("web/page");
@@ -104,6 +123,27 @@ fn page(module: &Path) -> Result<String> {
         page = page.replace(&mark, &part);
     }
     Ok(page)
+}
+
+/// A board to choose, and what the page must know to put a model into its image; `None` for one whose image has no firmware.
+fn choice(board: &Board) -> Option<String> {
+    let flashing = board.flashing.as_ref().filter(|_| board.image.firmware)?;
+    let (format, family) = match board.image.format {
+        Format::Hex => (0, 0),
+        Format::Bin => (1, 0),
+        Format::Uf2 { family } => (2, family),
+    };
+    let (end, memory) = (board.image.format, &board.memory);
+    let (start, model, room) = (memory.code.start, memory.model.start, memory.model.size.0);
+    let features = board.features.join(" ");
+    let attribute = |text: &str| text.replace('&', "&amp;").replace('"', "&quot;");
+    let (name, title) = (attribute(&board.name), attribute(&board.title));
+    let how = attribute(&flashing.how.trim().replace('`', ""));
+    Some(format!(
+        "<option value=\"{name}\" data-end=\"{end}\" data-format=\"{format}\" data-family=\"{family}\" \
+         data-start=\"{start}\" data-model=\"{model}\" data-room=\"{room}\" data-features=\"{features}\" \
+         data-how=\"{how}\">{title}</option>\n"
+    ))
 }
 
 /// The bytes of a file as a script that is not run.
@@ -148,10 +188,13 @@ mod tests {
     #[test]
     fn the_page_needs_no_other_file() {
         let folder = tempfile::tempdir().unwrap();
-        let module = folder.path().join("engine.wasm");
-        fs::write(&module, b"\0asm").unwrap();
-        let page = page(&module).unwrap();
+        let [engine, image] = ["engine.wasm", "image.wasm"].map(|name| folder.path().join(name));
+        fs::write(&engine, b"\0asm").unwrap();
+        fs::write(&image, b"\0asm\x01").unwrap();
+        let page = page(&Modules { engine, image }).unwrap();
         assert!(page.contains("id=\"engine-wasm\">AGFzbQ==<"));
+        assert!(page.contains("id=\"image-wasm\">AGFzbQE=<"));
+        assert!(page.contains("<option value=\"pico\" data-end=\"uf2\" data-format=\"2\""));
         let first = page.find("class=\"model\"").unwrap();
         assert!(page[first..].starts_with(&format!("class=\"model\" data-name=\"{FIRST}\"")));
         for model in models::shipped().unwrap() {

@@ -1,5 +1,6 @@
 use std::fmt;
 
+use flash_image::Format as ImageFormat;
 use serde::Deserialize;
 
 use crate::{
@@ -154,32 +155,6 @@ pub struct Image {
     pub format: ImageFormat,
     /// Whether it holds the firmware too. Otherwise a tool of the chip's maker writes the firmware.
     pub firmware: bool,
-}
-
-/// The file formats of images.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ImageFormat {
-    /// Intel hex.
-    Hex,
-    /// The bytes alone, from the first address to the last. What lies between is 0xff, as in erased
-    /// flash.
-    Bin,
-    /// Microsoft's UF2, for the chips of this family.
-    Uf2 {
-        /// As in Microsoft's list of families.
-        family: u32,
-    },
-}
-
-/// Shown as the end of such a file's name.
-impl fmt::Display for ImageFormat {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            ImageFormat::Hex => "hex",
-            ImageFormat::Bin => "bin",
-            ImageFormat::Uf2 { .. } => "uf2",
-        })
-    }
 }
 
 /// An [`Image`] as it stands in a file.

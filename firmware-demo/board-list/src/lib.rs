@@ -22,9 +22,7 @@ mod all;
 
 #[cfg(feature = "all")]
 pub use all::all;
-pub use board::{
-    Board, Core, Drive, Emulator, Flash, Flashing, Image, ImageFormat, Memory, Runtime, UsbId,
-};
+pub use board::{Board, Core, Drive, Emulator, Flash, Flashing, Image, Memory, Runtime, UsbId};
 pub use error::{Error, Result};
 pub use file::read;
 pub use units::{Bytes, Region};

@@ -2,8 +2,8 @@
 
 use crate::commands::refusal::one_line;
 use crate::commands::{
-    average, budget, completions, evaluate, export, generate, import, inspect, quantize, report,
-    train,
+    average, budget, completions, evaluate, export, generate, image, import, inspect, quantize,
+    report, train,
 };
 use crate::files::caller::{Caller, call_from};
 use crate::files::error::{Error, Result};
@@ -46,6 +46,8 @@ enum Command {
     Import(import::Args),
     /// Tell what is in a .lstm file
     Inspect(inspect::Args),
+    /// Make the file for the flash of a board, with a model
+    Image(image::Args),
     /// Print the completions of a shell
     Completions(completions::Args),
 }
@@ -122,6 +124,7 @@ fn run(cli: Cli) -> Result<()> {
         Command::Budget(args) => budget::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Image(args) => image::run(&args),
         Command::Completions(args) => completions::run(&args, &mut Cli::command()),
     }
 }

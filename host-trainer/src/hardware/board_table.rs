@@ -2,6 +2,8 @@
 //! M4. The test `boards` compares this file, and `BLESS=1` writes it anew.
 
 use super::boards::Board;
+use super::flash::Flash;
+use flash_image::Format::{Bin, Hex, Uf2};
 
 /// Every board, as the folders of the firmware tell.
 pub static BOARDS: &[Board] = &[
@@ -14,6 +16,13 @@ pub static BOARDS: &[Board] = &[
         ram: 8192,
         flash_rate: None,
         copy_room: 0,
+        flash: Some(Flash {
+            format: Hex,
+            start: 0x8000000,
+            model: 0x800ac00,
+            has_firmware: true,
+            how: "With an ST-LINK on SWDIO, SWCLK, GND and 3.3 V: `openocd -f interface/stlink.cfg -f target/stm32f1x.cfg -c \"program FILE.hex verify reset exit\"`.",
+        }),
     },
     Board {
         name: "esp32c3",
@@ -24,6 +33,13 @@ pub static BOARDS: &[Board] = &[
         ram: 320512,
         flash_rate: Some(8500000.0),
         copy_room: 236544,
+        flash: Some(Flash {
+            format: Bin,
+            start: 0x10000,
+            model: 0x200000,
+            has_firmware: false,
+            how: "`cargo xtask flash esp32c3` writes the firmware and a model with [espflash](https://crates.io/crates/espflash). `espflash write-bin 0x200000 FILE.bin` writes another model, from `cargo xtask image esp32c3 --model FILE --model-only`. On a board with two sockets, use the one of the chip's own USB (`USB`), not that of the adapter (`UART`).",
+        }),
     },
     Board {
         name: "feather-rp2040",
@@ -34,6 +50,13 @@ pub static BOARDS: &[Board] = &[
         ram: 270336,
         flash_rate: Some(2600000.0),
         copy_room: 204800,
+        flash: Some(Flash {
+            format: Uf2 { family: 0xe48bff56 },
+            start: 0x10000000,
+            model: 0x10080000,
+            has_firmware: true,
+            how: "Hold BOOTSEL while connecting USB. Copy the `.uf2` to the drive `RPI-RP2`.",
+        }),
     },
     Board {
         name: "lm3s6965evb",
@@ -44,6 +67,7 @@ pub static BOARDS: &[Board] = &[
         ram: 65536,
         flash_rate: None,
         copy_room: 0,
+        flash: None,
     },
     Board {
         name: "microbit",
@@ -54,6 +78,13 @@ pub static BOARDS: &[Board] = &[
         ram: 16384,
         flash_rate: None,
         copy_room: 0,
+        flash: Some(Flash {
+            format: Hex,
+            start: 0x0,
+            model: 0x10000,
+            has_firmware: true,
+            how: "Connect USB. Copy the `.hex` to the drive `MICROBIT`. The interface chip erases the whole flash first, so always with the firmware; a debug probe's tool also writes a model alone: `probe-rs download --chip nRF51822_xxAA --binary-format hex FILE.hex`.",
+        }),
     },
     Board {
         name: "microbit-sensors",
@@ -64,6 +95,13 @@ pub static BOARDS: &[Board] = &[
         ram: 16384,
         flash_rate: None,
         copy_room: 0,
+        flash: Some(Flash {
+            format: Hex,
+            start: 0x0,
+            model: 0x11c00,
+            has_firmware: true,
+            how: "Connect USB. Copy the `.hex` to the drive `MICROBIT`. The interface chip erases the whole flash first, so always with the firmware; a debug probe's tool also writes a model alone: `probe-rs download --chip nRF51822_xxAA --binary-format hex FILE.hex`.",
+        }),
     },
     Board {
         name: "microbit-v2",
@@ -74,6 +112,13 @@ pub static BOARDS: &[Board] = &[
         ram: 131072,
         flash_rate: None,
         copy_room: 0,
+        flash: Some(Flash {
+            format: Hex,
+            start: 0x0,
+            model: 0x20000,
+            has_firmware: true,
+            how: "Connect USB. Copy the `.hex` to the drive `MICROBIT`. The interface chip erases the whole flash first, so always with the firmware; a debug probe's tool also writes a model alone: `probe-rs download --chip nRF52833_xxAA --binary-format hex FILE.hex`.",
+        }),
     },
     Board {
         name: "mps2-an385",
@@ -84,6 +129,7 @@ pub static BOARDS: &[Board] = &[
         ram: 4194304,
         flash_rate: None,
         copy_room: 0,
+        flash: None,
     },
     Board {
         name: "mps2-an386",
@@ -94,6 +140,7 @@ pub static BOARDS: &[Board] = &[
         ram: 4194304,
         flash_rate: None,
         copy_room: 0,
+        flash: None,
     },
     Board {
         name: "mps2-an500",
@@ -104,6 +151,7 @@ pub static BOARDS: &[Board] = &[
         ram: 4194304,
         flash_rate: None,
         copy_room: 0,
+        flash: None,
     },
     Board {
         name: "nrf52840-dk",
@@ -114,6 +162,13 @@ pub static BOARDS: &[Board] = &[
         ram: 262144,
         flash_rate: None,
         copy_room: 0,
+        flash: Some(Flash {
+            format: Hex,
+            start: 0x0,
+            model: 0x20000,
+            has_firmware: true,
+            how: "Connect the USB socket of the J-Link. `probe-rs download --chip nRF52840_xxAA --binary-format hex FILE.hex` writes an image, with the firmware or with a model alone. Or copy the `.hex` with the firmware to the drive `JLINK`.",
+        }),
     },
     Board {
         name: "nucleo-f446re",
@@ -124,6 +179,13 @@ pub static BOARDS: &[Board] = &[
         ram: 131072,
         flash_rate: None,
         copy_room: 0,
+        flash: Some(Flash {
+            format: Bin,
+            start: 0x8000000,
+            model: 0x8020000,
+            has_firmware: true,
+            how: "Connect USB (the ST-LINK's). Copy the `.bin` to the drive `NODE_F446RE`. It writes from the start of flash, so always with the firmware; `st-flash write FILE.bin 0x08020000` writes a model alone.",
+        }),
     },
     Board {
         name: "pico",
@@ -134,6 +196,13 @@ pub static BOARDS: &[Board] = &[
         ram: 270336,
         flash_rate: Some(17900000.0),
         copy_room: 204800,
+        flash: Some(Flash {
+            format: Uf2 { family: 0xe48bff56 },
+            start: 0x10000000,
+            model: 0x10080000,
+            has_firmware: true,
+            how: "Hold BOOTSEL while connecting USB. Copy the `.uf2` to the drive `RPI-RP2`.",
+        }),
     },
     Board {
         name: "pico2",
@@ -144,6 +213,13 @@ pub static BOARDS: &[Board] = &[
         ram: 524288,
         flash_rate: Some(14300000.0),
         copy_room: 409600,
+        flash: Some(Flash {
+            format: Uf2 { family: 0xe48bff59 },
+            start: 0x10000000,
+            model: 0x10080000,
+            has_firmware: true,
+            how: "Hold BOOTSEL while connecting USB. Copy the `.uf2` to the drive `RP2350`.",
+        }),
     },
     Board {
         name: "riscv-virt",
@@ -154,5 +230,6 @@ pub static BOARDS: &[Board] = &[
         ram: 4194304,
         flash_rate: None,
         copy_room: 0,
+        flash: None,
     },
 ];

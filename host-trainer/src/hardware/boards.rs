@@ -3,6 +3,7 @@
 pub use crate::hardware::board_table::BOARDS;
 use crate::hardware::cost::{Core, Shape};
 use crate::hardware::figures::CORES;
+use crate::hardware::flash::Flash;
 use lstm_core::Model;
 use lstm_core::export::Feature;
 
@@ -31,6 +32,8 @@ pub struct Board {
     pub flash_rate: Option<f64>,
     /// Bytes of RAM into which a model is copied at start, or its network alone.
     pub copy_room: usize,
+    /// How its flash is written; `None` for a machine that is emulated only.
+    pub flash: Option<Flash>,
 }
 
 /// What a model takes of a board's flash.

@@ -6,3 +6,4 @@ mod board_table;
 pub mod boards;
 pub mod cost;
 pub mod figures;
+pub mod flash;

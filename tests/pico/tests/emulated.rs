@@ -95,7 +95,7 @@ fn a_pico_writes_the_text_of_the_host_and_passes_its_selftest() {
     let board = Board::parse("pico").unwrap();
     let model = root().join("models/cifg-96-int4.lstm");
     let image = image::build(board, Some(&board_firmware(board)), &model).unwrap();
-    run(&image.encode(board.image.format).unwrap(), &model);
+    run(&image.encode(board.image.format), &model);
 }
 
 #[test]

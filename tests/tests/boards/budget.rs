@@ -3,7 +3,11 @@
 
 use std::{fmt::Write, fs};
 
-use host_trainer::hardware::boards::{BOARDS, Board};
+use flash_image::Format;
+use host_trainer::hardware::{
+    boards::{BOARDS, Board},
+    flash::Flash,
+};
 use xtask::{boards, shell::root};
 
 const TABLE: &str = "host-trainer/src/hardware/board_table.rs";
@@ -12,6 +16,8 @@ const HEAD: &str = "\
 //! M4. The test `boards` compares this file, and `BLESS=1` writes it anew.
 
 use super::boards::Board;
+use super::flash::Flash;
+use flash_image::Format::{Bin, Hex, Uf2};
 
 /// Every board, as the folders of the firmware tell.
 pub static BOARDS: &[Board] = &[
@@ -28,8 +34,27 @@ fn boards() -> Vec<Board> {
         ram: board.memory.ram.size.0 as usize,
         flash_rate: board.flash.bytes_per_second.map(f64::from),
         copy_room: board.memory.model_copy.map_or(0, |copy| copy.0 as usize),
+        flash: board.flashing.as_ref().map(|flashing| Flash {
+            format: board.image.format,
+            start: board.memory.code.start,
+            model: board.memory.model.start,
+            has_firmware: board.image.firmware,
+            how: &flashing.how,
+        }),
     };
     boards::all().iter().map(board).collect()
+}
+
+/// How a flash is written, in the table.
+fn source_of(flash: &Flash) -> String {
+    let format = match flash.format {
+        Format::Uf2 { family } => format!("Uf2 {{ family: {family:#x} }}"),
+        other => format!("{other:?}"),
+    };
+    format!(
+        "Some(Flash {{\n            format: {format},\n            start: {:#x},\n            model: {:#x},\n            has_firmware: {},\n            how: {:?},\n        }})",
+        flash.start, flash.model, flash.has_firmware, flash.how
+    )
 }
 
 /// The source of the table, as rustfmt writes it.
@@ -39,7 +64,7 @@ fn source(boards: &[Board]) -> String {
         // A String takes everything.
         let _ = writeln!(
             source,
-            "    Board {{\n        name: {:?},\n        core: {:?},\n        clock: {:?},\n        features: &{:?},\n        model_room: {},\n        ram: {},\n        flash_rate: {:?},\n        copy_room: {},\n    }},",
+            "    Board {{\n        name: {:?},\n        core: {:?},\n        clock: {:?},\n        features: &{:?},\n        model_room: {},\n        ram: {},\n        flash_rate: {:?},\n        copy_room: {},\n        flash: {},\n    }},",
             board.name,
             board.core,
             board.clock,
@@ -47,7 +72,8 @@ fn source(boards: &[Board]) -> String {
             board.model_room,
             board.ram,
             board.flash_rate,
-            board.copy_room
+            board.copy_room,
+            board.flash.as_ref().map_or("None".into(), source_of)
         );
     }
     source + "];\n"

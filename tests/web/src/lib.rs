@@ -1,24 +1,27 @@
-//! The module of the page, called as the page calls it.
+//! The modules of the page, called as the page calls them.
+
+mod image;
 
 use std::{
     fs,
-    path::PathBuf,
     sync::OnceLock,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, ensure};
 use wasmtime::{Caller, Engine, Instance, Linker, Memory, Module, Store, WasmParams, WasmResults};
-use xtask::web::build_engine;
+use xtask::web::Modules;
 
-/// The module, built once.
+pub use image::replace;
+
+/// The modules, built once.
 ///
 /// # Errors
 ///
-/// It is not built.
-pub fn module() -> Result<PathBuf> {
-    static BUILT: OnceLock<std::result::Result<PathBuf, String>> = OnceLock::new();
-    let built = BUILT.get_or_init(|| build_engine().map_err(|error| format!("{error:#}")));
+/// They are not built.
+pub fn modules() -> Result<Modules> {
+    static BUILT: OnceLock<std::result::Result<Modules, String>> = OnceLock::new();
+    let built = BUILT.get_or_init(|| Modules::build().map_err(|error| format!("{error:#}")));
     built.clone().map_err(anyhow::Error::msg)
 }
 
@@ -28,7 +31,7 @@ fn compiled() -> Result<&'static (Engine, Module)> {
         return Ok(compiled);
     }
     let engine = Engine::default();
-    let compiled = Module::new(&engine, fs::read(module()?)?)?;
+    let compiled = Module::new(&engine, fs::read(modules()?.engine)?)?;
     Ok(COMPILED.get_or_init(|| (engine, compiled)))
 }
 

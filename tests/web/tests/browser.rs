@@ -9,11 +9,13 @@ use std::{
 };
 
 use cross_tests::{assert_same_text, host_text, host_trainer};
+use flash_image::{Image, Place, Segment};
 use lstm_core::Model;
 use serde_json::{Value, json};
-use web_tests::module;
+use web_tests::modules;
 use xtask::{
     aligned::AlignedBytes,
+    boards::Board,
     models,
     pypi::environment,
     setup,
@@ -81,13 +83,28 @@ fn number(seen: &Value, what: &str) -> i64 {
         .unwrap_or_else(|| panic!("no {what} in {seen}"))
 }
 
+/// Where the model of a Pico lies, and an image as a release has it.
+fn release(model: &[u8]) -> (Place, Vec<u8>) {
+    let board = Board::parse("pico").unwrap();
+    let place = Place {
+        format: board.image.format,
+        start: board.memory.code.start,
+        model: board.memory.model.start,
+        room: board.memory.model.size.0,
+    };
+    let segment = |address, bytes| Segment { address, bytes };
+    let firmware = segment(place.start, vec![0x5a; 3001]);
+    let image = Image::new(vec![firmware, segment(place.model, model.to_vec())]);
+    (place, image.unwrap().encode(place.format))
+}
+
 #[test]
 #[ignore = "installs Playwright from PyPI, and needs Chromium; cargo xtask test --full runs it"]
 fn the_page_writes_refuses_and_moves_states_in_a_browser() {
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str| folder.path().join(name);
     let page = file("index.html");
-    write_page(&module().unwrap(), &page).unwrap();
+    write_page(&modules().unwrap(), &page).unwrap();
     let pictures = target().join("pictures");
     fs::create_dir_all(&pictures).unwrap();
 
@@ -104,12 +121,19 @@ fn the_page_writes_refuses_and_moves_states_in_a_browser() {
     let [desk, from_page] = [file("desk"), file("page")].map(|path| path.display().to_string());
     generate(&verse, &["--length", "321", "--save-state", &desk]);
 
+    let (place, image) = release(&small);
+    fs::write(file("sonnets-0.2.0-pico-cifg-96-int4.uf2"), &image).unwrap();
+    fs::write(file("poem.uf2"), "a poem").unwrap();
+
     let seen = drive(&json!({
         "browser": setup::check_browser().unwrap(),
         "page": format!("file://{}", page.display()),
         "damaged": file("damaged.lstm"),
         "model": file("dropped.lstm"),
         "state": fs::read_to_string(&desk).unwrap().trim(),
+        "image": file("sonnets-0.2.0-pico-cifg-96-int4.uf2"),
+        "no_image": file("poem.uf2"),
+        "made": file("made.uf2"),
         "characters": CHARACTERS,
         "pictures": pictures,
     }));
@@ -168,6 +192,19 @@ fn the_page_writes_refuses_and_moves_states_in_a_browser() {
     assert_same_text(text(&seen, "after_save"), &expected[..CHARACTERS]);
     assert!(text(&seen, "not_loaded").starts_with("# state not loaded: the snapshot"));
     assert_same_text(text(&seen, "page_after_board"), text(&seen, "board"));
+
+    assert_eq!(text(&seen, "made"), "verse-384-pico.uf2");
+    let made = place.replace(&image, flash.bytes()).unwrap();
+    assert!(fs::read(file("made.uf2")).unwrap() == made.encode(place.format));
+    let told = text(&seen, "made_told");
+    assert!(
+        told.starts_with("verse-384-pico.uf2: ") && told.contains("BOOTSEL"),
+        "{told}"
+    );
+    assert_eq!(
+        text(&seen, "not_made"),
+        "poem.uf2: found 6 bytes, expected a multiple of 512, the bytes of a block of UF2"
+    );
 
     for picture in seen["pictures"].as_array().unwrap() {
         assert!(

@@ -4,9 +4,14 @@
 use std::fs;
 
 use cross_tests::{assert_same_text, host_text, shipped};
+use flash_image::{Image, Place, Segment};
 use lstm_core::{Generator, Model, Sampler, Session, WorkspaceSlices};
-use web_tests::{Page, module};
-use xtask::{aligned::AlignedBytes, shell::root};
+use web_tests::{Page, modules, replace};
+use xtask::{
+    aligned::AlignedBytes,
+    boards::{Board, all},
+    shell::root,
+};
 
 /// The most bytes of the module, before compression.
 const MOST: u64 = 76 * 1024;
@@ -30,7 +35,7 @@ fn remarks(said: &str) -> Vec<&str> {
 
 #[test]
 fn the_module_is_small() {
-    let bytes = fs::metadata(module().unwrap()).unwrap().len();
+    let bytes = fs::metadata(modules().unwrap().engine).unwrap().len();
     assert!(
         bytes <= MOST,
         "found {bytes} bytes, expected at most {MOST}"
@@ -176,4 +181,43 @@ fn the_page_sees_what_is_read_and_how_the_console_is_set() {
         page.key(key).unwrap();
         assert_eq!(page.call::<_, u32>("is_paused", ()).unwrap(), is_paused);
     }
+}
+
+/// Where the model of a board lies.
+fn place(board: &Board) -> Place {
+    Place {
+        format: board.image.format,
+        start: board.memory.code.start,
+        model: board.memory.model.start,
+        room: board.memory.model.size.0,
+    }
+}
+
+#[test]
+fn a_model_comes_into_an_image_as_on_the_desk() {
+    let [first, second] = ["cifg-96-int4", "sonnets-64-int4"].map(file);
+    let boards = all().iter().filter(|board| board.flashing.is_some());
+    let mut tried = 0;
+    for board in boards.filter(|board| board.image.firmware) {
+        let place = place(board);
+        let firmware = Segment {
+            address: place.start,
+            bytes: vec![0x5a; 3001],
+        };
+        let model = Segment {
+            address: place.model,
+            bytes: first.clone(),
+        };
+        let image = Image::new(vec![firmware, model]).unwrap();
+        let image = image.encode(place.format);
+        for image in [&image[..], &image[..image.len() / 2 + 7], b"no image"] {
+            let expected = place.replace(image, &second);
+            let expected = expected.map(|image| image.encode(place.format));
+            let expected = expected.map_err(|error| error.to_string());
+            let found = replace(&place, image, &second).unwrap();
+            assert!(found == expected, "{}: {:?}", board.name, found.err());
+        }
+        tried += 1;
+    }
+    assert!(tried >= 8, "{tried}");
 }

@@ -104,7 +104,7 @@ fn copy_to(board: &Board, folder: &Path, elf: &Path, model: &Path) -> Result<()>
         board.name
     );
     let format = board.image.format;
-    let image = image::build(board, Some(elf), model)?.encode(format)?;
+    let image = image::build(board, Some(elf), model)?.encode(format);
     drive::write(folder, &format!("firmware.{format}"), &image)?;
     // Then the drive comes anew, with the reason if the image was refused.
     let start = Instant::now();

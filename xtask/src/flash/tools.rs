@@ -3,7 +3,7 @@
 use std::{path::Path, process::Command};
 
 use anyhow::Result;
-use board_list::ImageFormat;
+use flash_image::Format;
 
 use crate::{
     boards::Board,
@@ -17,7 +17,7 @@ pub(super) fn probe(board: &Board, chip: &str, elf: &Path, model: &Path) -> Resu
     let path = target()
         .join("images")
         .join(format!("{}-run.hex", board.name));
-    image::write(&path, &image.encode(ImageFormat::Hex)?)?;
+    image::write(&path, &image.encode(Format::Hex))?;
     let mut download = Command::new("probe-rs");
     download.args(["download", "--chip", chip, "--binary-format", "hex"]);
     attach(download.arg(&path))?;

@@ -39,7 +39,7 @@ pub(super) fn make(board: &Board, out: &Path) -> Result<()> {
     let of_image = Some(&*elf).filter(|_| board.image.firmware);
     for model in models_of(board)? {
         let image = image::build(board, of_image, &model)?;
-        let bytes = image.encode(board.image.format)?;
+        let bytes = image.encode(board.image.format);
         image::write(&out.join(name(board, &model)), &bytes)?;
     }
     if of_image.is_none() {

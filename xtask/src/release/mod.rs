@@ -116,8 +116,8 @@ fn models(out: &Path) -> Result<()> {
 }
 
 fn page(out: &Path) -> Result<()> {
-    let module = web::build_engine()?;
-    web::write_page(&module, &out.join(format!("sonnets-{VERSION}-page.html")))?;
+    let modules = web::Modules::build()?;
+    web::write_page(&modules, &out.join(format!("sonnets-{VERSION}-page.html")))?;
     Ok(())
 }
 
