@@ -45,6 +45,8 @@ pub struct Board {
     pub image: Image,
     /// The QEMU machine that stands for it, if there is one.
     pub emulator: Option<Emulator>,
+    /// What else runs its image in the tests.
+    pub tested_in: Option<String>,
     /// How its flash is written; nothing for a board that is emulated only.
     pub flashing: Option<Flashing>,
 }

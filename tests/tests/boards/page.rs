@@ -64,12 +64,11 @@ fn boards_table() -> Table {
             f64::from(board.clock) / 1e6,
             board.flash.size,
             board.serial,
-            board
-                .emulator
-                .as_ref()
-                .map_or("built only".to_owned(), |emulator| {
-                    format!("QEMU `{}`", emulator.machine)
-                }),
+            match (&board.emulator, &board.tested_in) {
+                (Some(emulator), _) => format!("QEMU `{}`", emulator.machine),
+                (None, Some(program)) => program.clone(),
+                (None, None) => "built only".to_owned(),
+            },
         ))
     })
 }
