@@ -25,7 +25,7 @@ fn segment(address: u32, bytes: Vec<u8>) -> Segment {
 
 /// What stands in the place of a firmware: of two parts, which end on no round address.
 fn firmware(flash: &Flash) -> Vec<Segment> {
-    let bytes = |len: u32| (0..len).map(|i| (i * i >> 3) as u8).collect();
+    let bytes = |len: u32| (0..len).map(|i| ((i * i) >> 3) as u8).collect();
     vec![
         segment(flash.start, bytes(5003)),
         segment(flash.start + 6001, bytes(1001)),

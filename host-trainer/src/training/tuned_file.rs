@@ -21,7 +21,6 @@ impl TunedFile<'_> {
     /// There is no checkpoint to go on from, or one that nobody asked for; another process tunes into the same file; the disk
     /// refuses; `work` fails.
     pub(super) fn tune(self, work: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
-        let checkpoint = self.checkpoint()?;
         let lock_file = self.path.with_added_extension("lock");
         let lock = Lock::take(&lock_file)?.ok_or_else(|| {
             Error::bad_input(format!(
@@ -29,12 +28,15 @@ impl TunedFile<'_> {
                 self.path.display()
             ))
         })?;
-        let result = work(&checkpoint).and_then(|()| match std::fs::remove_file(&checkpoint) {
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                let shown = checkpoint.display();
-                Err(Error::failed(format!("cannot remove {shown}: {error}")))
+        let result = self.checkpoint().and_then(|checkpoint| {
+            work(&checkpoint)?;
+            match std::fs::remove_file(&checkpoint) {
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    let shown = checkpoint.display();
+                    Err(Error::failed(format!("cannot remove {shown}: {error}")))
+                }
+                _ => Ok(()),
             }
-            _ => Ok(()),
         });
         let _ = std::fs::remove_file(lock_file);
         drop(lock);
@@ -56,5 +58,30 @@ impl TunedFile<'_> {
             ))),
             _ => Ok(path),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Before its first checkpoint as after it.
+    #[test]
+    fn whoever_comes_second_is_told_that_it_is_the_second() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = &folder.path().join("tuned");
+        let tuned = |resume| TunedFile { path, resume };
+        let refused = |resume| tuned(resume).tune(|_| Ok(())).unwrap_err().to_string();
+        let second = "found another fine-tuning at work on it";
+        let work = |checkpoint: &Path| {
+            assert!(refused(true).contains(second) && refused(false).contains(second));
+            std::fs::write(checkpoint, "a place").unwrap();
+            assert!(refused(true).contains(second) && refused(false).contains(second));
+            Ok(())
+        };
+        tuned(false).tune(work).unwrap();
+        // Nothing is left, also where there is nothing to go on from.
+        assert!(refused(true).contains("expected one to --resume from"));
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 }

@@ -9,9 +9,9 @@ use lstm_core::export::{
     encode_sensor_file, sensor_data_bytes, with_head,
 };
 use lstm_core::{
-    Activation, CellKind, DenseShape, Format, Generator, Input, LayerShape, MAX_CHANNELS,
-    MAX_DENSE_LAYERS, MAX_LAYERS, Model, ModelShape, Order, OutputGolden, OutputHead, Sampler,
-    SensorSession, SensorWindow, Session, Token, WorkspaceSlices,
+    Activation, CellKind, DenseShape, Format, Generator, Input, LayerShape, MAX_DENSE_LAYERS,
+    MAX_LAYERS, Model, ModelShape, Order, OutputGolden, OutputHead, Sampler, SensorSession,
+    SensorWindow, Session, Token, WorkspaceSlices,
 };
 
 type Values<'m, 's> = SensorSession<'m, WorkspaceSlices<'s>>;

@@ -1,4 +1,4 @@
-//! Images for the flash of boards, made in a browser: [`flash_image`] as a WebAssembly module.
+//! Images for the flash of boards, made in a browser: `flash_image` as a WebAssembly module.
 //!
 //! The page puts two files into rooms of the module, calls `replace`, and reads what `result` and `length` tell: the
 //! new image, or, where `replace` has given 0, one line of why there is none. An instance makes one image.
@@ -27,7 +27,7 @@ pub extern "C" fn room(bytes: usize) -> *mut u8 {
 }
 
 /// Puts a model into an image, in the place of the one in it; gives 1 if that was done. The format is 0 for hex, 1 for plain bytes, 2
-/// for UF2; the numbers are those of [`Place`].
+/// for UF2; the numbers are those of `Place`.
 ///
 /// # Safety
 ///

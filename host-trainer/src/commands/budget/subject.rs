@@ -7,7 +7,7 @@ use crate::hardware::cost::Shape;
 use crate::model::encode::{Labels, encode_in, encode_quantized, encode_zeros};
 use crate::model::file::ModelFile;
 use crate::model::sensor;
-use crate::network::config::{CellKind, EMBEDDING, LayerConfig, NetworkConfig};
+use crate::network::config::{EMBEDDING, LayerConfig, NetworkConfig};
 use crate::network::parameters::Network;
 use crate::network::sensor::{
     Activation, Cell, Channel, DenseConfig, Head, LayerConfig as SensorLayer, OutputValue,
@@ -166,12 +166,7 @@ fn values_config(args: &Args) -> Result<SensorConfig> {
     };
     let default = task.layer();
     let layer = SensorLayer {
-        cell: match args.cell {
-            None => default.cell,
-            Some(CellKind::Lstm) => Cell::Lstm,
-            Some(CellKind::Cifg) => Cell::Cifg,
-            Some(CellKind::Gru) => Cell::Gru,
-        },
+        cell: args.cell.map_or(default.cell, Cell::from),
         hidden: args.hidden.unwrap_or(default.hidden),
         projection: args.projection.filter(|&width| width > 0),
     };

@@ -5,7 +5,6 @@ use super::settings::Settings;
 use crate::commands::numbers::{Positive, Whole};
 use crate::files::error::{Error, Result};
 use crate::files::output::is_one_of;
-use crate::network::config::CellKind;
 use crate::network::sensor::{Activation, Cell, DenseConfig, LayerConfig};
 use crate::sequences::Sequences;
 use crate::training::run_folder::{self, RunFolder};
@@ -128,12 +127,7 @@ fn configure(settings: &Settings) -> Result<SensorRunConfig> {
     apply(settings, &mut recipe.phase);
     let own = recipe.layer;
     recipe.layer = LayerConfig {
-        cell: match settings.cell {
-            None => own.cell,
-            Some(CellKind::Lstm) => Cell::Lstm,
-            Some(CellKind::Cifg) => Cell::Cifg,
-            Some(CellKind::Gru) => Cell::Gru,
-        },
+        cell: settings.cell.map_or(own.cell, Cell::from),
         hidden: settings.hidden.map_or(own.hidden, Whole::size),
         projection: match settings.projection.map(Whole::size) {
             None => own.projection,

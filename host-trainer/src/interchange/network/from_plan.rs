@@ -4,9 +4,9 @@ use super::Mapped;
 use crate::files::error::Error;
 use crate::files::tensors::{NamedTensor, TensorFile};
 use crate::interchange::plan::{End, Input, Piece, Plan};
-use crate::network::config::{CellKind, LayerConfig, NetworkConfig};
+use crate::network::config::{LayerConfig, NetworkConfig};
 use crate::network::parameters::Network;
-use crate::network::sensor::{Activation, Cell};
+use crate::network::sensor::Activation;
 use crate::text::alphabet::Alphabet;
 use std::borrow::Cow;
 use std::path::Path;
@@ -107,19 +107,14 @@ fn config(plan: &Plan, alphabet: &Alphabet) -> Result<NetworkConfig, String> {
         ));
     }
     let layers = plan.layers.iter().map(|layer| {
-        let cell = match layer.cell {
-            Cell::Lstm => CellKind::Lstm,
-            Cell::Cifg => CellKind::Cifg,
-            Cell::Gru => CellKind::Gru,
-            Cell::GruResetBefore => {
-                return Err(format!(
-                    "layer {} is a GRU with the reset gate before the product, expected it after (PyTorch's, or Keras's \
-                     reset_after=True)",
-                    layer.name
-                ));
-            }
-        };
-        Ok(LayerConfig {
+        let cell = layer.cell.trained().ok_or_else(|| {
+            format!(
+                "layer {} is a GRU with the reset gate before the product, expected it after (PyTorch's, or Keras's \
+                 reset_after=True)",
+                layer.name
+            )
+        })?;
+        Ok::<_, String>(LayerConfig {
             cell,
             hidden: layer.hidden,
             projection: layer.projection.as_ref().map(|_| layer.output()),

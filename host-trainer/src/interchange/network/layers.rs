@@ -25,9 +25,6 @@ pub(in crate::interchange) fn recurrent(
     within(&layer.w_hh, "hidden units", hidden, MAX_HIDDEN)?;
     let columns = gates * hidden;
     let cell = match (config.cell, layer.layout, &layer.biases[..]) {
-        (CellKind::Lstm, ..) => Cell::Lstm,
-        (CellKind::Cifg, ..) => Cell::Cifg,
-        (CellKind::Gru, Layout::OutIn, _) => Cell::Gru,
         (CellKind::Gru, Layout::InOut, biases) => {
             let found = biases.first().map(|bias| tensors[bias].shape.len() == 2);
             if reset_after.is_none() && found.is_none() {
@@ -41,6 +38,7 @@ pub(in crate::interchange) fn recurrent(
                 false => Cell::GruResetBefore,
             }
         }
+        (cell, ..) => cell.into(),
     };
     let order: Vec<usize> = match (layer.layout, config.cell.framework()) {
         (Layout::InOut, Some(framework)) => framework.keras_gates.to_vec(),

@@ -111,6 +111,16 @@ impl Cell {
     }
 }
 
+impl From<CellKind> for Cell {
+    fn from(cell: CellKind) -> Self {
+        match cell {
+            CellKind::Lstm => Self::Lstm,
+            CellKind::Cifg => Self::Cifg,
+            CellKind::Gru => Self::Gru,
+        }
+    }
+}
+
 /// One recurrent layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -3,7 +3,7 @@
 use super::Zones;
 use crate::network::cell::Gate;
 use crate::network::config::{self, CellKind};
-use crate::network::sensor::{Cell, LayerConfig, SensorNetwork};
+use crate::network::sensor::{LayerConfig, SensorNetwork};
 use crate::quantize::fixed_point::{HIDDEN_STEP, gate_half};
 use crate::quantize::layout::{GateRow, row_order};
 use lstm_core::export::{BLOCK_ROWS, round_up};
@@ -34,11 +34,8 @@ pub(crate) struct GateMatrix {
 
 /// The matrices of a layer's gates.
 pub(crate) fn gate_matrices(layer: LayerConfig) -> Vec<GateMatrix> {
-    let cell = match layer.cell {
-        Cell::GruResetBefore => return reset_before(layer),
-        Cell::Lstm => CellKind::Lstm,
-        Cell::Cifg => CellKind::Cifg,
-        Cell::Gru => CellKind::Gru,
+    let Some(cell) = layer.cell.trained() else {
+        return reset_before(layer);
     };
     let rows = row_order(config::LayerConfig {
         cell,
