@@ -89,6 +89,11 @@ pub fn run(args: &Args) -> Result<()> {
         range.start,
         range.end
     );
+    if let (None, Some(does)) = (&args.into, flash.drive_without_firmware) {
+        tell!(
+            "note: it has no firmware: do not copy it to the board's drive, which {does}; --into takes an image with the firmware"
+        );
+    }
     // It is Markdown, for the page of the boards.
     let how = flash.how.trim().replace('`', "");
     let how = how.replace(&format!("FILE.{end}"), &out.display().to_string());

@@ -22,6 +22,7 @@ pub static BOARDS: &[Board] = &[
             model: 0x800ac00,
             has_firmware: true,
             how: "With an ST-LINK on SWDIO, SWCLK, GND and 3.3 V: `openocd -f interface/stlink.cfg -f target/stm32f1x.cfg -c \"program FILE.hex verify reset exit\"`.",
+            drive_without_firmware: None,
         }),
     },
     Board {
@@ -38,7 +39,8 @@ pub static BOARDS: &[Board] = &[
             start: 0x10000,
             model: 0x200000,
             has_firmware: false,
-            how: "`cargo xtask flash esp32c3` writes the firmware and a model with [espflash](https://crates.io/crates/espflash). `espflash write-bin 0x200000 FILE.bin` writes another model, from `cargo xtask image esp32c3 --model FILE --model-only`. On a board with two sockets, use the one of the chip's own USB (`USB`), not that of the adapter (`UART`).",
+            how: "`cargo xtask flash esp32c3` writes the firmware and a model with [espflash](https://crates.io/crates/espflash). `espflash write-bin 0x200000 FILE.bin` writes an image with another model. On a board with two sockets, use the one of the chip's own USB (`USB`), not that of the adapter (`UART`).",
+            drive_without_firmware: None,
         }),
     },
     Board {
@@ -56,6 +58,7 @@ pub static BOARDS: &[Board] = &[
             model: 0x10080000,
             has_firmware: true,
             how: "Hold BOOTSEL while connecting USB. Copy the `.uf2` to the drive `RPI-RP2`.",
+            drive_without_firmware: None,
         }),
     },
     Board {
@@ -84,6 +87,7 @@ pub static BOARDS: &[Board] = &[
             model: 0x10000,
             has_firmware: true,
             how: "Connect USB. Copy the `.hex` to the drive `MICROBIT`. The interface chip erases the whole flash first, so always with the firmware; a debug probe's tool also writes a model alone: `probe-rs download --chip nRF51822_xxAA --binary-format hex FILE.hex`.",
+            drive_without_firmware: Some("erases the whole flash first, and the firmware with it"),
         }),
     },
     Board {
@@ -101,6 +105,7 @@ pub static BOARDS: &[Board] = &[
             model: 0x11c00,
             has_firmware: true,
             how: "Connect USB. Copy the `.hex` to the drive `MICROBIT`. The interface chip erases the whole flash first, so always with the firmware; a debug probe's tool also writes a model alone: `probe-rs download --chip nRF51822_xxAA --binary-format hex FILE.hex`.",
+            drive_without_firmware: Some("erases the whole flash first, and the firmware with it"),
         }),
     },
     Board {
@@ -118,6 +123,7 @@ pub static BOARDS: &[Board] = &[
             model: 0x20000,
             has_firmware: true,
             how: "Connect USB. Copy the `.hex` to the drive `MICROBIT`. The interface chip erases the whole flash first, so always with the firmware; a debug probe's tool also writes a model alone: `probe-rs download --chip nRF52833_xxAA --binary-format hex FILE.hex`.",
+            drive_without_firmware: Some("erases the whole flash first, and the firmware with it"),
         }),
     },
     Board {
@@ -168,6 +174,7 @@ pub static BOARDS: &[Board] = &[
             model: 0x20000,
             has_firmware: true,
             how: "Connect the USB socket of the J-Link. `probe-rs download --chip nRF52840_xxAA --binary-format hex FILE.hex` writes an image, with the firmware or with a model alone. Or copy the `.hex` with the firmware to the drive `JLINK`.",
+            drive_without_firmware: None,
         }),
     },
     Board {
@@ -185,6 +192,7 @@ pub static BOARDS: &[Board] = &[
             model: 0x8020000,
             has_firmware: true,
             how: "Connect USB (the ST-LINK's). Copy the `.bin` to the drive `NODE_F446RE`. It writes from the start of flash, so always with the firmware; `st-flash write FILE.bin 0x08020000` writes a model alone.",
+            drive_without_firmware: Some("writes from the start of flash, over the firmware"),
         }),
     },
     Board {
@@ -202,6 +210,7 @@ pub static BOARDS: &[Board] = &[
             model: 0x10080000,
             has_firmware: true,
             how: "Hold BOOTSEL while connecting USB. Copy the `.uf2` to the drive `RPI-RP2`.",
+            drive_without_firmware: None,
         }),
     },
     Board {
@@ -219,6 +228,7 @@ pub static BOARDS: &[Board] = &[
             model: 0x10080000,
             has_firmware: true,
             how: "Hold BOOTSEL while connecting USB. Copy the `.uf2` to the drive `RP2350`.",
+            drive_without_firmware: None,
         }),
     },
     Board {

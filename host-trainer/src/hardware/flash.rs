@@ -19,6 +19,8 @@ pub struct Flash {
     pub has_firmware: bool,
     /// For people, in Markdown; the file is FILE with the end of its format.
     pub how: &'static str,
+    /// What the board's drive does besides with a file that has a model alone.
+    pub drive_without_firmware: Option<&'static str>,
 }
 
 impl Board {

@@ -40,6 +40,7 @@ fn boards() -> Vec<Board> {
             model: board.memory.model.start,
             has_firmware: board.image.firmware,
             how: &flashing.how,
+            drive_without_firmware: flashing.drive_without_firmware.as_deref(),
         }),
     };
     boards::all().iter().map(board).collect()
@@ -52,8 +53,8 @@ fn source_of(flash: &Flash) -> String {
         other => format!("{other:?}"),
     };
     format!(
-        "Some(Flash {{\n            format: {format},\n            start: {:#x},\n            model: {:#x},\n            has_firmware: {},\n            how: {:?},\n        }})",
-        flash.start, flash.model, flash.has_firmware, flash.how
+        "Some(Flash {{\n            format: {format},\n            start: {:#x},\n            model: {:#x},\n            has_firmware: {},\n            how: {:?},\n            drive_without_firmware: {:?},\n        }})",
+        flash.start, flash.model, flash.has_firmware, flash.how, flash.drive_without_firmware
     )
 }
 
