@@ -233,9 +233,9 @@ pub(super) struct RowReader<'m> {
     /// In quarter bits.
     pub(super) backoff: u8,
     symbol_bits: u32,
-    /// What comes after the bits ahead.
-    halves: slice::Iter<'m, u16>,
-    /// What has been read of the entries to come, the next bit lowest, then zeros.
+    /// The words after the one that has been read last.
+    words: slice::Iter<'m, u32>,
+    /// What is left of that, the next bit lowest, then zeros.
     ahead: u32,
     /// How many bits these are.
     count: u32,
@@ -249,20 +249,20 @@ impl<'m> RowReader<'m> {
         let bytes: &[u8] = bytemuck::cast_slice(data);
         let head = bytes.get(start..).and_then(|row| row.first_chunk());
         let &[entries, backoff] = head.unwrap_or(&[0; 2]);
-        let halves: &[u16] = bytemuck::cast_slice(data);
-        let mut halves = halves.get(start / 2 + 1..).unwrap_or_default().iter();
-        // The entries of a row at an odd byte begin in the upper half of these 16 bits.
-        let (mut ahead, mut count) = (0, 0);
-        if start % 2 == 1
-            && let Some(&half) = halves.next()
-        {
-            (ahead, count) = (u32::from(u16::from_le(half)) >> 8, 8);
-        }
+        let start = start + 2;
+        let mut words = data.get(start / 4..).unwrap_or_default().iter();
+        let (ahead, count) = match words.next() {
+            Some(&word) => {
+                let before = start as u32 % 4 * 8;
+                (u32::from_le(word) >> before, 32 - before)
+            }
+            None => (0, 0),
+        };
         RowReader {
             entries: usize::from(entries) + 1,
             backoff,
             symbol_bits: symbol_bits.into(),
-            halves,
+            words,
             ahead,
             count,
         }
@@ -275,28 +275,42 @@ impl<'m> RowReader<'m> {
         self,
         mut visit: impl FnMut(usize, u8) -> Result<(), E>,
     ) -> Result<u32, E> {
+        const COST: u32 = (1 << COST_BITS) - 1;
         // At most 8: the mask saves those of the shifts.
         let symbol_bits = self.symbol_bits & 0xf;
         let bits = symbol_bits + COST_BITS;
-        let (symbol, cost) = ((1 << symbol_bits) - 1, (1 << COST_BITS) - 1);
-        let (mut ahead, mut count, mut halves) = (self.ahead, self.count, self.halves);
-        for _ in 0..self.entries {
-            // An entry has at most 14 bits.
-            if count < bits {
-                let Some(&half) = halves.next() else {
-                    return Ok(0);
-                };
-                ahead |= u32::from(u16::from_le(half)) << count;
-                count += 16;
-            }
+        let symbol = (1 << symbol_bits) - 1;
+        let mut visit = |entry: u32| {
             visit(
-                (ahead & symbol) as usize,
-                (ahead >> symbol_bits & cost) as u8,
-            )?;
-            ahead >>= bits;
-            count -= bits;
+                (entry & symbol) as usize,
+                (entry >> symbol_bits & COST) as u8,
+            )
+        };
+        let (mut ahead, mut count, mut left) = (self.ahead, self.count, self.entries);
+        let mut words = self.words;
+        loop {
+            while count >= bits {
+                visit(ahead)?;
+                ahead >>= bits;
+                count -= bits;
+                left -= 1;
+                if left == 0 {
+                    return Ok(ahead & ((1 << (count % 8)) - 1));
+                }
+            }
+            // The next entry goes on in the next word.
+            let Some(&word) = words.next() else {
+                return Ok(0);
+            };
+            let word = u32::from_le(word);
+            visit(ahead | word << count)?;
+            ahead = word >> (bits - count);
+            count += 32 - bits;
+            left -= 1;
+            if left == 0 {
+                return Ok(ahead & ((1 << (count % 8)) - 1));
+            }
         }
-        Ok(ahead & ((1 << (count % 8)) - 1))
     }
 }
 
