@@ -1,8 +1,17 @@
-//! Cutting a text into batches, from a cursor that a checkpoint can hold.
+//! Cutting what is read into batches, from a cursor that a checkpoint can hold.
 
 use crate::kernels::random::Random;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+
+/// Where the rows of a batch begin, and how far they go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// Of each row: a place in a text, which goes on at its start after its end; or the number of a sequence.
+    pub starts: Vec<usize>,
+    /// Characters of each row, T; 1 for sequences, which have lengths of their own.
+    pub steps: usize,
+}
 
 /// Some texts side by side, with the character that follows each position.
 #[derive(Clone, Debug)]
@@ -17,8 +26,6 @@ pub struct Batch {
     pub targets: Arc<[u8]>,
     /// Where each row begins in the text, which goes on at its start after its end; empty if the batch is not of one text.
     pub starts: Vec<usize>,
-    /// Number of that text among those that are read in turn.
-    pub text: usize,
 }
 
 impl Batch {
@@ -43,7 +50,6 @@ impl Batch {
             inputs,
             targets,
             starts: Vec::new(),
-            text: 0,
         }
     }
 
@@ -65,7 +71,7 @@ pub enum LossOn {
     EveryStep,
 }
 
-/// How a text becomes batches.
+/// How a text, or sequences, become batches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Feed {
@@ -90,20 +96,30 @@ pub enum Feed {
         /// Whether one batch in ten is half as long, so that the cuts move.
         jitter: bool,
     },
+    /// Every sequence once an epoch, shuffled, from a zero state; the last batch of an epoch is as small as
+    /// what is left.
+    Sequences {
+        /// Sequences a batch.
+        batch_size: usize,
+    },
 }
 
 impl Feed {
     /// Rows of a batch.
     pub fn batch_size(self) -> usize {
         match self {
-            Self::Windows { batch_size, .. } | Self::Streams { batch_size, .. } => batch_size,
+            Self::Windows { batch_size, .. }
+            | Self::Streams { batch_size, .. }
+            | Self::Sequences { batch_size } => batch_size,
         }
     }
 
     /// As [`Feed::batch_size`], to be changed.
     pub fn batch_size_mut(&mut self) -> &mut usize {
         match self {
-            Self::Windows { batch_size, .. } | Self::Streams { batch_size, .. } => batch_size,
+            Self::Windows { batch_size, .. }
+            | Self::Streams { batch_size, .. }
+            | Self::Sequences { batch_size } => batch_size,
         }
     }
 
@@ -120,24 +136,41 @@ impl Feed {
         }
     }
 
-    /// Whether every row starts from a zero state.
+    /// Whether every row is a window of a text, which starts from a zero state.
     pub fn is_windows(self) -> bool {
         matches!(self, Self::Windows { .. })
     }
 
-    /// As [`Feed::sequence_length`], to be changed.
-    pub fn sequence_length_mut(&mut self) -> &mut usize {
+    /// Which steps count in the loss of a text.
+    pub fn loss_on(self) -> LossOn {
+        match self {
+            Self::Windows { loss_on, .. } => loss_on,
+            Self::Streams { .. } | Self::Sequences { .. } => LossOn::EveryStep,
+        }
+    }
+
+    /// What a batch counts in a mean over batches: its characters that count in the loss, or its sequences.
+    pub fn weight(self, span: &Span) -> usize {
+        match self.loss_on() {
+            LossOn::LastStep => span.starts.len(),
+            LossOn::EveryStep => span.starts.len() * span.steps,
+        }
+    }
+
+    /// As [`Feed::sequence_length`], to be changed; `None` for sequences.
+    pub fn sequence_length_mut(&mut self) -> Option<&mut usize> {
         match self {
             Self::Windows {
                 sequence_length, ..
             }
             | Self::Streams {
                 sequence_length, ..
-            } => sequence_length,
+            } => Some(sequence_length),
+            Self::Sequences { .. } => None,
         }
     }
 
-    /// Characters that a window or batch reads in each row.
+    /// Characters of a text that a window or batch reads in each row; 1 for sequences.
     pub fn sequence_length(self) -> usize {
         match self {
             Self::Windows {
@@ -146,6 +179,7 @@ impl Feed {
             | Self::Streams {
                 sequence_length, ..
             } => sequence_length,
+            Self::Sequences { .. } => 1,
         }
     }
 }
@@ -154,29 +188,30 @@ impl Feed {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cursor {
-    /// Windows, or characters of each stream, that were read in this epoch.
+    /// Windows, sequences, or characters of each stream, that were read in this epoch.
     pub position: usize,
     /// Streams: where in the text this epoch starts.
     pub offset: usize,
-    /// Windows: the generator before it put this epoch's windows in order.
+    /// Windows, sequences: the generator before it put those of this epoch in order.
     pub shuffle: Option<Random>,
 }
 
-/// Batches of one text.
+/// Batches of one text, or of sequences.
 #[derive(Debug)]
-pub struct Feeder<'t> {
-    text: &'t [u8],
+pub struct Feeder {
+    /// Characters of the text, or sequences.
+    length: usize,
     feed: Feed,
     cursor: Cursor,
-    /// Start of every window, in the order of this epoch.
+    /// Start of every window, or number of every sequence, in the order of this epoch.
     order: Vec<u32>,
 }
 
-impl<'t> Feeder<'t> {
-    /// Starts a first epoch. `text` is longer than one window. A text too short for so many streams
-    /// gets fewer.
-    pub fn new(text: &'t [u8], mut feed: Feed, random: &mut Random) -> Self {
-        let longest = text.len() / (feed.sequence_length() + 1);
+impl Feeder {
+    /// Starts a first epoch of a text of so many characters, more than a window, or of so many sequences. A text too short
+    /// for so many streams gets fewer.
+    pub fn new(length: usize, mut feed: Feed, random: &mut Random) -> Self {
+        let longest = length / (feed.sequence_length() + 1);
         if let Feed::Streams { batch_size, .. } = &mut feed {
             *batch_size = (*batch_size).min(longest).max(1);
         }
@@ -186,7 +221,7 @@ impl<'t> Feeder<'t> {
             shuffle: None,
         };
         let mut feeder = Self {
-            text,
+            length,
             feed,
             cursor,
             order: Vec::new(),
@@ -196,19 +231,21 @@ impl<'t> Feeder<'t> {
     }
 
     /// Goes on from a saved cursor, which may be at the end of an epoch; `None` if it is no place in one
-    /// over this text.
-    pub fn resume(text: &'t [u8], feed: Feed, cursor: Cursor) -> Option<Self> {
-        let mut feeder = Self::new(text, feed, &mut Random::new(0));
+    /// over so much.
+    pub fn resume(length: usize, feed: Feed, cursor: Cursor) -> Option<Self> {
+        let mut feeder = Self::new(length, feed, &mut Random::new(0));
         feeder.go_to(cursor).then_some(feeder)
     }
 
     /// As [`Feeder::resume`]; tells whether it is such a place.
     pub fn go_to(&mut self, cursor: Cursor) -> bool {
-        if cursor.position > self.epoch_length() || cursor.offset >= self.text.len() {
+        if cursor.position > self.epoch_length() || cursor.offset >= self.length {
             return false;
         }
         self.order = match (self.feed, cursor.shuffle.clone()) {
-            (Feed::Windows { .. }, Some(mut random)) => self.shuffled(&mut random),
+            (Feed::Windows { .. } | Feed::Sequences { .. }, Some(mut random)) => {
+                self.shuffled(&mut random)
+            }
             (Feed::Streams { .. }, None) => Vec::new(),
             _ => return false,
         };
@@ -224,14 +261,6 @@ impl<'t> Feeder<'t> {
     /// Rows of a full batch.
     pub fn batch_size(&self) -> usize {
         self.feed.batch_size()
-    }
-
-    /// Which steps count in the loss.
-    pub fn loss_on(&self) -> LossOn {
-        match self.feed {
-            Feed::Windows { loss_on, .. } => loss_on,
-            Feed::Streams { .. } => LossOn::EveryStep,
-        }
     }
 
     /// Whether the state is carried from batch to batch.
@@ -250,7 +279,7 @@ impl<'t> Feeder<'t> {
     /// Batches in an epoch, if none is shorter.
     pub fn batches(&self) -> usize {
         self.epoch_length().div_ceil(match self.feed {
-            Feed::Windows { batch_size, .. } => batch_size,
+            Feed::Windows { batch_size, .. } | Feed::Sequences { batch_size } => batch_size,
             Feed::Streams {
                 sequence_length, ..
             } => sequence_length,
@@ -266,32 +295,34 @@ impl<'t> Feeder<'t> {
     pub fn start_epoch(&mut self, random: &mut Random) {
         self.cursor.position = 0;
         match self.feed {
-            Feed::Windows { .. } => {
+            Feed::Windows { .. } | Feed::Sequences { .. } => {
                 self.cursor.shuffle = Some(random.clone());
                 self.order = self.shuffled(random);
             }
-            Feed::Streams { .. } => self.cursor.offset = random.below(self.text.len()),
+            Feed::Streams { .. } => self.cursor.offset = random.below(self.length),
         }
     }
 
     /// The next batch of this epoch; `None` at its end.
-    pub fn next_batch(&mut self, random: &mut Random) -> Option<Batch> {
+    pub fn next_span(&mut self, random: &mut Random) -> Option<Span> {
         let left = self.epoch_length() - self.cursor.position;
         if left == 0 {
             return None;
         }
-        let (text, start) = (self.text, self.cursor.position);
+        let (length, start) = (self.length, self.cursor.position);
         Some(match self.feed {
             Feed::Windows {
-                batch_size: rows,
-                sequence_length: steps,
-                ..
-            } => {
+                batch_size: rows, ..
+            }
+            | Feed::Sequences { batch_size: rows } => {
                 let rows = rows.min(left);
                 self.cursor.position += rows;
                 let order = &self.order[start..][..rows];
                 let starts = order.iter().map(|&start| start as usize);
-                Batch::at(text, starts.collect(), steps)
+                Span {
+                    starts: starts.collect(),
+                    steps: self.feed.sequence_length(),
+                }
             }
             Feed::Streams {
                 batch_size: rows,
@@ -302,21 +333,24 @@ impl<'t> Feeder<'t> {
                 let steps = if short { steps.div_ceil(2) } else { steps };
                 let steps = steps.min(left);
                 self.cursor.position += steps;
-                let length = text.len() / rows;
                 let first = self.cursor.offset + start;
-                let starts = (0..rows).map(|r| (first + r * length) % text.len());
-                Batch::at(text, starts.collect(), steps)
+                let starts = (0..rows).map(|r| (first + r * (length / rows)) % length);
+                Span {
+                    starts: starts.collect(),
+                    steps,
+                }
             }
         })
     }
 
-    /// Windows, or characters of each stream, in one epoch.
+    /// Windows, sequences, or characters of each stream, in one epoch.
     pub fn epoch_length(&self) -> usize {
         match self.feed {
             Feed::Windows {
                 sequence_length, ..
-            } => self.text.len() - sequence_length,
-            Feed::Streams { batch_size, .. } => (self.text.len() / batch_size - 1).max(1),
+            } => self.length - sequence_length,
+            Feed::Sequences { .. } => self.length,
+            Feed::Streams { batch_size, .. } => (self.length / batch_size - 1).max(1),
         }
     }
 
@@ -340,10 +374,11 @@ mod tests {
             sequence_length: 10,
             loss_on: LossOn::LastStep,
         };
-        let mut feeder = Feeder::new(&text, feed, random);
+        let mut feeder = Feeder::new(text.len(), feed, random);
         let mut starts = Vec::new();
         let mut sizes = Vec::new();
-        while let Some(batch) = feeder.next_batch(random) {
+        while let Some(span) = feeder.next_span(random) {
+            let batch = Batch::at(&text, span.starts, span.steps);
             sizes.push(batch.rows);
             for r in 0..batch.rows {
                 starts.push(batch.inputs[r]);
@@ -357,6 +392,22 @@ mod tests {
     }
 
     #[test]
+    fn an_epoch_of_sequences_takes_each_once() {
+        let random = &mut Random::new(1);
+        let feed = Feed::Sequences { batch_size: 32 };
+        let mut feeder = Feeder::new(70, feed, random);
+        let mut numbers = Vec::new();
+        let mut weights = Vec::new();
+        while let Some(span) = feeder.next_span(random) {
+            weights.push(feed.weight(&span));
+            numbers.extend(span.starts);
+        }
+        assert_eq!(weights, [32, 32, 6]);
+        numbers.sort_unstable();
+        assert_eq!(numbers, (0..70).collect::<Vec<_>>());
+    }
+
+    #[test]
     fn streams_go_on_where_the_last_batch_ended() {
         let text: Vec<u8> = (0..200).collect();
         let random = &mut Random::new(1);
@@ -365,9 +416,10 @@ mod tests {
             sequence_length: 16,
             jitter: true,
         };
-        let mut feeder = Feeder::new(&text, feed, random);
+        let mut feeder = Feeder::new(text.len(), feed, random);
         let mut streams = vec![Vec::new(); 4];
-        while let Some(batch) = feeder.next_batch(random) {
+        while let Some(span) = feeder.next_span(random) {
+            let batch = Batch::at(&text, span.starts, span.steps);
             for (i, &token) in batch.inputs.iter().enumerate() {
                 streams[i % 4].push(token);
             }
@@ -380,7 +432,6 @@ mod tests {
 
     #[test]
     fn a_saved_cursor_gives_the_same_batches() {
-        let text: Vec<u8> = (0..120).collect();
         let windows = Feed::Windows {
             batch_size: 8,
             sequence_length: 10,
@@ -391,16 +442,17 @@ mod tests {
             sequence_length: 5,
             jitter: true,
         };
-        for feed in [windows, streams] {
+        let sequences = Feed::Sequences { batch_size: 7 };
+        for feed in [windows, streams, sequences] {
             let random = &mut Random::new(3);
-            let mut feeder = Feeder::new(&text, feed, random);
-            feeder.next_batch(random);
-            let mut again = Feeder::resume(&text, feed, feeder.cursor().clone()).unwrap();
+            let mut feeder = Feeder::new(120, feed, random);
+            feeder.next_span(random);
+            let mut again = Feeder::resume(120, feed, feeder.cursor().clone()).unwrap();
             let same = &mut random.clone();
-            while let Some(a) = feeder.next_batch(random) {
-                assert_eq!(a.inputs, again.next_batch(same).unwrap().inputs);
+            while let Some(span) = feeder.next_span(random) {
+                assert_eq!(span, again.next_span(same).unwrap());
             }
-            assert!(again.next_batch(same).is_none());
+            assert!(again.next_span(same).is_none());
         }
     }
 
@@ -412,7 +464,7 @@ mod tests {
             sequence_length: 64,
             jitter: false,
         };
-        let mut feeder = Feeder::new(&[1; 70], feed, random);
-        assert_eq!(feeder.next_batch(random).unwrap().rows, 1);
+        let mut feeder = Feeder::new(70, feed, random);
+        assert_eq!(feeder.next_span(random).unwrap().starts.len(), 1);
     }
 }

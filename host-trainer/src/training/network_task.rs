@@ -10,7 +10,6 @@ use crate::network::parameters::Network;
 use crate::network::sample;
 use crate::network::score::{Extent, Score, network_scores};
 use crate::network::state::State;
-use crate::text::batches::{Batch, LossOn};
 use crate::text::corpus::{Corpus, Split};
 use crate::training::chart;
 use crate::training::checkpoint::Progress;
@@ -22,7 +21,7 @@ use crate::training::phase::Phase;
 use crate::training::recipe::Sample;
 use crate::training::run_config::RunConfig;
 use crate::training::run_folder::RunFolder;
-use crate::training::task::{Report, Task};
+use crate::training::task::{Report, Task, Turn};
 use crate::training::texts::Texts;
 use candle_core::{Tensor, Var};
 use std::fmt::Write;
@@ -58,13 +57,13 @@ impl Task for NetworkTask<'_> {
 
     fn loss(
         &mut self,
-        mut batch: Batch,
-        loss_on: LossOn,
+        turn: Turn<'_>,
         states: &mut Vec<State>,
         phase: &Phase,
         random: &mut Random,
     ) -> Result<(Tensor, Loss)> {
         let network = &self.config.network;
+        let (mut batch, loss_on) = (turn.batch(), phase.feed.loss_on());
         drop_tokens(
             &mut batch,
             phase.token_dropout,

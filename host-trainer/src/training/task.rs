@@ -6,7 +6,7 @@ use crate::kernels::random::Random;
 use crate::kernels::softmax::Loss;
 use crate::network::config::LayerConfig;
 use crate::network::state::State;
-use crate::text::batches::{Batch, LossOn};
+use crate::text::batches::{Batch, Span};
 use crate::training::checkpoint::Progress;
 use crate::training::metrics::Row;
 use crate::training::phase::Phase;
@@ -28,8 +28,7 @@ pub(crate) trait Task: Send + Sync {
     /// The shapes do not fit each other, or the device fails.
     fn loss(
         &mut self,
-        batch: Batch,
-        loss_on: LossOn,
+        turn: Turn<'_>,
         states: &mut Vec<State>,
         phase: &Phase,
         random: &mut Random,
@@ -50,8 +49,8 @@ pub(crate) trait Task: Send + Sync {
     }
 
     /// Characters, or steps, that a batch reads.
-    fn read(&self, batch: &Batch) -> usize {
-        batch.rows * batch.steps
+    fn read(&self, span: &Span) -> usize {
+        span.starts.len() * span.steps
     }
 
     /// For people: how quick a run is that reads so many characters, or steps, a second.
@@ -83,6 +82,23 @@ pub(crate) trait Task: Send + Sync {
     /// The device fails.
     fn parameters(&self) -> Result<Vec<Vec<f32>>> {
         Ok(values(self.vars())?)
+    }
+}
+
+/// What the next batch is of.
+pub(crate) struct Turn<'t> {
+    /// The number of the material among those that are read in turn.
+    pub(crate) number: usize,
+    /// Its tokens; none of sequences.
+    pub(crate) tokens: &'t [u8],
+    /// Where the batch is in it.
+    pub(crate) span: Span,
+}
+
+impl Turn<'_> {
+    /// The characters of a text.
+    pub(crate) fn batch(self) -> Batch {
+        Batch::at(self.tokens, self.span.starts, self.span.steps)
     }
 }
 

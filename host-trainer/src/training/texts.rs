@@ -8,7 +8,7 @@ use crate::text::text_file::TextFile;
 use crate::training::memory::TrainingMemory;
 use crate::training::phase::{Phase, Source};
 use crate::training::run_config::RunConfig;
-use crate::training::stage::{Stage, Text};
+use crate::training::stage::{Content, Material, Stage};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The texts of a run as tokens.
@@ -70,13 +70,13 @@ impl Texts {
                 (Source::Train, _) => (&config.corpus.path, "the training part of "),
                 _ => (&config.corpus.path, ""),
             };
-            let text = Text {
+            let material = Material {
                 name: format!("{part}{}", path.display()),
-                tokens: self.source(phase.source),
+                content: Content::Text(self.source(phase.source)),
             };
             Stage {
                 phase,
-                texts: vec![text],
+                materials: vec![material],
             }
         };
         config.phases.iter().map(stage).collect()
@@ -85,7 +85,7 @@ impl Texts {
     /// Refuses texts that are no longer than one window.
     pub(crate) fn check_lengths(&self, config: &RunConfig) -> Result<()> {
         for stage in self.stages(config) {
-            stage.texts[0].check(stage.phase.feed)?;
+            stage.materials[0].check(stage.phase.feed)?;
         }
         Ok(())
     }

@@ -10,14 +10,13 @@ use crate::kernels::panels::ROW_BLOCK;
 use crate::kernels::pool::Pool;
 use crate::kernels::random::Random;
 use crate::kernels::softmax::Loss;
-use crate::text::batches::LossOn;
 use crate::training::checkpoint::{Checkpoint, Progress, refused};
 use crate::training::display::Display;
 use crate::training::metrics::{Row, absurd, most_plausible};
 use crate::training::phase::Phase;
 use crate::training::run_folder::RunFolder;
 use crate::training::stage::{Reading, Stage};
-use crate::training::task::{Report, Task};
+use crate::training::task::{Report, Task, Turn};
 use candle_nn::Optimizer as _;
 use serde_json::Value;
 use std::path::PathBuf;
@@ -87,7 +86,7 @@ pub(crate) struct Trainer<'t, T> {
     pub(crate) pool: Pool,
     optimizer: Optimizer,
     average: Average,
-    pub(super) readings: Vec<Reading<'t>>,
+    pub(super) readings: Vec<Reading>,
     /// All that a checkpoint holds; what is learned as it was at the last checkpoint.
     pub(crate) now: Checkpoint,
     /// The checkpoint's file; when it was last written, and after which phase and update.
@@ -227,20 +226,19 @@ impl<'t, T: Task> Trainer<'t, T> {
     fn update(&mut self) -> Result<bool> {
         let (phase, rate) = (self.phase(), self.learning_rate());
         let progress = &mut self.now.progress;
-        let turn = (progress.update % self.readings.len() as u64) as usize;
-        let reading = &mut self.readings[turn];
-        let mut batch = reading.next_batch(self.task.layers(), &mut progress.random);
-        batch.text = turn;
-        let loss_on = reading.feeder.loss_on();
-        let read = self.task.read(&batch);
-        let counted = match loss_on {
-            LossOn::LastStep => batch.rows,
-            LossOn::EveryStep => batch.rows * batch.steps,
+        let number = (progress.update % self.readings.len() as u64) as usize;
+        let reading = &mut self.readings[number];
+        let turn = Turn {
+            number,
+            tokens: self.plan.stages[progress.phase].materials[number]
+                .content
+                .tokens(),
+            span: reading.next_span(self.task.layers(), &mut progress.random),
         };
+        let (read, counted) = (self.task.read(&turn.span), phase.feed.weight(&turn.span));
         let (task, optimizer, average) = (&mut self.task, &mut self.optimizer, &mut self.average);
         let (random, states) = (&mut progress.random, &mut reading.states);
-        let number = progress.update + 1;
-        let (node, loss) = task.loss(batch, loss_on, states, phase, random)?;
+        let (node, loss) = task.loss(turn, states, phase, random)?;
         let mut gradients = node.backward()?;
         let limit = phase.grad_clip.unwrap_or(f64::INFINITY);
         let norm = clip_by_global_norm(&mut gradients, task.vars(), limit)?;
@@ -253,14 +251,14 @@ impl<'t, T: Task> Trainer<'t, T> {
         optimizer.set_rate(0, phase.embedding_rate);
         optimizer.step(&gradients)?;
         if let Some(decay) = phase.ema {
-            average.update(task.vars(), average::share(decay, number))?;
+            average.update(task.vars(), average::share(decay, progress.update + 1))?;
         }
         progress.loss.text += loss.text * counted as f64;
         progress.loss.teacher += loss.teacher * counted as f64;
         progress.loss_weight += counted as f64;
         progress.characters += read as u64;
         progress.update += 1;
-        let epoch_ends = reading.turn_page(&mut progress.random) && turn == 0;
+        let epoch_ends = reading.turn_page(&mut progress.random) && number == 0;
         progress.epoch += u64::from(epoch_ends);
         Ok(epoch_ends)
     }

@@ -31,8 +31,8 @@ use crate::text::corpus::{Corpus, Split};
 use crate::training::checkpoint::{Checkpoint, Progress};
 use crate::training::memory::{TrainingMemory, TrainingRecall};
 use crate::training::phase::{Phase, Source};
-use crate::training::stage::{Stage, Text};
-use crate::training::task::{Report, Task};
+use crate::training::stage::{Content, Material, Stage};
+use crate::training::task::{Report, Task, Turn};
 use crate::training::trainer::{Call, Plan, Trainer};
 use crate::training::tuned_file::TunedFile;
 use candle_core::{Device, Tensor, Var};
@@ -86,21 +86,22 @@ impl<'a> Tuning<'a> {
     }
 
     fn run_alone(&self, path: &Path, call: Call) -> Result<()> {
-        let (texts, mut phase) = (self.texts(), self.phase());
-        for text in &texts {
-            text.check(phase.feed)?;
+        let (materials, mut phase) = (self.materials(), self.phase());
+        for material in &materials {
+            material.check(phase.feed)?;
         }
-        let feeder = Feeder::new(texts[0].tokens, phase.feed, &mut Random::new(0));
-        let batches = (feeder.batches() * texts.len()) as u64;
+        let length = materials[0].content.length();
+        let feeder = Feeder::new(length, phase.feed, &mut Random::new(0));
+        let batches = (feeder.batches() * materials.len()) as u64;
         phase.validate_every = Some(batches.div_ceil(2));
-        let names: Vec<&str> = texts.iter().map(|text| &text.name[..]).collect();
+        let names: Vec<&str> = materials.iter().map(|read| &read.name[..]).collect();
         let names = names.join(" and ");
         let plan = Plan {
             config: self.config(&phase)?,
             minutes: None,
             stages: vec![Stage {
                 phase: &phase,
-                texts,
+                materials,
             }],
         };
         let memory = self.memory(&call)?;
@@ -159,15 +160,15 @@ impl<'a> Tuning<'a> {
         }
     }
 
-    fn texts(&self) -> Vec<Text<'a>> {
+    fn materials(&self) -> Vec<Material<'a>> {
         let (path, corpus) = self.corpus;
-        let train = Text {
+        let train = Material {
             name: format!("the training part of {}", path.display()),
-            tokens: corpus.split(Split::Train),
+            content: Content::Text(corpus.split(Split::Train)),
         };
-        let extra = self.extra.map(|(path, tokens)| Text {
+        let extra = self.extra.map(|(path, tokens)| Material {
             name: path.display().to_string(),
-            tokens,
+            content: Content::Text(tokens),
         });
         std::iter::once(train).chain(extra).collect()
     }
@@ -285,12 +286,15 @@ impl<'t> TuningTask<'t> {
         Ok(now)
     }
 
-    /// What the memory holds of a batch, of a network that has one.
-    fn recalled(&self, batch: &Batch, loss_on: LossOn) -> Option<Recalled> {
+    /// What the memory holds of a batch of this text, of a network that has one.
+    fn recalled(
+        &self,
+        (number, tokens): (usize, &[u8]),
+        batch: &Batch,
+        loss_on: LossOn,
+    ) -> Option<Recalled> {
         let windows = self.tuning.network.config.window.is_some();
-        let texts = self.tuning.texts();
-        let recall = self.recall.as_ref()?;
-        let recall = recall.of(batch.text, texts[batch.text].tokens);
+        let recall = self.recall.as_ref()?.of(number, tokens);
         Some(recall.batch(batch, loss_on, windows))
     }
 
@@ -334,14 +338,15 @@ impl Task for TuningTask<'_> {
 
     fn loss(
         &mut self,
-        batch: Batch,
-        loss_on: LossOn,
+        turn: Turn<'_>,
         states: &mut Vec<State>,
-        _phase: &Phase,
+        phase: &Phase,
         _random: &mut Random,
     ) -> Result<(Tensor, Loss)> {
         let mut teachers = states.split_off(states.len() / 2);
-        let recalled = self.recalled(&batch, loss_on);
+        let (text, loss_on) = ((turn.number, turn.tokens), phase.feed.loss_on());
+        let batch = turn.batch();
+        let recalled = self.recalled(text, &batch, loss_on);
         let beside = Beside {
             masks: &[],
             recalled: recalled.as_ref(),

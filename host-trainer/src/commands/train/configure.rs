@@ -311,7 +311,9 @@ pub(super) fn apply(settings: &Settings, phase: &mut Phase) {
         settings.batch_size.map(Whole::size),
     );
     let length = settings.sequence_length.map(Whole::size);
-    set(phase.feed.sequence_length_mut(), length);
+    if let Some(place) = phase.feed.sequence_length_mut() {
+        set(place, length);
+    }
     if let Feed::Streams { jitter, .. } = &mut phase.feed {
         set(jitter, settings.jitter);
     }

@@ -8,7 +8,7 @@ use crate::files::output::is_one_of;
 use crate::network::sensor::{Activation, Cell, DenseConfig, LayerConfig};
 use crate::sequences::Sequences;
 use crate::training::run_folder::{self, RunFolder};
-use crate::training::sensor::{Run, SensorRunConfig, TaskKind, places, start};
+use crate::training::sensor::{Run, SensorRunConfig, TaskKind, start};
 use crate::training::trainer::Call;
 use candle_core::Device;
 use std::path::Path;
@@ -63,9 +63,7 @@ pub(super) fn run(settings: &Settings, how: &How<'_>, call: Call) -> Result<()> 
         let written = (&config.to_text()[..], &flags[..]);
         folder = RunFolder::create(how.path, written, &config.columns(), &mut checkpoint)?;
     }
-    let places = places(&parts);
-    let data = (&parts, &places[..]);
-    let run = Run::new(&config, data, &folder, checkpoint, how.device, call)?;
+    let run = Run::new(&config, &parts, &folder, checkpoint, how.device, call)?;
     if how.resume && settings.epochs.is_some() {
         folder.lengthen(&config.to_text(), &flags_of(&config)?)?;
     }

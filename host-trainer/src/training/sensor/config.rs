@@ -8,7 +8,7 @@ use crate::network::sensor::{
     Cell, Channel, DenseConfig, Head, LayerConfig, OutputValue, SensorConfig,
 };
 use crate::sequences::{Sequence, Sequences, Target, Targets, Task, task};
-use crate::text::batches::{Feed, LossOn};
+use crate::text::batches::Feed;
 use crate::training::metrics::Columns;
 use crate::training::phase::{Phase, Source};
 use crate::training::run_folder::config_text;
@@ -54,10 +54,8 @@ impl TaskKind {
         let phase = Phase {
             name: "train".into(),
             source: Source::Train,
-            feed: Feed::Windows {
+            feed: Feed::Sequences {
                 batch_size: BATCH_SIZE,
-                sequence_length: 1,
-                loss_on: LossOn::LastStep,
             },
             epochs: (UPDATES / batches).ceil().clamp(5.0, 200.0),
             learning_rate: 1e-2,
@@ -249,9 +247,12 @@ impl SensorRunConfig {
         })?;
         config.network.check()?;
         match &config.phases[..] {
-            [phase] if phase.feed.batch_size() > 0 && phase.feed.sequence_length() == 1 => {
-                Ok(Some(config))
-            }
+            [
+                Phase {
+                    feed: Feed::Sequences { batch_size: 1.. },
+                    ..
+                },
+            ] => Ok(Some(config)),
             _ => Err(Error::bad_input(format!(
                 "{}: found other phases than a run's, expected a run's config",
                 path.display()

@@ -10,5 +10,5 @@ mod sensor_task;
 mod tuning;
 
 pub use config::{Recipe, SensorRunConfig, TaskKind, held_out};
-pub(crate) use run::{Run, places, start};
+pub(crate) use run::{Run, start};
 pub use tuning::SensorTuning;

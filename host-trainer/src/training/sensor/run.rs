@@ -12,22 +12,17 @@ use crate::network::sensor::{LayerConfig, SensorNetwork};
 use crate::quantize::sensor::observe;
 use crate::training::checkpoint::Checkpoint;
 use crate::training::run_folder::RunFolder;
-use crate::training::stage::{Stage, Text};
+use crate::training::stage::{Content, Material, Stage};
 use crate::training::trainer::{Call, Plan, Trainer};
 use candle_core::Device;
 use std::sync::atomic::Ordering;
 
-/// A sequence is what a window of one character is in a text, so that the feeder of texts puts the sequences in order.
-pub(crate) fn places(parts: &Parts) -> Vec<u8> {
-    vec![0; parts.train.sequences.len() + 1]
-}
-
-fn plan<'r>(config: &'r SensorRunConfig, places: &'r [u8]) -> Plan<'r> {
+fn plan<'r>(config: &'r SensorRunConfig, parts: &Parts) -> Plan<'r> {
     let stage = |phase| Stage {
         phase,
-        texts: vec![Text {
+        materials: vec![Material {
             name: config.data.path.display().to_string(),
-            tokens: places,
+            content: Content::Sequences(parts.train.sequences.len()),
         }],
     };
     Plan {
@@ -46,20 +41,20 @@ pub(crate) fn start(config: &SensorRunConfig, parts: &Parts) -> Result<Checkpoin
     let network = SensorNetwork::new(config.network.clone(), &mut random)?;
     let parameters = network.parameters().into_iter();
     let parameters = parameters.map(<[f32]>::to_vec).collect();
-    Ok(plan(config, &places(parts)).start(parameters, random))
+    Ok(plan(config, parts).start(parameters, random))
 }
 
 /// A run that is about to go on.
 pub(crate) struct Run<'r>(Trainer<'r, SensorTask<'r>>);
 
 impl<'r> Run<'r> {
-    /// Goes on from a checkpoint, which may be of the start; nothing is written yet. `places` are those of [`places`].
+    /// Goes on from a checkpoint, which may be of the start; nothing is written yet.
     ///
     /// # Errors
     /// It is of another run.
     pub(crate) fn new(
         config: &'r SensorRunConfig,
-        (parts, places): (&'r Parts, &'r [u8]),
+        parts: &'r Parts,
         folder: &'r RunFolder,
         now: Checkpoint,
         device: &Device,
@@ -76,7 +71,7 @@ impl<'r> Run<'r> {
             model: SensorModel::new(&network, device)?,
             rows: Vec::new(),
         };
-        let (plan, path) = (plan(config, places), folder.checkpoint());
+        let (plan, path) = (plan(config, parts), folder.checkpoint());
         Trainer::new(plan, task, path, now, call).map(Self)
     }
 

@@ -9,14 +9,14 @@ use crate::kernels::softmax::Loss;
 use crate::network::config::LayerConfig;
 use crate::network::sensor::{Head, LayerConfig as SensorLayer, SensorNetwork};
 use crate::network::state::State;
-use crate::text::batches::{Batch, LossOn};
+use crate::text::batches::Span;
 use crate::training::chart;
 use crate::training::checkpoint::Progress;
 use crate::training::curve::value_curve;
 use crate::training::metrics::Row;
 use crate::training::phase::Phase;
 use crate::training::run_folder::RunFolder;
-use crate::training::task::{Report, Task};
+use crate::training::task::{Report, Task, Turn};
 use candle_core::{Tensor, Var};
 
 /// A network of a run that learns.
@@ -51,8 +51,8 @@ impl Task for SensorTask<'_> {
         Lesson::UNITS
     }
 
-    fn read(&self, batch: &Batch) -> usize {
-        self.lesson().steps(&batch.starts)
+    fn read(&self, span: &Span) -> usize {
+        self.lesson().steps(&span.starts)
     }
 
     fn speed(&self, per_second: f64) -> String {
@@ -61,13 +61,12 @@ impl Task for SensorTask<'_> {
 
     fn loss(
         &mut self,
-        batch: Batch,
-        _loss_on: LossOn,
+        turn: Turn<'_>,
         _states: &mut Vec<State>,
         phase: &Phase,
         random: &mut Random,
     ) -> Result<(Tensor, Loss)> {
-        let (batch, targets) = self.lesson().batch(&batch.starts);
+        let (batch, targets) = self.lesson().batch(&turn.span.starts);
         let masks = match phase.drop_connect {
             0.0 => Vec::new(),
             share => {

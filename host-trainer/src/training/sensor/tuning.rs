@@ -3,7 +3,6 @@
 
 use super::config::{Parts, TaskKind, parts_of};
 use super::lesson::Lesson;
-use super::run::places;
 use crate::engine::sensor::SensorModel;
 use crate::files::error::{Error, Result};
 use crate::files::hash::sha256;
@@ -20,11 +19,11 @@ use crate::quantize::sensor::{
     Observed, QuantizedSensorNetwork, SensorFormat, observe, quantize_sensor,
 };
 use crate::sequences::{SensorScore, Sequences, Targets};
-use crate::text::batches::{Batch, LossOn};
+use crate::text::batches::Span;
 use crate::training::checkpoint::{Checkpoint, Progress};
 use crate::training::phase::Phase;
-use crate::training::stage::{Stage, Text};
-use crate::training::task::{Report, Task};
+use crate::training::stage::{Content, Material, Stage};
+use crate::training::task::{Report, Task, Turn};
 use crate::training::trainer::{Call, Plan, Trainer};
 use crate::training::tuned_file::TunedFile;
 use candle_core::{Device, Tensor, Var};
@@ -88,15 +87,15 @@ impl SensorTuning<'_> {
     fn run_alone(&self, path: &Path, call: Call) -> Result<()> {
         let kind = self.kind()?;
         let parts = parts_of(&self.network.config, self.data.clone(), kind)?;
-        let (phase, places) = (self.phase(kind), places(&parts));
+        let phase = self.phase(kind);
         let plan = Plan {
             config: self.config(&phase),
             minutes: None,
             stages: vec![Stage {
                 phase: &phase,
-                texts: vec![Text {
+                materials: vec![Material {
                     name: "the data".into(),
-                    tokens: &places,
+                    content: Content::Sequences(parts.train.sequences.len()),
                 }],
             }],
         };
@@ -243,8 +242,8 @@ impl Task for TuningTask<'_> {
         Lesson::UNITS
     }
 
-    fn read(&self, batch: &Batch) -> usize {
-        self.lesson().steps(&batch.starts)
+    fn read(&self, span: &Span) -> usize {
+        self.lesson().steps(&span.starts)
     }
 
     fn speed(&self, per_second: f64) -> String {
@@ -253,15 +252,14 @@ impl Task for TuningTask<'_> {
 
     fn loss(
         &mut self,
-        batch: Batch,
-        _loss_on: LossOn,
+        turn: Turn<'_>,
         _states: &mut Vec<State>,
         _phase: &Phase,
         _random: &mut Random,
     ) -> Result<(Tensor, Loss)> {
         let network = self.model.network()?;
         let integers = self.rounded(&network)?;
-        let (mut batch, targets) = self.lesson().batch(&batch.starts);
+        let (mut batch, targets) = self.lesson().batch(&turn.span.starts);
         let teacher = self.teacher.outputs(&batch, &[])?;
         let teacher = (&teacher, self.tuning.teacher);
         batch.inputs = integers.rounded_inputs(&batch.inputs).into();
