@@ -6,8 +6,7 @@ use std::fs;
 
 use binary::{listing, printed, refuses};
 use flash_image::{Format, Image, Segment};
-use host_trainer::hardware::boards::{BOARDS, Board};
-use host_trainer::hardware::flash::Flash;
+use host_trainer::hardware::boards::{BOARDS, Board, Flash};
 use host_trainer::model::encode::encode_zeros;
 use host_trainer::network::config::{LayerConfig, NetworkConfig};
 use host_trainer::text::alphabet::Alphabet;

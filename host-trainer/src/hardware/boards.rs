@@ -3,7 +3,7 @@
 pub use crate::hardware::board_table::BOARDS;
 use crate::hardware::cost::{Core, Shape};
 use crate::hardware::figures::CORES;
-use crate::hardware::flash::Flash;
+use flash_image::Format;
 use lstm_core::Model;
 use lstm_core::export::Feature;
 
@@ -34,6 +34,23 @@ pub struct Board {
     pub copy_room: usize,
     /// How its flash is written; `None` for a machine that is emulated only.
     pub flash: Option<Flash>,
+}
+
+/// How the flash of a board is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flash {
+    /// The format of the file.
+    pub format: Format,
+    /// The address of the flash's first byte for the firmware, where a file of plain bytes begins.
+    pub start: u32,
+    /// The address of the model.
+    pub model: u32,
+    /// Whether the file holds the firmware too. Otherwise a tool of the chip's maker writes the firmware.
+    pub has_firmware: bool,
+    /// For people, in Markdown; the file is FILE with the end of its format.
+    pub how: &'static str,
+    /// What the board's drive does besides with a file that has a model alone.
+    pub drive_without_firmware: Option<&'static str>,
 }
 
 /// What a model takes of a board's flash.

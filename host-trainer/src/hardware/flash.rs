@@ -1,27 +1,10 @@
 //! A model in the flash of a board, and in the file from which the flash is written.
 
 use crate::files::error::{Error, Result};
-use crate::hardware::boards::{BOARDS, Board, ModelBytes};
+use crate::hardware::boards::{BOARDS, Board, Flash, ModelBytes};
 use crate::hardware::cost::Shape;
-use flash_image::{Format, Place};
+use flash_image::Place;
 use lstm_core::Model;
-
-/// How the flash of a board is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Flash {
-    /// The format of the file.
-    pub format: Format,
-    /// The address of the flash's first byte for the firmware, where a file of plain bytes begins.
-    pub start: u32,
-    /// The address of the model.
-    pub model: u32,
-    /// Whether the file holds the firmware too. Otherwise a tool of the chip's maker writes the firmware.
-    pub has_firmware: bool,
-    /// For people, in Markdown; the file is FILE with the end of its format.
-    pub how: &'static str,
-    /// What the board's drive does besides with a file that has a model alone.
-    pub drive_without_firmware: Option<&'static str>,
-}
 
 impl Board {
     /// A board that is more than an emulated machine, and its flash.

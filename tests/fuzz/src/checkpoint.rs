@@ -82,11 +82,11 @@ fn checkpoint_again(checkpoint: &Checkpoint) {
     }
     for phase in &run.phases {
         for place in &checkpoint.places {
-            let feeder = Feeder::resume(&[1; 99], phase.feed, place.cursor.clone());
+            let feeder = Feeder::resume(99, phase.feed, place.cursor.clone());
             if let Some(mut feeder) = feeder {
                 let is_over = feeder.epoch_progress() >= 1.0;
-                let batch = feeder.next_batch(&mut Random::new(1));
-                assert_eq!(batch.is_none(), is_over);
+                let span = feeder.next_span(&mut Random::new(1));
+                assert_eq!(span.is_none(), is_over);
             }
         }
     }

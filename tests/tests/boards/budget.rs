@@ -4,10 +4,7 @@
 use std::{fmt::Write, fs};
 
 use flash_image::Format;
-use host_trainer::hardware::{
-    boards::{BOARDS, Board},
-    flash::Flash,
-};
+use host_trainer::hardware::boards::{BOARDS, Board, Flash};
 use xtask::{boards, shell::root};
 
 const TABLE: &str = "host-trainer/src/hardware/board_table.rs";
@@ -15,8 +12,7 @@ const HEAD: &str = "\
 //! What `firmware-demo/boards/*/board.toml` say of the boards, a Cortex-M0+ as an M0, an M7 and an M33 as an
 //! M4. The test `boards` compares this file, and `BLESS=1` writes it anew.
 
-use super::boards::Board;
-use super::flash::Flash;
+use super::boards::{Board, Flash};
 use flash_image::Format::{Bin, Hex, Uf2};
 
 /// Every board, as the folders of the firmware tell.
