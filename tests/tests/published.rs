@@ -8,7 +8,7 @@ use std::{
 
 use xtask::shell::root;
 
-const CRATES: [&str; 2] = ["lstm-core", "host-trainer"];
+const CRATES: [&str; 3] = ["lstm-core", "lstm-flash-image", "host-trainer"];
 
 fn success(command: &mut Command) -> Output {
     let output = command.output().unwrap();
@@ -18,7 +18,7 @@ fn success(command: &mut Command) -> Output {
 }
 
 /// Packages the crates, and unpacks them side by side in a folder outside the repository. Gives theirs.
-fn unpack(folder: &Path) -> [PathBuf; 2] {
+fn unpack(folder: &Path) -> [PathBuf; 3] {
     let mut package = Command::new(env!("CARGO"));
     package.args(["package", "--quiet", "--no-verify", "--allow-dirty"]);
     package.args(CRATES.iter().flat_map(|name| ["--package", name]));
@@ -43,13 +43,16 @@ fn test(package: &Path, features: &[&str]) {
     cargo
         .args(["test", "--quiet", "--release", "--tests"])
         .args(features);
-    // The other crate is not in the registry yet.
-    let core = package.with_file_name(format!("lstm-core-{}", env!("CARGO_PKG_VERSION")));
-    if core != package {
+    // The other crates are not in the registry yet.
+    let manifest = fs::read_to_string(package.join("Cargo.toml")).unwrap();
+    let manifest: toml::Table = manifest.parse().unwrap();
+    let needed = manifest["dependencies"].as_table().unwrap();
+    for name in CRATES.iter().filter(|&&name| needed.contains_key(name)) {
+        let path = package.with_file_name(format!("{name}-{}", env!("CARGO_PKG_VERSION")));
         cargo.arg("--config");
         cargo.arg(format!(
-            "patch.crates-io.lstm-core.path={:?}",
-            core.display().to_string()
+            "patch.crates-io.{name}.path={:?}",
+            path.display().to_string()
         ));
     }
     cargo.arg("--target-dir").arg(package.join("target"));
@@ -138,10 +141,11 @@ fn no_source_of_a_package_names_a_file_outside_of_it() {
 }
 
 #[test]
-#[ignore = "builds both crates anew: with --full"]
+#[ignore = "builds the crates anew: with --full"]
 fn the_tests_of_the_packages_pass_in_a_folder_of_their_own() {
     let folder = tempfile::tempdir().unwrap();
-    let [core, trainer] = unpack(folder.path());
+    let [core, image, trainer] = unpack(folder.path());
     test(&core, &["--features", "export"]);
+    test(&image, &[]);
     test(&trainer, &[]);
 }
