@@ -200,17 +200,27 @@ impl Found<'_> {
     // Apart, with registers of its own for the bits.
     #[inline(never)]
     fn add_row(&mut self, table: &Backoff<'_>, length: usize, start: u32) {
-        let row = RowReader::at(table.data, table.rows_start + start, table.symbol_bits);
-        let backoff = self.backoff + i32::from(row.backoff);
-        let costs = &mut *self.costs;
-        let Ok(_) = row.each(|symbol, cost| {
+        let row = RowReader::at(table.data, table.rows_start + start);
+        self.backoff += i32::from(row.backoff);
+        self.longest = length + 1;
+        // A small CPU has few registers: where the bits are constants, they take none. So the alphabets of 17 to 64
+        // symbols have loops of their own.
+        match table.symbol_bits {
+            5 => self.add_entries(row, 5),
+            6 => self.add_entries(row, 6),
+            bits => self.add_entries(row, bits),
+        }
+    }
+
+    #[inline(always)]
+    fn add_entries(&mut self, row: RowReader<'_>, symbol_bits: u8) {
+        let (costs, backoff) = (&mut *self.costs, self.backoff);
+        let Ok(_) = row.each(symbol_bits, |symbol, cost| {
             if let Some(place) = costs.get_mut(symbol) {
                 *place = i32::from(cost) - backoff;
             }
             Ok::<_, Infallible>(())
         });
-        self.backoff = backoff;
-        self.longest = length + 1;
     }
 }
 
@@ -232,7 +242,6 @@ pub(super) struct RowReader<'m> {
     pub(super) entries: usize,
     /// In quarter bits.
     pub(super) backoff: u8,
-    symbol_bits: u32,
     /// The words after the one that has been read last.
     words: slice::Iter<'m, u32>,
     /// What is left of that, the next bit lowest, then zeros.
@@ -244,7 +253,7 @@ pub(super) struct RowReader<'m> {
 impl<'m> RowReader<'m> {
     /// The row that starts at a byte of the data.
     #[inline(always)]
-    pub(super) fn at(data: &'m [u32], start: u32, symbol_bits: u8) -> Self {
+    pub(super) fn at(data: &'m [u32], start: u32) -> Self {
         let start = start as usize;
         let bytes: &[u8] = bytemuck::cast_slice(data);
         let head = bytes.get(start..).and_then(|row| row.first_chunk());
@@ -261,23 +270,23 @@ impl<'m> RowReader<'m> {
         RowReader {
             entries: usize::from(entries) + 1,
             backoff,
-            symbol_bits: symbol_bits.into(),
             words,
             ahead,
             count,
         }
     }
 
-    /// Gives each symbol with its cost in quarter bits, until `visit` fails. At last come the bits that
-    /// fill up the row's last byte.
+    /// Gives each symbol, of so many bits, with its cost in quarter bits, until `visit` fails. At last come the
+    /// bits that fill up the row's last byte.
     #[inline(always)]
     pub(super) fn each<E>(
         self,
+        symbol_bits: u8,
         mut visit: impl FnMut(usize, u8) -> Result<(), E>,
     ) -> Result<u32, E> {
         const COST: u32 = (1 << COST_BITS) - 1;
         // At most 8: the mask saves those of the shifts.
-        let symbol_bits = self.symbol_bits & 0xf;
+        let symbol_bits = u32::from(symbol_bits) & 0xf;
         let bits = symbol_bits + COST_BITS;
         let symbol = (1 << symbol_bits) - 1;
         let mut visit = |entry: u32| {
@@ -351,10 +360,10 @@ mod tests {
                     let bytes = bytemuck::cast_slice_mut::<_, u8>(&mut data);
                     bytes[start..start + row.len()].copy_from_slice(&row);
                     let end = (start + row.len()).div_ceil(4);
-                    let reader = RowReader::at(&data[..end], start as u32, symbol_bits as u8);
+                    let reader = RowReader::at(&data[..end], start as u32);
                     assert_eq!((reader.entries, reader.backoff), (count, 41));
                     let mut found = Vec::new();
-                    let padding = reader.each(|symbol, cost| {
+                    let padding = reader.each(symbol_bits as u8, |symbol, cost| {
                         found.push((symbol, cost));
                         Ok::<_, Infallible>(())
                     });
@@ -374,8 +383,8 @@ mod tests {
             let data = [u32::MAX; 3];
             for start in 0..=4 * words as u32 {
                 let mut entries = 0;
-                let row = RowReader::at(&data[..words], start, 8);
-                let padding = row.each(|_, _| {
+                let row = RowReader::at(&data[..words], start);
+                let padding = row.each(8, |_, _| {
                     entries += 1;
                     Ok::<_, Infallible>(())
                 });

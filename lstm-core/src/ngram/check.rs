@@ -214,7 +214,7 @@ fn check_row(
     num_symbols: usize,
 ) -> Result<(), ModelError> {
     let width = symbol_bits(num_symbols);
-    let row = RowReader::at(rows, offset, width as u8);
+    let row = RowReader::at(rows, offset);
     let found = offset as usize + row_bytes(row.entries, width);
     if found > expected {
         return Err(ModelError::RowEnd { found, expected });
@@ -227,7 +227,7 @@ fn check_row(
         return Err(ModelError::RowBackoff { found: row.backoff });
     }
     let mut symbols = Symbols([0; MAX_SYMBOLS / 32]);
-    let padding = row.each(|found, _| {
+    let padding = row.each(width as u8, |found, _| {
         if found >= expected {
             return Err(ModelError::RowSymbol { found, expected });
         }
