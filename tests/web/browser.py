@@ -134,7 +134,7 @@ def models(visit, request, seen):
     visit.button("Write").click()
     seen["dropped"] = visit.text(request["characters"])
     visit.button("Pause").click()
-    page.get_by_label("Model").select_option(label=seen["models"][0])
+    page.get_by_role("combobox", name="Model").select_option(label=seen["models"][0])
 
 
 def minds(visit, request, seen):
