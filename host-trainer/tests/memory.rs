@@ -95,6 +95,43 @@ fn a_memory_goes_from_the_text_to_the_chip() {
     printed(folder, "budget m.lstm");
 }
 
+/// A network without a memory, and one with another, can teach one that has a memory.
+#[test]
+fn several_networks_teach_one() {
+    let folder = folder();
+    let folder = folder.path();
+    printed(folder, &format!("{TRAIN} --out r"));
+    let large = TRAIN
+        .replace("60000", "120000")
+        .replace("--projection 16", "--projection 20");
+    printed(folder, &format!("{large} --out large"));
+    let plain = TRAIN
+        .replace("60000", "0")
+        .replace("--hidden 24", "--hidden 30");
+    printed(folder, &format!("{plain} --out plain"));
+    let tune = |flags: &str| {
+        let line = format!(
+            "quantize r/best.safetensors --qat --pretrain before.txt --corpus corpus.txt --epochs 1 --teacher 1 {flags} --out t.safetensors"
+        );
+        let text = printed(folder, &line);
+        (text, bytes(folder, "t.safetensors"))
+    };
+    let ensemble = "--ensemble large/best.safetensors --ensemble plain/best.safetensors";
+    let (alone, own) = tune("");
+    let (taught, one) = tune(&format!("{ensemble} --threads 1"));
+    let (_, two) = tune(&format!("{ensemble} --threads 2"));
+    assert!(one == two && one != own);
+    // What it has to learn is more than what its own rounding lost.
+    let divergence = |text: &str| -> f64 {
+        let (_, rest) = text.split_once("from the teacher ").unwrap();
+        rest.split([',', ' ']).next().unwrap().parse().unwrap()
+    };
+    assert!(
+        divergence(&taught) > 2.0 * divergence(&alone),
+        "{taught} {alone}"
+    );
+}
+
 #[test]
 fn what_a_memory_cannot_is_one_line() {
     let folder = folder();
@@ -107,6 +144,15 @@ fn what_a_memory_cannot_is_one_line() {
         "a back-off table",
     );
     printed(folder, &format!("{TRAIN} --out r"));
+    printed(
+        folder,
+        "train --corpus corpus.txt --hidden 8 --epochs 1 --out plain",
+    );
+    refuses(
+        folder,
+        "quantize plain/best.safetensors --qat --corpus corpus.txt --ensemble r/best.safetensors --out q.safetensors",
+        "corpus.txt give another memory than r/best.safetensors has",
+    );
     refuses(
         folder,
         "export r/best.safetensors --format f32 --out m.lstm",
@@ -120,7 +166,7 @@ fn what_a_memory_cannot_is_one_line() {
     refuses(
         folder,
         "quantize r/best.safetensors --qat --corpus corpus.txt --out q.safetensors",
-        "another memory than the network's",
+        "another memory than the network has",
     );
     let mut damaged = bytes(folder, "r/best.safetensors");
     let length = damaged.len();

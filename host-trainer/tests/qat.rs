@@ -386,6 +386,10 @@ fn a_tuning_goes_on_with_what_it_began_with() {
             "--epochs 1e6 --pretrain text.txt --resume",
             "with input.pretrain null, expected ",
         ),
+        (
+            "--epochs 1e6 --ensemble n.safetensors --resume",
+            "with input.ensemble ",
+        ),
     ] {
         refuses(folder, &line(flags), expected);
         assert!(files() == before, "{flags}");
@@ -438,6 +442,9 @@ fn what_is_not_finite_ends_the_tuning() {
 fn bad_input_is_one_line_and_exit_code_2() {
     let folder = folder();
     let folder = folder.path();
+    let mut other = Network::load(&folder.join("n.safetensors")).unwrap();
+    other.config.window = Some(9);
+    other.save(&folder.join("other.safetensors")).unwrap();
     for (flags, expected) in [
         ("--qat --epochs 0", "'--epochs <N>': found 0, expected"),
         ("--qat --epochs nan", "found NaN, expected"),
@@ -464,6 +471,12 @@ fn bad_input_is_one_line_and_exit_code_2() {
         ("--qat --corpus none.txt", "none.txt"),
         ("--qat --corpus short.txt", "expected at least 65"),
         ("--qat --pretrain short.txt", "short.txt has 5 characters"),
+        ("--qat --ensemble none.safetensors", "none.safetensors"),
+        (
+            "--qat --ensemble other.safetensors",
+            "other.safetensors: found windows of 9 characters, expected a carried state as in the network that learns",
+        ),
+        ("--ensemble n.safetensors", "--qat"),
         ("--epochs 3", "--qat"),
     ] {
         let corpus = match flags.contains("--corpus") || flags == "--epochs 3" {

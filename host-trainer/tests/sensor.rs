@@ -383,7 +383,7 @@ fn data_that_does_not_fit_a_network_is_not_quantized_by() {
     for (flag, expected) in [
         (
             "--pretrain train.csv",
-            "found --corpus or --pretrain for a network that reads values",
+            "found --corpus, --pretrain or --ensemble for a network that reads values",
         ),
         (
             "--next",

@@ -113,8 +113,8 @@ pub fn run(args: &Args) -> Result<()> {
             data.display()
         )));
     }
-    let texts = args.tuning.texts(network.config.corpus.as_ref());
-    let inputs = std::iter::once(args.network.as_path()).chain(texts);
+    let files = args.tuning.files(network.config.corpus.as_ref());
+    let inputs = std::iter::once(args.network.as_path()).chain(files);
     refuse_input_as_output("out", &args.out, inputs)?;
     let dead_zone = args.dead_zone.unwrap_or(DEAD_ZONE);
     let beyond = beyond_integers(&network);

@@ -53,7 +53,11 @@ pub struct TuningArgs {
     /// Highest learning rate
     #[arg(long, value_name = "RATE", default_value = "2e-3", requires = "qat")]
     learning_rate: Positive,
-    /// Share of the loss that compares with the f32 network; the rest compares with the text, or with what the data tell [default: 0.8; of data 0.5]
+    /// Another network in f32 that teaches beside NETWORK, such as one that was trained alike with another seed: what they
+    /// expect is averaged. May be repeated. A larger one may teach a smaller one
+    #[arg(long, value_name = "FILE", requires = "qat")]
+    ensemble: Vec<PathBuf>,
+    /// Share of the loss that compares with the f32 network, or the ensemble; the rest compares with the text, or with what the data tell [default: 0.8; of data 0.5]
     #[arg(long, value_name = "SHARE", requires = "qat")]
     teacher: Option<Share>,
     /// With --data: what the network gives are the next step's first channels, whatever targets the data have
@@ -76,15 +80,15 @@ impl TuningArgs {
         self.qat
     }
 
-    /// The texts that are read where the network was trained on one.
-    pub fn texts<'a>(
+    /// The files that are read beside the network where that was trained on a text.
+    pub fn files<'a>(
         &'a self,
         trained_on: Option<&'a TrainingText>,
     ) -> impl Iterator<Item = &'a Path> {
         let known = trained_on.map(|text| &text.file.path);
         let texts = [self.corpus.as_ref().or(known), self.pretrain.as_ref()];
-        let texts = texts.into_iter().flatten().map(PathBuf::as_path);
-        texts.filter(|_| self.qat)
+        let texts = texts.into_iter().flatten().chain(&self.ensemble);
+        texts.map(PathBuf::as_path).filter(|_| self.qat)
     }
 
     /// Fine-tunes the network of a file from `rounded` and keeps the best in `out`.
@@ -114,8 +118,12 @@ impl TuningArgs {
         let pretrain = self.pretrain.as_deref();
         let extra = pretrain.map(read).transpose()?;
         let extra = extra.as_ref().map(|corpus| &corpus.tokens[..]);
+        let load = |path: &PathBuf| Ok((path.display().to_string(), Network::load(path)?));
+        let ensemble: Vec<(String, Network)> =
+            self.ensemble.iter().map(load).collect::<Result<_>>()?;
         let tuning = Tuning {
             network,
+            ensemble: &ensemble,
             rounded,
             corpus: (&text.path, &text.corpus),
             extra: pretrain.zip(extra),
@@ -145,9 +153,9 @@ impl TuningArgs {
         format: (Format, u8),
         (out, name): (&Path, &str),
     ) -> Result<()> {
-        if self.corpus.is_some() || self.pretrain.is_some() {
+        if self.corpus.is_some() || self.pretrain.is_some() || !self.ensemble.is_empty() {
             return Err(Error::bad_input(
-                "found --corpus or --pretrain for a network that reads values, expected them for one that reads text",
+                "found --corpus, --pretrain or --ensemble for a network that reads values, expected them for one that reads text",
             ));
         }
         let tuning = SensorTuning {

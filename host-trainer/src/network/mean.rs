@@ -51,18 +51,36 @@ fn difference(found: &NetworkConfig, expected: &NetworkConfig) -> Option<(String
         let layers: Vec<String> = config.layers.iter().map(LayerConfig::to_string).collect();
         layers.join(" + ")
     };
-    let window = |config: &NetworkConfig| match config.window {
-        None => "a carried state".to_owned(),
-        Some(length) => format!("windows of {length} characters"),
-    };
-    let tells: [&dyn Fn(&NetworkConfig) -> String; 4] = [
-        &|config| format!("the alphabet {:?}, {}", config.symbols, folding(config)),
-        &layers,
-        &|config| format!("an embedding of {}", config.embedding),
-        &window,
-    ];
+    let embedding = |config: &NetworkConfig| format!("an embedding of {}", config.embedding);
+    first_difference(&[&alphabet, &layers, &embedding, &window], found, expected)
+}
+
+/// What the text differs in that two networks read, and the context that they read it in.
+pub(crate) fn differing_reading(
+    found: &NetworkConfig,
+    expected: &NetworkConfig,
+) -> Option<(String, String)> {
+    first_difference(&[&alphabet, &window], found, expected)
+}
+
+fn first_difference(
+    tells: &[&dyn Fn(&NetworkConfig) -> String],
+    found: &NetworkConfig,
+    expected: &NetworkConfig,
+) -> Option<(String, String)> {
     let mut pairs = tells.iter().map(|tell| (tell(found), tell(expected)));
     pairs.find(|(found, expected)| found != expected)
+}
+
+fn alphabet(config: &NetworkConfig) -> String {
+    format!("the alphabet {:?}, {}", config.symbols, folding(config))
+}
+
+fn window(config: &NetworkConfig) -> String {
+    match config.window {
+        None => "a carried state".to_owned(),
+        Some(length) => format!("windows of {length} characters"),
+    }
 }
 
 fn folding(config: &NetworkConfig) -> &'static str {

@@ -109,6 +109,7 @@ impl TrainingMemory {
     /// None for a memory that was made here.
     pub fn recall(&self) -> Result<TrainingRecall<'_>> {
         Ok(TrainingRecall {
+            of: &self.memory,
             memory: self.memory.reader()?,
             tables: self.cross_fitted.reader()?,
             num_symbols: self.num_symbols,
@@ -119,12 +120,18 @@ impl TrainingMemory {
 /// A memory and its tables, ready for look-ups.
 #[derive(Clone, Debug)]
 pub struct TrainingRecall<'t> {
+    of: &'t Memory,
     memory: MemoryReader<'t>,
     tables: CrossFittedReader<'t>,
     num_symbols: usize,
 }
 
 impl<'t> TrainingRecall<'t> {
+    /// Whether it looks up in this memory.
+    pub fn is_of(&self, memory: &Memory) -> bool {
+        self.of == memory
+    }
+
     /// For one of the texts: 0 is the corpus's training part, 1 the text for pre-training.
     pub fn of(&'t self, index: usize, text: &'t [u8]) -> Recall<'t> {
         Recall {

@@ -20,6 +20,7 @@ pub mod run_folder;
 pub mod sensor;
 pub mod stage;
 pub(crate) mod task;
+mod teachers;
 pub(crate) mod texts;
 pub mod trainer;
 mod tuned_file;

@@ -3,7 +3,6 @@
 
 use crate::engine::loss::distillation;
 use crate::engine::many::{apply, lock};
-use crate::engine::model::{Beside, Model};
 use crate::engine::ngrams::less_costs;
 use crate::engine::optimizer::OptimizerConfig;
 use crate::engine::schedule::Schedule;
@@ -33,6 +32,7 @@ use crate::training::memory::{TrainingMemory, TrainingRecall};
 use crate::training::phase::{Phase, Source};
 use crate::training::stage::{Content, Material, Stage};
 use crate::training::task::{Report, Task, Turn};
+use crate::training::teachers::{Teachers, check_teacher};
 use crate::training::trainer::{Call, Plan, Trainer};
 use crate::training::tuned_file::TunedFile;
 use candle_core::{Device, Tensor, Var};
@@ -47,6 +47,8 @@ use std::sync::{Arc, Mutex};
 pub struct Tuning<'a> {
     /// The network in f32: the teacher.
     pub network: &'a Network,
+    /// Others that teach beside it, with their names.
+    pub ensemble: &'a [(String, Network)],
     /// The same, rounded: the start.
     pub rounded: &'a QuantizedNetwork,
     /// A text, and where it lies: its training part is read, its validation part chooses the best.
@@ -57,7 +59,7 @@ pub struct Tuning<'a> {
     pub epochs: f64,
     /// Highest learning rate.
     pub learning_rate: f64,
-    /// Share of the teacher in the loss, 0 to 1.
+    /// Share of the teachers in the loss, 0 to 1.
     pub teacher: f64,
     /// Rows of a batch.
     pub batch_size: usize,
@@ -74,7 +76,7 @@ impl<'a> Tuning<'a> {
     /// Tunes until all is done, or the call's `stop` is set; prints a line every half epoch.
     ///
     /// # Errors
-    /// A text is too short, there is no checkpoint to go on from, one of another tuning, or one that nobody asked for,
+    /// A network cannot teach this one, a text is too short, there is no checkpoint to go on from, one of another tuning, or one that nobody asked for,
     /// another process tunes into the same file, tuning led out of the device's ranges or to what is not finite, or the disk refuses; [`Error::Interrupted`] by
     /// `stop`.
     pub fn run(&self, call: Call) -> Result<()> {
@@ -86,6 +88,9 @@ impl<'a> Tuning<'a> {
     }
 
     fn run_alone(&self, path: &Path, call: Call) -> Result<()> {
+        for teacher in self.ensemble {
+            check_teacher(teacher, self.network)?;
+        }
         let (materials, mut phase) = (self.materials(), self.phase());
         for material in &materials {
             material.check(phase.feed)?;
@@ -104,9 +109,9 @@ impl<'a> Tuning<'a> {
                 materials,
             }],
         };
-        let memory = self.memory(&call)?;
-        let recall = memory.as_ref().map(TrainingMemory::recall).transpose()?;
-        let task = TuningTask::new(self, recall)?;
+        let memories = self.memories(&call)?;
+        let recalls = memories.iter().map(TrainingMemory::recall);
+        let task = TuningTask::new(self, recalls.collect::<Result<_>>()?)?;
         let now = match self.resume {
             true => Checkpoint::load(path)?,
             false => task.first(&plan, Random::new(self.seed))?,
@@ -137,27 +142,45 @@ impl<'a> Tuning<'a> {
         Ok(())
     }
 
-    /// The memory of the network, counted anew for cross-fitting.
-    fn memory(&self, call: &Call) -> Result<Option<TrainingMemory>> {
-        let Some(ngrams) = &self.network.ngrams else {
-            return Ok(None);
-        };
+    /// The network, and then the others that teach, with their names.
+    fn teachers(&self) -> impl Iterator<Item = (&'a str, &'a Network)> {
+        let others = self
+            .ensemble
+            .iter()
+            .map(|(name, network)| (&name[..], network));
+        std::iter::once(("the network", self.network)).chain(others)
+    }
+
+    /// The memories of the networks, each once, counted anew for cross-fitting.
+    fn memories(&self, call: &Call) -> Result<Vec<TrainingMemory>> {
         let (path, corpus) = self.corpus;
         let train = corpus.split(Split::Train);
         let extra = self.extra.map(|(_, tokens)| tokens);
-        let (config, made_by) = (&self.network.config, ngrams.memory.config().made_by);
         let is_stopped = || call.stop.load(Ordering::SeqCst);
-        let memory = TrainingMemory::new(made_by, config, train, extra, &is_stopped)?;
-        match memory.memory == ngrams.memory {
-            true => Ok(Some(memory)),
-            false => Err(Error::bad_input(format!(
-                "{}{} give another memory than the network's, expected the texts that it was trained on: \
-                 --corpus, and --pretrain if there was one",
-                path.display(),
-                self.extra
-                    .map_or_else(String::new, |(path, _)| format!(" and {}", path.display())),
-            ))),
+        let mut memories: Vec<TrainingMemory> = Vec::new();
+        for (name, network) in self.teachers() {
+            let Some(memory) = network.memory() else {
+                continue;
+            };
+            if memories.iter().any(|counted| counted.memory == *memory) {
+                continue;
+            }
+            let made_by = memory.config().made_by;
+            let counted = TrainingMemory::new(made_by, &network.config, train, extra, &is_stopped)?;
+            if counted.memory != *memory {
+                let extra = self
+                    .extra
+                    .map(|(path, _)| format!(" and {}", path.display()));
+                return Err(Error::bad_input(format!(
+                    "{}{} give another memory than {name} has, expected the texts that it was trained on: \
+                     --corpus, and --pretrain if there was one",
+                    path.display(),
+                    extra.unwrap_or_default(),
+                )));
+            }
+            memories.push(counted);
         }
+        Ok(memories)
     }
 
     fn materials(&self) -> Vec<Material<'a>> {
@@ -212,8 +235,12 @@ impl<'a> Tuning<'a> {
 
     /// All that decides it; of what it reads, hashes.
     fn config(&self, phase: &Phase) -> Result<Value> {
-        let parameters = self.network.parameters().into_iter().flatten();
-        let parameters: Vec<u8> = parameters.flat_map(|x| x.to_le_bytes()).collect();
+        let hash = |network: &Network| {
+            let parameters = network.parameters().into_iter().flatten();
+            let parameters: Vec<u8> = parameters.flat_map(|x| x.to_le_bytes()).collect();
+            sha256(&parameters)
+        };
+        let ensemble = self.ensemble.iter().map(|(_, network)| hash(network));
         let format = self.rounded.format.to_string();
         Ok(json!({
             "format": match self.rounded.dead_zone {
@@ -225,7 +252,8 @@ impl<'a> Tuning<'a> {
             "input": {
                 "corpus": sha256(&self.corpus.1.tokens),
                 "pretrain": self.extra.map(|(_, tokens)| sha256(tokens)),
-                "network": sha256(&parameters),
+                "network": hash(self.network),
+                "ensemble": ensemble.collect::<Vec<_>>(),
                 "rounded": sha256(&encode_quantized(self.rounded, &Labels::default())?),
             },
             "phases": [phase],
@@ -242,18 +270,20 @@ struct TuningTask<'t> {
     /// Its numbers at the start, and other masters that show what some numbers round to.
     first: Vec<Vec<f32>>,
     shown: Masters,
-    teacher: Model,
-    /// The network's, then the teacher's.
+    teachers: Teachers,
+    /// The network's, then the teachers'.
     layers: Vec<LayerConfig>,
     shape: Arc<StackShape>,
     tape: Arc<Mutex<StackTape>>,
-    /// The memory, of a network that has one.
-    recall: Option<TrainingRecall<'t>>,
+    /// Each memory of a network, ready for look-ups.
+    recalls: Vec<TrainingRecall<'t>>,
+    /// Its number, for the network and then for the others that teach, where one has any.
+    memories: Vec<Option<usize>>,
 }
 
 impl<'t> TuningTask<'t> {
     /// From where quantization ended.
-    fn new(tuning: &'t Tuning<'t>, recall: Option<TrainingRecall<'t>>) -> Result<Self> {
+    fn new(tuning: &'t Tuning<'t>, recalls: Vec<TrainingRecall<'t>>) -> Result<Self> {
         let (network, rounded) = (tuning.network, tuning.rounded);
         let masters = Masters::new(network, rounded)?;
         let mut layers = network.config.layer_shapes();
@@ -264,17 +294,24 @@ impl<'t> TuningTask<'t> {
             outputs: network.config.dense_outputs(),
             layers,
         };
+        let teachers = Teachers::new(tuning.teachers().map(|(_, network)| network))?;
+        let memory_of = |(_, network): (&str, &Network)| {
+            let memory = network.memory()?;
+            recalls.iter().position(|recall| recall.is_of(memory))
+        };
+        let own = network.config.layers.iter().copied();
         Ok(Self {
             tuning,
             vars: masters.vars(),
             first: values(&masters.vars())?,
             masters,
             shown: Masters::new(network, rounded)?,
-            teacher: Model::new(network, &Device::Cpu)?,
-            layers: network.config.layers.repeat(2),
+            layers: own.chain(teachers.layers()).collect(),
+            teachers,
             shape: Arc::new(shape),
             tape: Arc::default(),
-            recall,
+            memories: tuning.teachers().map(memory_of).collect(),
+            recalls,
         })
     }
 
@@ -286,16 +323,17 @@ impl<'t> TuningTask<'t> {
         Ok(now)
     }
 
-    /// What the memory holds of a batch of this text, of a network that has one.
+    /// What each memory holds of a batch of this text.
     fn recalled(
         &self,
         (number, tokens): (usize, &[u8]),
         batch: &Batch,
         loss_on: LossOn,
-    ) -> Option<Recalled> {
+    ) -> Vec<Recalled> {
         let windows = self.tuning.network.config.window.is_some();
-        let recall = self.recall.as_ref()?.of(number, tokens);
-        Some(recall.batch(batch, loss_on, windows))
+        let recalls = self.recalls.iter();
+        let recalled = recalls.map(|r| r.of(number, tokens).batch(batch, loss_on, windows));
+        recalled.collect()
     }
 
     /// What some parameters round to.
@@ -343,18 +381,18 @@ impl Task for TuningTask<'_> {
         phase: &Phase,
         _random: &mut Random,
     ) -> Result<(Tensor, Loss)> {
-        let mut teachers = states.split_off(states.len() / 2);
+        let mut teachers = states.split_off(self.tuning.network.config.layers.len());
         let (text, loss_on) = ((turn.number, turn.tokens), phase.feed.loss_on());
         let batch = turn.batch();
         let recalled = self.recalled(text, &batch, loss_on);
-        let beside = Beside {
-            masks: &[],
-            recalled: recalled.as_ref(),
-            frozen: true,
-        };
-        let teacher = self
-            .teacher
-            .logits(&batch, loss_on, &mut teachers, beside)?;
+        let of_each = self
+            .memories
+            .iter()
+            .map(|memory| memory.map(|number| &recalled[number]));
+        let of_each: Vec<Option<&Recalled>> = of_each.collect();
+        let expected = self
+            .teachers
+            .logits(&batch, loss_on, &mut teachers, &of_each)?;
         let reading = Reading {
             has_context: false,
             shape: self.shape.clone(),
@@ -369,7 +407,7 @@ impl Task for TuningTask<'_> {
         let integers = Arc::new(self.masters.round()?);
         let values = self.masters.values(&integers)?;
         let own = Arc::new(Mutex::new(std::mem::take(states)));
-        let ngrams = self.tuning.rounded.ngrams.as_ref().zip(recalled.as_ref());
+        let ngrams = self.tuning.rounded.ngrams.as_ref().zip(of_each[0]);
         let context = ngrams.map_or_else(Vec::new, |(n, recalled)| n.context(&recalled.vectors));
         let reading = (reading, context);
         let device = DeviceOp::new(integers, reading, own.clone(), self.tape.clone());
@@ -381,7 +419,7 @@ impl Task for TuningTask<'_> {
         states.append(&mut lock(&own));
         states.append(&mut teachers);
         let targets = batch.counted_targets(loss_on);
-        let teacher = (&teacher.detach(), self.tuning.teacher as f32);
+        let teacher = (&expected, self.tuning.teacher as f32);
         Ok(distillation(&logits, targets, teacher)?)
     }
 
