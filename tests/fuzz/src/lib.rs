@@ -13,6 +13,7 @@ mod console;
 #[cfg(feature = "trainer")]
 mod corpus;
 mod flash;
+mod image;
 #[cfg(feature = "trainer")]
 mod import;
 #[cfg(feature = "inputs")]
@@ -73,6 +74,7 @@ pub const TARGETS: &[Target] = targets![
     ngrams,
     kernels,
     console,
+    image,
     #[cfg(feature = "trainer")]
     checkpoint,
     #[cfg(feature = "trainer")]
