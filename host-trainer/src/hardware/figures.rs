@@ -47,8 +47,8 @@ pub static CORES: [Core; 4] = [
             },
         ],
         lookups: Lookups {
-            instructions: 2008.9402960947814,
-            cycles: Some(2711.9174747837224),
+            instructions: 2003.6902960947814,
+            cycles: Some(2705.1674747837224),
         },
     },
     Core {
@@ -91,8 +91,8 @@ pub static CORES: [Core; 4] = [
             },
         ],
         lookups: Lookups {
-            instructions: 2129.533858759037,
-            cycles: Some(2957.6950198218783),
+            instructions: 2121.283858759037,
+            cycles: Some(2948.4450198218783),
         },
     },
     Core {
@@ -135,8 +135,8 @@ pub static CORES: [Core; 4] = [
             },
         ],
         lookups: Lookups {
-            instructions: 3194.809798243132,
-            cycles: Some(4611.479934598396),
+            instructions: 3180.059798243132,
+            cycles: Some(4584.229934598396),
         },
     },
     Core {
@@ -173,7 +173,7 @@ pub static CORES: [Core; 4] = [
             },
         ],
         lookups: Lookups {
-            instructions: 2332.0953416784214,
+            instructions: 2324.0953416784214,
             cycles: None,
         },
     },
