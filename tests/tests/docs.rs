@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use host_trainer::commands::cli::program;
 use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, Options, Parser, Tag, TagEnd};
 use xtask::{cli, shell::root};
 
@@ -214,6 +215,55 @@ fn every_line_with_cargo_xtask_is_one_that_it_takes() {
     assert!(lines >= 10, "{lines}");
     assert!(cli::check(["xtask", "flash", "no-such-board"]).is_err());
     assert!(cli::check(["xtask", "demo", "--pretrain"]).is_err());
+}
+
+/// The words after `host-trainer`, with it, of a line that calls the trainer.
+fn trainer_words(line: &str) -> Option<Vec<String>> {
+    // What follows a sign is for the reader.
+    let words = shlex::split(line.split('#').next()?)?;
+    let name = "host-trainer".to_owned();
+    match &words[..] {
+        [first, ..] if *first == name => Some(words),
+        [cargo, run, ..] if cargo == "cargo" && run == "run" && words.contains(&name) => {
+            let end = words.iter().position(|word| word == "--")?;
+            Some([&[name], &words[end + 1..]].concat())
+        }
+        _ => None,
+    }
+}
+
+#[test]
+fn every_line_that_calls_the_trainer_is_one_that_it_takes() {
+    let mut lines: Vec<(PathBuf, String)> = Vec::new();
+    for (path, page) in pages() {
+        lines.extend(
+            page.commands
+                .iter()
+                .map(|line| (path.clone(), line.clone())),
+        );
+    }
+    // How each model was made.
+    for entry in fs::read_dir(root().join("models")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|end| end == "txt") {
+            let text = fs::read_to_string(&path).unwrap();
+            let commands = text
+                .lines()
+                .map(|line| (path.clone(), line.trim().to_owned()));
+            lines.extend(commands);
+        }
+    }
+    let mut found = 0;
+    for (path, line) in &lines {
+        if let Some(words) = trainer_words(line) {
+            let outcome = program().try_get_matches_from(words);
+            assert!(outcome.is_ok(), "{}: {line}: {outcome:?}", path.display());
+            found += 1;
+        }
+    }
+    assert!(found >= 80, "{found}");
+    let refused = trainer_words("host-trainer train --batch 16 # no such flag").unwrap();
+    assert!(program().try_get_matches_from(refused).is_err());
 }
 
 #[test]
