@@ -11,9 +11,10 @@ use std::{
 
 use common::{EXAMPLES, classifier, example_text, folder, library, model};
 use cross_tests::assert_same_text;
+use lstm_core::export::c_header;
 use xtask::{
     bench::MACHINES,
-    capi::{desk, header, motions_header, sequences},
+    capi::{desk, motions_header, sequences},
     setup::check_program,
 };
 
@@ -93,7 +94,7 @@ fn folder_with_model(example: &str) -> tempfile::TempDir {
         "poet" => model(),
         _ => classifier(),
     };
-    fs::write(folder.path().join("model.h"), header(&model)).unwrap();
+    fs::write(folder.path().join("model.h"), c_header(&model)).unwrap();
     let motions = motions_header(&sequences().unwrap()).unwrap();
     fs::write(folder.path().join("motions.h"), motions).unwrap();
     folder

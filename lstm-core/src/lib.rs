@@ -268,8 +268,8 @@ pub mod export {
         ARRAY_ALIGN, BLOCK_ROWS, COLUMN_ALIGN, DenseLayers, Description, HEAD_BYTES, Head,
         INT4_ROWS, Layers, MAGIC, MAX_DEAD_ZONE, NGRAM_VERSION, Payload, Row, SENSOR_COLUMN_ALIGN,
         SENSOR_VERSION, SensorDescription, SensorPayload, VERSION, VerifiedFile, WeightFormat,
-        blocks, decode_weight, encode_file, encode_int4, encode_sensor_file, encode_weight,
-        int4_words, round_up, with_head,
+        blocks, c_header, decode_weight, encode_file, encode_int4, encode_sensor_file,
+        encode_weight, int4_words, round_up, with_head,
     };
     pub use crate::format::{
         BackoffSection, EMBEDDING_LENGTHS, EmbeddingsSection, HISTORY, List, MAX_BACKOFF,

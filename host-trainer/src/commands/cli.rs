@@ -2,8 +2,8 @@
 
 use crate::commands::refusal::one_line;
 use crate::commands::{
-    average, budget, completions, evaluate, export, generate, image, import, inspect, quantize,
-    report, train,
+    average, budget, completions, evaluate, export, generate, header, image, import, inspect,
+    quantize, report, train,
 };
 use crate::files::caller::{Caller, call_from};
 use crate::files::error::{Error, Result};
@@ -42,12 +42,14 @@ enum Command {
     Generate(generate::Args),
     /// Tell what a model will cost on a chip, before it is trained
     Budget(budget::Args),
-    /// Take weights from Keras or PyTorch
+    /// Take weights from Keras, PyTorch or ONNX
     Import(import::Args),
     /// Tell what is in a .lstm file
     Inspect(inspect::Args),
     /// Make the file for the flash of a board, with a model
     Image(image::Args),
+    /// Write a .lstm file as an array of C, for a program with lstm.h
+    Header(header::Args),
     /// Print the completions of a shell
     Completions(completions::Args),
 }
@@ -125,6 +127,7 @@ fn run(cli: Cli) -> Result<()> {
         Command::Import(args) => import::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Image(args) => image::run(&args),
+        Command::Header(args) => header::run(&args),
         Command::Completions(args) => completions::run(&args, &mut Cli::command()),
     }
 }

@@ -9,6 +9,7 @@ pub mod completions;
 pub mod evaluate;
 pub mod export;
 pub mod generate;
+pub mod header;
 pub mod image;
 pub mod import;
 pub mod inspect;

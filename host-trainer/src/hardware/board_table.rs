@@ -38,7 +38,7 @@ pub static BOARDS: &[Board] = &[
             start: 0x10000,
             model: 0x200000,
             has_firmware: false,
-            how: "`cargo xtask flash esp32c3` writes the firmware and a model with [espflash](https://crates.io/crates/espflash). `espflash write-bin 0x200000 FILE.bin` writes an image with another model. On a board with two sockets, use the one of the chip's own USB (`USB`), not that of the adapter (`UART`).",
+            how: "`espflash write-bin 0x200000 FILE.bin` writes an image, which has a model alone. The firmware gets there once, from the two other files of a release: `espflash flash --chip esp32c3 --partition-table sonnets-VERSION-esp32c3-partitions.csv sonnets-VERSION-esp32c3-firmware.elf`; from a clone, `cargo xtask flash esp32c3` writes both. espflash comes by `cargo install espflash --locked`. On a board with two sockets, use the one of the chip's own USB (`USB`), not that of the adapter (`UART`).",
             drive_without_firmware: None,
         }),
     },

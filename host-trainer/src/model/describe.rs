@@ -31,6 +31,17 @@ fn ram(shape: &Shape) -> String {
     needs.collect::<Vec<_>>().join("; ")
 }
 
+/// Words of the workspace that a model takes in C, on the core that takes most: those of its RAM, and of its window if it reads values
+/// in windows.
+pub fn c_workspace_words(model: &Model<'_>) -> usize {
+    let shape = Shape::of(model);
+    let bytes = CORES.iter().map(|core| core.ram(&shape)).max();
+    let window = model
+        .window()
+        .map_or(0, |length| model.window_words(length));
+    bytes.unwrap_or_default().div_ceil(4) + window
+}
+
 /// The workspace of a model in Rust, for a firmware.
 fn workspace(shape: &Shape) -> String {
     let layer = |layer: &LayerShape| {
@@ -152,6 +163,13 @@ pub fn facts(model: &Model<'_>) -> Vec<(&'static str, String)> {
         ("in a firmware", workspace(&Shape::of(model))),
         ("features", features(model)),
         ("RAM", ram(&Shape::of(model))),
+        (
+            "in C",
+            format!(
+                "a workspace of {} words on a chip",
+                c_workspace_words(model)
+            ),
+        ),
         (
             "multiply-adds",
             format!(

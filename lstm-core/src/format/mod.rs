@@ -5,6 +5,8 @@
 //! `docs/FORMAT.md` gives every byte. The types here are what the exporter encodes and what a chip
 //! decodes, so that the two cannot drift apart.
 
+#[cfg(feature = "export")]
+mod c_header;
 mod description;
 #[cfg(any(feature = "export", test))]
 mod encode;
@@ -19,6 +21,8 @@ mod row;
 mod sensor;
 mod shape;
 
+#[cfg(feature = "export")]
+pub use c_header::c_header;
 pub use description::{Description, Layers};
 #[cfg(any(feature = "export", test))]
 pub use encode::{decode_weight, encode_int4, encode_weight, int4_words};

@@ -1,7 +1,6 @@
 //! `cargo xtask capi`: lstm-core for C and C++, in `target/capi`.
 
 mod archive;
-mod model;
 mod motions;
 mod packages;
 
@@ -13,7 +12,6 @@ use std::{
 use anyhow::{Context, Result};
 
 pub use archive::{CHIPS, build, desk};
-pub use model::header;
 pub use motions::{motions_header, sequences};
 pub use packages::names as package_names;
 
@@ -26,8 +24,8 @@ pub struct Options {
     /// and this computer's, and the packages]
     #[arg(long = "target", value_name = "TRIPLE")]
     targets: Vec<String>,
-    /// The model of the examples that write
-    #[arg(long, value_name = "FILE", default_value = "models/sonnets-64.lstm")]
+    /// A model of yours in the examples: in those that write, or, of one that reads values, in Classifier
+    #[arg(long, value_name = "FILE", default_value = packages::POET)]
     model: PathBuf,
 }
 
@@ -46,7 +44,7 @@ pub fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Makes everything, with this model in the examples that write.
+/// Makes everything, with this model in the examples that write, or in the one that reads values if it does.
 ///
 /// # Errors
 ///

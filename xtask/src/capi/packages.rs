@@ -3,10 +3,11 @@
 
 use std::{fs, path::Path};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use lstm_core::{Input, Model, export::c_header};
 
-use super::{CHIPS, copy, desk, header, motions_header, sequences, write};
-use crate::shell::root;
+use super::{CHIPS, copy, desk, motions_header, sequences, write};
+use crate::{aligned::AlignedBytes, shell::root};
 
 /// A package: a folder of `capi/packages`, and what is put into it.
 struct Package {
@@ -107,15 +108,26 @@ pub fn names() -> Result<Vec<&'static str>> {
     Ok(all()?.iter().map(|package| package.name).collect())
 }
 
+/// The models of the examples where no other is asked for.
+pub(super) const POET: &str = "models/sonnets-64.lstm";
+const CLASSIFIER: &str = "models/sensors/motions-gru.lstm";
+
 /// Makes the packages in a folder that has the libraries in `lib`, with this model in the examples
-/// that write.
+/// that write, or in the one that reads values if it does.
 pub(super) fn make(folder: &Path, model: &Path) -> Result<()> {
-    let header_of = |path: &Path| -> Result<String> {
-        let file = fs::read(path).with_context(|| path.display().to_string())?;
-        Ok(header(&file))
+    let file = AlignedBytes::read(model)?;
+    let reads_values = match Model::from_bytes(file.bytes()) {
+        Ok(model) => matches!(model.input(), Input::Values { .. }),
+        Err(error) => bail!("{}: {error}", model.display()),
     };
-    let poet = header_of(model)?;
-    let classifier = header_of(&root().join("models/sensors/motions-gru.lstm"))?;
+    let own = c_header(file.bytes());
+    let shipped = |name: &str| -> Result<String> {
+        Ok(c_header(AlignedBytes::read(&root().join(name))?.bytes()))
+    };
+    let (poet, classifier) = match reads_values {
+        false => (own, shipped(CLASSIFIER)?),
+        true => (shipped(POET)?, own),
+    };
     let motions = motions_header(&sequences()?)?;
     let capi = root().join("capi");
     for package in all()? {

@@ -1,11 +1,11 @@
-//! The file of a model as an array of C.
+use alloc::string::String;
+use core::fmt::Write;
 
-use std::fmt::Write;
-
-/// A header with the bytes of a file as `model_file`, on a multiple of 16, for C11 and C++11.
-pub fn header(file: &[u8]) -> String {
-    let mut text = "\
-/* The file of a model. Made by `cargo xtask capi --model FILE`. */
+/// A header of C11 or C++11 with the bytes of a model's file as `model_file`, on a multiple of 16.
+pub fn c_header(file: &[u8]) -> String {
+    let mut text = String::from(
+        "\
+/* The file of a model, for lstm_model_init. */
 #ifndef MODEL_H
 #define MODEL_H
 
@@ -15,8 +15,8 @@ pub fn header(file: &[u8]) -> String {
 #endif
 
 alignas(16) static const uint8_t model_file[] = {
-"
-    .to_owned();
+",
+    );
     for line in file.chunks(16) {
         for byte in line {
             // A String takes everything.
@@ -29,18 +29,18 @@ alignas(16) static const uint8_t model_file[] = {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec::Vec;
+
     use super::*;
 
     #[test]
     fn every_byte_is_there_in_order() {
         let file: Vec<u8> = (0..=255).chain([7]).collect();
-        let text = header(&file);
+        let text = c_header(&file);
         let (_, array) = text.split_once("= {").unwrap();
         let (array, _) = array.split_once('}').unwrap();
         let bytes = array.split(',').filter(|byte| !byte.trim().is_empty());
-        let bytes: Vec<_> = bytes
-            .map(|byte| byte.trim().parse::<u8>().unwrap())
-            .collect();
+        let bytes: Vec<u8> = bytes.map(|byte| byte.trim().parse().unwrap()).collect();
         assert_eq!(bytes, file);
     }
 }
