@@ -242,7 +242,7 @@ impl<'m, M: Memory, const WINDOW: usize> Generator<'m, M, WINDOW> {
     ///
     /// # Errors
     ///
-    /// [`SnapshotError::Length`], [`SnapshotError::Damaged`], [`SnapshotError::Model`].
+    /// [`SnapshotError::Length`], [`SnapshotError::Damaged`], [`SnapshotError::Version`], [`SnapshotError::Model`].
     pub fn restore(&mut self, snapshot: &[u8]) -> Result<(), SnapshotError> {
         let (found, expected) = (snapshot.len(), self.snapshot_bytes());
         let length = SnapshotError::Length { found, expected };

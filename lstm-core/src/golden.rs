@@ -74,7 +74,7 @@ impl Golden {
     /// Length of the text.
     pub const TOKENS: u16 = 1000;
 
-    /// Takes the generator back to the start.
+    /// Takes the generator back to the start, with another sampler, `Sampler::new(1)`, which stays its own.
     pub fn start<M: Memory, const WINDOW: usize>(generator: &mut Generator<'_, M, WINDOW>) -> Self {
         generator.restart(Sampler::new(1));
         Golden {
@@ -95,7 +95,7 @@ impl Golden {
         (self.left == 0).then(|| self.digest.value())
     }
 
-    /// The digest of the whole text.
+    /// The digest of the whole text; the generator is then at its end, as after [`Golden::start`] and all steps.
     pub fn digest<M: Memory, const WINDOW: usize>(generator: &mut Generator<'_, M, WINDOW>) -> u32 {
         let mut golden = Self::start(generator);
         loop {

@@ -608,6 +608,7 @@ fn a_window_gives_what_its_steps_give_from_the_zero_state() {
             };
             assert_eq!(found, expected);
             assert!(window.run_step(&mut session, 5).is_none());
+            assert!(window.run_step(&mut session, usize::MAX).is_none());
             if found.is_some() {
                 assert_eq!(told(Some(session.output())), found);
             }

@@ -208,6 +208,7 @@ impl Editor {
     fn open(&mut self, output: &mut Output) {
         if !self.is_open {
             self.is_open = true;
+            self.noise = None;
             output.start_line();
             output.str(PROMPT);
         }
@@ -266,6 +267,7 @@ impl Editor {
                 // Not `open`, which would borrow the line too.
                 if !self.is_open {
                     self.is_open = true;
+                    self.noise = None;
                     output.start_line();
                     output.str(PROMPT);
                 }
@@ -456,9 +458,14 @@ mod tests {
             assert_eq!(editor.noise(), Some(noise), "{bytes:x?}");
             assert_eq!(echo.replace('\x07', ""), "> ab");
         }
-        // Noise between lines begins none.
+        // Noise between lines begins none, and is none of the next.
         let (_, echo, editor) = typed(b"\xff\x80\xc3");
         assert!(!editor.is_open() && echo.is_empty());
+        let (_, echo, editor) = typed(b"\xff\x80\xc3ab");
+        assert_eq!(
+            (editor.line(), editor.noise(), &*echo),
+            ("ab", None, "> ab")
+        );
     }
 
     #[test]

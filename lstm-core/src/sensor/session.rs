@@ -63,7 +63,8 @@ impl<'m, M: Memory> SensorSession<'m, M> {
 
     /// Feeds the values of one step in the user's units, one for each channel. A column of the integer formats is a
     /// value less its channel's mean, times its scale, rounded and saturated; what is no number
-    /// counts as the mean.
+    /// counts as the mean. In [`Format::F32`] a value that is not finite, or becomes so, stays in the state until
+    /// [`SensorSession::reset`], and such a state is refused when it is restored.
     ///
     /// # Errors
     ///
@@ -98,7 +99,9 @@ impl<'m, M: Memory> SensorSession<'m, M> {
         Ok(self.run())
     }
 
-    /// What the last step gave. Before the first step, and after [`SensorSession::advance`] and [`SensorSession::advance_quantized`], it means nothing.
+    /// What the last step gave. It means nothing before the first step, after [`SensorSession::advance`] and
+    /// [`SensorSession::advance_quantized`], and once the logits were taken out of the last [`Output`] or changed in place
+    /// (`into_logits`, `into_q12`).
     pub fn output(&mut self) -> Output<'_> {
         let scaling = self.model().value_scaling();
         Output::new(self.session.last_logits(), scaling)
@@ -142,7 +145,8 @@ impl<'m, M: Memory> SensorSession<'m, M> {
         self.session.state_bytes()
     }
 
-    /// Writes the state into `state`, as [`Session::save`]. The values that were read are no part of it.
+    /// Writes the state into `state`, as [`Session::save`], with no mark of its model and no checksum: those are in
+    /// [`SensorSession::save_snapshot`], as in [`Generator::save`](crate::Generator::save). The values that were read are no part of it.
     ///
     /// # Errors
     ///

@@ -19,7 +19,8 @@ impl<M: Memory> SensorSession<'_, M> {
     }
 
     /// Writes all that the coming answers depend on: of the session, and of the window that it runs, if it runs one. With the
-    /// checksum of the model and one of its own, in bytes that mean the same on every chip.
+    /// checksum of the model and one of its own, in bytes that mean the same on every chip. Not between
+    /// [`SensorWindow::append`] and the last [`SensorWindow::run_step`]: that answer would be lost.
     ///
     /// # Errors
     ///

@@ -175,7 +175,8 @@ impl<'w> SensorWindow<'w> {
     }
 
     /// As [`SensorWindow::push`], but for a program that has other work to do between the steps of a run: where the
-    /// window is to be run, gives true, and [`SensorWindow::run_step`] does so.
+    /// window is to be run, gives true, and [`SensorWindow::run_step`] does so. A snapshot does not hold a run that is not at its
+    /// end.
     ///
     /// # Errors
     ///
@@ -211,7 +212,7 @@ impl<'w> SensorWindow<'w> {
         at: usize,
     ) -> Option<Output<'s>> {
         let Position { length, next, .. } = self.position;
-        let after = length.checked_sub(at + 1)?;
+        let after = length.checked_sub(at)?.checked_sub(1)?;
         let from_oldest = match session.model().reads_backwards() {
             true => after,
             false => at,

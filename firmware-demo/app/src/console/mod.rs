@@ -196,7 +196,8 @@ impl<'s, 'm> Console<'s, 'm> {
         self.output.clear();
         self.quiet.end();
         if byte == CTRL_S || byte == CTRL_Q {
-            self.pace.is_paused = byte == CTRL_S;
+            // Only text can wait.
+            self.pace.is_paused = byte == CTRL_S && matches!(self.program, Program::Poet(_));
             return "";
         }
         match self.editor.input(byte, self.output) {
